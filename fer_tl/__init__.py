@@ -1,0 +1,46 @@
+"""fer-tl: transfer learning for facial-expression recognition, with cross validation that can be trusted.
+
+The same verbs as the command ``fer-tl``, returning values::
+
+    import fer_tl
+
+    fer_tl.build("fer2013", source="fer2013.csv", data_dir="data")
+    experiment = fer_tl.load_experiment(data="fer2013", backbone="efficientnetb0", folds=4)
+    result = fer_tl.cross_validate(experiment)
+    print(result.summary.mean["accuracy"], result.summary.intervals["accuracy"])
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fer_tl.errors import UserError
+
+if TYPE_CHECKING:
+    from fer_tl.api import build, cross_validate, evaluate, fit, load_dataset
+    from fer_tl.config import Experiment, load_experiment
+
+__version__ = "0.1.0"
+__all__ = [
+    "Experiment",
+    "UserError",
+    "build",
+    "cross_validate",
+    "evaluate",
+    "fit",
+    "load_dataset",
+    "load_experiment",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported at first use: the command line must answer --help without NumPy.
+    if name in ("Experiment", "load_experiment"):
+        from fer_tl import config
+
+        return getattr(config, name)
+    if name in __all__:
+        from fer_tl import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'fer_tl' has no attribute '{name}'")
