@@ -1,0 +1,329 @@
+"""An experiment as one frozen, typed object, read from a YAML file and from flags.
+
+The names of the fields are the keys of the YAML files and, with ``-`` for ``_``, the flags of the command line:
+``--head.dense`` is ``head: {dense: ...}``. Nothing here imports TensorFlow or Keras.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from fer_tl.errors import UserError
+
+
+def option(default: Any, text: str) -> Any:
+    """A field with a default and the text that ``--help`` shows for it."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands on the backbone; a field left at null takes the backbone's own default."""
+
+    pooling: Literal["avg", "max", "flatten"] | None = option(None, "how the feature map becomes a vector")
+    dense: tuple[int, ...] | None = option(None, "widths of the dense layers before the classes, e.g. [64,32]")
+    activation: Literal["relu", "elu", "tanh", "sigmoid", "gelu", "swish"] | None = option(
+        None, "activation of those dense layers"
+    )
+    dropout: tuple[float, ...] | None = option(
+        None, "dropout before each dense layer and before the classes: one number more than dense has"
+    )
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """How gradients become steps."""
+
+    name: Literal["adam", "sgd", "rmsprop"] = option("adam", "optimizer")
+    rate: float = option(1e-3, "learning rate at which the schedule starts (its peak, with warm-up)")
+    momentum: float = option(0.9, "momentum of sgd")
+    nesterov: bool = option(True, "Nesterov momentum for sgd")
+    decay: float = option(0.0, "decoupled weight decay, 0 for none")
+    clip: float = option(0.0, "largest global norm of the gradient, 0 for no clipping")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate moves over the epochs of the main stage."""
+
+    kind: Literal["constant", "step", "exponential", "cosine", "plateau"] = option("cosine", "shape")
+    warmup: float = option(0.0, "epochs of linear warm-up from zero (not with plateau)")
+    factor: float = option(0.1, "step, exponential, plateau: multiply the rate by this")
+    every: float = option(10.0, "step, exponential: epochs per factor")
+    patience: int = option(3, "plateau: epochs without improvement before the factor")
+    floor: float = option(0.0, "lowest learning rate")
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random affine change of the training images; all zero and false switches it off."""
+
+    rotation: float = option(10.0, "largest rotation, degrees")
+    shear: float = option(0.0, "largest shear, degrees")
+    zoom: float = option(0.1, "largest zoom, each axis by itself: 0.1 is by 1/1.1 to 1.1")
+    shift: float = option(0.1, "largest shift, fraction of the image's side")
+    flip: bool = option(True, "mirror half of the images left to right")
+
+    @property
+    def active(self) -> bool:
+        """Whether any image changes."""
+        return any((self.rotation, self.shear, self.zoom, self.shift, self.flip))
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides a run, and where it reads and writes."""
+
+    data: str = option("toyfaces", "dataset built with fer-tl build: fer2013, folder/mine, ...; toyfaces is drawn on the spot")
+    data_dir: str = option("data", "folder that holds the built datasets")
+    run_dir: str | None = option(None, "folder of the run; default: runs/<data>-<backbone>-<hash of the settings>")
+    backbone: str = option("mobilenetv2", "model: mobilenetv2, efficientnetb0, shallow_cnn")
+    alpha: float = option(1.0, "width multiplier of mobilenetv2 and shallow_cnn")
+    weights: str = option("imagenet", "starting weights: imagenet, none, or a file")
+    image_size: int | None = option(None, "side in pixels to which the model resizes; default: the backbone's")
+    head: Head = field(default_factory=Head)
+    folds: int = option(4, "number of folds")
+    seed: int = option(0, "seed of folds, weights, order, augmentation and dropout")
+    batch_size: int = option(64, "images a step, over all devices")
+    epochs: int = option(8, "epochs of the main stage")
+    head_epochs: int = option(0, "epochs before that, in which only the head learns, at a constant rate")
+    unfreeze: int | Literal["all", "none"] = option("all", "what learns in the main stage besides the head: all, none, or the last N layers")
+    batch_norm: Literal["train", "frozen"] = option("train", "BatchNorm in the part of the backbone that learns")
+    batch_norm_momentum: float = option(0.99, "largest momentum of its moving averages")
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    augment: Augment = field(default_factory=Augment)
+    class_weights: Literal["none", "balanced"] = option("none", "weight of a class in the loss; balanced: 1 / its share")
+    early_stopping: int = option(0, "stop after this many epochs without improvement, keep the best; 0: never")
+    holdout: float = option(
+        0.1, "share of the training images that early stopping and plateau watch, so that the held-out fold stays unseen"
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = option("float32", "arithmetic of the layers")
+    strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = option(
+        "auto", "devices; auto: a TPU, else all GPUs, else the CPU"
+    )
+
+    @property
+    def watches(self) -> bool:
+        """Whether anything during training decides by a measured loss, so that images must be set aside for it."""
+        return bool(self.early_stopping) or self.schedule.kind == "plateau"
+
+
+# Where a run is read and written and on what it runs does not change what it is.
+PLACES = ("data_dir", "run_dir", "strategy")
+
+
+def walk(cls: type = Experiment, prefix: str = "") -> Iterator[tuple[str, Any, Any, str]]:
+    """All options as (dotted name, type, default, help text), groups flattened."""
+    hints = get_type_hints(cls)
+    for item in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(hints[item.name]):
+            yield from walk(hints[item.name], f"{prefix}{item.name}.")
+        else:
+            yield f"{prefix}{item.name}", hints[item.name], item.default, item.metadata["help"]
+
+
+def to_dict(experiment: Experiment) -> dict[str, Any]:
+    """Plain nested dictionary, tuples as lists: what is written to ``config.yaml``."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items()}
+        return list(value) if isinstance(value, tuple) else value
+
+    return plain(dataclasses.asdict(experiment))
+
+
+def dump_yaml(experiment: Experiment) -> str:
+    """The experiment as a YAML file that ``load_experiment`` reads back."""
+    import yaml
+
+    return str(yaml.safe_dump(to_dict(experiment), sort_keys=False, default_flow_style=None))
+
+
+def identity(experiment: Experiment) -> dict[str, Any]:
+    """What makes a run this run, by dotted name: all settings but the places."""
+    return {key: value for key, value in flatten(to_dict(experiment)).items() if key not in PLACES}
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"head": {"dense": []}}`` to ``{"head.dense": []}``."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a config file to flat dotted keys.
+
+    Raises:
+        UserError: no such file, not YAML, or an unknown key (with the nearest valid one).
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"there is no config file {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"config file {path} cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"config file {path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UserError(f"config file {path} should be a list of 'key: value' lines, but holds a {type(content).__name__}")
+    flat = flatten({str(key): value for key, value in content.items()})
+    known = {name for name, *_ in walk()}
+    for key in flat:
+        if key not in known:
+            raise UserError(f"{path}: unknown key '{key}'{suggest(key, known)}")
+    return flat
+
+
+def suggest(word: str, known: Any) -> str:
+    """``"; did you mean 'x'?"``, or where to look when nothing is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    # A key written without its group, such as 'dense', is nearest to 'head.dense'.
+    near = near or [name for name in known if name.split(".")[-1] == word.split(".")[-1]]
+    return f"; did you mean '{near[0]}'?" if near else f"; valid are: {', '.join(known)}"
+
+
+def add_options(parser: Any) -> None:
+    """Add every option of an experiment to a jsonargparse parser, under its dotted name."""
+    for name, kind, default, text in walk():
+        shown = "" if default is None else f" (default: {list(default) if isinstance(default, tuple) else default})"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=text + shown)
+
+
+def from_flat(values: dict[str, Any]) -> Experiment:
+    """Build and check an experiment from converted values under dotted names.
+
+    Raises:
+        UserError: a value that no run could use.
+    """
+
+    def build(cls: type, prefix: str) -> Any:
+        hints = get_type_hints(cls)
+        return cls(
+            **{
+                item.name: build(hints[item.name], f"{prefix}{item.name}.")
+                if dataclasses.is_dataclass(hints[item.name])
+                else values[f"{prefix}{item.name}"]
+                for item in dataclasses.fields(cls)
+            }
+        )
+
+    experiment: Experiment = build(Experiment, "")
+    check(experiment)
+    return experiment
+
+
+def load_experiment(config: Path | str | None = None, **overrides: Any) -> Experiment:
+    """An experiment from a YAML file and keyword overrides, with the checks of the command line.
+
+    Args:
+        config: YAML file; none for the defaults.
+        overrides: values by option name; a group is a dictionary, as in YAML: ``head={"dense": [32]}``.
+
+    Raises:
+        UserError: unknown key, wrong type, or a value that no run could use.
+    """
+    from jsonargparse import ArgumentParser
+
+    flat = read_yaml(Path(config)) if config else {}
+    known = {name for name, *_ in walk()}
+    for key, value in flatten(overrides).items():
+        if key not in known:
+            raise UserError(f"unknown option '{key}'{suggest(key, known)}")
+        flat[key] = value
+    parser = ArgumentParser(exit_on_error=False)
+    add_options(parser)
+    return from_flat(parse_values(lambda: parser.parse_object(flat)))
+
+
+def parse_values(parse: Any) -> dict[str, Any]:
+    """Run a jsonargparse call and return its values by dotted name; its errors become one-line ``UserError``s."""
+    from argparse import ArgumentError
+
+    try:
+        namespace = parse()
+    except ArgumentError as error:
+        raise UserError(_reword(" ".join(str(error).split()))) from None
+    return flatten(namespace.as_dict())
+
+
+def _reword(message: str) -> str:
+    """Turn jsonargparse's message on a wrong value into one sentence in the user's terms."""
+    wrong = re.fullmatch(r'Parser key "(?P<key>[^"]+)": .* (Got|Given) value: (?P<value>.*)', message)
+    if not wrong:
+        return message
+    choices = {name: kind for name, kind, *_ in walk()}.get(wrong["key"])
+    words = [str(choice) for part in (choices, *get_args(choices)) if get_origin(part) is Literal for choice in get_args(part)]
+    near = difflib.get_close_matches(wrong["value"], words, n=1)
+    allowed = f"one of {', '.join(words)}" if words else _spell(choices)
+    if words and int in get_args(choices):
+        allowed += " or a whole number"
+    return f"'{wrong['key']}' should be {allowed}, but is '{wrong['value']}'" + (f"; did you mean '{near[0]}'?" if near else "")
+
+
+def _spell(kind: Any) -> str:
+    text = str(kind)
+    if "tuple" in text:
+        return "a list of numbers such as [64,32]"
+    if "bool" in text:
+        return "true or false"
+    return "a whole number" if "int" in text else "a number" if "float" in text else "text"
+
+
+def check(experiment: Experiment) -> None:
+    """Refuse what no run could use; everything here answers before TensorFlow is imported.
+
+    Raises:
+        UserError: naming the option, its value and what it may be.
+    """
+    limits = {
+        "folds": (2, 1000),
+        "batch_size": (1, 65536),
+        "epochs": (1, 100_000),
+        "head_epochs": (0, 100_000),
+        "early_stopping": (0, 100_000),
+        "seed": (0, 2**32 - 1),
+        "image_size": (8, 2048),
+        "holdout": (0.01, 0.5),
+        "alpha": (0.1, 4.0),
+        "batch_norm_momentum": (0.0, 0.9999),
+        "optimizer.rate": (1e-9, 100.0),
+        "optimizer.momentum": (0.0, 0.9999),
+        "optimizer.decay": (0.0, 1.0),
+        "optimizer.clip": (0.0, 1e9),
+        "schedule.warmup": (0.0, 100_000.0),
+        "schedule.factor": (1e-6, 1.0),
+        "schedule.every": (0.01, 100_000.0),
+        "schedule.patience": (1, 100_000),
+        "schedule.floor": (0.0, 100.0),
+        "augment.rotation": (0.0, 180.0),
+        "augment.shear": (0.0, 80.0),
+        "augment.zoom": (0.0, 4.0),
+        "augment.shift": (0.0, 1.0),
+    }
+    flat = flatten(dataclasses.asdict(experiment))
+    for name, (low, high) in limits.items():
+        value = flat[name]
+        if value is not None and not low <= value <= high:  # also refuses NaN
+            raise UserError(f"'{name}' should be between {low:g} and {high:g}, but is {value:g}")
+    if isinstance(experiment.unfreeze, int) and experiment.unfreeze < 1:
+        raise UserError(f"'unfreeze' should be all, none or a positive number of layers, but is {experiment.unfreeze}")
+    if experiment.schedule.kind == "plateau" and experiment.schedule.warmup:
+        raise UserError("'schedule.warmup' does not go with 'schedule.kind: plateau', whose rate follows the loss")
