@@ -1,0 +1,155 @@
+"""Train every fold of a cross validation, or one model, into a run folder; what is done already is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fer_tl.config import Experiment
+from fer_tl.data.dataset import Dataset
+from fer_tl.data.folds import make_folds, write_folds
+from fer_tl.files import read_json, write_json
+from fer_tl.models.backbones import resolve_model
+from fer_tl.models.weights import find_weights
+from fer_tl.training.environment import describe_environment
+from fer_tl.training.progress import Clock, Progress, duration
+from fer_tl.training.run_folder import Predictions, RunFolder, save_predictions, write_history
+
+Say = Callable[[str], None]
+
+
+def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say) -> None:
+    """Train and predict each fold of the training split.
+
+    Args:
+        experiment: what to train.
+        dataset: the training split alone; the test split has no way in.
+        run: where; done folds are skipped, a fold in work continues at its checkpoint.
+        say: prints a line.
+
+    Raises:
+        UserError: a class has fewer groups than folds; another run is in the folder.
+    """
+    assigned = make_folds(
+        dataset.ids, dataset.labels, dataset.groups, dataset.class_names, experiment.folds, experiment.seed
+    )
+    names = [f"fold-{fold}" for fold in range(experiment.folds)]
+    _start(experiment, dataset, run, "cv", names)
+    write_folds(run.path / "folds.csv", dataset.ids, assigned)
+    parts = {}
+    for fold, name in enumerate(names):
+        train = np.flatnonzero(assigned != fold)
+        watched = _set_aside(experiment, dataset, train)
+        parts[name] = (np.setdiff1d(train, watched), np.flatnonzero(assigned == fold), watched)
+    _train_parts(experiment, dataset, run, parts, say)
+
+
+def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say) -> None:
+    """Train one model on the training split and predict the validation split, or the first fold where there is none.
+
+    Args:
+        experiment: what to train.
+        dataset: the training split, and the validation split where the dataset has one.
+        run: where.
+        say: prints a line.
+    """
+    validation = dataset.splits == "validation"
+    if not validation.any():
+        validation = (
+            make_folds(dataset.ids, dataset.labels, dataset.groups, dataset.class_names, experiment.folds, experiment.seed)
+            == 0
+        )
+    _start(experiment, dataset, run, "train", ["model"])
+    train = np.flatnonzero(~validation)
+    watched = _set_aside(experiment, dataset, train)
+    _train_parts(
+        experiment, dataset, run, {"model": (np.setdiff1d(train, watched), np.flatnonzero(validation), watched)}, say
+    )
+
+
+def _start(experiment: Experiment, dataset: Dataset, run: RunFolder, kind: str, parts: list[str]) -> None:
+    run.start(
+        experiment,
+        {
+            "kind": kind,
+            "parts": parts,
+            "dataset": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "class_names": list(dataset.class_names),
+            "images": len(dataset),
+        },
+    )
+
+
+def _set_aside(experiment: Experiment, dataset: Dataset, train: np.ndarray) -> np.ndarray:
+    """Training rows that early stopping and plateau watch instead of the held-out ones, stratified and grouped."""
+    if not experiment.watches:
+        return np.empty(0, dtype=np.int64)
+    parts = max(2, round(1 / experiment.holdout))
+    chosen = make_folds(
+        dataset.ids[train], dataset.labels[train], dataset.groups[train], dataset.class_names, parts, experiment.seed
+    )
+    return train[chosen == 0]
+
+
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _train_parts(experiment: Experiment, dataset: Dataset, run: RunFolder, parts: dict[str, Rows], say: Say) -> None:
+    waiting = [name for name in parts if not run.is_done(name)]
+    for name in parts:
+        if name not in waiting:
+            say(f"{name}: done before, {run.part(name)}")
+    if not waiting:
+        return
+    backbone, size, _ = resolve_model(experiment)
+    weights_file = find_weights(backbone, experiment.weights, experiment.alpha, size)
+    # TensorFlow is imported from here on.
+    from fer_tl.training.loop import FoldRows, Loop
+    from fer_tl.training.session import Session
+
+    session = Session(experiment, dataset, weights_file)
+    say(f"model: {session.describe()}, weights: {weights_file.name if weights_file else 'none'}")
+    _record_environment(run, session.describe())
+    epochs = experiment.epochs + experiment.head_epochs
+    progress = Progress(sum(len(parts[name][0]) for name in waiting) * epochs)
+    for name in waiting:
+        number, clock = list(parts).index(name), Clock()
+        loop = Loop(session, number, FoldRows(*parts[name]), run.part(name), progress, name)
+        fitted = loop.run()
+        held_out = parts[name][1]
+        loss, accuracy, logits = session.evaluate(held_out)
+        predictions = Predictions(dataset.ids[held_out], dataset.labels[held_out], logits, dataset.class_names)
+        save_predictions(run.part(name) / "predictions.npz", predictions)
+        write_history(run.part(name) / "history.csv", fitted.history)
+        session.save_model(run.part(name) / "model.keras")
+        seconds = clock.lap()
+        write_json(
+            run.part(name) / "result.json",
+            {
+                "trained_on": len(parts[name][0]),
+                "held_out": len(held_out),
+                "watched": len(parts[name][2]),
+                "epochs": len(fitted.history),
+                "kept_epoch": fitted.kept_epoch,
+                "loss": loss,
+                "accuracy": accuracy,
+                "seconds": round(seconds, 1),
+            },
+        )
+        loop.forget()
+        progress.line(f"{name}: done in {duration(seconds)}, held-out accuracy {accuracy:.3f}")
+
+
+def _record_environment(run: RunFolder, devices: str) -> None:
+    """Append to ``environment.json``: a run that is continued elsewhere lists both places."""
+    path = run.path / "environment.json"
+    before = read_json(path) if path.exists() else []
+    write_json(path, [*before, describe_environment(devices)])
+
+
+def seconds_of(run: RunFolder) -> float:
+    """Training time of all parts that are done."""
+    return float(sum(read_json(Path(run.part(name)) / "result.json")["seconds"] for name in run.parts if run.is_done(name)))

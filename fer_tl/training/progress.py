@@ -1,0 +1,77 @@
+"""Progress on the terminal: one line that is rewritten, or one line an epoch where output goes to a file."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import TextIO
+
+
+def duration(seconds: float) -> str:
+    """``75`` to ``1 min 15 s``."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+class Progress:
+    """Counts training images over a whole run and says how fast they go and how long the rest takes.
+
+    Args:
+        total: training images of the whole run, over folds and epochs.
+        out: where to print.
+    """
+
+    def __init__(self, total: int, out: TextIO | None = None):
+        self._total = total
+        self._out = out or sys.stdout
+        self._live = self._out.isatty()
+        self._done = 0
+        self._timed = 0
+        self._seconds = 0.0
+
+    def skip(self, images: int) -> None:
+        """Count images that need no training: an epoch done before, or one left out by early stopping."""
+        self._done += images
+
+    def step(self, images: int, seconds: float, where: str) -> None:
+        """Count images just trained, and show the live line."""
+        self._done += images
+        # The first call of a run traces the model: counting it would promise far too long a run.
+        if self._timed or seconds < 5:
+            self._timed += images
+            self._seconds += seconds
+        if self._live:
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r{f'{where}  {self.rate()}'[:width]:<{width}}", end="", file=self._out, flush=True)
+
+    def rate(self) -> str:
+        """``512 images/s, 3 min 20 s left``, as far as known."""
+        if not self._timed:
+            return "starting"
+        speed = self._timed / max(self._seconds, 1e-9)
+        return f"{speed:,.0f} images/s, {duration(max(self._total - self._done, 0) / speed)} left"
+
+    def line(self, text: str) -> None:
+        """Print a line that stays."""
+        if self._live:
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r{'':<{width}}\r", end="", file=self._out)
+        print(text, file=self._out, flush=True)
+
+
+class Clock:
+    """Seconds since the last look."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        """Seconds since the last lap or the start."""
+        now = time.perf_counter()
+        passed, self._last = now - self._last, now
+        return passed

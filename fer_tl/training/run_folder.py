@@ -1,0 +1,173 @@
+"""Files of a run: what is written where, and read back without TensorFlow."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_tl.config import Experiment, dump_yaml, identity, load_experiment
+from fer_tl.errors import UserError
+from fer_tl.files import read_json, write_atomically, write_json, write_text
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits of a set of examples, with what is needed to score them later.
+
+    Attributes:
+        ids: text ``[N]``, unique.
+        labels: int64 ``[N]``, indices into ``class_names``.
+        logits: float32 ``[N, K]``, before softmax.
+        class_names: the K class names, in the order of the logits' columns.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n, k = len(self.ids), len(self.class_names)
+        if self.labels.shape != (n,) or self.logits.shape != (n, k):
+            raise ValueError(
+                f"predictions do not fit together: {n} ids, labels {self.labels.shape}, logits {self.logits.shape}, {k} classes"
+            )
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Softmax of the logits: float64 ``[N, K]``, rows sum to 1."""
+        z = self.logits.astype(np.float64)
+        z = np.exp(z - z.max(axis=1, keepdims=True))
+        return z / z.sum(axis=1, keepdims=True)
+
+
+def save_predictions(path: Path, predictions: Predictions) -> None:
+    """Write predictions as a compressed ``.npz`` without pickled objects, atomically."""
+
+    def write(temporary: Path) -> None:
+        np.savez_compressed(
+            temporary,
+            ids=predictions.ids.astype(str),
+            labels=predictions.labels.astype(np.int64),
+            logits=predictions.logits.astype(np.float32),
+            class_names=np.asarray(predictions.class_names, dtype=str),
+        )
+
+    write_atomically(path, write)
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Read what ``save_predictions`` wrote; anything else is a ``UserError``."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return Predictions(
+                ids=data["ids"],
+                labels=data["labels"],
+                logits=data["logits"],
+                class_names=tuple(str(name) for name in data["class_names"]),
+            )
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: the run is unfinished; run its command again to continue it") from None
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path} is not a predictions file of fer-tl ({error})") from None
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run: a folder that says what was asked, on what data, and what came out.
+
+    ``config.yaml``, ``run.json`` and ``folds.csv`` are written when the run starts; each part (``fold-0`` ..., or
+    ``model`` for a single fit) holds its checkpoint while it is in work and, when it is done, ``model.keras``,
+    ``predictions.npz``, ``history.csv`` and ``result.json``, the last one last.
+    """
+
+    path: Path
+
+    def part(self, name: str) -> Path:
+        """Folder of one part."""
+        return self.path / name
+
+    def is_done(self, name: str) -> bool:
+        """Whether a part is finished."""
+        return (self.part(name) / "result.json").is_file()
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of the parts that the run consists of, done or not."""
+        return list(self.read_run()["parts"])
+
+    def read_run(self) -> dict[str, Any]:
+        """What ``start`` wrote."""
+        run: dict[str, Any] = read_json(self.path / "run.json")
+        if not isinstance(run, dict) or "parts" not in run:
+            raise UserError(f"{self.path / 'run.json'} was not written by fer-tl: {self.path} is no run")
+        return run
+
+    def read_experiment(self) -> Experiment:
+        """The resolved configuration of the run."""
+        return load_experiment(self.path / "config.yaml")
+
+    def start(self, experiment: Experiment, run: dict[str, Any]) -> None:
+        """Begin a run here, or make sure that what is here is the same run.
+
+        Args:
+            experiment: written to ``config.yaml``.
+            run: JSON-ready: kind, parts, dataset, fingerprint, class names.
+
+        Raises:
+            UserError: another run is here, with the difference; or the data has changed since.
+        """
+        if not (self.path / "run.json").exists():
+            if self.path.exists() and any(self.path.iterdir()) and not (self.path / "config.yaml").exists():
+                raise UserError(f"{self.path} holds other files and is no run: give another --run-dir")
+            write_text(self.path / "config.yaml", dump_yaml(experiment))
+            write_json(self.path / "run.json", run)
+            return
+        before, now = identity(self.read_experiment()), identity(experiment)
+        changed = [f"{key} {before[key]} -> {now[key]}" for key in now if before[key] != now[key]]
+        found = self.read_run()
+        if found["kind"] != run["kind"]:
+            changed.insert(0, f"fer-tl {found['kind']} -> fer-tl {run['kind']}")
+        if changed:
+            raise UserError(f"{self.path} holds a run with other settings ({'; '.join(changed)}): give another --run-dir")
+        if found["fingerprint"] != run["fingerprint"]:
+            raise UserError(
+                f"{self.path} was begun on another build of '{run['dataset']}' (fingerprint {found['fingerprint'][:12]}, "
+                f"now {run['fingerprint'][:12]}): give another --run-dir"
+            )
+
+
+def write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    """Write a history, one row an epoch, as CSV."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(dict.fromkeys(key for row in history for key in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, out.getvalue())
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Read what ``write_history`` wrote, numbers as numbers."""
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        return [
+            {key: value if key == "stage" else int(value) if key == "epoch" else float(value) for key, value in row.items()}
+            for row in rows
+        ]
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path} cannot be read as a history ({error})") from None
+
+
+def default_run_dir(experiment: Experiment, kind: str) -> Path:
+    """``runs/<data>-<backbone>-<hash>``: the same settings find the same folder, others another one."""
+    settings = json.dumps([kind, identity(experiment)], sort_keys=True)
+    digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    return Path("runs") / f"{experiment.data.replace('/', '-')}-{experiment.backbone}-{digest}"

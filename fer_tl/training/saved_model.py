@@ -1,0 +1,61 @@
+"""Saved fold models: Keras files that carry their class names."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from fer_tl.data.dataset import Dataset
+from fer_tl.errors import UserError
+from fer_tl.files import write_atomically
+
+# A member of the .keras zip archive that Keras ignores: class names travel with the weights.
+CLASSES_MEMBER = "fer_tl.json"
+
+
+def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
+    """Save a model without its optimizer, and its class names in the same file, atomically."""
+
+    def write(temporary: Path) -> None:
+        keras.Model(model.inputs, model.outputs, name=model.name).save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(CLASSES_MEMBER, json.dumps({"class_names": list(class_names)}))
+
+    write_atomically(path, write)
+
+
+def load_model(path: Path) -> tuple[keras.Model, tuple[str, ...]]:
+    """Load what ``save_model`` wrote.
+
+    Raises:
+        UserError: missing, damaged, or not written by fer-tl.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            class_names = tuple(json.loads(archive.read(CLASSES_MEMBER))["class_names"])
+        return keras.models.load_model(path, compile=False), class_names
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be loaded as a model of fer-tl ({' '.join(str(error).split())[:200]})") from None
+
+
+def predict_saved(path: Path, dataset: Dataset, batch_size: int = 256) -> np.ndarray:
+    """Logits of a saved model: float32 ``[N, K]``, columns in the order of the dataset's classes.
+
+    Raises:
+        UserError: the model knows other classes than the dataset.
+    """
+    model, class_names = load_model(path)
+    if sorted(class_names) != sorted(dataset.class_names):
+        raise UserError(
+            f"{path} knows the classes {', '.join(class_names)}, but {dataset.name} has {', '.join(dataset.class_names)}"
+        )
+    from fer_tl.training.strategy import choose_strategy
+    from fer_tl.training.tensorflow_engine import TensorFlowEngine
+
+    engine = TensorFlowEngine(choose_strategy("auto"), model, dataset.images, dataset.labels, batch_size)
+    logits = engine.predict(np.arange(len(dataset)))  # [N, K]
+    return logits[:, [class_names.index(name) for name in dataset.class_names]]

@@ -1,0 +1,110 @@
+"""A session: one model, compiled once, that trains every fold of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from fer_tl.config import Experiment
+from fer_tl.data.dataset import Dataset
+from fer_tl.data.randomness import example_keys
+from fer_tl.models.classifier import build_classifier
+from fer_tl.training.checkpoint import Values, assign_values, read_values
+from fer_tl.training.optimizers import make_optimizer
+from fer_tl.training.plan import EpochPlan
+from fer_tl.training.saved_model import save_model
+from fer_tl.training.stages import Stage, set_trainable, stages_of
+from fer_tl.training.strategy import choose_strategy, describe
+from fer_tl.training.tensorflow_engine import Sums, TensorFlowEngine
+
+
+@dataclass
+class CompiledStage:
+    """A stage, the optimizer over what learns in it, and its compiled training function."""
+
+    stage: Stage
+    optimizer: Any
+    initial_optimizer: Values
+    train: Callable[[EpochPlan], Sums]
+
+
+class Session:
+    """One model that serves all folds: each starts from the same initial weights.
+
+    A model a fold would trace anew (15 s for MobileNetV2) and leak: ``clear_session`` does not give memory back and
+    silently resets dtype policy and seed (see DESIGN).
+
+    Args:
+        experiment: what to build.
+        dataset: all images of the run; rows are chosen by fold.
+        weights_file: from ``fer_tl.models.weights.find_weights``.
+    """
+
+    def __init__(self, experiment: Experiment, dataset: Dataset, weights_file: Path | None):
+        self.experiment = experiment
+        self.dataset = dataset
+        self.keys = example_keys(dataset.ids)
+        self.strategy = choose_strategy(experiment.strategy)
+        keras.utils.set_random_seed(experiment.seed)
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(experiment.precision)
+        try:
+            with self.strategy.scope():
+                self.classifier = build_classifier(
+                    experiment, dataset.image_shape, len(dataset.class_names), weights_file
+                )
+        finally:
+            keras.config.set_dtype_policy(policy)
+        self.model = self.classifier.model
+        self._initial = read_values(self.model.variables)
+        self.engine = TensorFlowEngine(
+            self.strategy, self.model, dataset.images, dataset.labels, experiment.batch_size
+        )
+        self.stages = stages_of(experiment)
+        self._compiled: dict[str, CompiledStage] = {}
+
+    def describe(self) -> str:
+        """One line: model, parameters, devices."""
+        return f"{self.model.name}, {self.model.count_params():,} parameters, {describe(self.strategy)}"
+
+    def reset(self) -> None:
+        """Back to the weights from which every fold starts."""
+        assign_values(self.model.variables, self._initial)
+
+    def start(self, stage: Stage) -> CompiledStage:
+        """Make a stage the current one: its layers trainable, its optimizer as new. Compiles once a run."""
+        set_trainable(self.classifier, stage.unfreeze, self.experiment)
+        compiled = self._compiled.get(stage.name)
+        if compiled is None:
+            with self.strategy.scope():
+                optimizer = make_optimizer(self.experiment.optimizer, self.experiment.precision)
+                optimizer.build(self.model.trainable_variables)
+            compiled = CompiledStage(
+                stage,
+                optimizer,
+                read_values(optimizer.variables),
+                self.engine.compile_training(optimizer, self.experiment.optimizer.clip),
+            )
+            self._compiled[stage.name] = compiled
+        assign_values(compiled.optimizer.variables, compiled.initial_optimizer)
+        # Keras callbacks look for the optimizer and for stop_training on the model.
+        self.model.optimizer = compiled.optimizer
+        self.model.stop_training = False
+        return compiled
+
+    def evaluate(self, rows: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Mean loss, accuracy and logits ``[N, K]`` of images as they are."""
+        logits = self.engine.predict(rows)
+        labels = self.dataset.labels[rows]
+        z = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+        losses = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]
+        return float(losses.mean()), float((logits.argmax(axis=1) == labels).mean()), logits
+
+    def save_model(self, path: Path) -> None:
+        """Save the model and its class names as ``.keras``."""
+        save_model(self.model, self.dataset.class_names, path)
