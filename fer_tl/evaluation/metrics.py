@@ -1,0 +1,139 @@
+"""Metrics of saved predictions, over every example, without TensorFlow."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn import metrics as sk  # type: ignore[import-untyped]
+
+from fer_tl.errors import UserError
+from fer_tl.training.run_folder import Predictions
+
+# Attributes of ``Metrics`` that are one number each, in the order in which tables show them.
+METRIC_NAMES = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
+
+
+@dataclass(frozen=True, eq=False)
+class Metrics:
+    """How well a set of predictions does; every number is over all N examples, none is a mean over batches.
+
+    Attributes:
+        class_names: the K class names; the per-class arrays and the confusion matrix follow their order.
+        accuracy: share of examples whose largest logit is the true class, 0..1.
+        balanced_accuracy: mean recall over the classes that have examples, 0..1.
+        macro_f1: mean F1 over the classes that have examples or are predicted (scikit-learn's default), 0..1.
+        loss: mean cross-entropy in nats, 0 or more.
+        precision: float64 ``[K]``, 0..1; 0 for a class that is never predicted.
+        recall: float64 ``[K]``, 0..1; 0 for a class without examples.
+        f1: float64 ``[K]``, 0..1; 0 where undefined.
+        support: int64 ``[K]``, true examples of each class.
+        confusion: int64 ``[K, K]``, row = true class, column = predicted class.
+    """
+
+    class_names: tuple[str, ...]
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    loss: float
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    support: np.ndarray
+    confusion: np.ndarray
+
+    @property
+    def images(self) -> int:
+        """Number of examples."""
+        return int(self.support.sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain Python values, ready for JSON; the classes by name."""
+        per_class = {
+            name: {
+                "precision": float(self.precision[k]),
+                "recall": float(self.recall[k]),
+                "f1": float(self.f1[k]),
+                "support": int(self.support[k]),
+            }
+            for k, name in enumerate(self.class_names)
+        }
+        return {
+            "images": self.images,
+            **{name: float(getattr(self, name)) for name in METRIC_NAMES},
+            "per_class": per_class,
+            "confusion": {"rows": "true class", "columns": "predicted class", "counts": self.confusion.tolist()},
+        }
+
+
+def predicted_labels(predictions: Predictions) -> np.ndarray:
+    """Index of the largest logit of each example (the first of several equal ones): int64 ``[N]``.
+
+    Raises:
+        ValueError: there are no predictions, or a label is no index into the class names.
+        UserError: a logit is not finite, which is what a diverged training leaves.
+    """
+    labels, logits = predictions.labels, predictions.logits
+    if len(labels) == 0:
+        raise ValueError("there are no predictions to score")
+    if labels.min() < 0 or labels.max() >= len(predictions.class_names):
+        raise ValueError(f"labels must be in 0..{len(predictions.class_names) - 1}: {labels.min()}..{labels.max()}")
+    broken = int((~np.isfinite(logits)).any(axis=1).sum())
+    if broken:
+        raise UserError(
+            f"{broken} of {len(labels)} predictions are not finite numbers: the training diverged; "
+            "lower the learning rate or clip the gradients"
+        )
+    return logits.argmax(axis=1)
+
+
+def score(predictions: Predictions) -> Metrics:
+    """Score predictions.
+
+    A class without examples keeps its row and column. Its recall counts for nothing in the balanced accuracy.
+
+    The metrics are scikit-learn's. Only the cross-entropy is taken from the logits, as
+    ``logsumexp(z) - z[true]``: scikit-learn's ``log_loss`` wants probabilities and clips them, which caps the cost
+    of a confident mistake at 36 nats.
+
+    Raises:
+        ValueError, UserError: see ``predicted_labels``.
+    """
+    predicted = predicted_labels(predictions)
+    labels = predictions.labels
+    indices = np.arange(len(predictions.class_names))
+    with warnings.catch_warnings():
+        # Some versions of scikit-learn take a small set with many classes for a regression problem.
+        warnings.filterwarnings("ignore", "The number of unique classes is greater", UserWarning)
+        precision, recall, f1, support = sk.precision_recall_fscore_support(
+            labels, predicted, labels=indices, zero_division=0
+        )
+        # Recall averaged over the classes present is the balanced accuracy; scikit-learn's function of that name
+        # warns whenever a class is predicted that has no examples.
+        balanced = sk.recall_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0)
+        return Metrics(
+            class_names=tuple(predictions.class_names),
+            accuracy=float(sk.accuracy_score(labels, predicted)),
+            balanced_accuracy=float(balanced),
+            macro_f1=float(sk.f1_score(labels, predicted, average="macro", zero_division=0)),
+            loss=_cross_entropy(predictions.logits, labels),
+            precision=precision,
+            recall=recall,
+            f1=f1,
+            support=support.astype(np.int64),
+            confusion=sk.confusion_matrix(labels, predicted, labels=indices).astype(np.int64),
+        )
+
+
+def zero_recall(metrics: Metrics) -> list[str]:
+    """Names of the classes that have examples, none of which is recognised."""
+    missed = (metrics.support > 0) & (np.diagonal(metrics.confusion) == 0)
+    return [name for name, is_missed in zip(metrics.class_names, missed, strict=True) if is_missed]
+
+
+def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    z = logits.astype(np.float64)
+    z = z - z.max(axis=1, keepdims=True)  # [N, K], 0 or less: exp cannot overflow
+    return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(labels)), labels]))

@@ -1,0 +1,109 @@
+"""The result of a cross validation: every fold, their spread, and the pooled out-of-fold predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fer_tl.evaluation.intervals import STATISTICS, bootstrap_interval, mean_sd
+from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, score, zero_recall
+from fer_tl.training.run_folder import Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class CvSummary:
+    """What a cross validation says.
+
+    Attributes:
+        class_names: the K class names.
+        folds: metrics of each fold's held-out examples, in fold order.
+        pooled: metrics of all held-out examples together.
+        mean: over the folds, for each of ``METRIC_NAMES``.
+        sd: sample standard deviation over the folds, for each of ``METRIC_NAMES``. It is no standard error: the
+            folds share training data.
+        intervals: 95 % bootstrap interval over groups of the pooled accuracy, balanced accuracy and macro-F1, each
+            ``(low, high)``.
+        zero_recall: classes of which no held-out example is recognised in any fold.
+        fold_zero_recall: the same for each fold alone.
+    """
+
+    class_names: tuple[str, ...]
+    folds: tuple[Metrics, ...]
+    pooled: Metrics
+    mean: dict[str, float]
+    sd: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    zero_recall: tuple[str, ...]
+    fold_zero_recall: tuple[tuple[str, ...], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain Python values, ready for JSON: fractions, not per cent."""
+        return {
+            "class_names": list(self.class_names),
+            "mean": dict(self.mean),
+            "sd": dict(self.sd),
+            "pooled": self.pooled.to_dict(),
+            "pooled_interval_95": {name: list(interval) for name, interval in self.intervals.items()},
+            "zero_recall": list(self.zero_recall),
+            "folds": [
+                {"fold": k, **fold.to_dict(), "zero_recall": list(self.fold_zero_recall[k])}
+                for k, fold in enumerate(self.folds)
+            ],
+        }
+
+
+def summarize(folds: Sequence[Predictions], groups_by_id: Mapping[str, str], seed: int = 0) -> CvSummary:
+    """Score each fold and all of them pooled.
+
+    Args:
+        folds: the held-out predictions of each of two or more folds, in fold order.
+        groups_by_id: the group of every example, by its id.
+        seed: of the bootstrap, 0 or more.
+
+    Raises:
+        ValueError: fewer than two folds or groups, class names that differ between folds, an id that occurs twice
+            or has no group.
+        UserError: a fold's logits are not finite.
+    """
+    pooled = _pool(folds)
+    ids = [str(example_id) for example_id in pooled.ids]
+    ungrouped = [example_id for example_id in ids if example_id not in groups_by_id]
+    if ungrouped:
+        raise ValueError(f"{len(ungrouped)} ids have no group, the first is {ungrouped[0]!r}")
+    groups = np.array([groups_by_id[example_id] for example_id in ids], dtype=str)
+    scores = tuple(score(fold) for fold in folds)
+    spread = {name: mean_sd([getattr(fold, name) for fold in scores]) for name in METRIC_NAMES}
+    pooled_score = score(pooled)
+    return CvSummary(
+        class_names=pooled.class_names,
+        folds=scores,
+        pooled=pooled_score,
+        mean={name: mean for name, (mean, _) in spread.items()},
+        sd={name: sd for name, (_, sd) in spread.items()},
+        intervals={name: bootstrap_interval(pooled, groups, name, seed=seed) for name in STATISTICS},
+        zero_recall=tuple(zero_recall(pooled_score)),
+        fold_zero_recall=tuple(tuple(zero_recall(fold)) for fold in scores),
+    )
+
+
+def _pool(folds: Sequence[Predictions]) -> Predictions:
+    """All folds' predictions one after the other."""
+    if len(folds) < 2:
+        raise ValueError(f"a cross validation has at least two folds: {len(folds)}")
+    class_names = tuple(folds[0].class_names)
+    for k, fold in enumerate(folds):
+        if tuple(fold.class_names) != class_names:
+            raise ValueError(f"fold {k} has the classes {fold.class_names}, fold 0 has {class_names}")
+    ids = np.concatenate([fold.ids for fold in folds])
+    unique, counts = np.unique(ids, return_counts=True)
+    if len(unique) < len(ids):
+        raise ValueError(f"{len(ids) - len(unique)} ids occur again, the first is {str(unique[counts > 1][0])!r}")
+    return Predictions(
+        ids=ids,
+        labels=np.concatenate([fold.labels for fold in folds]),
+        logits=np.concatenate([fold.logits for fold in folds]),
+        class_names=class_names,
+    )

@@ -1,0 +1,123 @@
+"""Metrics against hand-computed cases, scikit-learn's definitions and what must not change them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss  # type: ignore[import-untyped]
+
+from fer_tl.errors import UserError
+from fer_tl.evaluation.metrics import score, zero_recall
+from fer_tl.training.run_folder import Predictions
+
+NAMES = ("angry", "disgust", "fear")
+
+
+def from_pairs(pairs: list[tuple[int, int]], class_names: tuple[str, ...] = NAMES) -> Predictions:
+    """Predictions with the given (true, predicted) classes."""
+    true, predicted = np.array(pairs, np.int64).T
+    logits = 3 * np.eye(len(class_names), dtype=np.float32)[predicted]  # [N, K]
+    return Predictions(np.arange(len(pairs)).astype(str), true, logits, class_names)
+
+
+def random_predictions(n: int = 400, seed: int = 0) -> Predictions:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, n)
+    logits = (rng.normal(size=(n, 3)) + np.eye(3)[labels]).astype(np.float32)
+    return Predictions(np.arange(n).astype(str), labels, logits, NAMES)
+
+
+def test_hand_computed_confusion():
+    #  true 0: two right, one taken for 1; true 1: one right; true 2: both taken for 0.
+    metrics = score(from_pairs([(0, 0), (0, 0), (0, 1), (1, 1), (2, 0), (2, 0)]))
+    assert metrics.confusion.tolist() == [[2, 1, 0], [0, 1, 0], [2, 0, 0]]
+    assert metrics.confusion.dtype == np.int64
+    assert metrics.images == 6
+    assert metrics.accuracy == pytest.approx(3 / 6)
+    assert metrics.balanced_accuracy == pytest.approx((2 / 3 + 1 + 0) / 3)
+    np.testing.assert_allclose(metrics.precision, [2 / 4, 1 / 2, 0])
+    np.testing.assert_allclose(metrics.recall, [2 / 3, 1, 0])
+    np.testing.assert_allclose(metrics.f1, [4 / 7, 2 / 3, 0])
+    assert metrics.macro_f1 == pytest.approx((4 / 7 + 2 / 3) / 3)
+    assert metrics.support.tolist() == [3, 1, 2]
+    # Logits are 3 for the predicted class and 0 for two others.
+    right, wrong = np.log(1 + 2 * np.exp(-3)), np.log(np.exp(3) + 2)
+    assert metrics.loss == pytest.approx((right + wrong) / 2)
+
+
+def test_a_class_without_examples_keeps_its_row_and_does_not_count_in_balanced_accuracy():
+    metrics = score(from_pairs([(0, 0), (0, 1), (2, 2), (2, 2)]))  # disgust is predicted once, never true
+    assert metrics.confusion.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 2]]
+    assert metrics.support.tolist() == [2, 0, 2]
+    assert metrics.balanced_accuracy == pytest.approx(0.75)
+    assert metrics.macro_f1 == pytest.approx((2 / 3 + 0 + 1) / 3)  # the false alarm counts
+    never_seen = score(from_pairs([(0, 0), (2, 2)]))
+    assert never_seen.macro_f1 == 1.0
+    assert zero_recall(never_seen) == []
+
+
+def test_zero_recall_names_the_classes_with_examples_only():
+    assert zero_recall(score(from_pairs([(0, 0), (1, 0), (0, 2)]))) == ["disgust"]
+    assert zero_recall(score(from_pairs([(0, 1), (1, 0)]))) == ["angry", "disgust"]
+
+
+def test_agrees_with_scikit_learn():
+    predictions = random_predictions()
+    metrics, predicted = score(predictions), predictions.logits.argmax(axis=1)
+    assert metrics.balanced_accuracy == pytest.approx(balanced_accuracy_score(predictions.labels, predicted))
+    assert metrics.macro_f1 == pytest.approx(f1_score(predictions.labels, predicted, average="macro"))
+    assert metrics.loss == pytest.approx(log_loss(predictions.labels, predictions.probabilities))
+
+
+def test_order_of_examples_and_of_classes_does_not_matter():
+    predictions = random_predictions()
+    metrics = score(predictions)
+    order, swap = np.random.default_rng(1).permutation(len(predictions.ids)), np.array([2, 0, 1])
+    other = score(
+        Predictions(
+            predictions.ids[order],
+            np.argsort(swap)[predictions.labels[order]],
+            predictions.logits[order][:, swap],
+            tuple(NAMES[k] for k in swap),
+        )
+    )
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "loss"):
+        assert getattr(other, name) == pytest.approx(getattr(metrics, name), rel=1e-12)
+    np.testing.assert_array_equal(other.confusion, metrics.confusion[np.ix_(swap, swap)])
+    np.testing.assert_allclose(other.recall, metrics.recall[swap])
+
+
+def test_a_confident_mistake_costs_what_its_logits_say():
+    logits = np.array([[1000.0, 0.0, 0.0]], np.float32)
+    assert score(Predictions(np.array(["a"]), np.array([1]), logits, NAMES)).loss == pytest.approx(1000.0)
+
+
+def test_many_classes_and_few_examples_warn_of_nothing():
+    names = tuple(f"class {k}" for k in range(30))
+    assert score(from_pairs([(k, k) for k in range(30)], names)).accuracy == 1.0
+
+
+def test_to_dict_is_json_with_the_same_numbers():
+    metrics = score(random_predictions())
+    value = json.loads(json.dumps(metrics.to_dict()))
+    assert value["images"] == 400
+    assert value["macro_f1"] == metrics.macro_f1
+    assert value["confusion"]["counts"] == metrics.confusion.tolist()
+    assert [value["per_class"][name]["recall"] for name in NAMES] == metrics.recall.tolist()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_logits_of_a_diverged_training_are_refused(bad: float):
+    predictions = random_predictions()
+    predictions.logits[:7, 1] = bad
+    with pytest.raises(UserError, match="7 of 400 predictions .* diverged"):
+        score(predictions)
+
+
+def test_nothing_to_score_and_labels_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="no predictions"):
+        score(Predictions(np.array([], str), np.array([], np.int64), np.zeros((0, 3), np.float32), NAMES))
+    with pytest.raises(ValueError, match=r"0\.\.2"):
+        score(Predictions(np.array(["a"]), np.array([3]), np.zeros((1, 3), np.float32), NAMES))
