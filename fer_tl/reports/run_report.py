@@ -1,0 +1,112 @@
+"""The files and the text of a run's result, all recomputed from its saved predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_tl.evaluation.intervals import STATISTICS, bootstrap_interval
+from fer_tl.evaluation.metrics import Metrics, score
+from fer_tl.evaluation.summary import CvSummary
+from fer_tl.files import read_json, write_json, write_text
+from fer_tl.reports.figures import confusion_figure, learning_curves_figure, save_figure
+from fer_tl.reports.tables import (
+    confusion_csv,
+    confusion_markdown,
+    confusion_text,
+    fold_table_csv,
+    fold_table_markdown,
+    fold_table_text,
+    result_table_csv,
+    result_table_markdown,
+    result_table_text,
+)
+from fer_tl.training.run_folder import Predictions, RunFolder, read_history
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Metrics of named predictions on the same images; the first row has 95 % intervals.
+
+    Attributes:
+        rows: name and metrics.
+        intervals: of the first row, by metric name.
+    """
+
+    rows: tuple[tuple[str, Metrics], ...]
+    intervals: dict[str, tuple[float, float]]
+
+
+def score_rows(named: Mapping[str, Predictions], groups_by_id: Mapping[str, str]) -> Result:
+    """Score predictions, with bootstrap intervals over groups for the first."""
+    import numpy as np
+
+    first = next(iter(named.values()))
+    groups = np.array([groups_by_id[str(i)] for i in first.ids])
+    intervals = {name: bootstrap_interval(first, groups, name) for name in STATISTICS}
+    return Result(tuple((name, score(predictions)) for name, predictions in named.items()), intervals)
+
+
+def selection_note(run: RunFolder) -> str:
+    """A sentence on how the weights that were scored were chosen."""
+    experiment = run.read_experiment()
+    results = [read_json(run.part(name) / "result.json") for name in run.parts]
+    if experiment.early_stopping:
+        kept = ", ".join(f"{result['kept_epoch']} of {result['epochs']}" for result in results)
+        return f"The epoch was chosen on images set aside from the training part (epoch {kept}), not on those scored here."
+    return "The weights are those of the last epoch; no choice was made on the images scored here."
+
+
+def write_cv_report(run: RunFolder, summary: CvSummary) -> str:
+    """Write tables, confusion matrix and learning curves of a cross validation; returns what the terminal shows."""
+    experiment = run.read_experiment()
+    title = f"{experiment.backbone} on {experiment.data}, {len(summary.folds)}-fold cross validation"
+    note = selection_note(run)
+    write_text(run.path / "table.csv", fold_table_csv(summary))
+    write_text(
+        run.path / "table.md",
+        f"# {title}\n\n{fold_table_markdown(summary)}\n\n{note}\n\n"
+        f"## Out-of-fold confusion matrix\n\n{confusion_markdown(summary.pooled)}\n",
+    )
+    write_text(run.path / "confusion.csv", confusion_csv(summary.pooled))
+    write_json(run.path / "result.json", {"selection": note, **summary.to_dict()})
+    save_figure(confusion_figure(summary.pooled, f"{title}\nout-of-fold"), run.path / "confusion.png")
+    _write_curves(run)
+    return f"{title}\n\n{fold_table_text(summary)}\n{note}\n\n{confusion_text(summary.pooled)}"
+
+
+def write_result(folder: Path, title: str, result: Result, note: str) -> str:
+    """Write table, confusion matrix and JSON of scored predictions; returns what the terminal shows."""
+    first = result.rows[0][1]
+    write_text(folder / "table.csv", result_table_csv(result.rows))
+    write_text(
+        folder / "table.md",
+        f"# {title}\n\n{result_table_markdown(result.rows, result.intervals)}\n\n{note}\n\n"
+        f"## Confusion matrix, {result.rows[0][0]}\n\n{confusion_markdown(first)}\n",
+    )
+    write_text(folder / "confusion.csv", confusion_csv(first))
+    write_json(
+        folder / "result.json",
+        {
+            "selection": note,
+            "interval_95": {name: list(interval) for name, interval in result.intervals.items()},
+            "models": {name: metrics.to_dict() for name, metrics in result.rows},
+        },
+    )
+    save_figure(confusion_figure(first, f"{title}\n{result.rows[0][0]}"), folder / "confusion.png")
+    return f"{title}\n\n{result_table_text(result.rows, result.intervals)}\n{note}\n\n{confusion_text(first)}"
+
+
+def write_train_report(run: RunFolder, result: Result) -> str:
+    """As ``write_result``, for a single fit and the images held out of it, with its learning curve."""
+    experiment = run.read_experiment()
+    _write_curves(run)
+    return write_result(
+        run.path, f"{experiment.backbone} on {experiment.data}, held-out images", result, selection_note(run)
+    )
+
+
+def _write_curves(run: RunFolder) -> None:
+    histories = {name: read_history(run.part(name) / "history.csv") for name in run.parts}
+    save_figure(learning_curves_figure(histories), run.path / "learning_curves.png")

@@ -1,0 +1,210 @@
+"""Result tables as terminal text, Markdown and CSV.
+
+A result table takes rows of a name and its ``Metrics``, so the folds of a cross validation and the models of an
+evaluation are shown by the same code. People read per cent, programs read fractions: text and Markdown round, CSV
+has the numbers as they are.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, zero_recall
+from fer_tl.evaluation.summary import CvSummary
+
+ResultRow = tuple[str, Metrics]
+Intervals = Mapping[str, tuple[float, float]]
+
+_HEADINGS = {"accuracy": "accuracy", "balanced_accuracy": "balanced acc.", "macro_f1": "macro-F1", "loss": "loss"}
+_CONFUSION_NOTE = "Row: true class. Column: predicted class. Recall: share of the row that is on the diagonal."
+_LONGEST_ROW_NAME = 20
+_TEXT_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Cells as text: a header, and blocks of rows that a terminal separates by a rule."""
+
+    header: list[str]
+    blocks: list[list[list[str]]]
+
+
+def fold_table_text(summary: CvSummary) -> str:
+    """Terminal table of a cross validation: folds, mean ± sd, pooled with its interval, and classes of no recall."""
+    return _with_notes(_text(_fold_table(summary)), _fold_zero_recall_text(summary))
+
+
+def fold_table_markdown(summary: CvSummary) -> str:
+    """What ``fold_table_text`` shows, as a Markdown table."""
+    return _with_notes(_markdown(_fold_table(summary)), _fold_zero_recall_text(summary))
+
+
+def fold_table_csv(summary: CvSummary) -> str:
+    """One line a fold, numbered from 0; the columns of ``result_table_csv``."""
+    return result_table_csv(_fold_rows(summary), first="fold")
+
+
+def result_table_text(rows: Sequence[ResultRow], intervals: Intervals | None = None, first: str = "model") -> str:
+    """Terminal table of named results, as ``fer-tl evaluate`` prints it.
+
+    Args:
+        rows: one or more names with their metrics.
+        intervals: 95 % intervals of the first row's metrics by metric name, shown under it.
+        first: heading of the first column.
+    """
+    return _with_notes(_text(_result_table(rows, intervals, first)), zero_recall_text(rows))
+
+
+def result_table_markdown(rows: Sequence[ResultRow], intervals: Intervals | None = None, first: str = "model") -> str:
+    """What ``result_table_text`` shows, as a Markdown table."""
+    return _with_notes(_markdown(_result_table(rows, intervals, first)), zero_recall_text(rows))
+
+
+def result_table_csv(rows: Sequence[ResultRow], first: str = "model") -> str:
+    """One line a row: name, images, the metrics as fractions, and ``recall_<class>`` of each class.
+
+    The recall of a class without examples is left empty.
+    """
+    class_names = rows[0][1].class_names
+    header = [first, "images", *METRIC_NAMES, *(f"recall_{name}" for name in class_names)]
+    lines = [
+        [name, metrics.images, *(getattr(metrics, key) for key in METRIC_NAMES)]
+        + [float(r) if n else "" for r, n in zip(metrics.recall, metrics.support, strict=True)]
+        for name, metrics in rows
+    ]
+    return _csv([header, *lines])
+
+
+def confusion_text(metrics: Metrics) -> str:
+    """Terminal table of counts, row = true class, with each class's recall; seven classes fit in 100 columns."""
+    table = _confusion_table(metrics)
+    row_name_width = max(len(_shorten(name, _LONGEST_ROW_NAME)) for name in metrics.class_names)
+    # What is left beside the row names and the recall, over the classes, less two blanks between columns.
+    longest = max(6, (_TEXT_WIDTH - row_name_width - len("  100.0 %")) // len(metrics.class_names) - 2)
+    header = [_shorten(name, longest) for name in table.header]
+    blocks = [[[_shorten(row[0], _LONGEST_ROW_NAME), *row[1:]] for row in block] for block in table.blocks]
+    return f"{_CONFUSION_NOTE}\n\n{_text(_Table(header, blocks))}"
+
+
+def confusion_markdown(metrics: Metrics) -> str:
+    """What ``confusion_text`` shows, as a Markdown table."""
+    return f"{_CONFUSION_NOTE}\n\n{_markdown(_confusion_table(metrics))}"
+
+
+def confusion_csv(metrics: Metrics) -> str:
+    """Counts, one line a true class, one column a predicted class; the first column is the true class's name."""
+    lines = [[name, *counts] for name, counts in zip(metrics.class_names, metrics.confusion.tolist(), strict=True)]
+    return _csv([["true\\predicted", *metrics.class_names], *lines])
+
+
+def zero_recall_text(rows: Sequence[ResultRow]) -> str:
+    """Sentences that call out classes with examples, none of which is recognised, and in which rows; else ``""``."""
+    return _zero_recall_sentences([(name, zero_recall(metrics)) for name, metrics in rows])
+
+
+def _fold_rows(summary: CvSummary) -> list[ResultRow]:
+    return [(str(k), metrics) for k, metrics in enumerate(summary.folds)]
+
+
+def _fold_zero_recall_text(summary: CvSummary) -> str:
+    """The classes that no fold recognises, once, then those that only some folds miss."""
+    missed: list[tuple[str, Sequence[str]]] = [("all folds", summary.zero_recall)]
+    for k, names in enumerate(summary.fold_zero_recall):
+        missed.append((f"fold {k}", [name for name in names if name not in summary.zero_recall]))
+    return _zero_recall_sentences(missed)
+
+
+def _zero_recall_sentences(missed: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """One sentence for each set of missed classes, with every scope that misses just these."""
+    scopes: dict[tuple[str, ...], list[str]] = {}
+    for scope, names in missed:
+        if names:
+            scopes.setdefault(tuple(names), []).append(scope)
+    return "\n".join(
+        f"Zero recall: {', '.join(names)} ({', '.join(where)}): none of {'its' if len(names) == 1 else 'their'} images "
+        "is recognised."
+        for names, where in scopes.items()
+    )
+
+
+def _fold_table(summary: CvSummary) -> _Table:
+    table = _result_table(_fold_rows(summary), None, "fold")
+    mean_row = ["mean ± sd", ""]
+    for name in METRIC_NAMES:
+        mean, sd = summary.mean[name], summary.sd[name]
+        mean_row.append(f"{mean:.3f} ± {sd:.3f}" if name == "loss" else f"{100 * mean:.1f} ± {100 * sd:.1f} %")
+    pooled = [_metrics_row("pooled", summary.pooled), _interval_row(summary.intervals)]
+    return _Table(table.header, [*table.blocks, [mean_row], pooled])
+
+
+def _result_table(rows: Sequence[ResultRow], intervals: Intervals | None, first: str) -> _Table:
+    cells = [_metrics_row(name, metrics) for name, metrics in rows]
+    if intervals:
+        cells.insert(1, _interval_row(intervals))
+    return _Table([first, "images", *(_HEADINGS[name] for name in METRIC_NAMES)], [cells])
+
+
+def _metrics_row(name: str, metrics: Metrics) -> list[str]:
+    shares = [_percent(getattr(metrics, key)) for key in METRIC_NAMES if key != "loss"]
+    return [name, f"{metrics.images:,}", *shares, f"{metrics.loss:.3f}"]
+
+
+def _interval_row(intervals: Intervals) -> list[str]:
+    ends = {name: f"{100 * low:.1f}–{100 * high:.1f} %" for name, (low, high) in intervals.items()}
+    return ["95 % interval", "", *(ends.get(name, "") for name in METRIC_NAMES)]
+
+
+def _confusion_table(metrics: Metrics) -> _Table:
+    recall = [_percent(r) if n else "–" for r, n in zip(metrics.recall, metrics.support, strict=True)]
+    rows = [
+        [name, *(str(count) for count in counts), share]
+        for name, counts, share in zip(metrics.class_names, metrics.confusion.tolist(), recall, strict=True)
+    ]
+    return _Table(["", *metrics.class_names, "recall"], [rows])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _shorten(name: str, longest: int) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
+def _with_notes(table: str, notes: str) -> str:
+    return f"{table}\n{notes}\n" if notes else table
+
+
+def _text(table: _Table) -> str:
+    """Columns aligned, the first to the left and the others to the right, two blanks apart."""
+    rows = [table.header, *(row for block in table.blocks for row in block)]
+    widths = np.array([[len(cell) for cell in row] for row in rows]).max(axis=0)  # [columns]
+
+    def line(row: list[str]) -> str:
+        cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        return "  ".join(cells).rstrip()
+
+    rule = "─" * int(widths.sum() + 2 * (len(widths) - 1))
+    lines = [line(table.header)]
+    for block in table.blocks:
+        lines += [rule, *(line(row) for row in block)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown(table: _Table) -> str:
+    def line(row: list[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+
+    rule = "|---|" + "---:|" * (len(table.header) - 1)
+    return "\n".join([line(table.header), rule, *(line(row) for block in table.blocks for row in block)]) + "\n"
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
