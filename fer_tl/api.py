@@ -1,0 +1,228 @@
+"""The verbs of fer-tl: build, load, cross-validate, fit, evaluate. They return values and leave files behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fer_tl.config import Experiment, check
+from fer_tl.data.build import build
+from fer_tl.data.dataset import Dataset, load_dataset
+from fer_tl.data.manifest import dataset_directory, read_manifest
+from fer_tl.errors import UserError
+from fer_tl.files import read_json, write_json
+from fer_tl.models.backbones import resolve_model
+from fer_tl.models.weights import find_weights
+from fer_tl.training.run_folder import Predictions, RunFolder, default_run_dir, load_predictions, save_predictions
+
+if TYPE_CHECKING:
+    from fer_tl.evaluation.summary import CvSummary
+    from fer_tl.reports.run_report import Result
+
+__all__ = ["CvResult", "EvaluationResult", "FitResult", "build", "cross_validate", "evaluate", "fit", "load_dataset"]
+
+Say = Callable[[str], None]
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class CvResult:
+    """A finished cross validation.
+
+    Attributes:
+        run_dir: its folder.
+        summary: metrics of every fold, their spread, and the pooled out-of-fold result with intervals.
+        folds: out-of-fold predictions of each fold.
+        text: the tables as the terminal shows them.
+    """
+
+    run_dir: Path
+    summary: CvSummary
+    folds: tuple[Predictions, ...]
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A finished single fit: its folder, the metrics and predictions of the held-out images, and the tables as text."""
+
+    run_dir: Path
+    result: Result
+    predictions: Predictions
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationResult:
+    """Predictions of a run's models on a split by model name, the ensemble first, their metrics, and the tables."""
+
+    result: Result
+    predictions: dict[str, Predictions]
+    text: str
+
+
+def cross_validate(experiment: Experiment | None = None, say: Say = print) -> CvResult:
+    """Cross-validate an experiment on the training split of its dataset.
+
+    Folds are stratified and grouped; every fold starts from the same weights. An interrupted run continues where its
+    last checkpoint stands, a finished one is only reported.
+
+    Args:
+        experiment: from ``fer_tl.load_experiment``; none for the defaults.
+        say: prints a line.
+
+    Raises:
+        UserError: bad settings, missing or half-built data, missing weights, another run in the folder.
+    """
+    experiment, run = _prepare(experiment, "cv", say)
+    from fer_tl.training.cross_validation import train_folds
+
+    dataset = load_dataset(experiment.data, experiment.data_dir, "train")
+    train_folds(experiment, dataset, run, say)
+    from fer_tl.evaluation.summary import summarize
+    from fer_tl.reports.run_report import write_cv_report
+
+    folds = tuple(load_predictions(run.part(name) / "predictions.npz") for name in run.parts)
+    summary = summarize(folds, _groups(dataset))
+    text = write_cv_report(run, summary)
+    say(f"\n{text}\n\n{_last_line(experiment, run)}")
+    return CvResult(run.path, summary, folds, text)
+
+
+def fit(experiment: Experiment | None = None, say: Say = print) -> FitResult:
+    """Train one model on the training split and score the validation split (the first fold where there is none).
+
+    Args and errors as ``cross_validate``.
+    """
+    experiment, run = _prepare(experiment, "train", say)
+    from fer_tl.training.cross_validation import train_one
+
+    manifest = read_manifest(dataset_directory(Path(experiment.data_dir), experiment.data))
+    splits = tuple(split for split in ("train", "validation") if split in manifest.counts)
+    dataset = load_dataset(experiment.data, experiment.data_dir, splits)
+    train_one(experiment, dataset, run, say)
+    from fer_tl.reports.run_report import score_rows, write_train_report
+
+    predictions = load_predictions(run.part("model") / "predictions.npz")
+    result = score_rows({"model": predictions}, _groups(dataset))
+    text = write_train_report(run, result)
+    say(f"\n{text}\n\n{_last_line(experiment, run)}")
+    return FitResult(run.path, result, predictions, text)
+
+
+def evaluate(run_dir: Path | str, split: str = "test", data_dir: Path | str | None = None, say: Say = print) -> EvaluationResult:
+    """Open a split that the run has not seen: every model of the run, and the mean of their probabilities.
+
+    The only door to the test split. The run records each opening in ``evaluations.json``.
+
+    Args:
+        run_dir: a finished run.
+        split: ``test`` or ``validation``.
+        data_dir: where the dataset is now; default: where the run found it.
+        say: prints a line.
+
+    Raises:
+        UserError: no run, an unfinished one, another build of the data, or a split it was trained on.
+    """
+    run = RunFolder(Path(run_dir))
+    about, experiment = run.read_run(), run.read_experiment()
+    unfinished = [name for name in run.parts if not run.is_done(name)]
+    if unfinished:
+        raise UserError(f"{run.path} is unfinished ({', '.join(unfinished)}): run its command again to continue it")
+    if split not in SPLITS or split == "train":
+        raise UserError(f"--split {split}: the models were trained on train; evaluate opens test or validation")
+    data_dir = data_dir or experiment.data_dir
+    manifest = read_manifest(dataset_directory(Path(data_dir), about["dataset"]))
+    if manifest.fingerprint != about["fingerprint"]:
+        raise UserError(
+            f"'{about['dataset']}' under {data_dir} is not the build that {run.path} was trained on "
+            f"(fingerprint {manifest.fingerprint[:12]}, not {about['fingerprint'][:12]})"
+        )
+    dataset = load_dataset(about["dataset"], data_dir, split)
+    opened = _record_opening(run, split, len(dataset))
+    say(f"opening '{split}' of {dataset.name}: {len(dataset):,} images" + opened)
+    _quiet_tensorflow()
+    predictions = _predict(run, dataset, say)
+    from fer_tl.reports.run_report import score_rows, selection_note, write_result
+
+    folder = run.path / f"evaluate-{split}"
+    for name, part in predictions.items():
+        save_predictions(folder / f"{name}.npz", part)
+    result = score_rows(predictions, _groups(dataset))
+    text = write_result(
+        folder, f"{experiment.backbone} on {dataset.name}, split {split}", result, selection_note(run) + opened
+    )
+    say(f"\n{text}\n\nresults: {folder}")
+    return EvaluationResult(result, predictions, text)
+
+
+def _prepare(experiment: Experiment | None, kind: str, say: Say) -> tuple[Experiment, RunFolder]:
+    """Check all that can be checked before TensorFlow is imported, and draw toyfaces if they are asked for."""
+    experiment = experiment or Experiment()
+    check(experiment)
+    backbone, size, _ = resolve_model(experiment)
+    find_weights(backbone, experiment.weights, experiment.alpha, size)
+    if experiment.strategy == "multiworker":
+        from fer_tl.training.strategy import check_cluster
+
+        check_cluster()
+    _quiet_tensorflow()
+    if experiment.data == "toyfaces":
+        say("data: toyfaces, drawn faces made by code (no photographs); --data NAME takes a dataset of your own")
+        try:
+            dataset_directory(Path(experiment.data_dir), "toyfaces")
+        except UserError:
+            build("toyfaces", data_dir=experiment.data_dir, say=say)
+    path = Path(experiment.run_dir) if experiment.run_dir else default_run_dir(experiment, kind)
+    say(f"run: {path}")
+    return replace(experiment, run_dir=str(path)), RunFolder(path)
+
+
+def _last_line(experiment: Experiment, run: RunFolder) -> str:
+    drawn = " (on toyfaces, drawn faces: it says nothing about photographs)" if experiment.data == "toyfaces" else ""
+    return f"results: {run.path}{drawn}"
+
+
+def _quiet_tensorflow() -> None:
+    # Before its import: TensorFlow prints a screen about CPU features and absent GPU drivers.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _groups(dataset: Dataset) -> dict[str, str]:
+    return dict(zip(dataset.ids.tolist(), dataset.groups.tolist(), strict=True))
+
+
+def _record_opening(run: RunFolder, split: str, images: int) -> str:
+    """Write down that a split is opened, before it is; returns a remark if it was opened before."""
+    path = run.path / "evaluations.json"
+    before = read_json(path) if path.exists() else []
+    write_json(
+        path, [*before, {"split": split, "images": images, "date": datetime.now(UTC).isoformat(timespec="seconds")}]
+    )
+    times = sum(entry["split"] == split for entry in before)
+    if not times or split != "test":
+        return ""
+    return f" The test split was opened {times} time{'s' if times > 1 else ''} before: do not choose by it."
+
+
+def _predict(run: RunFolder, dataset: Dataset, say: Say) -> dict[str, Predictions]:
+    """Predictions of every model of the run, and of their ensemble where there are several, which comes first."""
+    from fer_tl.training.saved_model import predict_saved
+
+    single = {}
+    for name in run.parts:
+        logits = predict_saved(run.part(name) / "model.keras", dataset)
+        single[name] = Predictions(dataset.ids, dataset.labels, logits, dataset.class_names)
+        say(f"{name}: predicted")
+    if len(single) == 1:
+        return single
+    mean = np.mean([part.probabilities for part in single.values()], axis=0)  # [N, K]
+    # The smallest float keeps the logarithm finite; softmax of it gives the mean probabilities back.
+    logits = np.log(np.maximum(mean, np.finfo(np.float64).tiny)).astype(np.float32)
+    return {"ensemble": Predictions(dataset.ids, dataset.labels, logits, dataset.class_names), **single}
