@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_json
 from fer_tl.models.backbones import resolve_model
 from fer_tl.models.weights import find_weights
+from fer_tl.quiet import import_tensorflow
 from fer_tl.training.run_folder import Predictions, RunFolder, default_run_dir, load_predictions, save_predictions
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def evaluate(run_dir: Path | str, split: str = "test", data_dir: Path | str | No
     dataset = load_dataset(about["dataset"], data_dir, split)
     opened = _record_opening(run, split, len(dataset))
     say(f"opening '{split}' of {dataset.name}: {len(dataset):,} images" + opened)
-    _quiet_tensorflow()
+    import_tensorflow()
     predictions = _predict(run, dataset, say)
     from fer_tl.reports.run_report import score_rows, selection_note, write_result
 
@@ -172,7 +172,6 @@ def _prepare(experiment: Experiment | None, kind: str, say: Say) -> tuple[Experi
         from fer_tl.training.strategy import check_cluster
 
         check_cluster()
-    _quiet_tensorflow()
     if experiment.data == "toyfaces":
         say("data: toyfaces, drawn faces made by code (no photographs); --data NAME takes a dataset of your own")
         try:
@@ -187,11 +186,6 @@ def _prepare(experiment: Experiment | None, kind: str, say: Say) -> tuple[Experi
 def _last_line(experiment: Experiment, run: RunFolder) -> str:
     drawn = " (on toyfaces, drawn faces: it says nothing about photographs)" if experiment.data == "toyfaces" else ""
     return f"results: {run.path}{drawn}"
-
-
-def _quiet_tensorflow() -> None:
-    # Before its import: TensorFlow prints a screen about CPU features and absent GPU drivers.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def _groups(dataset: Dataset) -> dict[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
 from fer_tl.errors import UserError
+from fer_tl.quiet import import_tensorflow
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def _load_split(directory: Path, manifest: Manifest, split: str, cache: Path) ->
 
 def _decode(directory: Path, manifest: Manifest, split: str, cache: Path) -> None:
     """Decode one split into ``cache``, which appears whole or not at all."""
+    import_tensorflow()
     import tensorflow_datasets as tfds
 
     count = sum(manifest.counts[split].values())

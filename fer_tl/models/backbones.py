@@ -143,7 +143,7 @@ BACKBONES: dict[str, Backbone] = {
             min_size=16,
             rgb=False,
             alphas=(0.5, 1.0, 2.0),
-            head=Head(pooling="flatten", dense=(256, 512), activation="relu", dropout=(0.0, 0.25, 0.25)),
+            head=Head(pooling="flatten", dense=(256, 512), activation="relu", dropout=(0.0, 0.0, 0.0)),
         ),
     )
 }

@@ -13,6 +13,7 @@ from fer_tl.data.folds import make_folds, write_folds
 from fer_tl.files import read_json, write_json
 from fer_tl.models.backbones import resolve_model
 from fer_tl.models.weights import find_weights
+from fer_tl.quiet import import_tensorflow
 from fer_tl.training.environment import describe_environment
 from fer_tl.training.progress import Clock, Progress, duration
 from fer_tl.training.run_folder import Predictions, RunFolder, save_predictions, write_history
@@ -106,7 +107,8 @@ def _train_parts(experiment: Experiment, dataset: Dataset, run: RunFolder, parts
         return
     backbone, size, _ = resolve_model(experiment)
     weights_file = find_weights(backbone, experiment.weights, experiment.alpha, size)
-    # TensorFlow is imported from here on.
+    # Not before there is something to train: a finished run is reported without it.
+    import_tensorflow()
     from fer_tl.training.loop import FoldRows, Loop
     from fer_tl.training.session import Session
 

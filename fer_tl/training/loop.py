@@ -117,12 +117,19 @@ class Loop:
         experiment = self.session.experiment
         schedule = compiled.stage.schedule
         callbacks: list[Any] = []
+        # Keras tells the direction by the name for its own "val_loss" only, hence the mode.
         if experiment.early_stopping:
-            callbacks.append(keras.callbacks.EarlyStopping("watched_loss", patience=experiment.early_stopping))
+            callbacks.append(
+                keras.callbacks.EarlyStopping("watched_loss", patience=experiment.early_stopping, mode="min")
+            )
         if schedule.kind == "plateau":
             callbacks.append(
                 keras.callbacks.ReduceLROnPlateau(
-                    "watched_loss", factor=schedule.factor, patience=schedule.patience, min_lr=schedule.floor
+                    "watched_loss",
+                    factor=schedule.factor,
+                    patience=schedule.patience,
+                    min_lr=schedule.floor,
+                    mode="min",
                 )
             )
         listed = keras.callbacks.CallbackList(callbacks, model=self.session.model)
