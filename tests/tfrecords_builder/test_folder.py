@@ -1,0 +1,110 @@
+"""Anyone's own images: classes, splits, size and channels."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fer_files import png, write_folder, write_zip
+from PIL import Image
+
+from fer_tl.errors import UserError
+from tfrecords_builder.folder.reader import open_folder
+from tfrecords_builder.records import Record, Source
+
+RANDOM = np.random.default_rng(3)
+GREY = RANDOM.integers(0, 256, (30, 30), dtype=np.uint8)
+COLOUR = RANDOM.integers(0, 256, (30, 30, 3), dtype=np.uint8)
+
+
+def read(source: Source) -> dict[str, Record]:
+    return {record.id: record for split in source.counts() for record in source.records(split)}
+
+
+def test_names_of_ones_own_are_kept(tmp_path: Path) -> None:
+    source = open_folder(
+        write_folder(tmp_path, {f"{c}/{c}{i}.png": png(GREY) for c in ("Zzz", "Awake") for i in (1, 2)}), 30
+    )
+    assert source.class_names == ("Awake", "Zzz")
+    assert source.counts() == {"train": {"Awake": 2, "Zzz": 2}}
+    assert {identity: record.label for identity, record in read(source).items()} == {
+        "Awake1": 0,
+        "Awake2": 0,
+        "Zzz1": 1,
+        "Zzz2": 1,
+    }
+
+
+def test_expressions_get_their_names_and_order(tmp_path: Path) -> None:
+    source = open_folder(
+        write_folder(tmp_path, {f"{c}/{c}.png": png(GREY) for c in ("calm", "Joy", "1anger", "joyful")}), 30
+    )
+    assert source.class_names == ("angry", "happy", "neutral")
+    labels = {identity: record.label for identity, record in read(source).items()}
+    assert labels == {"1anger": 0, "Joy": 1, "joyful": 1, "calm": 2}
+
+
+def test_one_strange_class_keeps_all_names(tmp_path: Path) -> None:
+    source = open_folder(write_folder(tmp_path, {f"{c}/{c}.png": png(GREY) for c in ("sad", "bored")}), 30)
+    assert source.class_names == ("bored", "sad")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_splits_of_a_folder_or_a_zip(tmp_path: Path, packed: bool) -> None:
+    files = {f"mine/{s}/{c}/{s}{c}.png": png(GREY) for s in ("Train", "valid", "testing") for c in "ab"}
+    source = open_folder(write_zip(tmp_path / "m.zip", files) if packed else write_folder(tmp_path, files), 30)
+    assert source.counts() == dict.fromkeys(("train", "validation", "test"), {"a": 1, "b": 1})
+    assert source.notes == []
+
+
+def test_all_grey_gives_one_channel_and_any_colour_three(tmp_path: Path) -> None:
+    grey = open_folder(write_folder(tmp_path / "g", {f"{c}/{c}.png": png(GREY) for c in "ab"}), 30)
+    assert grey.image_shape == (30, 30, 1)
+    np.testing.assert_array_equal(read(grey)["a"].image[..., 0], GREY)
+    mixed = open_folder(write_folder(tmp_path / "m", {"a/a.png": png(GREY), "b/b.png": png(COLOUR)}), 30)
+    assert mixed.image_shape == (30, 30, 3)
+    np.testing.assert_array_equal(read(mixed)["b"].image, COLOUR)
+    np.testing.assert_array_equal(read(mixed)["a"].image, np.stack([GREY] * 3, axis=-1))
+
+
+def test_the_camera_s_turn_is_undone(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it 90 degrees clockwise
+    stream = io.BytesIO()
+    Image.fromarray(GREY).save(stream, "png", exif=exif)
+    source = open_folder(write_folder(tmp_path, {"a/a.png": stream.getvalue(), "b/b.png": png(GREY)}), 30)
+    np.testing.assert_array_equal(read(source)["a"].image[..., 0], np.rot90(GREY, -1))
+
+
+def test_shrinking_is_antialiased(tmp_path: Path) -> None:
+    stripes = np.tile(np.array([0, 255], np.uint8), (64, 32))  # [64, 64]; every 4th column alone would be all black
+    source = open_folder(write_folder(tmp_path, {f"{c}/{c}.png": png(stripes) for c in "ab"}), 16)
+    image = read(source)["a"].image
+    assert image.shape == (16, 16, 1)
+    np.testing.assert_allclose(image[2:-2, 2:-2], 127.5, atol=12)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"a/readme.txt": b"x"}, "holds no images"),
+        ({"a/1.png": png(GREY)}, "one class only"),
+        ({"1.png": png(GREY), "a/2.png": png(GREY)}, "1.png.*no class folder"),
+        ({"a/1.png": b"x", "b/2.png": png(GREY)}, "a/1.png.*not an image"),
+        ({"train/a/1.png": png(GREY), "b/2.png": png(GREY)}, "b/2.png.*no split"),
+    ],
+)
+def test_what_cannot_be_used_is_named(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read(open_folder(write_folder(tmp_path, files), 30))
+
+
+def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "root", {"a/1.png": png(GREY)})
+    write_folder(tmp_path / "away", {"2.png": png(GREY)})
+    os.symlink(tmp_path / "away", root / "b")
+    os.symlink(root, root / "a" / "loop")
+    assert open_folder(root, 30).counts() == {"train": {"a": 1, "b": 1}}

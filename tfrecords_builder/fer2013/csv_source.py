@@ -1,0 +1,86 @@
+"""FER-2013 out of one CSV, or out of one for each split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from fer_tl.data.classes import CLASS_NAMES
+from fer_tl.errors import UserError
+from tfrecords_builder.fer2013.csv_reader import SIZE, CsvFile, survey
+from tfrecords_builder.fer2013.labels import CONTEMPT_LABEL, count_warnings
+from tfrecords_builder.files import Origin
+from tfrecords_builder.images import is_constant
+from tfrecords_builder.records import Record, Source, tabulate
+
+
+class CsvSource(Source):
+    """FER-2013 rows; an id is the row's number from 0 in five digits, after the file's name if there are several.
+
+    Args:
+        origin: where the files were found.
+        tables: the CSV files, in the order of their splits.
+        options: see `Source`.
+        notes: see `Source`.
+    """
+
+    kind = "csv"
+
+    def __init__(self, origin: Origin, tables: list[CsvFile], options: dict[str, str], notes: list[str]) -> None:
+        self.name = origin.name
+        self.class_names = CLASS_NAMES
+        self.options = options
+        self.notes = notes + [
+            f"{table.where} has no Usage column: all rows go to {table.split}."
+            + (" (Its name says no split.)" if table.guessed else "")
+            for table in tables
+            if table.split
+        ]
+        self._origin = origin
+        self._tables = tables
+        self._surveyed: list[Counter[tuple[str, int]]] | None = None
+        self._contempt = 0
+        self._constant = 0
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return (SIZE, SIZE, 1)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        return tabulate(sum(self._survey(), Counter()), self.class_names)
+
+    def records(self, split: str) -> Iterator[Record]:
+        for table, counted in zip(self._tables, self._survey(), strict=True):
+            if not any(key[0] == split for key in counted):
+                continue  # spares reading train.csv again for the test split
+            prefix = f"{table.stem}-" if len(self._tables) > 1 else ""
+            for row in table.rows():
+                if row.split != split or row.label == CONTEMPT_LABEL:
+                    continue
+                image = table.image(row)  # [48, 48, 1]
+                self._constant += is_constant(image)
+                identity = f"{prefix}{row.index:05d}"
+                yield Record(split, identity, row.label, image, group=identity)
+
+    def sha256(self) -> str:
+        return self._origin.sha256()
+
+    def warnings(self) -> list[str]:
+        lines = []
+        if self._contempt:
+            lines.append(f"{self._contempt:,} rows of contempt left out: FER-2013 has no such class.")
+        if self._constant:
+            lines.append(f"{self._constant:,} images are one flat colour (no face in them); they are kept.")
+        return lines + count_warnings(self.counts(), whole=False)
+
+    def close(self) -> None:
+        self._origin.files.close()
+
+    def _survey(self) -> list[Counter[tuple[str, int]]]:
+        if self._surveyed is None:
+            found = [survey(table) for table in self._tables]
+            if not any(counted for counted, _ in found):
+                raise UserError(f"{self._tables[0].where} has a header but no rows: download it again.")
+            self._contempt = sum(skipped for _, skipped in found)
+            self._surveyed = [counted for counted, _ in found]
+        return self._surveyed

@@ -1,0 +1,114 @@
+"""Finds FER-2013 in whatever a person has: a CSV, image folders, and archives of them, one in another too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fer_tl.errors import UserError
+from tfrecords_builder.fer2013.csv_reader import CsvFile, has_pixels, is_fer_plus
+from tfrecords_builder.fer2013.csv_source import CsvSource
+from tfrecords_builder.fer2013.image_reader import open_images
+from tfrecords_builder.fer2013.labels import LABEL_ORDERS
+from tfrecords_builder.files import Files, Origin, is_archive, open_files
+from tfrecords_builder.images import IMAGE_SUFFIXES, image_paths
+from tfrecords_builder.records import Source, canonical_split
+
+_WHOLE = ("fer2013", "icml_face_data")  # best first, as torchvision's FER2013 looks for them
+_PARTS = ("train", "val", "valid", "validation", "test")
+_SUFFIXES = (".csv", ".gz", ".zip", ".tar", ".tgz", ".bz2", ".xz")
+_MAX_DEPTH = 4  # archives in archives; Kaggle's competition file is a zip of a tar.gz
+
+
+def open_source(path: Path, labels: str | None = None) -> Source:
+    """Opens a FER-2013 source.
+
+    Where several are found, the order is fer2013.csv, icml_face_data.csv, train.csv (with val.csv and test.csv beside
+    it), image folders, any other single CSV, and then what lies in archives inside.
+
+    Args:
+        path: a file, a folder or an archive.
+        labels: what numbers mean as classes: "fer" (0..6), "raf" (1..7), or None (FER-2013's if that is certain).
+
+    Raises:
+        UserError: nothing usable is there.
+    """
+    if labels not in (None, *LABEL_ORDERS):
+        raise UserError(f"labels is {labels!r}, not one of {', '.join(LABEL_ORDERS)}.")
+    files = open_files(path)
+    try:
+        return _find(path, files, files, None, labels, _MAX_DEPTH)
+    except BaseException:
+        files.close()
+        raise
+
+
+def _find(path: Path, top: Files, files: Files, outer: str | None, labels: str | None, depth: int) -> Source:
+    """Looks into one level; `outer` is the archive of the top level that this level came out of."""
+
+    def origin(used: list[str]) -> Origin:
+        return Origin(path, top, [outer] if outer else used)
+
+    options = {"labels": labels} if labels else {}
+    single = not path.is_dir() and len(files.names) == 1 and files.names[0] == files.label
+    if single and not _is_image(files.names[0]):
+        return CsvSource(origin(files.names), [CsvFile(files, files.names[0], labels)], options, [])
+    for stem in _WHOLE:
+        for name in _named(files, (stem,)):
+            if not is_archive(files.head(name)):
+                return CsvSource(origin([name]), [CsvFile(files, name, labels)], options, [])
+            if depth:
+                return _find(path, top, files.nested(name), outer or name, labels, depth - 1)
+    parts = [name for name in _named(files, _PARTS) if has_pixels(files, name)]
+    if parts:
+        tables, notes = _open_parts(files, parts, labels)
+        return CsvSource(origin(parts), tables, options, notes)
+    csvs = [name for name in files.names if name.lower().endswith(".csv") and not is_archive(files.head(name))]
+    votes = [name for name in csvs if is_fer_plus(files, name)]
+    if votes:
+        CsvFile(files, votes[0], labels)  # raises the error that says what to give instead
+    images = image_paths(files.names)
+    if images:
+        return open_images(origin([image.name for image in images]), files, images, labels)
+    if len(csvs) == 1:
+        return CsvSource(origin(csvs), [CsvFile(files, csvs[0], labels)], options, [])
+    archives = [] if csvs else [name for name in files.names if is_archive(files.head(name))]
+    if len(archives) == 1 and depth:
+        return _find(path, top, files.nested(archives[0]), outer or archives[0], labels, depth - 1)
+    shown = ", ".join((csvs or archives or files.names)[:4]) or "nothing"
+    raise UserError(
+        f"{files.label} holds no FER-2013 that can be told (found {shown}): "
+        "give fer2013.csv, icml_face_data.csv or a folder of class folders."
+    )
+
+
+def _open_parts(files: Files, names: list[str], labels: str | None) -> tuple[list[CsvFile], list[str]]:
+    """Opens train.csv, val.csv and test.csv; those without labels are left out if another has them."""
+    labelled = [name for name in names if b"emotion" in files.head(name).splitlines()[0].lower()]
+    unlabelled = [name for name in names if name not in labelled]
+    tables = [CsvFile(files, name, labels) for name in labelled or names]
+    notes = [f"{files.where(name)} has no labels (emotion column) and is left out." for name in unlabelled]
+    return tables, notes
+
+
+def _named(files: Files, stems: tuple[str, ...]) -> list[str]:
+    """Files whose name without suffixes is one of `stems`: in the order of `stems`, CSV first, then nearest the top.
+
+    Only the best one for each split counts: a folder with train.csv and train.csv.zip has the same rows twice.
+    """
+    best: dict[str, tuple[tuple[int, bool, int, str], str]] = {}
+    for name in files.names:
+        base = name.rsplit("/", 1)[-1].lower()
+        stem = base
+        while stem.endswith(_SUFFIXES):
+            stem = stem.rsplit(".", 1)[0]
+        if stem not in stems:
+            continue
+        rank = (stems.index(stem), not base.endswith(".csv"), name.count("/"), name)
+        key = canonical_split(stem) or stem
+        if key not in best or rank < best[key][0]:
+            best[key] = rank, name
+    return [name for _, name in sorted(best.values())]
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES

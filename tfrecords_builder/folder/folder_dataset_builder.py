@@ -1,0 +1,13 @@
+"""Anyone's own class folders as a TFDS dataset, one configuration for each."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tfrecords_builder.base import RecordBuilder
+
+
+class Builder(RecordBuilder):
+    """Images in class folders, brought to one size; grey if all of them are grey."""
+
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}

@@ -1,0 +1,65 @@
+"""Anyone's images in class folders, with or without splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fer_tl.data.classes import CLASS_NAMES, canonical_class
+from fer_tl.errors import UserError
+from tfrecords_builder.files import Files, Origin, open_files
+from tfrecords_builder.image_source import Entry, ImageSource
+from tfrecords_builder.images import ImagePath, image_paths, splits_of
+
+
+def open_folder(path: Path, image_size: int) -> ImageSource:
+    """Opens `root/<class>/*` or `root/<split>/<class>/*`, or an archive of it.
+
+    If every class folder has a name that `canonical_class` maps to one of the seven, the seven's names and their order
+    are used, those present only; otherwise the folders' names are kept, sorted.
+
+    Args:
+        path: the folder or archive.
+        image_size: height and width of the images to hand out, pixels.
+
+    Raises:
+        UserError: no images, images outside class folders, or splits for only some of them.
+    """
+    files = open_files(path)
+    try:
+        return _read(path, files, image_size)
+    except BaseException:
+        files.close()
+        raise
+
+
+def _read(path: Path, files: Files, image_size: int) -> ImageSource:
+    paths = image_paths(files.names)
+    if not paths:
+        raise UserError(f"{files.label} holds no images: give a folder or zip with a folder of images for each class.")
+    splits, note = splits_of(paths, files.label)
+    class_names, label_of = _classes(paths, files)
+    return ImageSource(
+        Origin(path, files, [image.name for image in paths]),
+        files,
+        [Entry(p.name, p.id, split, label_of[p.folder]) for p, split in zip(paths, splits, strict=True)],
+        class_names=class_names,
+        size=image_size,
+        channels=None,
+        options={"image_size": str(image_size)},
+        notes=[note] if note else [],
+    )
+
+
+def _classes(paths: list[ImagePath], files: Files) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Class names, and the label of each folder name."""
+    outside = next((path for path in paths if not path.folder), None)
+    if outside is not None:
+        raise UserError(f"{files.where(outside.name)} lies in no class folder: move it into one or remove it.")
+    folders = sorted({path.folder for path in paths})
+    if len(folders) < 2:
+        raise UserError(f"{files.label} has one class only ({folders[0]}): put the images of each class in a folder.")
+    canonical = {folder: canonical_class(folder) for folder in folders}
+    if set(canonical.values()) <= set(CLASS_NAMES):
+        names = tuple(name for name in CLASS_NAMES if name in canonical.values())
+        return names, {folder: names.index(str(name)) for folder, name in canonical.items()}
+    return tuple(folders), {folder: label for label, folder in enumerate(folders)}

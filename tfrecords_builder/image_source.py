@@ -1,0 +1,91 @@
+"""Labelled image files as a source of examples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tfrecords_builder.files import Files, Origin
+from tfrecords_builder.images import is_constant, is_grey, read_image
+from tfrecords_builder.records import Record, Source, tabulate
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image file: its name in `files`, and what is known about it."""
+
+    name: str
+    id: str
+    split: str
+    label: int
+
+
+class ImageSource(Source):
+    """Image files with labels; the group of an image is its id.
+
+    Args:
+        origin: where the files were found.
+        files: the folder or archive that holds the images.
+        entries: the images.
+        class_names: names in label order.
+        size: height and width of the images to hand out, pixels.
+        channels: 1, 3, or None for 1 if every image is stored in grey, else 3.
+        options: see `Source`.
+        notes: see `Source`.
+    """
+
+    kind = "images"
+
+    def __init__(
+        self,
+        origin: Origin,
+        files: Files,
+        entries: list[Entry],
+        *,
+        class_names: tuple[str, ...],
+        size: int,
+        channels: int | None,
+        options: dict[str, str],
+        notes: list[str],
+    ) -> None:
+        self.name = origin.name
+        self.class_names = class_names
+        self.options = options
+        self.notes = notes
+        self._origin, self._files, self._entries = origin, files, entries
+        self._size, self._channels = size, channels
+        self.converted = 0  # images read that had another size or colour mode
+        self._constant = 0
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        if self._channels is None:
+            files = self._files
+            # The whole file is read though the header would do: an archive's members cannot be read piecewise.
+            grey = all(is_grey(files.read(entry.name), files.where(entry.name)) for entry in self._entries)
+            self._channels = 1 if grey else 3
+        return (self._size, self._size, self._channels)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        return tabulate(Counter((entry.split, entry.label) for entry in self._entries), self.class_names)
+
+    def records(self, split: str) -> Iterator[Record]:
+        size, _, channels = self.image_shape
+        for entry in self._entries:
+            if entry.split == split:
+                image, converted = read_image(self._files, entry.name, size, channels)  # [size, size, channels]
+                self.converted += converted
+                self._constant += is_constant(image)
+                yield Record(split, entry.id, entry.label, image, group=entry.id)
+
+    def sha256(self) -> str:
+        return self._origin.sha256()
+
+    def warnings(self) -> list[str]:
+        if not self._constant:
+            return []
+        return [f"{self._constant:,} images are one flat colour (no face in them); they are kept."]
+
+    def close(self) -> None:
+        self._origin.files.close()

@@ -1,0 +1,177 @@
+"""Image files in folders: which they are, what their paths say, and their pixels."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from fer_tl.errors import UserError
+from tfrecords_builder.files import Files, refuse_non_data
+from tfrecords_builder.records import canonical_split
+
+# Pillow may lack the plugin for the last three: better refused by name than passed over.
+IMAGE_SUFFIXES = frozenset(
+    (
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".pgm",
+        ".ppm",
+        ".pbm",
+        ".avif",
+        ".heic",
+        ".heif",
+    )
+)
+_GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
+_EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class ImagePath:
+    """What the path of an image says.
+
+    Attributes:
+        name: the path in its folder or archive.
+        id: the file's stem, or the path below the folders that all images share where stems repeat.
+        folder: the folder it lies in, "" if none: its class.
+        split: the split that a folder above the class names, or None.
+    """
+
+    name: str
+    id: str
+    folder: str
+    split: str | None
+
+
+def image_paths(names: Iterable[str]) -> list[ImagePath]:
+    """Picks the image files and reads what their paths say, in the order given; other files are left out.
+
+    The split is named by the folder above the class folder that is nearest to it: `train/train/angry/1.png`,
+    `images/images/train/angry/1.png` and `angry/1.png` (no split) are all understood.
+    """
+    paths = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
+    stems = Counter(path.stem for path in paths)
+    shared = _shared_depth(paths)
+    found = []
+    for path in paths:
+        splits = (canonical_split(folder) for folder in reversed(path.parts[:-2]))
+        identity = path.stem if stems[path.stem] == 1 else "/".join(path.parts[shared:])
+        found.append(ImagePath(str(path), identity, path.parent.name, next(filter(None, splits), None)))
+    return found
+
+
+def splits_of(paths: list[ImagePath], label: str) -> tuple[list[str], str | None]:
+    """Decides the split of each image by its folders.
+
+    Returns:
+        One split for each image, and a line to tell if no folder names one, or None.
+
+    Raises:
+        UserError: some images lie in a split's folder and some do not.
+    """
+    named = [path.split for path in paths]
+    if not any(named):
+        return ["train"] * len(paths), f"{label} names no splits (train, validation, test): all images go to train."
+    outside = next((path for path in paths if path.split is None), None)
+    if outside is not None:
+        raise UserError(f"{outside.name} in {label} lies in no split's folder but others do: move it or remove it.")
+    return [str(split) for split in named], None
+
+
+def is_grey(data: bytes, where: str) -> bool:
+    """Whether an image file stores one channel, told from its header (a grey palette or grey RGB counts as colour)."""
+    with _open(data, where) as image:
+        return image.mode in _GREY_MODES
+
+
+def decode_image(data: bytes, size: int, channels: int, where: str) -> tuple[np.ndarray, bool]:
+    """Decodes an image file, turned as its EXIF tag says, to a square of a given size.
+
+    An image that has the size and the channels already comes out exactly as it is stored; others are resized with
+    Lanczos (antialiased; the aspect ratio is not kept) and colours become grey by ITU-R 601 luma.
+
+    Args:
+        data: the bytes of the file.
+        size: height and width wanted, pixels.
+        channels: 1 or 3.
+        where: how to name the file in a message.
+
+    Returns:
+        uint8 [size, size, channels], 0..255, and whether it had to be converted.
+
+    Raises:
+        UserError: the file is no image or is damaged.
+    """
+    mode = "L" if channels == 1 else "RGB"
+    with _open(data, where) as stored:
+        try:
+            stored.load()
+            image = stored
+            if stored.getexif().get(_EXIF_ORIENTATION, 1) != 1:
+                image = ImageOps.exif_transpose(stored)
+            converted = image is not stored or image.mode != mode or image.size != (size, size)
+            image = _to_mode(image, mode)
+        except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
+            raise UserError(f"{where} cannot be decoded ({error}): replace or remove it.") from error
+        if image.size != (size, size):
+            image = image.resize((size, size), Image.Resampling.LANCZOS)
+        pixels = np.asarray(image, dtype=np.uint8)  # [size, size] or [size, size, 3]
+    return pixels.reshape(size, size, channels), converted
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """PNG bytes of a uint8 image [H, W, 1] or [H, W, 3]; the same pixels always give the same bytes."""
+    stream = io.BytesIO()
+    Image.fromarray(image.squeeze(axis=2) if image.shape[2] == 1 else image).save(stream, format="png")
+    return stream.getvalue()
+
+
+def is_constant(image: np.ndarray) -> bool:
+    """Whether all pixels of an image are equal: no face, as about a dozen images of FER-2013 are."""
+    return bool(image.min() == image.max())
+
+
+def read_image(files: Files, name: str, size: int, channels: int) -> tuple[np.ndarray, bool]:
+    """`decode_image` of one file of a folder or archive."""
+    return decode_image(files.read(name), size, channels, files.where(name))
+
+
+def _open(data: bytes, where: str) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data))
+    except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
+        refuse_non_data(data[:512], where)
+        raise UserError(f"{where} is not an image that can be read: replace or remove it.") from error
+
+
+def _to_mode(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode.startswith(("I", "F")):  # 16 bits or more: `convert` would clip at 255
+        values = np.asarray(image, dtype=np.float64)
+        top = 65535.0 if values.max() > 255 else 255.0
+        image = Image.fromarray(np.clip(values * (255.0 / top), 0, 255).round().astype(np.uint8))
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _shared_depth(paths: list[PurePosixPath]) -> int:
+    """How many folders from the top all paths have in common."""
+    columns = zip(*(path.parent.parts for path in paths), strict=False)
+    depth = 0
+    for folders in columns:
+        if len(set(folders)) > 1:
+            break
+        depth += 1
+    return depth

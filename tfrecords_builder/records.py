@@ -1,0 +1,112 @@
+"""What every reader hands to a builder: labelled images, one at a time, without TensorFlow."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+VERSION = "1.0.0"
+"""Of all builders here: raised when the same source gives other examples or other files."""
+
+SPLITS = ("train", "validation", "test")
+
+# FER-2013's official names, the folder names of its copies, and those of FER+ (FER2013Train and so on).
+_SPLIT_NAMES = {
+    "train": ("train", "training", "trainset", "fer2013train", "fer2013training"),
+    "validation": ("validation", "valid", "val", "dev", "publictest", "public", "fer2013valid", "fer2013validation"),
+    "test": ("test", "testing", "testset", "privatetest", "private", "fer2013test"),
+}
+_CANONICAL_SPLIT = {alias: split for split, aliases in _SPLIT_NAMES.items() for alias in aliases}
+
+
+def canonical_split(name: str) -> str | None:
+    """Gives the split a folder name or a Usage value stands for, or None; case and punctuation do not count."""
+    return _CANONICAL_SPLIT.get(re.sub(r"[\W_]+", "", name.lower()))
+
+
+@dataclass(frozen=True)
+class Record:
+    """One labelled image.
+
+    Attributes:
+        split: one of `SPLITS`.
+        id: unique over the whole dataset and stable.
+        label: index into the source's class names.
+        image: uint8 [H, W, C], 0..255.
+        group: what must never be divided over folds.
+    """
+
+    split: str
+    id: str
+    label: int
+    image: np.ndarray
+    group: str
+
+
+class Source(ABC):
+    """A dataset as someone has it. Opening one is cheap; `counts` reads it once, `records` once more for each split.
+
+    Attributes:
+        kind: what it is, in a word or two, for the manifest: "csv", "images", "drawn".
+        name: its base name, never a path.
+        class_names: names in label order.
+        options: what changes the examples besides the bytes of the source, as text.
+        notes: lines to tell before the build.
+    """
+
+    kind: str
+    name: str
+    class_names: tuple[str, ...]
+    options: dict[str, str]
+    notes: list[str]
+
+    @property
+    @abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of every image."""
+
+    @abstractmethod
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Examples for each split that has any and each class, without decoding an image.
+
+        Raises:
+            UserError: the source is not what it should be.
+        """
+
+    @abstractmethod
+    def records(self, split: str) -> Iterator[Record]:
+        """Reads the examples of one split, in a fixed order.
+
+        Raises:
+            UserError: naming the row or file that cannot be used.
+        """
+
+    @abstractmethod
+    def sha256(self) -> str:
+        """Hash of everything that is read, as 64 hexadecimal digits."""
+
+    @abstractmethod
+    def warnings(self) -> list[str]:
+        """What a careful reader should know about the examples read by `records` since the source was opened."""
+
+    def close(self) -> None:  # noqa: B027  # a drawn source has nothing to close
+        """Closes files that are open."""
+
+
+def hash_stream(stream: BinaryIO) -> str:
+    """SHA-256 of what is left in a binary stream, read in blocks, as 64 hexadecimal digits."""
+    return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def tabulate(counts: Mapping[tuple[str, int], int], class_names: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """Turns {(split, label): n} into {split: {class name: n}}: splits in the order of `SPLITS`, classes of 0 too."""
+    table = {split: dict.fromkeys(class_names, 0) for split in SPLITS if any(key[0] == split for key in counts)}
+    for (split, label), number in counts.items():
+        table[split][class_names[label]] += number
+    return table
