@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 
 from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
 from fer_tl.errors import UserError
+from fer_tl.files import BROKEN_ARRAYS
 from fer_tl.quiet import import_tensorflow
 
 
@@ -26,7 +29,7 @@ class Dataset:
         ids: text ``[N]``, unique.
         groups: text ``[N]``; examples of one group must never be split over folds.
         class_names: the K names.
-        fingerprint: of the whole dataset, from its manifest.
+        fingerprint: of these splits, from the manifest.
     """
 
     name: str
@@ -48,7 +51,9 @@ class Dataset:
         return height, width, channels
 
 
-def load_dataset(name: str = "toyfaces", data_dir: str | Path = "data", split: str | tuple[str, ...] = "train") -> Dataset:
+def load_dataset(
+    name: str = "toyfaces", data_dir: str | Path = "data", split: str | tuple[str, ...] = "train"
+) -> Dataset:
     """Load splits of a built dataset.
 
     The first call decodes the records (about 10,000 images/s a core) and keeps the arrays under
@@ -68,8 +73,8 @@ def load_dataset(name: str = "toyfaces", data_dir: str | Path = "data", split: s
     for wanted in splits:
         if wanted not in manifest.counts:
             raise UserError(f"dataset '{name}' has no split '{wanted}', only: {', '.join(manifest.counts)}")
-    cache = Path(data_dir) / ".cache" / manifest.fingerprint[:32]
-    parts = [_load_split(directory, manifest, wanted, cache / wanted) for wanted in splits]
+    cache = Path(data_dir) / ".cache"
+    parts = [_load_split(directory, manifest, wanted, cache / manifest.fingerprints[wanted][:32]) for wanted in splits]
     images, labels, ids, groups = (np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True))
     if len(np.unique(ids)) != len(ids):
         raise UserError(f"dataset '{name}': the ids of {' and '.join(splits)} are not unique; build it again")
@@ -81,8 +86,15 @@ def load_dataset(name: str = "toyfaces", data_dir: str | Path = "data", split: s
         ids=ids,
         groups=groups,
         class_names=manifest.class_names,
-        fingerprint=manifest.fingerprint,
+        fingerprint=join_fingerprints(manifest, splits),
     )
+
+
+def join_fingerprints(manifest: Manifest, splits: tuple[str, ...]) -> str:
+    """One fingerprint of several splits, in this order; a single split's is its own. Splits that are not there count
+    for nothing."""
+    present = [manifest.fingerprints[split] for split in splits if split in manifest.fingerprints]
+    return present[0] if len(present) == 1 else hashlib.sha256("".join(present).encode()).hexdigest()
 
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -95,20 +107,20 @@ def _load_split(directory: Path, manifest: Manifest, split: str, cache: Path) ->
         images = np.load(cache / "images.npy", mmap_mode="r", allow_pickle=False)
         with np.load(cache / "examples.npz", allow_pickle=False) as data:
             return images, data["labels"], data["ids"], data["groups"]
-    except (OSError, ValueError, KeyError) as error:
+    except BROKEN_ARRAYS as error:
         raise UserError(f"the cache {cache} is damaged ({error}); delete that folder, it is made again") from None
 
 
 def _decode(directory: Path, manifest: Manifest, split: str, cache: Path) -> None:
     """Decode one split into ``cache``, which appears whole or not at all."""
     import_tensorflow()
+    import tensorflow as tf
     import tensorflow_datasets as tfds
 
     count = sum(manifest.counts[split].values())
-    temporary = cache.with_name(f".{cache.name}-{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    temporary = cache.with_name(f".{cache.name}-{secrets.token_hex(4)}")
     try:
+        temporary.mkdir(parents=True)
         images = np.lib.format.open_memmap(
             temporary / "images.npy", mode="w+", dtype=np.uint8, shape=(count, *manifest.image_shape)
         )
@@ -125,9 +137,20 @@ def _decode(directory: Path, manifest: Manifest, split: str, cache: Path) -> Non
             groups += [value.decode() for value in batch["group"]]
             row = stop
         if row != count or len(ids) != count:
-            raise UserError(f"{directory}: split '{split}' does not hold the {count} examples of its manifest; build it again")
+            raise UserError(
+                f"{directory}: split '{split}' does not hold the {count} examples of its manifest; build it again"
+            )
         images.flush()
         np.savez(temporary / "examples.npz", labels=labels, ids=np.array(ids), groups=np.array(groups))
-        os.replace(temporary, cache)
+        try:
+            os.replace(temporary, cache)
+        except OSError:
+            if not cache.is_dir():  # else another process was faster: its arrays are the same
+                raise
+    except tf.errors.OpError as error:
+        reason = " ".join(error.message.split())
+        raise UserError(f"{directory}: split '{split}' cannot be decoded ({reason}); build it again") from None
+    except OSError as error:
+        raise UserError(f"{directory}: split '{split}' cannot be kept in {cache} ({error.strerror or error})") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -66,11 +66,15 @@ def check_folds(
         UserError: naming the group, fold or class.
     """
     if set(np.unique(assigned).tolist()) != set(range(folds)):
-        raise UserError(f"the fold table should hold the folds 0 to {folds - 1}, but holds {sorted(set(assigned.tolist()))}")
+        raise UserError(
+            f"the fold table should hold the folds 0 to {folds - 1}, but holds {sorted(set(assigned.tolist()))}"
+        )
     pairs = np.unique(np.stack([np.unique(groups, return_inverse=True)[1], assigned], axis=1), axis=0)  # [P, 2]
     if len(pairs) != len(np.unique(groups)):
         group, _ = Counter(pairs[:, 0].tolist()).most_common(1)[0]
-        raise UserError(f"group '{np.unique(groups)[group]}' is split over several folds: that leaks test images into training")
+        raise UserError(
+            f"group '{np.unique(groups)[group]}' is split over several folds: that leaks test images into training"
+        )
     for index in np.unique(labels):
         for fold in range(folds):
             if not np.any((labels == index) & (assigned == fold)):

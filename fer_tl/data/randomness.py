@@ -12,12 +12,13 @@ import numpy as np
 
 # Increment and multipliers of SplitMix64: Steele, Lea & Flood, "Fast splittable pseudorandom number generators",
 # OOPSLA 2014, with the finalizer constants of D. Stafford's variant 13.
-_INCREMENT = np.uint64(0x9E3779B97F4A7C15)
+INCREMENT = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 
 
-def _mix(z: np.ndarray) -> np.ndarray:
+def mix(z: np.ndarray) -> np.ndarray:
+    """SplitMix64's finalizer: uint64 of any shape to well mixed uint64 of the same shape; arithmetic wraps around."""
     z = (z ^ (z >> np.uint64(30))) * _FIRST
     z = (z ^ (z >> np.uint64(27))) * _SECOND
     return z ^ (z >> np.uint64(31))
@@ -42,5 +43,5 @@ def uniform(keys: np.ndarray, *stream: object) -> np.ndarray:
         keys: from ``example_keys``.
         stream: what the numbers are for, such as ``("rotation", seed, fold, epoch)``; other streams are independent.
     """
-    mixed = _mix(_mix(keys ^ np.uint64(key_of(*stream))) + _INCREMENT)
+    mixed = mix(mix(keys ^ np.uint64(key_of(*stream))) + INCREMENT)
     return (mixed >> np.uint64(11)) * 2.0**-53
