@@ -12,7 +12,7 @@ import numpy as np
 
 from fer_tl.config import Experiment, check
 from fer_tl.data.build import build
-from fer_tl.data.dataset import Dataset, load_dataset
+from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
 from fer_tl.data.manifest import dataset_directory, read_manifest
 from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["CvResult", "EvaluationResult", "FitResult", "build", "cross_validate", "evaluate", "fit", "load_dataset"]
 
 Say = Callable[[str], None]
-SPLITS = ("train", "validation", "test")
+FIT_SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def fit(experiment: Experiment | None = None, say: Say = print) -> FitResult:
     from fer_tl.training.cross_validation import train_one
 
     manifest = read_manifest(dataset_directory(Path(experiment.data_dir), experiment.data))
-    splits = tuple(split for split in ("train", "validation") if split in manifest.counts)
+    splits = tuple(split for split in FIT_SPLITS if split in manifest.counts)
     dataset = load_dataset(experiment.data, experiment.data_dir, splits)
     train_one(experiment, dataset, run, say)
     from fer_tl.reports.run_report import score_rows, write_train_report
@@ -116,7 +116,9 @@ def fit(experiment: Experiment | None = None, say: Say = print) -> FitResult:
     return FitResult(run.path, result, predictions, text)
 
 
-def evaluate(run_dir: Path | str, split: str = "test", data_dir: Path | str | None = None, say: Say = print) -> EvaluationResult:
+def evaluate(
+    run_dir: Path | str, split: str = "test", data_dir: Path | str | None = None, say: Say = print
+) -> EvaluationResult:
     """Open a split that the run has not seen: every model of the run, and the mean of their probabilities.
 
     The only door to the test split. The run records each opening in ``evaluations.json``.
@@ -128,24 +130,23 @@ def evaluate(run_dir: Path | str, split: str = "test", data_dir: Path | str | No
         say: prints a line.
 
     Raises:
-        UserError: no run, an unfinished one, another build of the data, or a split it was trained on.
+        UserError: no run, an unfinished one, other classes, or a split it was trained on.
     """
     run = RunFolder(Path(run_dir))
     about, experiment = run.read_run(), run.read_experiment()
     unfinished = [name for name in run.parts if not run.is_done(name)]
     if unfinished:
         raise UserError(f"{run.path} is unfinished ({', '.join(unfinished)}): run its command again to continue it")
-    if split not in SPLITS or split == "train":
+    if split not in ("validation", "test"):
         raise UserError(f"--split {split}: the models were trained on train; evaluate opens test or validation")
     data_dir = data_dir or experiment.data_dir
     manifest = read_manifest(dataset_directory(Path(data_dir), about["dataset"]))
-    if manifest.fingerprint != about["fingerprint"]:
-        raise UserError(
-            f"'{about['dataset']}' under {data_dir} is not the build that {run.path} was trained on "
-            f"(fingerprint {manifest.fingerprint[:12]}, not {about['fingerprint'][:12]})"
-        )
+    if split not in manifest.counts:
+        raise UserError(f"dataset '{about['dataset']}' has no split '{split}', only: {', '.join(manifest.counts)}")
     dataset = load_dataset(about["dataset"], data_dir, split)
-    opened = _record_opening(run, split, len(dataset))
+    opened = _record_opening(run, split, dataset)
+    if about["fingerprint"] not in (manifest.fingerprints.get("train"), join_fingerprints(manifest, FIT_SPLITS)):
+        opened += " The training data of this build is not what the run was trained on."
     say(f"opening '{split}' of {dataset.name}: {len(dataset):,} images" + opened)
     import_tensorflow()
     predictions = _predict(run, dataset, say)
@@ -192,13 +193,17 @@ def _groups(dataset: Dataset) -> dict[str, str]:
     return dict(zip(dataset.ids.tolist(), dataset.groups.tolist(), strict=True))
 
 
-def _record_opening(run: RunFolder, split: str, images: int) -> str:
+def _record_opening(run: RunFolder, split: str, dataset: Dataset) -> str:
     """Write down that a split is opened, before it is; returns a remark if it was opened before."""
     path = run.path / "evaluations.json"
     before = read_json(path) if path.exists() else []
-    write_json(
-        path, [*before, {"split": split, "images": images, "date": datetime.now(UTC).isoformat(timespec="seconds")}]
-    )
+    opening = {
+        "split": split,
+        "images": len(dataset),
+        "fingerprint": dataset.fingerprint,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_json(path, [*before, opening])
     times = sum(entry["split"] == split for entry in before)
     if not times or split != "test":
         return ""

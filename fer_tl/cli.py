@@ -81,10 +81,14 @@ def _parsers() -> tuple[Any, dict[str, set[str]]]:
 
 def _add_build(parser: Any) -> None:
     parser.add_argument("name", help="fer2013, folder/NAME (a name of your choice), or toyfaces")
-    parser.add_argument("--source", type=str | None, help="the file or folder that you have: CSV, archive, image folders")
+    parser.add_argument(
+        "--source", type=str | None, help="the file or folder that you have: CSV, archive, image folders"
+    )
     parser.add_argument("--data-dir", type=str, default="data", help="folder for built datasets (default: data)")
     parser.add_argument("--shards", type=int | None, help="TFRecord files a split (default: 16)")
-    parser.add_argument("--image-size", type=int | None, help="folder: side in pixels of the stored images (default: 96)")
+    parser.add_argument(
+        "--image-size", type=int | None, help="folder: side in pixels of the stored images (default: 96)"
+    )
     parser.add_argument("--labels", type=str | None, help="meaning of folders named by numbers: fer (0-6) or raf (1-7)")
     parser.add_argument("--overwrite", action="store_true", help="replace a dataset that is built from something else")
 

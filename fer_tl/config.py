@@ -80,7 +80,9 @@ class Augment:
 class Experiment:
     """Everything that decides a run, and where it reads and writes."""
 
-    data: str = option("toyfaces", "dataset built with fer-tl build: fer2013, folder/mine, ...; toyfaces is drawn on the spot")
+    data: str = option(
+        "toyfaces", "dataset built with fer-tl build: fer2013, folder/mine, ...; toyfaces is drawn on the spot"
+    )
     data_dir: str = option("data", "folder that holds the built datasets")
     run_dir: str | None = option(None, "folder of the run; default: runs/<data>-<backbone>-<hash of the settings>")
     backbone: str = option("mobilenetv2", "model: mobilenetv2, efficientnetb0, shallow_cnn")
@@ -93,16 +95,21 @@ class Experiment:
     batch_size: int = option(64, "images a step, over all devices")
     epochs: int = option(8, "epochs of the main stage")
     head_epochs: int = option(0, "epochs before that, in which only the head learns, at a constant rate")
-    unfreeze: int | Literal["all", "none"] = option("all", "what learns in the main stage besides the head: all, none, or the last N layers")
+    unfreeze: int | Literal["all", "none"] = option(
+        "all", "what learns in the main stage besides the head: all, none, or the last N layers"
+    )
     batch_norm: Literal["train", "frozen"] = option("train", "BatchNorm in the part of the backbone that learns")
     batch_norm_momentum: float = option(0.99, "largest momentum of its moving averages")
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     augment: Augment = field(default_factory=Augment)
-    class_weights: Literal["none", "balanced"] = option("none", "weight of a class in the loss; balanced: 1 / its share")
+    class_weights: Literal["none", "balanced"] = option(
+        "none", "weight of a class in the loss; balanced: 1 / its share"
+    )
     early_stopping: int = option(0, "stop after this many epochs without improvement, keep the best; 0: never")
     holdout: float = option(
-        0.1, "share of the training images that early stopping and plateau watch, so that the held-out fold stays unseen"
+        0.1,
+        "share of the training images that early stopping and plateau watch, so that the held-out fold stays unseen",
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = option("float32", "arithmetic of the layers")
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = option(
@@ -177,23 +184,32 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"there is no config file {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"config file {path} cannot be read ({error})") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as a date 2026-13-01, a thousand brackets
         raise UserError(f"config file {path} is not valid YAML: {' '.join(str(error).split())}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise UserError(f"config file {path} should be a list of 'key: value' lines, but holds a {type(content).__name__}")
+        raise UserError(
+            f"config file {path} should be a list of 'key: value' lines, but holds a {type(content).__name__}"
+        )
     flat = flatten({str(key): value for key, value in content.items()})
     known = {name for name, *_ in walk()}
-    for key in flat:
+    for key, value in flat.items():
         if key not in known:
             raise UserError(f"{path}: unknown key '{key}'{suggest(key, known)}")
+        for item in value if isinstance(value, list) else [value]:
+            if not isinstance(item, str | int | float | None):
+                # YAML reads 2026-08-01 as a date, and knows sets and bytes too.
+                raise UserError(f"{path}: '{key}' holds a {type(item).__name__}; put text in quotes")
     return flat
 
 
 def suggest(word: str, known: Any) -> str:
-    """``"; did you mean 'x'?"``, or where to look when nothing is near."""
+    """``"; did you mean 'x'?"``, the members if the word is a group, or all when nothing is near."""
     known = sorted(known)
+    group = [name for name in known if name.startswith(f"{word}.")]
+    if group:
+        return f"; it is a group: {', '.join(group)}"
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     # A key written without its group, such as 'dense', is nearest to 'head.dense'.
     near = near or [name for name in known if name.split(".")[-1] == word.split(".")[-1]]
@@ -203,8 +219,7 @@ def suggest(word: str, known: Any) -> str:
 def add_options(parser: Any) -> None:
     """Add every option of an experiment to a jsonargparse parser, under its dotted name."""
     for name, kind, default, text in walk():
-        shown = "" if default is None else f" (default: {list(default) if isinstance(default, tuple) else default})"
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=text + shown)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=text)
 
 
 def from_flat(values: dict[str, Any]) -> Experiment:
@@ -266,16 +281,23 @@ def parse_values(parse: Any) -> dict[str, Any]:
 
 def _reword(message: str) -> str:
     """Turn jsonargparse's message on a wrong value into one sentence in the user's terms."""
-    wrong = re.fullmatch(r'Parser key "(?P<key>[^"]+)": .* (Got|Given) value: (?P<value>.*)', message)
+    wrong = re.fullmatch(r'Parser key "(?P<key>[^"]+)": (?P<why>.*) (Got|Given) value: (?P<value>.*)', message)
     if not wrong:
         return message
     choices = {name: kind for name, kind, *_ in walk()}.get(wrong["key"])
-    words = [str(choice) for part in (choices, *get_args(choices)) if get_origin(part) is Literal for choice in get_args(part)]
+    words = [
+        str(choice)
+        for part in (choices, *get_args(choices))
+        if get_origin(part) is Literal
+        for choice in get_args(part)
+    ]
     near = difflib.get_close_matches(wrong["value"], words, n=1)
-    allowed = f"one of {', '.join(words)}" if words else _spell(choices)
+    allowed = f"one of {', '.join(words)}" if words else _spell(choices or wrong["why"])
     if words and int in get_args(choices):
         allowed += " or a whole number"
-    return f"'{wrong['key']}' should be {allowed}, but is '{wrong['value']}'" + (f"; did you mean '{near[0]}'?" if near else "")
+    return f"'{wrong['key']}' should be {allowed}, but is '{wrong['value']}'" + (
+        f"; did you mean '{near[0]}'?" if near else ""
+    )
 
 
 def _spell(kind: Any) -> str:
@@ -319,10 +341,13 @@ def check(experiment: Experiment) -> None:
         "augment.shift": (0.0, 1.0),
     }
     flat = flatten(dataclasses.asdict(experiment))
+    for name, kind, *_ in walk():
+        if flat[name] is None and type(None) not in get_args(kind):
+            raise UserError(f"'{name}' should be {_spell(kind)}, but is null")
     for name, (low, high) in limits.items():
         value = flat[name]
         if value is not None and not low <= value <= high:  # also refuses NaN
-            raise UserError(f"'{name}' should be between {low:g} and {high:g}, but is {value:g}")
+            raise UserError(f"'{name}' should be between {low} and {high}, but is {value}")
     if isinstance(experiment.unfreeze, int) and experiment.unfreeze < 1:
         raise UserError(f"'unfreeze' should be all, none or a positive number of layers, but is {experiment.unfreeze}")
     if experiment.schedule.kind == "plateau" and experiment.schedule.warmup:

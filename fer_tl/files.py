@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fer_tl.errors import UserError
+
+# What numpy.load raises for a file that is missing, empty, cut short, damaged, or something else.
+BROKEN_ARRAYS = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:

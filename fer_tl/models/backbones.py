@@ -14,7 +14,7 @@ KERAS_FILES = "https://storage.googleapis.com/"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of pretrained weights: its name in the Keras cache, where it comes from, and its md5 where one is known."""
+    """A file of pretrained weights: its name in the Keras cache, where it comes from, and its md5 if known."""
 
     name: str
     url: str
@@ -75,8 +75,8 @@ def _efficientnetb0(images: Any, alpha: float, pretrained: bool) -> Any:
     import keras
 
     if pretrained:
-        # The published weights were trained on (x/255 - mean) / stddev, but the network's Normalization layer divides by
-        # sqrt(stddev) only; keras.applications adds the missing 1/sqrt(stddev) only for weights="imagenet" (keras
+        # The published weights were trained on (x/255 - mean) / stddev, but the network's Normalization layer divides
+        # by sqrt(stddev) only; keras.applications adds the missing 1/sqrt(stddev) only for weights="imagenet" (keras
         # efficientnet.py; tensorflow issue 49930). That factor r is applied here, in front: scaling x/255 to
         # mean + r (x/255 - mean) gives the same output, and any file with these weights then loads the same way.
         factors = [stddev**-0.5 for stddev in IMAGENET_STDDEV]
@@ -101,7 +101,8 @@ def _shallow_cnn(images: Any, alpha: float, pretrained: bool) -> Any:
         x = keras.layers.ReLU(name=f"relu{block}")(x)
         x = keras.layers.MaxPooling2D(name=f"pool{block}")(x)  # [B, S / 2**block, S / 2**block, filters]
         x = keras.layers.Dropout(0.25, name=f"dropout{block}")(x)
-    return keras.Model(images, x, name="shallow_cnn")
+    # From the very input: Keras would copy the layers of a model that starts at an inner tensor.
+    return keras.Model(keras.utils.get_source_inputs(images), x, name="shallow_cnn")
 
 
 _GAP = Head(pooling="avg", dense=(), activation="relu", dropout=(0.2,))

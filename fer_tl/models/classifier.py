@@ -58,7 +58,8 @@ def build_classifier(
     else:
         pool = keras.layers.GlobalAveragePooling2D if head.pooling == "avg" else keras.layers.GlobalMaxPooling2D
         y = pool(name="head_pool")(y)  # [B, F]
-    assert head.dense is not None and head.dropout is not None
+    assert head.dense is not None
+    assert head.dropout is not None
     for index, width in enumerate(head.dense):
         if head.dropout[index]:
             y = keras.layers.Dropout(head.dropout[index], name=f"head_dropout{index}")(y)

@@ -16,7 +16,7 @@ from fer_tl.models.backbones import Backbone, WeightsFile
 
 def keras_home() -> Path:
     """Keras's cache folder: ``$KERAS_HOME``, else ``~/.keras`` (keras/src/backend/config.py)."""
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    return Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
 
 
 def find_weights(backbone: Backbone, weights: str, alpha: float, size: int) -> Path | None:
@@ -30,7 +30,7 @@ def find_weights(backbone: Backbone, weights: str, alpha: float, size: int) -> P
     if weights == "none":
         return None
     if weights != "imagenet":
-        path = Path(weights).expanduser()
+        path = Path(os.path.expanduser(weights))  # Path.expanduser raises for an unknown user
         if not path.is_file():
             raise UserError(f"weights '{weights}': no such file (use imagenet, none, or a file)")
         if path.suffix not in (".h5", ".keras"):
@@ -51,6 +51,9 @@ def _fetch(file: WeightsFile, path: Path, backbone: Backbone) -> None:
             while block := response.read(1 << 20):
                 digest.update(block)
                 out.write(block)
+            size = response.headers.get("Content-Length")
+            if size and out.tell() != int(size):
+                raise OSError(f"the download broke off after {out.tell():,} of {int(size):,} bytes")
         if file.md5 and digest.hexdigest() != file.md5:
             raise OSError(f"its md5 is {digest.hexdigest()}, not {file.md5}")
 

@@ -57,7 +57,7 @@ def confusion_figure(metrics: Metrics, title: str) -> Figure:
     axes.set_title(textwrap.fill(title, int(side * 11), break_on_hyphens=False), pad=10)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, format=PercentFormatter(1.0, decimals=0, symbol=" %"))
     bar.set_label("share of the true class")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return figure
 
 

@@ -44,7 +44,7 @@ def score_rows(named: Mapping[str, Predictions], groups_by_id: Mapping[str, str]
 
     first = next(iter(named.values()))
     groups = np.array([groups_by_id[str(i)] for i in first.ids])
-    intervals = {name: bootstrap_interval(first, groups, name) for name in STATISTICS}
+    intervals: dict[str, tuple[float, float]] = {name: bootstrap_interval(first, groups, name) for name in STATISTICS}
     return Result(tuple((name, score(predictions)) for name, predictions in named.items()), intervals)
 
 
@@ -54,7 +54,9 @@ def selection_note(run: RunFolder) -> str:
     results = [read_json(run.part(name) / "result.json") for name in run.parts]
     if experiment.early_stopping:
         kept = ", ".join(f"{result['kept_epoch']} of {result['epochs']}" for result in results)
-        return f"The epoch was chosen on images set aside from the training part (epoch {kept}), not on those scored here."
+        return (
+            f"The epoch was chosen on images set aside from the training part (epoch {kept}), not on those scored here."
+        )
     return "The weights are those of the last epoch; no choice was made on the images scored here."
 
 

@@ -15,7 +15,7 @@ Values = list[np.ndarray]
 
 def read_values(variables: list[Any]) -> Values:
     """Copy Keras variables to NumPy."""
-    return [np.array(variable) for variable in variables]
+    return [np.asarray(variable).copy() for variable in variables]
 
 
 def assign_values(variables: list[Any], values: Values) -> None:
@@ -30,7 +30,7 @@ def assign_values(variables: list[Any], values: Values) -> None:
 
 def save_checkpoint(path: Path, variables: dict[str, list[Any]], state: dict[str, Any]) -> None:
     """Write named lists of variables and a JSON-ready state."""
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{name}-{index:05d}": value
         for name, listed in variables.items()
         for index, value in enumerate(read_values(listed))

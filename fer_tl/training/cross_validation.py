@@ -59,7 +59,9 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
     validation = dataset.splits == "validation"
     if not validation.any():
         validation = (
-            make_folds(dataset.ids, dataset.labels, dataset.groups, dataset.class_names, experiment.folds, experiment.seed)
+            make_folds(
+                dataset.ids, dataset.labels, dataset.groups, dataset.class_names, experiment.folds, experiment.seed
+            )
             == 0
         )
     _start(experiment, dataset, run, "train", ["model"])
@@ -154,4 +156,6 @@ def _record_environment(run: RunFolder, devices: str) -> None:
 
 def seconds_of(run: RunFolder) -> float:
     """Training time of all parts that are done."""
-    return float(sum(read_json(Path(run.part(name)) / "result.json")["seconds"] for name in run.parts if run.is_done(name)))
+    return float(
+        sum(read_json(Path(run.part(name)) / "result.json")["seconds"] for name in run.parts if run.is_done(name))
+    )

@@ -66,9 +66,7 @@ class Loop:
         experiment = session.experiment
         labels = session.dataset.labels[rows.train]
         balanced = experiment.class_weights == "balanced"
-        self._weights = (
-            balanced_weights(labels, len(session.dataset.class_names)) if balanced else np.ones(len(labels))
-        )
+        self._weights = balanced_weights(labels, len(session.dataset.class_names)) if balanced else np.ones(len(labels))
         self._steps_per_call = 4
 
     def run(self) -> Fitted:
@@ -190,7 +188,9 @@ class Loop:
         experiment, stage, rows = self.session.experiment, compiled.stage, self.rows.train
         steps = steps_per_epoch(len(rows), experiment.batch_size)
         # The plateau callback moves the optimizer's own rate; the other schedules are functions of the step.
-        peak = float(compiled.optimizer.learning_rate) if stage.schedule.kind == "plateau" else experiment.optimizer.rate
+        peak = (
+            float(compiled.optimizer.learning_rate) if stage.schedule.kind == "plateau" else experiment.optimizer.rate
+        )
         rates = peak * rate_factors(stage.schedule, epoch * steps, steps, steps, stage.epochs)
         return plan_epoch(
             rows,

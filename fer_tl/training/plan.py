@@ -76,7 +76,7 @@ def plan_epoch(
     if augment.active:
         transforms = draw_transforms(augment, keys, size, *stream)[slots]  # [S, B, 6]
     else:
-        transforms = np.broadcast_to(np.float32(IDENTITY), (steps, batch_size, 6))
+        transforms = np.broadcast_to(np.array(IDENTITY, np.float32), (steps, batch_size, 6))
     return EpochPlan(
         rows=rows[slots].astype(np.int32),
         weights=(example_weights[slots] * real).astype(np.float32),

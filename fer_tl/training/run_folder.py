@@ -14,7 +14,7 @@ import numpy as np
 
 from fer_tl.config import Experiment, dump_yaml, identity, load_experiment
 from fer_tl.errors import UserError
-from fer_tl.files import read_json, write_atomically, write_json, write_text
+from fer_tl.files import BROKEN_ARRAYS, read_json, write_atomically, write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,8 @@ class Predictions:
     def __post_init__(self) -> None:
         n, k = len(self.ids), len(self.class_names)
         if self.labels.shape != (n,) or self.logits.shape != (n, k):
-            raise ValueError(
-                f"predictions do not fit together: {n} ids, labels {self.labels.shape}, logits {self.logits.shape}, {k} classes"
-            )
+            shapes = f"{n} ids, labels {self.labels.shape}, logits {self.logits.shape}, {k} classes"
+            raise ValueError(f"predictions do not fit together: {shapes}")
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -75,7 +74,7 @@ def load_predictions(path: Path) -> Predictions:
             )
     except FileNotFoundError:
         raise UserError(f"{path} is missing: the run is unfinished; run its command again to continue it") from None
-    except (OSError, KeyError, ValueError) as error:
+    except BROKEN_ARRAYS as error:
         raise UserError(f"{path} is not a predictions file of fer-tl ({error})") from None
 
 
@@ -125,10 +124,13 @@ class RunFolder:
             UserError: another run is here, with the difference; or the data has changed since.
         """
         if not (self.path / "run.json").exists():
-            if self.path.exists() and any(self.path.iterdir()) and not (self.path / "config.yaml").exists():
+            if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / "config.yaml").exists():
                 raise UserError(f"{self.path} holds other files and is no run: give another --run-dir")
-            write_text(self.path / "config.yaml", dump_yaml(experiment))
-            write_json(self.path / "run.json", run)
+            try:
+                write_text(self.path / "config.yaml", dump_yaml(experiment))
+                write_json(self.path / "run.json", run)
+            except OSError as error:
+                raise UserError(f"{self.path} cannot be written ({error.strerror}): give another --run-dir") from None
             return
         before, now = identity(self.read_experiment()), identity(experiment)
         changed = [f"{key} {before[key]} -> {now[key]}" for key in now if before[key] != now[key]]
@@ -136,18 +138,22 @@ class RunFolder:
         if found["kind"] != run["kind"]:
             changed.insert(0, f"fer-tl {found['kind']} -> fer-tl {run['kind']}")
         if changed:
-            raise UserError(f"{self.path} holds a run with other settings ({'; '.join(changed)}): give another --run-dir")
+            raise UserError(
+                f"{self.path} holds a run with other settings ({'; '.join(changed)}): give another --run-dir"
+            )
         if found["fingerprint"] != run["fingerprint"]:
             raise UserError(
-                f"{self.path} was begun on another build of '{run['dataset']}' (fingerprint {found['fingerprint'][:12]}, "
-                f"now {run['fingerprint'][:12]}): give another --run-dir"
+                f"{self.path} was begun on another build of '{run['dataset']}' (fingerprint "
+                f"{found['fingerprint'][:12]}, now {run['fingerprint'][:12]}): give another --run-dir"
             )
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:
     """Write a history, one row an epoch, as CSV."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, fieldnames=list(dict.fromkeys(key for row in history for key in row)), lineterminator="\n")
+    writer = csv.DictWriter(
+        out, fieldnames=list(dict.fromkeys(key for row in history for key in row)), lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(history)
     write_text(path, out.getvalue())
@@ -159,7 +165,10 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         with path.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
         return [
-            {key: value if key == "stage" else int(value) if key == "epoch" else float(value) for key, value in row.items()}
+            {
+                key: value if key == "stage" else int(value) if key == "epoch" else float(value)
+                for key, value in row.items()
+            }
             for row in rows
         ]
     except (OSError, ValueError, TypeError) as error:

@@ -39,7 +39,9 @@ def load_model(path: Path) -> tuple[keras.Model, tuple[str, ...]]:
             class_names = tuple(json.loads(archive.read(CLASSES_MEMBER))["class_names"])
         return keras.models.load_model(path, compile=False), class_names
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be loaded as a model of fer-tl ({' '.join(str(error).split())[:200]})") from None
+        raise UserError(
+            f"{path} cannot be loaded as a model of fer-tl ({' '.join(str(error).split())[:200]})"
+        ) from None
 
 
 def predict_saved(path: Path, dataset: Dataset, batch_size: int = 256) -> np.ndarray:
@@ -50,9 +52,8 @@ def predict_saved(path: Path, dataset: Dataset, batch_size: int = 256) -> np.nda
     """
     model, class_names = load_model(path)
     if sorted(class_names) != sorted(dataset.class_names):
-        raise UserError(
-            f"{path} knows the classes {', '.join(class_names)}, but {dataset.name} has {', '.join(dataset.class_names)}"
-        )
+        theirs = ", ".join(dataset.class_names)
+        raise UserError(f"{path} knows the classes {', '.join(class_names)}, but {dataset.name} has {theirs}")
     from fer_tl.training.strategy import choose_strategy
     from fer_tl.training.tensorflow_engine import TensorFlowEngine
 

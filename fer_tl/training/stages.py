@@ -45,7 +45,9 @@ def set_trainable(classifier: Classifier, unfreeze: int | Literal["all", "none"]
 
     layers = classifier.backbone_layers
     if isinstance(unfreeze, int) and unfreeze > len(layers):
-        raise UserError(f"'unfreeze' {unfreeze} is more than the {len(layers)} layers of {experiment.backbone}: use all")
+        raise UserError(
+            f"'unfreeze' {unfreeze} is more than the {len(layers)} layers of {experiment.backbone}: use all"
+        )
     learning = unfreeze if isinstance(unfreeze, int) else len(layers) if unfreeze == "all" else 0
     for index, layer in enumerate(layers):
         layer.trainable = index >= len(layers) - learning

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
@@ -28,7 +29,9 @@ def choose_strategy(name: str) -> Any:
         if tpu is not None:
             return tpu
         if name == "tpu":
-            raise UserError("--strategy tpu: TensorFlow finds no TPU here; on Colab choose a TPU runtime, or use --strategy auto")
+            raise UserError(
+                "--strategy tpu: TensorFlow finds no TPU here; on Colab choose a TPU runtime, or use --strategy auto"
+            )
     gpus = tf.config.list_physical_devices("GPU")
     if name == "gpu" and not gpus:
         raise UserError("--strategy gpu: TensorFlow finds no GPU here; install fer-tl[gpu], or use --strategy auto")
@@ -36,10 +39,19 @@ def choose_strategy(name: str) -> Any:
         tf.config.set_visible_devices([], "GPU")
     if name == "mirrored":
         kind = "GPU" if gpus else "CPU"
-        return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
+        return _mirrored_strategy(kind)
     if len(gpus) > 1 and name in ("auto", "gpu"):
-        return tf.distribute.MirroredStrategy()
+        return _mirrored_strategy("GPU")
     return tf.distribute.get_strategy()
+
+
+@functools.cache
+def _mirrored_strategy(kind: str) -> Any:
+    """One a process: a second one on the same devices counts its collectives from the start again, and TensorFlow
+    takes them for those of the first ("Shape mismatch in the collective instance")."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
 
 
 def _tpu_strategy() -> Any:
@@ -80,5 +92,11 @@ def describe(strategy: Any) -> str:
     import tensorflow as tf
 
     replicas = strategy.num_replicas_in_sync
-    kind = "TPU" if isinstance(strategy, tf.distribute.TPUStrategy) else "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    kind = (
+        "TPU"
+        if isinstance(strategy, tf.distribute.TPUStrategy)
+        else "GPU"
+        if tf.config.list_logical_devices("GPU")
+        else "CPU"
+    )
     return f"{type(strategy).__name__.lstrip('_')}, {replicas} {kind} replica{'s' if replicas > 1 else ''}"

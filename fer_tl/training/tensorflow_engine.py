@@ -51,7 +51,7 @@ class TensorFlowEngine:
         self.replicas = strategy.num_replicas_in_sync
         if batch_size % self.replicas:
             raise UserError(
-                f"'batch_size' {batch_size} does not divide over {self.replicas} devices: use a multiple of {self.replicas}"
+                f"'batch_size' {batch_size} does not divide over the devices: use a multiple of {self.replicas}"
             )
         self._images = self._resident(np.ascontiguousarray(images))
         self._labels = self._resident(labels.astype(np.int32))
