@@ -20,6 +20,7 @@ from fer_tl.models.backbones import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.quiet import import_tensorflow
 from fer_tl.training.run_folder import Predictions, RunFolder, default_run_dir, load_predictions, save_predictions
+from fer_tl.training.strategy import check_cluster
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.summary import CvSummary
@@ -168,20 +169,25 @@ def _prepare(experiment: Experiment | None, kind: str, say: Say) -> tuple[Experi
     experiment = experiment or Experiment()
     check(experiment)
     backbone, size, _ = resolve_model(experiment)
-    find_weights(backbone, experiment.weights, experiment.alpha, size)
-    if experiment.strategy == "multiworker":
-        from fer_tl.training.strategy import check_cluster
-
-        check_cluster()
-    if experiment.data == "toyfaces":
+    worker = check_cluster() if experiment.strategy == "multiworker" else 0
+    path = Path(experiment.run_dir) if experiment.run_dir else default_run_dir(experiment, kind)
+    if worker:
+        # Every worker ends with the whole result; the chief's is the run.
+        path = path.with_name(f"{path.name}-worker-{worker}")
+    run = RunFolder(path)
+    drawn = experiment.data == "toyfaces"
+    if not drawn:
+        dataset_directory(Path(experiment.data_dir), experiment.data)
+    if not run.is_finished:
+        find_weights(backbone, experiment.weights, experiment.alpha, size)
+    if drawn:
         say("data: toyfaces, drawn faces made by code (no photographs); --data NAME takes a dataset of your own")
         try:
             dataset_directory(Path(experiment.data_dir), "toyfaces")
         except UserError:
             build("toyfaces", data_dir=experiment.data_dir, say=say)
-    path = Path(experiment.run_dir) if experiment.run_dir else default_run_dir(experiment, kind)
     say(f"run: {path}")
-    return replace(experiment, run_dir=str(path)), RunFolder(path)
+    return replace(experiment, run_dir=str(path)), run
 
 
 def _last_line(experiment: Experiment, run: RunFolder) -> str:

@@ -25,7 +25,7 @@ COMMANDS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input (one line on stderr), 130 for Ctrl-C."""
     try:
-        _run(sys.argv[1:] if arguments is None else arguments)
+        _call(*parse(sys.argv[1:] if arguments is None else arguments))
     except UserError as error:
         print(f"fer-tl: {error}", file=sys.stderr)
         return 2
@@ -35,11 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _run(arguments: list[str]) -> None:
+def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
+    """The command and its values by option name, defaults and config file filled in.
+
+    Raises:
+        UserError: unknown command or option, or a value of the wrong type.
+        SystemExit: ``--help`` and ``--version``, which print and leave.
+    """
     parser, options = _parsers()
     if not arguments:
-        parser.print_help()
-        return
+        arguments = ["--help"]
     command = arguments[0]
     if command in options:
         arguments = _spread_config(arguments) if command in ("cv", "train") else arguments
@@ -47,8 +52,8 @@ def _run(arguments: list[str]) -> None:
     elif not command.startswith("-"):
         raise UserError(f"there is no command '{command}'{suggest(command, COMMANDS)}")
     values = parse_values(lambda: parser.parse_args(arguments))
-    values = {key.removeprefix(f"{command}."): value for key, value in values.items() if key.startswith(f"{command}.")}
-    _call(command, values)
+    start = f"{command}."
+    return command, {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
 
 
 def _call(command: str, values: dict[str, Any]) -> None:

@@ -105,7 +105,8 @@ def _load_split(directory: Path, manifest: Manifest, split: str, cache: Path) ->
         _decode(directory, manifest, split, cache)
     try:
         images = np.load(cache / "images.npy", mmap_mode="r", allow_pickle=False)
-        with np.load(cache / "examples.npz", allow_pickle=False) as data:
+        # Opened here: NumPy leaves a file that is no archive open.
+        with (cache / "examples.npz").open("rb") as file, np.load(file, allow_pickle=False) as data:
             return images, data["labels"], data["ids"], data["groups"]
     except BROKEN_ARRAYS as error:
         raise UserError(f"the cache {cache} is damaged ({error}); delete that folder, it is made again") from None

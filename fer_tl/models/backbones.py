@@ -55,7 +55,7 @@ def _mobilenetv2(images: Any, alpha: float, pretrained: bool) -> Any:
     import keras
 
     # Inputs -1..1: keras/src/applications/mobilenet_v2.py, preprocess_input mode "tf".
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(images)
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(images)
     return keras.applications.MobileNetV2(input_tensor=scaled, include_top=False, weights=None, alpha=alpha)
 
 
@@ -81,8 +81,13 @@ def _efficientnetb0(images: Any, alpha: float, pretrained: bool) -> Any:
         # mean + r (x/255 - mean) gives the same output, and any file with these weights then loads the same way.
         factors = [stddev**-0.5 for stddev in IMAGENET_STDDEV]
         offsets = [255 * mean * (1 - factor) for mean, factor in zip(IMAGENET_MEAN, factors, strict=True)]
-        images = keras.layers.Rescaling(factors, offset=offsets, name="scale")(images)
-    return keras.applications.EfficientNetB0(input_tensor=images, include_top=False, weights=None)
+        images = keras.layers.Rescaling(factors, offset=offsets, dtype="float32", name="scale")(images)
+    model = keras.applications.EfficientNetB0(input_tensor=images, include_top=False, weights=None)
+    for layer in model.layers:
+        # Pixels 0..255 do not fit the 8 bits of a bfloat16 number; the scaling stays float32 in any precision.
+        if isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization):
+            layer.dtype_policy = "float32"
+    return model
 
 
 def _efficientnetb0_file(alpha: float, size: int) -> WeightsFile:
@@ -94,7 +99,7 @@ def _efficientnetb0_file(alpha: float, size: int) -> WeightsFile:
 def _shallow_cnn(images: Any, alpha: float, pretrained: bool) -> Any:
     import keras
 
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(images)
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(images)
     for block, filters in enumerate((32, 64, 128, 128), start=1):
         x = keras.layers.Conv2D(round(alpha * filters), 3, padding="same", use_bias=False, name=f"conv{block}")(x)
         x = keras.layers.BatchNormalization(momentum=0.9, name=f"bn{block}")(x)

@@ -43,9 +43,12 @@ def build_classifier(
     inputs = keras.Input(image_shape, dtype="float32", name="image")  # [B, H, W, C]
     x = inputs
     if (height, width) != (size, size):
-        x = keras.layers.Resizing(size, size, interpolation="bilinear", name="resize")(x)  # [B, S, S, C]
+        # training=False: the layer's own default is True, and in a call of the model that does not say (as people call
+        # a saved one) Keras 3.15 hands that on to all layers behind it: dropout at work, BatchNorm on batch statistics.
+        resize = keras.layers.Resizing(size, size, interpolation="bilinear", dtype="float32", name="resize")
+        x = resize(x, training=False)  # [B, S, S, C]
     if channels == 1 and backbone.rgb:
-        x = keras.layers.Concatenate(name="grey_to_rgb")([x, x, x])  # [B, S, S, 3]
+        x = keras.layers.Concatenate(dtype="float32", name="grey_to_rgb")([x, x, x])  # [B, S, S, 3]
     before = {id(operation) for operation in keras.Model(inputs, x).layers}
     base = backbone.build(x, experiment.alpha, weights_file is not None)
     if weights_file is not None:

@@ -79,6 +79,19 @@ def load_weights(base: Any, path: Path, backbone: Backbone) -> None:
     """
     try:
         base.load_weights(str(path))
+        if path.name.endswith(".weights.h5"):
+            _check_none_left(base, path)
     except Exception as error:  # Keras and h5py raise half a dozen types for files that do not fit
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} does not hold the weights of {backbone.name}: {reason}") from None
+
+
+def _check_none_left(base: Any, path: Path) -> None:
+    """Refuse a ``.weights.h5`` file with more arrays than the model: Keras ignores those that it has no layer for."""
+    import h5py
+
+    names: list[str] = []
+    with h5py.File(path) as file:
+        file["layers"].visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    if len(names) != len(base.variables):
+        raise ValueError(f"it holds {len(names)} arrays, the model {len(base.variables)}")

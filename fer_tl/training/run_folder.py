@@ -65,7 +65,8 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
 def load_predictions(path: Path) -> Predictions:
     """Read what ``save_predictions`` wrote; anything else is a ``UserError``."""
     try:
-        with np.load(path, allow_pickle=False) as data:
+        # Opened here: NumPy leaves a file that is no archive open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             return Predictions(
                 ids=data["ids"],
                 labels=data["labels"],
@@ -96,6 +97,11 @@ class RunFolder:
     def is_done(self, name: str) -> bool:
         """Whether a part is finished."""
         return (self.part(name) / "result.json").is_file()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a run is here and all its parts are done."""
+        return (self.path / "run.json").is_file() and all(self.is_done(name) for name in self.parts)
 
     @property
     def parts(self) -> list[str]:

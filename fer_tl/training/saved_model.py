@@ -21,7 +21,7 @@ def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> 
     """Save a model without its optimizer, and its class names in the same file, atomically."""
 
     def write(temporary: Path) -> None:
-        keras.Model(model.inputs, model.outputs, name=model.name).save(temporary)
+        keras.Model(model.input, model.output, name=model.name).save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(CLASSES_MEMBER, json.dumps({"class_names": list(class_names)}))
 

@@ -67,8 +67,8 @@ def _tpu_strategy() -> Any:
     return tf.distribute.TPUStrategy(resolver)
 
 
-def check_cluster() -> None:
-    """Refuse ``--strategy multiworker`` without a usable ``TF_CONFIG``; needs no TensorFlow.
+def check_cluster() -> int:
+    """This worker's index, 0 for the chief, from a usable ``TF_CONFIG``; needs no TensorFlow.
 
     Raises:
         UserError: the variable is missing or does not describe this worker.
@@ -85,6 +85,7 @@ def check_cluster() -> None:
             "--strategy multiworker needs TF_CONFIG in the environment, such as "
             '{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": {"type": "worker", "index": 0}}'
         )
+    return int(task["index"])
 
 
 def describe(strategy: Any) -> str:
