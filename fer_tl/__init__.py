@@ -18,7 +18,8 @@ from fer_tl.errors import UserError
 
 if TYPE_CHECKING:
     from fer_tl.api import build, cross_validate, evaluate, fit, load_dataset
-    from fer_tl.config import Experiment, load_experiment
+    from fer_tl.config import Experiment
+    from fer_tl.options import load_experiment
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,10 +36,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Imported at first use: the command line must answer --help without NumPy.
-    if name in ("Experiment", "load_experiment"):
-        from fer_tl import config
+    if name == "Experiment":
+        from fer_tl.config import Experiment
 
-        return getattr(config, name)
+        return Experiment
+    if name == "load_experiment":
+        from fer_tl.options import load_experiment
+
+        return load_experiment
     if name in __all__:
         from fer_tl import api
 

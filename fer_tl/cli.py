@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl import __version__
-from fer_tl.config import add_options, from_flat, parse_values, read_yaml, suggest
-from fer_tl.errors import UserError
+from fer_tl.errors import UserError, suggest
+from fer_tl.options import add_options, from_flat, parse_values, read_yaml
 
 INTRO = "Transfer learning for facial expressions: from a dataset file to a table that can be trusted."
 CV = "cross-validate a backbone on the training split of a dataset"
@@ -115,6 +115,8 @@ _ADD = {"build": _add_build, "cv": _add_experiment, "train": _add_experiment, "e
 def _spread_config(arguments: list[str]) -> list[str]:
     """Put the keys of ``--config FILE`` as flags before all other arguments, so that flags override it wherever it
     stands."""
+    if sum(argument.partition("=")[0] == "--config" for argument in arguments) > 1:
+        raise UserError("--config is given twice: give one file, and flags for what differs")
     for index, argument in enumerate(arguments):
         flag, equals, value = argument.partition("=")
         if flag == "--config":

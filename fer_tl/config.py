@@ -1,18 +1,15 @@
-"""An experiment as one frozen, typed object, read from a YAML file and from flags.
+"""An experiment as one frozen, typed object.
 
 The names of the fields are the keys of the YAML files and, with ``-`` for ``_``, the flags of the command line:
-``--head.dense`` is ``head: {dense: ...}``. Nothing here imports TensorFlow or Keras.
+``--head.dense`` is ``head: {dense: ...}``; ``options.py`` reads both. Nothing here imports TensorFlow or Keras.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from fer_tl.errors import UserError
 
@@ -170,145 +167,6 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a config file to flat dotted keys.
-
-    Raises:
-        UserError: no such file, not YAML, or an unknown key (with the nearest valid one).
-    """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"there is no config file {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"config file {path} cannot be read ({error})") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as a date 2026-13-01, a thousand brackets
-        raise UserError(f"config file {path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise UserError(
-            f"config file {path} should be a list of 'key: value' lines, but holds a {type(content).__name__}"
-        )
-    flat = flatten({str(key): value for key, value in content.items()})
-    known = {name for name, *_ in walk()}
-    for key, value in flat.items():
-        if key not in known:
-            raise UserError(f"{path}: unknown key '{key}'{suggest(key, known)}")
-        for item in value if isinstance(value, list) else [value]:
-            if not isinstance(item, str | int | float | None):
-                # YAML reads 2026-08-01 as a date, and knows sets and bytes too.
-                raise UserError(f"{path}: '{key}' holds a {type(item).__name__}; put text in quotes")
-    return flat
-
-
-def suggest(word: str, known: Any) -> str:
-    """``"; did you mean 'x'?"``, the members if the word is a group, or all when nothing is near."""
-    known = sorted(known)
-    group = [name for name in known if name.startswith(f"{word}.")]
-    if group:
-        return f"; it is a group: {', '.join(group)}"
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    # A key written without its group, such as 'dense', is nearest to 'head.dense'.
-    near = near or [name for name in known if name.split(".")[-1] == word.split(".")[-1]]
-    return f"; did you mean '{near[0]}'?" if near else f"; valid are: {', '.join(known)}"
-
-
-def add_options(parser: Any) -> None:
-    """Add every option of an experiment to a jsonargparse parser, under its dotted name."""
-    for name, kind, default, text in walk():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=text)
-
-
-def from_flat(values: dict[str, Any]) -> Experiment:
-    """Build and check an experiment from converted values under dotted names.
-
-    Raises:
-        UserError: a value that no run could use.
-    """
-
-    def build(cls: type, prefix: str) -> Any:
-        hints = get_type_hints(cls)
-        return cls(
-            **{
-                item.name: build(hints[item.name], f"{prefix}{item.name}.")
-                if dataclasses.is_dataclass(hints[item.name])
-                else values[f"{prefix}{item.name}"]
-                for item in dataclasses.fields(cls)
-            }
-        )
-
-    experiment: Experiment = build(Experiment, "")
-    check(experiment)
-    return experiment
-
-
-def load_experiment(config: Path | str | None = None, **overrides: Any) -> Experiment:
-    """An experiment from a YAML file and keyword overrides, with the checks of the command line.
-
-    Args:
-        config: YAML file; none for the defaults.
-        overrides: values by option name; a group is a dictionary, as in YAML: ``head={"dense": [32]}``.
-
-    Raises:
-        UserError: unknown key, wrong type, or a value that no run could use.
-    """
-    from jsonargparse import ArgumentParser
-
-    flat = read_yaml(Path(config)) if config else {}
-    known = {name for name, *_ in walk()}
-    for key, value in flatten(overrides).items():
-        if key not in known:
-            raise UserError(f"unknown option '{key}'{suggest(key, known)}")
-        flat[key] = value
-    parser = ArgumentParser(exit_on_error=False)
-    add_options(parser)
-    return from_flat(parse_values(lambda: parser.parse_object(flat)))
-
-
-def parse_values(parse: Any) -> dict[str, Any]:
-    """Run a jsonargparse call and return its values by dotted name; its errors become one-line ``UserError``s."""
-    from argparse import ArgumentError
-
-    try:
-        namespace = parse()
-    except ArgumentError as error:
-        raise UserError(_reword(" ".join(str(error).split()))) from None
-    return flatten(namespace.as_dict())
-
-
-def _reword(message: str) -> str:
-    """Turn jsonargparse's message on a wrong value into one sentence in the user's terms."""
-    wrong = re.fullmatch(r'Parser key "(?P<key>[^"]+)": (?P<why>.*) (Got|Given) value: (?P<value>.*)', message)
-    if not wrong:
-        return message
-    choices = {name: kind for name, kind, *_ in walk()}.get(wrong["key"])
-    words = [
-        str(choice)
-        for part in (choices, *get_args(choices))
-        if get_origin(part) is Literal
-        for choice in get_args(part)
-    ]
-    near = difflib.get_close_matches(wrong["value"], words, n=1)
-    allowed = f"one of {', '.join(words)}" if words else _spell(choices or wrong["why"])
-    if words and int in get_args(choices):
-        allowed += " or a whole number"
-    return f"'{wrong['key']}' should be {allowed}, but is '{wrong['value']}'" + (
-        f"; did you mean '{near[0]}'?" if near else ""
-    )
-
-
-def _spell(kind: Any) -> str:
-    text = str(kind)
-    if "tuple" in text:
-        return "a list of numbers such as [64,32]"
-    if "bool" in text:
-        return "true or false"
-    return "a whole number" if "int" in text else "a number" if "float" in text else "text"
-
-
 def check(experiment: Experiment) -> None:
     """Refuse what no run could use; everything here answers before TensorFlow is imported.
 
@@ -343,7 +201,7 @@ def check(experiment: Experiment) -> None:
     flat = flatten(dataclasses.asdict(experiment))
     for name, kind, *_ in walk():
         if flat[name] is None and type(None) not in get_args(kind):
-            raise UserError(f"'{name}' should be {_spell(kind)}, but is null")
+            raise UserError(f"'{name}' needs a value, but is null")
     for name, (low, high) in limits.items():
         value = flat[name]
         if value is not None and not low <= value <= high:  # also refuses NaN

@@ -1,4 +1,9 @@
-"""The one error that a user is meant to see."""
+"""The one error that a user is meant to see, and what to suggest in it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class UserError(Exception):
@@ -6,3 +11,15 @@ class UserError(Exception):
 
     The command line prints the message without a traceback and exits with code 2.
     """
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"``, the members if the word is a group, or all when nothing is near."""
+    known = sorted(known)
+    group = [name for name in known if name.startswith(f"{word}.")]
+    if group:
+        return f"; it is a group: {', '.join(group)}"
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    # A key written without its group, such as 'dense', is nearest to 'head.dense'.
+    near = near or [name for name in known if name.split(".")[-1] == word.split(".")[-1]]
+    return f"; did you mean '{near[0]}'?" if near else f"; valid are: {', '.join(known)}"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fer_tl.cli import parse
-from fer_tl.config import from_flat
+from fer_tl.config import walk
+from fer_tl.options import from_flat
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,7 +44,6 @@ def test_make_targets_and_linked_files_exist() -> None:
 
 
 def test_every_option_in_the_table_exists() -> None:
-    from fer_tl.config import walk
 
     known = {name.replace("_", "-") for name, *_ in walk()}
     for cell in re.findall(r"^\| (`--.+?) \|", README, flags=re.MULTILINE):
@@ -53,7 +53,9 @@ def test_every_option_in_the_table_exists() -> None:
             assert (f"{group}{name}" if name.startswith(".") else name) in known, cell
 
 
-def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     example = re.search(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert example
     (tmp_path / "configs").symlink_to(ROOT / "configs")

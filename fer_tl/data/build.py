@@ -117,7 +117,7 @@ def _open(name: str, source: str | Path | None, image_size: int | None, labels: 
         from tfrecords_builder.toyfaces.source import ToySource
 
         return ToySource()
-    path = Path(str(source)).expanduser()
+    path = Path(os.path.expanduser(str(source)))  # Path.expanduser raises for an unknown user
     if name == "folder":
         from tfrecords_builder.folder.reader import open_folder
 

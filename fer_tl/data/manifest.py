@@ -156,8 +156,10 @@ def dataset_directory(data_dir: Path | str, name: str) -> Path:
     command = f"fer-tl build {build_arguments(name)} --data-dir {data_dir}"
     versions = _versions(root / name)
     if not versions:
+        known = re.fullmatch(r"fer2013|toyfaces|folder/[a-z0-9][a-z0-9_-]*", name)
         built = ", ".join(built_datasets(root)) or "nothing"
-        raise UserError(f"{name} is not built under {data_dir} (there: {built}); run `{command}`.")
+        advice = f"run `{command}`" if known else "there are toyfaces, fer2013, and folder/NAME for your own images"
+        raise UserError(f"{name} is not built under {data_dir} (there: {built}); {advice}.")
     directory = versions[-1]
     if not (directory / FILE_NAME).is_file():
         raise UserError(f"{directory} is half built: it has no {FILE_NAME}. Run `{command} --overwrite`.")

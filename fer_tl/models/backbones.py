@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fer_tl.config import Experiment, Head, suggest
-from fer_tl.errors import UserError
+from fer_tl.config import Experiment, Head
+from fer_tl.errors import UserError, suggest
 
 KERAS_FILES = "https://storage.googleapis.com/"
 

@@ -93,5 +93,5 @@ def _check_none_left(base: Any, path: Path) -> None:
     names: list[str] = []
     with h5py.File(path) as file:
         file["layers"].visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-    if len(names) != len(base.variables):
-        raise ValueError(f"it holds {len(names)} arrays, the model {len(base.variables)}")
+    if len(names) != len(base.weights):
+        raise ValueError(f"it holds {len(names)} arrays, the model {len(base.weights)}")

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.files import write_atomically
+from fer_tl.errors import UserError
+from fer_tl.files import BROKEN_ARRAYS, write_atomically
 
 Values = list[np.ndarray]
 
@@ -39,12 +40,15 @@ def save_checkpoint(path: Path, variables: dict[str, list[Any]], state: dict[str
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Values], dict[str, Any]] | None:
-    """Read what ``save_checkpoint`` wrote; None if there is none."""
+    """Read what ``save_checkpoint`` wrote; None if there is none, a ``UserError`` if it is damaged."""
     if not path.exists():
         return None
     values: dict[str, Values] = {}
-    with np.load(path, allow_pickle=False) as data:
-        state = json.loads(str(data["state"]))
-        for key in sorted(set(data.files) - {"state"}):
-            values.setdefault(key.rsplit("-", 1)[0], []).append(data[key])
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            state = json.loads(str(data["state"]))
+            for key in sorted(set(data.files) - {"state"}):
+                values.setdefault(key.rsplit("-", 1)[0], []).append(data[key])
+    except BROKEN_ARRAYS as error:
+        raise UserError(f"checkpoint {path} is damaged ({error}); delete it to start this fold anew") from None
     return values, state

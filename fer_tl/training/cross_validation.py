@@ -10,6 +10,7 @@ import numpy as np
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.folds import make_folds, write_folds
+from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_json
 from fer_tl.models.backbones import resolve_model
 from fer_tl.models.weights import find_weights
@@ -91,6 +92,13 @@ def _set_aside(experiment: Experiment, dataset: Dataset, train: np.ndarray) -> n
     if not experiment.watches:
         return np.empty(0, dtype=np.int64)
     parts = max(2, round(1 / experiment.holdout))
+    for index in np.unique(dataset.labels[train]):
+        groups = len(np.unique(dataset.groups[train][dataset.labels[train] == index]))
+        if groups < parts:
+            raise UserError(
+                f"'holdout' {experiment.holdout:g} of class '{dataset.class_names[index]}' is less than one of its "
+                f"{groups} groups of training images: use --holdout {min(0.5, 1 / groups):.2g} or more, or more images"
+            )
     chosen = make_folds(
         dataset.ids[train], dataset.labels[train], dataset.groups[train], dataset.class_names, parts, experiment.seed
     )

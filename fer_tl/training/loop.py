@@ -164,7 +164,7 @@ class Loop:
         step, clock, spent = 0, Clock(), 0.0
         while step < len(plan):
             part = plan.part(step, step + self._steps_per_call)
-            new = compiled.train(part).astype(np.float64)
+            new = compiled.train(part)
             if not math.isfinite(new[0]):
                 raise UserError(
                     f"{self.name}: the loss is {new[0]} in epoch {number}, steps {step + 1} to {step + len(part)}; "

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.config import Experiment, dump_yaml, identity, load_experiment
+from fer_tl.config import Experiment, dump_yaml, identity
 from fer_tl.errors import UserError
 from fer_tl.files import BROKEN_ARRAYS, read_json, write_atomically, write_json, write_text
+from fer_tl.options import load_experiment
 
 
 @dataclass(frozen=True)

@@ -44,19 +44,31 @@ def load_model(path: Path) -> tuple[keras.Model, tuple[str, ...]]:
         ) from None
 
 
-def predict_saved(path: Path, dataset: Dataset, batch_size: int = 256) -> np.ndarray:
+def predict_saved(path: Path, dataset: Dataset, batch_size: int = 256, strategy: str = "auto") -> np.ndarray:
     """Logits of a saved model: float32 ``[N, K]``, columns in the order of the dataset's classes.
 
+    Args:
+        path: from ``save_model``.
+        dataset: what to predict.
+        batch_size: images a step and device.
+        strategy: as ``--strategy``.
+
     Raises:
-        UserError: the model knows other classes than the dataset.
+        UserError: the model knows other classes than the dataset, or takes images of another size.
     """
-    model, class_names = load_model(path)
-    if sorted(class_names) != sorted(dataset.class_names):
-        theirs = ", ".join(dataset.class_names)
-        raise UserError(f"{path} knows the classes {', '.join(class_names)}, but {dataset.name} has {theirs}")
     from fer_tl.training.strategy import choose_strategy
     from fer_tl.training.tensorflow_engine import TensorFlowEngine
 
-    engine = TensorFlowEngine(choose_strategy("auto"), model, dataset.images, dataset.labels, batch_size)
+    devices = choose_strategy(strategy)
+    with devices.scope():
+        model, class_names = load_model(path)
+    if sorted(class_names) != sorted(dataset.class_names):
+        theirs = ", ".join(dataset.class_names)
+        raise UserError(f"{path} knows the classes {', '.join(class_names)}, but {dataset.name} has {theirs}")
+    if model.input_shape[1:] != dataset.image_shape:
+        ours, theirs = ("x".join(map(str, shape)) for shape in (model.input_shape[1:], dataset.image_shape))
+        raise UserError(f"{path} takes images of {ours}, but those of {dataset.name} are {theirs}: build them alike")
+    batch_size *= devices.num_replicas_in_sync
+    engine = TensorFlowEngine(devices, model, dataset.images, dataset.labels, batch_size)
     logits = engine.predict(np.arange(len(dataset)))  # [N, K]
     return logits[:, [class_names.index(name) for name in dataset.class_names]]

@@ -120,17 +120,23 @@ class TensorFlowEngine:
             ]
         )
         def train(rows, weights, counts, transforms, rates):  # type: ignore[no-untyped-def]
-            sums = tf.zeros([3])
-            for step in tf.range(tf.shape(rows)[0]):
+            steps = tf.shape(rows)[0]
+            sums = tf.TensorArray(tf.float32, size=steps)
+            for step in tf.range(steps):
                 optimizer.learning_rate = rates[step]
                 part = self.strategy.run(
                     replica_step,
                     (self._images, self._labels, rows[step], weights[step], transforms[step], counts[step]),
                 )
-                sums += self.strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None)
-            return sums
+                sums = sums.write(step, self.strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None))
+            return sums.stack()  # [S, 3]
 
-        return lambda plan: np.asarray(train(plan.rows, plan.weights, plan.counts, plan.transforms, plan.rates))
+        def run(plan: EpochPlan) -> Sums:
+            steps = np.asarray(train(plan.rows, plan.weights, plan.counts, plan.transforms, plan.rates))
+            # In float64 the sum of float32 numbers does not depend on how an epoch is cut into calls.
+            return steps.sum(axis=0, dtype=np.float64)
+
+        return run
 
     def _clip(self, gradients: list[Any], limit: float) -> list[Any]:
         if self.replicas == 1:

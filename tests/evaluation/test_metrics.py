@@ -112,7 +112,7 @@ def test_to_dict_is_json_with_the_same_numbers():
 def test_logits_of_a_diverged_training_are_refused(bad: float):
     predictions = random_predictions()
     predictions.logits[:7, 1] = bad
-    with pytest.raises(UserError, match="7 of 400 predictions .* diverged"):
+    with pytest.raises(UserError, match=r"7 of 400 predictions .* diverged"):
         score(predictions)
 
 

@@ -234,7 +234,7 @@ def test_a_killed_build_leaves_nothing_that_looks_finished(tmp_path: Path, fer_c
     assert done.returncode == -signal.SIGKILL
     (left,) = left_in(tmp_path / "data")
     assert left.startswith(".building-fer2013-")
-    with pytest.raises(UserError, match="not built.*there: nothing"):
+    with pytest.raises(UserError, match=r"not built.*there: nothing"):
         dataset_directory(tmp_path / "data", "fer2013")
     (tmp_path / "data" / f".building-other-{os.getppid()}").mkdir()  # of a build that still runs
     quiet("fer2013", fer_csv, tmp_path / "data")
@@ -251,7 +251,7 @@ def test_an_error_that_tfds_wraps_still_reaches_the_user(
             raise RuntimeError("Failed to encode example") from error
 
     monkeypatch.setattr("tfrecords_builder.base.encode_png", wrapped)
-    with pytest.raises(UserError, match="^the reason$"):
+    with pytest.raises(UserError, match=r"^the reason$"):
         quiet("fer2013", fer_csv, tmp_path / "data")
 
 

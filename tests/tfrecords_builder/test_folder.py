@@ -56,7 +56,7 @@ def test_one_strange_class_keeps_all_names(tmp_path: Path) -> None:
 def test_splits_of_a_folder_or_a_zip(tmp_path: Path, packed: bool) -> None:
     files = {f"mine/{s}/{c}/{s}{c}.png": png(GREY) for s in ("Train", "valid", "testing") for c in "ab"}
     source = open_folder(write_zip(tmp_path / "m.zip", files) if packed else write_folder(tmp_path, files), 30)
-    assert source.counts() == dict.fromkeys(("train", "validation", "test"), {"a": 1, "b": 1})
+    assert source.counts() == {split: {"a": 1, "b": 1} for split in ("train", "validation", "test")}
     assert source.notes == []
 
 

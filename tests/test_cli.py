@@ -1,0 +1,347 @@
+"""The command: bad input gets one line and exit code 2, before TensorFlow is imported and without leaving anything."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fer_tl
+from fer_tl import api
+from fer_tl.cli import COMMANDS, main, parse
+from fer_tl.config import Experiment, Head, walk
+from fer_tl.data.build import build
+from fer_tl.data.manifest import dataset_directory
+from fer_tl.errors import UserError
+from fer_tl.models.backbones import WeightsFile, find_backbone
+from fer_tl.models.weights import find_weights
+from fer_tl.options import load_experiment
+from fer_tl.training.run_folder import RunFolder
+
+FILES: dict[str, str | bytes] = {
+    "key.yaml": "fold: 3",
+    "nested.yaml": "head: {dens: [3]}",
+    "group.yaml": "optimizer: adam",
+    "type.yaml": "folds: many",
+    "choice.yaml": "schedule: {kind: cosin}",
+    "range.yaml": "optimizer: {rate: .nan}",
+    "list.yaml": "- folds: 3",
+    "broken.yaml": "head: [",
+    "binary.yaml": b"\x89PNG\r\n\x1a\n\xff",
+    "date.yaml": "run_dir: 2026-08-01",
+    "weights.txt": "no weights",
+    "file": "not a folder",
+    "pointer.csv": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 301072766\n",
+    "columns.csv": "emotion,Usage\n0,Training\n",
+    "half/fer2013/1.0.0/fer2013-train.tfrecord-00000-of-00001": "",
+    "halfway/fer2013/1.0.0/manifest.json": "{",
+}
+# What is given to fer-tl, and what its one line must hold. Folders and files are relative to an empty folder.
+CASES: dict[str, tuple[str, str]] = {
+    "unknown command": ("crossvalidate", "there is no command 'crossvalidate'"),
+    "near command": ("biuld fer2013", "did you mean 'build'?"),
+    "near flag": ("cv --fold 3", "no option --fold; did you mean '--folds'?"),
+    "group as flag": ("train --optimizer adam", "--optimizer.name"),
+    "flag of another command": ("evaluate RUN --epochs 3", "fer-tl evaluate has no option --epochs"),
+    "top flag": ("--verbose", "unrecognized arguments: --verbose"),
+    "stray word": ("cv extra", "extra"),
+    "no value": ("cv --folds", "--folds"),
+    "no config": ("cv --config", "--config needs a file"),
+    "config missing": ("cv --config none.yaml", "there is no config file none.yaml"),
+    "config a folder": ("cv --config .", "cannot be read"),
+    "config key": ("cv --config key.yaml", "key.yaml: unknown key 'fold'; did you mean 'folds'?"),
+    "config nested key": ("train --config=nested.yaml", "'head.dens'; did you mean 'head.dense'?"),
+    "config group": ("cv --config group.yaml", "optimizer.name"),
+    "config type": ("cv --config type.yaml", "'folds' should be a whole number, but is 'many'"),
+    "config choice": ("cv --config choice.yaml", "did you mean 'cosine'?"),
+    "config nan": ("cv --config range.yaml", "'optimizer.rate' should be"),
+    "config list": ("cv --config list.yaml", "holds a list"),
+    "config broken": ("cv --config broken.yaml", "broken.yaml is not valid YAML"),
+    "config binary": ("cv --config binary.yaml", "binary.yaml cannot be read"),
+    "config date": ("cv --config date.yaml", "'run_dir' holds a date"),
+    "type": ("cv --folds four", "'folds' should be a whole number, but is 'four'"),
+    "range": ("cv --folds 1", "'folds' should be between 2 and 1000, but is 1"),
+    "nan": ("cv --optimizer.rate nan", "'optimizer.rate' should be"),
+    "choice": ("cv --optimizer.name adm", "did you mean 'adam'?"),
+    "list": ("cv --head.dense 64", "a list of numbers"),
+    "dropout": ("cv --head.dense [64] --head.dropout [0.1]", "'head.dropout' needs 2 numbers"),
+    "backbone": ("cv --backbone mobilenet", "unknown backbone 'mobilenet'; did you mean 'mobilenetv2'?"),
+    "input too small": ("cv --image-size 24", "'image_size' 24 is too small for mobilenetv2: it takes 32"),
+    "alpha": ("cv --alpha 0.4", "'alpha' 0.4"),
+    "no such weights": ("cv --weights none.h5", "weights 'none.h5': no such file"),
+    "weights of nobody's": ("cv --weights ~nobody-of-this-name/w.h5", "no such file"),
+    "weights no h5": ("cv --weights weights.txt", "weights.txt"),
+    "no imagenet weights": ("cv --backbone shallow_cnn", "use --weights none"),
+    "no cluster": ("cv --weights none --strategy multiworker", "TF_CONFIG"),
+    "not built": ("cv --weights none --data fer2013 --data-dir none", "fer-tl build fer2013"),
+    "unknown data": ("train --weights none --data fer2031 --data-dir none", "fer2031"),
+    "half built": ("cv --weights none --data fer2013 --data-dir half", "half built"),
+    "broken manifest": ("train --weights none --data fer2013 --data-dir halfway", "manifest.json"),
+    "build what": ("build", "name"),
+    "build unknown": ("build fer --source file", "'fer'"),
+    "build no source": ("build fer2013", "--source"),
+    "build missing source": ("build fer2013 --source none.csv", "none.csv"),
+    "build a pointer": ("build fer2013 --source pointer.csv", "pointer.csv"),
+    "build missing columns": ("build fer2013 --source columns.csv", "columns.csv"),
+    "build shards": ("build toyfaces --shards many", "'shards' should be a whole number, but is 'many'"),
+    "build no shards": ("build toyfaces --shards 0", "shards"),
+    "evaluate what": ("evaluate", "run_dir"),
+    "evaluate nothing": ("evaluate none", "none/run.json is missing"),
+    "evaluate a file": ("evaluate file", "file/run.json"),
+    "evaluate unfinished": ("evaluate run", "run is unfinished (fold-0, fold-1)"),
+}
+NO_WEIGHTS = "cv --backbone efficientnetb0 --image-size 48"
+DRIVER = """
+import contextlib, io, json, sys
+from fer_tl.cli import main
+results = []
+for case in json.load(sys.stdin):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(case.split())
+        except BaseException as error:
+            code = f"{type(error).__name__}: {error}"
+    heavy = sorted({"tensorflow", "keras", "tensorflow_datasets"} & set(sys.modules))
+    results.append([code, err.getvalue(), heavy])
+print(json.dumps(results))
+"""
+
+
+def run_driver(folder: Path, cases: list[str]) -> list[tuple[Any, str, list[str]]]:
+    """Exit code, stderr, and the heavy modules imported so far, of each command line, all in one process."""
+    environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+    environment |= {
+        "PYTHONPATH": os.pathsep.join([str(Path(fer_tl.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
+        "KERAS_HOME": str(folder / "keras"),
+        "https_proxy": "http://127.0.0.1:9",  # nothing listens there: no network, and at once
+    }
+    environment.pop("TF_CONFIG", None)
+    run = subprocess.run(
+        [sys.executable, "-c", DRIVER],
+        input=json.dumps(cases),
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    return [tuple(result) for result in json.loads(run.stdout)]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, str, list[str]]]:
+    """What the command says to each of the cases, and what files they left behind, under "left"."""
+    folder = tmp_path_factory.mktemp("cases")
+    for name, content in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    RunFolder(folder / "run").start(Experiment(), {"kind": "cv", "parts": ["fold-0", "fold-1"], "fingerprint": ""})
+    before = {path for path in folder.rglob("*") if path.is_file()}
+    lines = [line for line, _ in CASES.values()]
+    results = run_driver(folder, [*lines, NO_WEIGHTS])
+    left = {path for path in folder.rglob("*") if path.is_file()} - before
+    return dict(zip([*CASES, "no weights"], results, strict=True)) | {"left": (0, str(sorted(left)), [])}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input_is_one_line_and_code_2_before_tensorflow(answers: dict[str, Any], name: str) -> None:
+    code, error, heavy = answers[name]
+    assert code == 2, error
+    assert error.startswith("fer-tl: ")
+    assert error.count("\n") == 1
+    assert error.endswith("\n")
+    assert CASES[name][1] in error
+    assert "Traceback" not in error
+    assert heavy == []
+
+
+def test_missing_weights_are_two_lines_with_file_address_place_and_way_out(answers: dict[str, Any]) -> None:
+    code, error, heavy = answers["no weights"]
+    file = find_backbone("efficientnetb0").imagenet(1.0, 48)  # type: ignore[misc]
+    assert code == 2
+    assert error.count("\n") == 2
+    assert heavy == []
+    for part in (file.name, file.url, os.path.join("keras", "models", file.name), "--weights none"):
+        assert part in error
+
+
+def test_bad_input_leaves_no_files(answers: dict[str, Any]) -> None:
+    assert answers["left"][1] == "[]"
+
+
+@pytest.mark.parametrize("size", [None, 1000])
+def test_a_download_that_breaks_off_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int | None
+) -> None:
+    class Response(io.BytesIO):
+        headers: ClassVar = {"Content-Length": "1000"}
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", lambda *given, **named: Response(b"x" * (size or 400)))
+    backbone = SimpleNamespace(name="toy", imagenet=lambda alpha, side: WeightsFile("toy.h5", "https://host/toy.h5"))
+    if size:
+        assert find_weights(backbone, "imagenet", 1.0, 48).read_bytes() == b"x" * size  # type: ignore[arg-type,union-attr]
+        return
+    with pytest.raises(UserError, match="broke off after 400 of 1,000 bytes"):
+        find_weights(backbone, "imagenet", 1.0, 48)  # type: ignore[arg-type]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command.split(), "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    expected = {
+        "": list(COMMANDS),
+        "build": ["--source", "--data-dir", "--shards", "--image-size", "--overwrite"],
+        "evaluate": ["RUN", "--split", "--data-dir"],
+    }.get(command, ["--config", *(f"--{name.replace('_', '-')}" for name, *_ in walk())])
+    for word in expected:
+        assert f"\n  {word} " in text or f"    {word} " in text, word
+
+
+@pytest.mark.parametrize(("given", "said"), [([], "cross-validate"), (["--version"], f"fer-tl {fer_tl.__version__}\n")])
+def test_no_arguments_are_help_and_the_version_is_ours(
+    capsys: pytest.CaptureFixture[str], given: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(given)
+    assert caught.value.code == 0
+    assert said in capsys.readouterr().out
+
+
+def test_help_is_quick_because_it_imports_little() -> None:
+    code = (
+        "import sys\nfrom fer_tl.cli import main\ntry: main(['cv', '--help'])\nexcept SystemExit: pass\n"
+        "sys.exit(str(sorted({'tensorflow', 'keras', 'sklearn', 'matplotlib', 'numpy', 'PIL'} & set(sys.modules))))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == "[]\n"
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str, command: str = "cv") -> Experiment:
+    """The experiment that a command line starts."""
+    started: list[Experiment] = []
+    monkeypatch.setattr(api, "cross_validate" if command == "cv" else "fit", started.append)
+    assert main([command, *arguments]) == 0
+    return started[0]
+
+
+@pytest.mark.parametrize("command", ["cv", "train"])
+def test_without_flags_the_defaults_run(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    assert asked(monkeypatch, command=command) == Experiment()
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("form", ["--config FILE", "--config=FILE"])
+def test_flags_override_the_file_wherever_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool, form: str
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "folds: 5\nseed: 3\nbatch_size: 8\nhead: {dense: [64], dropout: [0.5, 0.1]}\naugment: {flip: false}\n"
+    )
+    config = form.replace("FILE", str(path)).split()
+    flags = ["--folds", "7", "--batch-size=16", "--head.dense", "[32]", "--schedule.kind", "step"]
+    experiment = asked(monkeypatch, *(config + flags if before else flags + config))
+    assert (experiment.folds, experiment.batch_size, experiment.schedule.kind) == (7, 16, "step")
+    assert experiment.head == Head(dense=(32,), dropout=(0.5, 0.1))
+    assert (experiment.seed, experiment.augment.flip) == (3, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "run_dir: '2024'\ndata: '5'",
+        "run_dir: '--odd name, [x]'",
+        "weights: none\nunfreeze: none",
+        "unfreeze: 5\noptimizer: {rate: 1e-3, nesterov: no}",
+        "head: {dense: null, dropout: null}\nimage_size: null",
+        "head: {dense: [], dropout: [0.1]}",
+        "data: é ü 表情",
+    ],
+)
+def test_a_file_means_the_same_to_the_command_and_to_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert asked(monkeypatch, "--config", str(path)) == load_experiment(path)
+
+
+@pytest.mark.parametrize("name", ["fer2013", "folder/mine", "toyfaces"])
+def test_the_command_that_a_message_gives_is_one(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError) as caught:
+        dataset_directory(tmp_path, name)
+    _, line, _ = str(caught.value).split("`")
+    command, values = parse(line.split()[1:])
+    assert (command, values["name"], values["data_dir"]) == ("build", name, str(tmp_path))
+
+
+def test_ctrl_c_is_one_line_and_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(_: Experiment) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "fit", interrupt)
+    assert main(["train"]) == 130
+    assert "continues after the last finished epoch" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``folder/mine``: 8 images of one class, 4 of the other."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for name, count in (("happy", 8), ("sad", 4)):
+        (root / "source" / name).mkdir(parents=True)
+        for i in range(count):
+            image = Image.fromarray(rng.integers(0, 256, (16, 16), dtype=np.uint8))
+            image.save(root / "source" / name / f"{name}{i}.png")
+    build("folder/mine", root / "source", root, shards=1, image_size=16, say=lambda _: None)
+    return root
+
+
+def refused(capsys: pytest.CaptureFixture[str], data_dir: Path, *arguments: str) -> str:
+    """The one line with which ``fer-tl cv`` on ``folder/mine`` is refused."""
+    given = ["--data", "folder/mine", "--data-dir", str(data_dir), "--backbone", "shallow_cnn", "--weights", "none"]
+    capsys.readouterr()
+    assert main(["cv", *given, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_more_folds_than_images_of_a_class_is_refused_and_leaves_no_run(
+    tmp_path: Path, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = refused(capsys, data_dir, "--folds", "5", "--run-dir", str(tmp_path / "run"))
+    assert "--folds 5" in error
+    assert "'sad' has 4" in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_run_in_the_folder_is_refused_with_the_difference(
+    tmp_path: Path, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = Experiment(data="folder/mine", backbone="shallow_cnn", weights="none", seed=3)
+    RunFolder(tmp_path / "run").start(there, {"kind": "cv", "parts": [], "dataset": "folder/mine", "fingerprint": ""})
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    error = refused(capsys, data_dir, "--run-dir", str(tmp_path / "run"))
+    assert "seed 3 -> 0" in error
+    assert "--run-dir" in error
+    assert "another build" in refused(capsys, data_dir, "--run-dir", str(tmp_path / "run"), "--seed", "3")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    assert "holds other files" in refused(capsys, data_dir, "--run-dir", str(tmp_path / "mine"))
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before

@@ -1,0 +1,233 @@
+"""A run's folder: what is written reads back, what is broken is named, and another run is not written over."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fer_tl.config import Experiment, Head
+from fer_tl.errors import UserError
+from fer_tl.files import read_json, write_atomically, write_text
+from fer_tl.training.run_folder import (
+    Predictions,
+    RunFolder,
+    default_run_dir,
+    load_predictions,
+    read_history,
+    save_predictions,
+    write_history,
+)
+
+CLASSES = ("angry", "happy", "überrascht")
+RUN = {"kind": "cv", "parts": ["fold-0", "fold-1"], "dataset": "folder/mine", "fingerprint": "a" * 64}
+
+
+def make_predictions(count: int = 5) -> Predictions:
+    rng = np.random.default_rng(0)
+    ids = np.array([f"straße/{i}, 'x'.png" for i in range(count)])
+    return Predictions(ids, rng.integers(0, 3, count), rng.normal(0, 30, (count, 3)).astype(np.float32), CLASSES)
+
+
+def started(path: Path, experiment: Experiment | None = None, **changed: Any) -> RunFolder:
+    run = RunFolder(path)
+    run.start(experiment or Experiment(), RUN | changed)
+    return run
+
+
+@pytest.mark.parametrize("count", [5, 0])
+def test_predictions_read_back_bit_for_bit(tmp_path: Path, count: int) -> None:
+    saved = make_predictions(count)
+    save_predictions(tmp_path / "new" / "predictions.npz", saved)
+    loaded = load_predictions(tmp_path / "new" / "predictions.npz")
+    for name in ("ids", "labels", "logits"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(saved, name))
+    assert loaded.logits.dtype == np.float32
+    assert loaded.class_names == CLASSES
+
+
+def test_predictions_are_not_pickled(tmp_path: Path) -> None:
+    saved = make_predictions()
+    save_predictions(tmp_path / "p.npz", replace(saved, ids=saved.ids.astype(object)))
+    np.testing.assert_array_equal(load_predictions(tmp_path / "p.npz").ids, saved.ids)
+
+
+def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    parts = make_predictions()
+    np.savez(tmp_path / "p.npz", ids=np.array([Trap()]), labels=parts.labels, logits=parts.logits)
+    (tmp_path / "q.npz").write_bytes(pickle.dumps(Trap()))
+    for name in ("p.npz", "q.npz"):
+        with pytest.raises(UserError):
+            load_predictions(tmp_path / name)
+    assert not (tmp_path / "sprung").exists()
+
+
+def flip(content: bytes) -> bytes:
+    return content[:120] + bytes(255 - byte for byte in content[120:300]) + content[300:]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b"", lambda b: b[:60], lambda b: b[: len(b) // 2], lambda b: b[:-1], flip, lambda b: b"PK\x03\x04"],
+    ids=["empty", "beginning", "half", "one byte less", "flipped", "signature only"],
+)
+def test_damaged_predictions_are_named_in_one_line(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "predictions.npz"
+    save_predictions(path, make_predictions())
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match=r"predictions\.npz is not a predictions file") as caught:
+        load_predictions(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_arrays_are_not_taken_for_predictions(tmp_path: Path) -> None:
+    parts = make_predictions()
+    np.savez(tmp_path / "a.npz", ids=parts.ids)
+    np.savez(
+        tmp_path / "b.npz", ids=parts.ids, labels=parts.labels[:2], logits=parts.logits, class_names=np.array(CLASSES)
+    )
+    np.save(tmp_path / "c.npy", parts.logits)
+    for name in ("a.npz", "b.npz", "c.npy"):
+        with pytest.raises(UserError, match=name):
+            load_predictions(tmp_path / name)
+    with pytest.raises(UserError, match="unfinished"):
+        load_predictions(tmp_path / "none.npz")
+
+
+def test_probabilities_sum_to_one_for_any_logits() -> None:
+    logits = np.array([[1e4, -1e4, 0], [-1e4, -1e4, -1e4], [0, np.log(2), np.log(5)]], np.float32)
+    probabilities = Predictions(np.array(["a", "b", "c"]), np.zeros(3, int), logits, CLASSES).probabilities
+    np.testing.assert_allclose(probabilities, [[1, 0, 0], [1 / 3] * 3, [1 / 8, 2 / 8, 5 / 8]], atol=1e-7)
+
+
+def test_history_reads_back(tmp_path: Path) -> None:
+    history = [
+        {"stage": "head", "epoch": 1, "loss": 1.9459101, "learning_rate": 1e-3, "seconds": 0.1},
+        {"stage": "main", "epoch": 2, "loss": 1e-300, "learning_rate": 1 / 3, "seconds": 12.0},
+    ]
+    write_history(tmp_path / "history.csv", history)
+    loaded = read_history(tmp_path / "history.csv")
+    assert loaded == history
+    assert isinstance(loaded[0]["epoch"], int)
+
+
+@pytest.mark.parametrize("text", [b"stage,epoch,loss\nmain,1,x\n", b"stage,epoch,loss\nmain,1\n", b"a,b\n\xff,1\n"])
+def test_a_broken_history_is_named(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "history.csv").write_bytes(text)
+    with pytest.raises(UserError, match=r"history\.csv"):
+        read_history(tmp_path / "history.csv")
+    with pytest.raises(UserError, match=r"none\.csv"):
+        read_history(tmp_path / "none.csv")
+
+
+def test_a_started_run_reads_back_and_starts_again(tmp_path: Path) -> None:
+    experiment = Experiment(backbone="shallow_cnn", weights="none", head=Head(dense=(64, 32), dropout=(0, 0.5, 0.1)))
+    run = started(tmp_path / "deep" / "run", experiment)
+    assert run.read_experiment() == experiment
+    assert run.read_run() == RUN
+    assert run.parts == ["fold-0", "fold-1"]
+    before = {path: path.stat().st_mtime_ns for path in run.path.iterdir()}
+    started(run.path, experiment)
+    # Elsewhere, on other devices, it is still the same run.
+    started(run.path, replace(experiment, data_dir="/moved", run_dir=str(run.path), strategy="cpu"))
+    assert {path: path.stat().st_mtime_ns for path in run.path.iterdir()} == before
+
+
+def test_another_experiment_is_refused_with_the_difference(tmp_path: Path) -> None:
+    started(tmp_path)
+    other = replace(Experiment(), folds=5, head=Head(dense=(8,)))
+    with pytest.raises(UserError, match=r"folds 4 -> 5.*--run-dir") as caught:
+        started(tmp_path, other)
+    assert "head.dense None -> [8]" in str(caught.value)
+    assert "seed" not in str(caught.value)
+    assert RunFolder(tmp_path).read_experiment() == Experiment()
+
+
+def test_another_command_or_build_is_refused(tmp_path: Path) -> None:
+    started(tmp_path)
+    with pytest.raises(UserError, match="fer-tl cv -> fer-tl train"):
+        started(tmp_path, kind="train")
+    with pytest.raises(UserError, match=r"another build of 'folder/mine' .*aaaaaaaaaaaa.*bbbbbbbbbbbb"):
+        started(tmp_path, fingerprint="b" * 64)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds other files"):
+        started(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("place", ["file", "file/run"])
+def test_a_file_where_the_run_should_be_is_one_line(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="cannot be written") as caught:
+        started(tmp_path / place)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_start_that_was_killed_can_be_repeated(tmp_path: Path) -> None:
+    started(tmp_path)
+    (tmp_path / "run.json").unlink()  # it is written last
+    assert started(tmp_path, replace(Experiment(), folds=3)).read_experiment().folds == 3
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "3"])
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError, match=r"run\.json is missing"):
+        RunFolder(tmp_path).read_run()
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json"):
+        RunFolder(tmp_path).read_run()
+
+
+def test_a_part_is_done_when_its_result_is_there(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    assert not run.is_done("fold-0")
+    write_text(run.part("fold-0") / "result.json", "{}")
+    assert run.is_done("fold-0")
+    assert not run.is_done("fold-1")
+
+
+def test_settings_choose_the_default_folder_and_places_do_not() -> None:
+    same = [Experiment(), replace(Experiment(), data_dir="/d", run_dir="/r", strategy="gpu")]
+    other = [replace(Experiment(), seed=1), replace(Experiment(), head=Head(dense=())), replace(Experiment(), epochs=9)]
+    assert len({default_run_dir(e, "cv") for e in same}) == 1
+    assert len({default_run_dir(e, kind) for e in [*same, *other] for kind in ("cv", "train")}) == 2 * 4
+    assert len(default_run_dir(replace(Experiment(), data="folder/mine"), "cv").parts) == 2
+
+
+def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    write_text(path, "old")
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise RuntimeError
+
+    for target in (path, tmp_path / "new.json"):
+        with pytest.raises(RuntimeError):
+            write_atomically(target, fail)
+    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+    assert path.read_text() == "old"
+    write_text(path, "new")
+    assert path.read_text() == "new"
+    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_broken_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"\xff{")
+    for path in (tmp_path / "a.json", tmp_path / "b.json", tmp_path):
+        with pytest.raises(UserError, match=path.name):
+            read_json(path)
