@@ -1,0 +1,76 @@
+"""What all tests share: a quiet, offline TensorFlow with two logical CPUs, and small drawn datasets."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+
+from fer_tl.data.classes import CLASS_NAMES
+from fer_tl.data.dataset import Dataset
+from tfrecords_builder.toyfaces.drawing import draw_faces
+
+# Before the first import of TensorFlow and Keras, here and in the processes that tests start.
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["KERAS_BACKEND"] = "tensorflow"
+_keras_home = tempfile.TemporaryDirectory(prefix="fer-tl-keras-")  # no weights and no settings of the user's
+os.environ["KERAS_HOME"] = _keras_home.name
+os.environ["no_proxy"] = "*"
+matplotlib.use("Agg")
+
+TESTS = Path(__file__).parent
+USES_TENSORFLOW = ("models", "training", "test_api.py")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Splits the CPU into two logical devices, which TensorFlow allows only before it starts."""
+    places = {item.path.relative_to(TESTS).parts[0] for item in session.items if item.path.is_relative_to(TESTS)}
+    if places.isdisjoint(USES_TENSORFLOW):
+        return
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _offline() -> Iterator[None]:
+    """Refuses connections to other machines: a test that needs the network is wrong."""
+    connect = socket.socket.connect
+
+    def refuse(self: socket.socket, address: object) -> None:
+        if self.family == socket.AF_UNIX or (isinstance(address, tuple) and address[0] in ("127.0.0.1", "::1")):
+            return connect(self, address)  # type: ignore[arg-type]
+        raise OSError(f"tests are offline: {address}")
+
+    def no_names(host: object, *given: object, **named: object) -> None:
+        raise OSError(f"tests are offline: {host}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket, "getaddrinfo", no_names)
+        yield
+
+
+MakeFaces = Callable[..., Dataset]
+
+
+@pytest.fixture(scope="session")
+def make_faces() -> MakeFaces:
+    """``make_faces(count, seed=1, side=24, channels=1)``: drawn faces in memory, all in the training split."""
+
+    def make(count: int, seed: int = 1, side: int = 24, channels: int = 1) -> Dataset:
+        images, labels = draw_faces(count, seed)  # [N, 48, 48, 1]
+        step = images.shape[1] // side
+        images = np.repeat(images[:, ::step, ::step], channels, axis=3)
+        ids = np.array([f"face-{index:04d}" for index in range(count)])
+        return Dataset("drawn", np.full(count, "train"), images, labels, ids, ids, CLASS_NAMES, f"{seed:064d}")
+
+    return make

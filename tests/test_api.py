@@ -1,0 +1,314 @@
+"""The verbs from a folder of images to a scored test split, and what the run's folder says of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fer_tl
+from fer_tl.api import CvResult, EvaluationResult, FitResult
+from fer_tl.config import Experiment
+from fer_tl.data.classes import CLASS_NAMES
+from fer_tl.data.dataset import Dataset
+from fer_tl.errors import UserError
+from fer_tl.training import loop
+from fer_tl.training.run_folder import load_predictions
+from fer_tl.training.saved_model import load_model
+from tfrecords_builder.toyfaces import source as toyfaces
+
+COUNTS = {"train": 8, "validation": 3, "test": 4}  # images of each of the seven classes
+PART = {"model.keras", "predictions.npz", "history.csv", "result.json"}
+
+
+def write_faces(root: Path, faces: Dataset) -> None:
+    """``root/<split>/<class>/*.png``."""
+    for label, name in enumerate(CLASS_NAMES):
+        rows = iter(np.flatnonzero(faces.labels == label))
+        for split, count in COUNTS.items():
+            (root / split / name).mkdir(parents=True)
+            for _ in range(count):
+                row = next(rows)
+                Image.fromarray(faces.images[row, :, :, 0]).save(root / split / name / f"{row}.png")
+
+
+@pytest.fixture(scope="module")
+def data_dir(make_faces: Callable[..., Dataset], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    write_faces(root / "source", make_faces(400, side=16))
+    fer_tl.build("folder/tiny", source=root / "source", data_dir=root, shards=1, image_size=16, say=lambda line: None)
+    return root
+
+
+@pytest.fixture(scope="module")
+def poisoned(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same dataset, except that its test split cannot be read."""
+    root = tmp_path_factory.mktemp("poisoned") / "data"
+    shutil.copytree(data_dir, root, ignore=shutil.ignore_patterns(".cache"))
+    shards = [path for path in root.rglob("*tfrecord*") if "-test.tfrecord" in path.name]
+    assert shards
+    for shard in shards:
+        shard.write_bytes(b"\xff" * shard.stat().st_size)
+    return root
+
+
+def settings(data_dir: Path, run_dir: Path, **options: object) -> Experiment:
+    return fer_tl.load_experiment(
+        data="folder/tiny",
+        data_dir=str(data_dir),
+        run_dir=str(run_dir),
+        backbone="shallow_cnn",
+        weights="none",
+        alpha=0.5,
+        image_size=16,
+        folds=2,
+        epochs=1,
+        batch_size=16,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def cv(poisoned: Path, tmp_path_factory: pytest.TempPathFactory) -> CvResult:
+    """On the dataset without a readable test split: a cross validation must not notice."""
+    return fer_tl.cross_validate(settings(poisoned, tmp_path_factory.mktemp("cv") / "run"), say=lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def evaluated(cv: CvResult, data_dir: Path) -> list[EvaluationResult]:
+    """The test split opened twice."""
+    return [fer_tl.evaluate(cv.run_dir, data_dir=data_dir, say=lambda line: None) for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def fitted(poisoned: Path, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    return fer_tl.fit(settings(poisoned, tmp_path_factory.mktemp("fit") / "run"), say=lambda line: None)
+
+
+@pytest.fixture
+def run_copy(cv: CvResult, tmp_path: Path) -> Path:
+    """For tests that change the run."""
+    return Path(shutil.copytree(cv.run_dir, tmp_path / "run"))
+
+
+def run_experiment(cv: CvResult) -> Experiment:
+    return fer_tl.load_experiment(cv.run_dir / "config.yaml")
+
+
+def ids_of(data_dir: Path, split: str) -> list[str]:
+    return sorted(fer_tl.load_dataset("folder/tiny", data_dir, split).ids.tolist())
+
+
+def files_below(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def bytes_below(folder: Path, pattern: str = "**/*") -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.glob(pattern) if path.is_file()}
+
+
+def forbid_training(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(loop, "Loop", None)
+    patch.setattr("fer_tl.training.session.Session", None)
+
+
+def test_cross_validation_leaves_a_whole_run(cv: CvResult):
+    parts = {f"fold-{fold}/{name}" for fold in (0, 1) for name in PART}
+    tables = {"table.csv", "table.md", "confusion.csv", "confusion.png", "learning_curves.png", "result.json"}
+    written = {name for name in files_below(cv.run_dir) if not name.startswith("evaluat")}
+    assert written == parts | tables | {"config.yaml", "run.json", "environment.json", "folds.csv"}
+    assert json.loads((cv.run_dir / "environment.json").read_text())[0]["versions"]["tensorflow"]
+    assert (cv.run_dir / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_training_image_is_scored_once_in_its_fold(cv: CvResult, data_dir: Path):
+    with (cv.run_dir / "folds.csv").open(newline="") as lines:
+        table = {row["id"]: int(row["fold"]) for row in csv.DictReader(lines)}
+    assert sorted(table) == ids_of(data_dir, "train")
+    assert sorted(np.concatenate([fold.ids for fold in cv.folds]).tolist()) == sorted(table)
+    for number, fold in enumerate(cv.folds):
+        assert {table[i] for i in fold.ids} == {number}
+
+
+def test_values_tables_and_files_are_those_of_the_saved_predictions(cv: CvResult):
+    saved = [load_predictions(cv.run_dir / f"fold-{fold}" / "predictions.npz") for fold in (0, 1)]
+    right = [np.mean(fold.probabilities.argmax(axis=1) == fold.labels) for fold in saved]
+    assert [fold.accuracy for fold in cv.summary.folds] == pytest.approx(right)
+    assert cv.summary.mean["accuracy"] == pytest.approx(np.mean(right))
+    result = json.loads((cv.run_dir / "result.json").read_text())
+    assert result["mean"]["accuracy"] == pytest.approx(np.mean(right))
+    with (cv.run_dir / "table.csv").open(newline="") as lines:
+        table = {row["fold"]: row for row in csv.DictReader(lines)}
+    assert [float(table[str(fold)]["accuracy"]) for fold in (0, 1)] == pytest.approx(right, abs=1e-4)
+    assert f"{100 * np.mean(right):.1f}" in cv.text
+
+
+def test_a_finished_run_is_only_reported(cv: CvResult, run_copy: Path, monkeypatch: pytest.MonkeyPatch):
+    forbid_training(monkeypatch)
+    before = bytes_below(run_copy)
+    reports = [path for path in run_copy.iterdir() if path.is_file() and path.suffix in (".csv", ".md", ".png")]
+    for path in [*reports, run_copy / "result.json"]:
+        path.unlink()
+    again = fer_tl.cross_validate(replace(run_experiment(cv), run_dir=str(run_copy)), say=lambda line: None)
+    after = bytes_below(run_copy)
+    assert after.keys() == before.keys()
+    # Whatever was deleted comes back the same, the pictures with the date of their drawing aside.
+    assert {name for name in after if after[name] != before[name]} <= {"confusion.png", "learning_curves.png"}
+    assert again.text == cv.text
+
+
+def test_a_half_done_run_continues_with_what_is_missing(cv: CvResult, run_copy: Path):
+    before = bytes_below(run_copy)
+    shutil.rmtree(run_copy / "fold-1")
+    lines: list[str] = []
+    again = fer_tl.cross_validate(replace(run_experiment(cv), run_dir=str(run_copy)), say=lines.append)
+    assert any(line.startswith("fold-0: done before") for line in lines)
+    assert bytes_below(run_copy, "fold-0/*") == {name: b for name, b in before.items() if name.startswith("fold-0/")}
+    np.testing.assert_array_equal(again.folds[1].logits, cv.folds[1].logits)
+    assert len(json.loads((run_copy / "environment.json").read_text())) == 2
+    assert again.text == cv.text
+
+
+def test_other_settings_in_the_same_folder_are_refused(cv: CvResult, run_copy: Path):
+    before = bytes_below(run_copy)
+    with pytest.raises(UserError, match="seed 0 -> 1"):
+        fer_tl.cross_validate(replace(run_experiment(cv), run_dir=str(run_copy), seed=1), say=lambda line: None)
+    with pytest.raises(UserError, match="fer-tl cv -> fer-tl train"):
+        fer_tl.fit(replace(run_experiment(cv), run_dir=str(run_copy)), say=lambda line: None)
+    assert bytes_below(run_copy) == before
+
+
+def test_the_test_split_is_unreadable_to_those_who_must_not_read_it(run_copy: Path):
+    """So the fixtures ``cv`` and ``fitted`` show that training does not open it."""
+    with pytest.raises(UserError, match="split 'test' cannot be decoded"):
+        fer_tl.evaluate(run_copy, say=lambda line: None)
+
+
+def test_evaluation_scores_each_fold_and_the_mean_of_their_probabilities(
+    cv: CvResult, evaluated: list[EvaluationResult], data_dir: Path
+):
+    predictions = evaluated[0].predictions
+    assert list(predictions) == ["ensemble", "fold-0", "fold-1"]
+    assert all(sorted(each.ids.tolist()) == ids_of(data_dir, "test") for each in predictions.values())
+    mean = (predictions["fold-0"].probabilities + predictions["fold-1"].probabilities) / 2
+    np.testing.assert_allclose(predictions["ensemble"].probabilities, mean, rtol=0, atol=1e-6)
+    test = fer_tl.load_dataset("folder/tiny", data_dir, "test")
+    model, class_names = load_model(cv.run_dir / "fold-0" / "model.keras")
+    assert class_names == CLASS_NAMES
+    np.testing.assert_allclose(model(test.images), predictions["fold-0"].logits, rtol=0, atol=1e-4)
+    name, metrics = evaluated[0].result.rows[0]
+    assert name == "ensemble"
+    assert metrics.accuracy == pytest.approx(np.mean(mean.argmax(axis=1) == test.labels))
+    low, high = evaluated[0].result.intervals["accuracy"]
+    assert low <= metrics.accuracy <= high
+
+
+def test_every_opening_of_the_test_split_is_recorded_and_the_second_is_called_one(
+    cv: CvResult, evaluated: list[EvaluationResult]
+):
+    first, second = (result.text for result in evaluated)
+    assert "opened" not in first
+    assert "opened 1 time before" in second
+    record = json.loads((cv.run_dir / "evaluations.json").read_text())
+    assert [entry["split"] for entry in record] == ["test", "test"]
+    assert all(entry["images"] == 7 * COUNTS["test"] and entry["date"] for entry in record)
+    files = {"ensemble.npz", "fold-0.npz", "fold-1.npz", "table.csv", "table.md", "result.json"}
+    assert files <= files_below(cv.run_dir / "evaluate-test")
+    saved = load_predictions(cv.run_dir / "evaluate-test" / "ensemble.npz")
+    np.testing.assert_array_equal(saved.logits, evaluated[1].predictions["ensemble"].logits)
+
+
+def test_evaluation_leaves_the_run_as_it_was(cv: CvResult, evaluated: list[EvaluationResult], run_copy: Path):
+    shutil.rmtree(run_copy / "evaluate-test", ignore_errors=True)
+    (run_copy / "evaluations.json").unlink(missing_ok=True)
+    before = bytes_below(run_copy)
+    fer_tl.evaluate(run_copy, split="validation", data_dir=run_experiment(cv).data_dir, say=lambda line: None)
+    after = bytes_below(run_copy)
+    assert {name: after[name] for name in before} == before
+    assert {name.split("/")[0] for name in after.keys() - before.keys()} == {"evaluate-validation", "evaluations.json"}
+
+
+@pytest.mark.parametrize("split", ["train", "tset"])
+def test_a_split_that_was_trained_on_or_is_none_is_refused(run_copy: Path, data_dir: Path, split: str):
+    with pytest.raises(UserError, match=f"--split {split}"):
+        fer_tl.evaluate(run_copy, split=split, data_dir=data_dir, say=lambda line: None)
+
+
+def test_an_unfinished_run_is_not_evaluated(run_copy: Path, data_dir: Path):
+    (run_copy / "fold-1" / "result.json").unlink()
+    before = bytes_below(run_copy)
+    with pytest.raises(UserError, match=r"is unfinished \(fold-1\)"):
+        fer_tl.evaluate(run_copy, data_dir=data_dir, say=lambda line: None)
+    assert bytes_below(run_copy) == before
+
+
+def test_a_folder_that_is_no_run_is_one_clear_line(tmp_path: Path, data_dir: Path):
+    with pytest.raises(UserError, match=re.escape(str(tmp_path / "run.json"))) as error:
+        fer_tl.evaluate(tmp_path, data_dir=data_dir, say=lambda line: None)
+    assert "\n" not in str(error.value)
+
+
+def test_other_training_data_than_the_run_saw_is_said(
+    cv: CvResult, run_copy: Path, data_dir: Path, tmp_path: Path, evaluated: list[EvaluationResult]
+):
+    source = shutil.copytree(data_dir / "source", tmp_path / "source")
+    one = next((source / "train" / "happy").iterdir())
+    Image.fromarray(255 - np.asarray(Image.open(one))).save(one)
+    fer_tl.build("folder/tiny", source=source, data_dir=tmp_path, shards=1, image_size=16, say=lambda line: None)
+    said = fer_tl.evaluate(run_copy, data_dir=tmp_path, say=lambda line: None).text
+    remark = "not what the run was trained on"
+    assert remark in said
+    assert remark not in evaluated[0].text
+    # Nor is a run continued on it.
+    with pytest.raises(UserError, match="another build"):
+        fer_tl.cross_validate(
+            replace(run_experiment(cv), run_dir=str(run_copy), data_dir=str(tmp_path)), say=lambda line: None
+        )
+
+
+def test_toyfaces_are_drawn_on_the_spot_and_called_drawings_first_and_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(toyfaces, "COUNTS", {"train": 70, "validation": 14, "test": 14})
+    lines: list[str] = []
+    experiment = replace(settings(tmp_path / "data", tmp_path / "run"), data="toyfaces")
+    fer_tl.cross_validate(experiment, say=lines.append)
+    text = "\n".join(lines).strip().splitlines()
+    assert "toyfaces" in text[0]
+    assert "drawn" in text[0]
+    assert "toyfaces" in text[-1]
+    assert "nothing about photographs" in text[-1]
+
+
+def test_fit_trains_on_train_and_scores_validation(fitted: FitResult, data_dir: Path):
+    assert sorted(fitted.predictions.ids.tolist()) == ids_of(data_dir, "validation")
+    result = json.loads((fitted.run_dir / "model" / "result.json").read_text())
+    assert (result["trained_on"], result["held_out"]) == (7 * COUNTS["train"], 7 * COUNTS["validation"])
+    right = np.mean(fitted.predictions.logits.argmax(axis=1) == fitted.predictions.labels)
+    assert fitted.result.rows[0][1].accuracy == pytest.approx(right)
+    tables = {"table.csv", "table.md", "confusion.csv", "confusion.png", "learning_curves.png", "result.json"}
+    own = {"config.yaml", "run.json", "environment.json"}
+    assert files_below(fitted.run_dir) == {f"model/{name}" for name in PART} | tables | own
+
+
+def test_a_finished_fit_is_only_reported(fitted: FitResult, monkeypatch: pytest.MonkeyPatch):
+    forbid_training(monkeypatch)
+    before = bytes_below(fitted.run_dir, "model/*")
+    again = fer_tl.fit(fer_tl.load_experiment(fitted.run_dir / "config.yaml"), say=lambda line: None)
+    assert again.text == fitted.text
+    assert bytes_below(fitted.run_dir, "model/*") == before
+
+
+def test_one_model_is_evaluated_without_an_ensemble(fitted: FitResult, data_dir: Path, tmp_path: Path):
+    run = shutil.copytree(fitted.run_dir, tmp_path / "run")
+    result = fer_tl.evaluate(run, data_dir=data_dir, say=lambda line: None)
+    assert list(result.predictions) == ["model"]
+    assert "not what the run was trained on" not in result.text

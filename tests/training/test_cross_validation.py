@@ -1,0 +1,138 @@
+"""Folds keep groups together, so that a number is not the memory of a twin; predictions find their classes by name."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from fer_tl.config import Experiment
+from fer_tl.data.dataset import Dataset
+from fer_tl.errors import UserError
+from fer_tl.files import read_json
+from fer_tl.options import load_experiment
+from fer_tl.training.cross_validation import train_folds, train_one
+from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions
+from fer_tl.training.saved_model import load_model, predict_saved, save_model
+
+CLASSES = ("angry", "happy", "sad", "neutral")
+PHOTOS, COPIES = 32, 4
+
+
+def experiment(**options: object) -> Experiment:
+    small = {"backbone": "shallow_cnn", "weights": "none", "alpha": 0.5, "image_size": 16, "batch_size": 16, "folds": 2}
+    return load_experiment(**small, **options)
+
+
+def fold_table(run: RunFolder) -> dict[str, int]:
+    with (run.path / "folds.csv").open(newline="") as lines:
+        return {row["id"]: int(row["fold"]) for row in csv.DictReader(lines)}
+
+
+def out_of_fold(run: RunFolder) -> list[Predictions]:
+    return [load_predictions(run.part(name) / "predictions.npz") for name in run.parts]
+
+
+def accuracy(folds: list[Predictions]) -> float:
+    return float(np.concatenate([fold.logits.argmax(axis=1) == fold.labels for fold in folds]).mean())
+
+
+@pytest.fixture(scope="module")
+def copies() -> Dataset:
+    """Four copies of each of 32 random patterns, whose labels mean nothing: there is nothing to learn but twins."""
+    patterns = np.random.default_rng(0).integers(0, 256, (PHOTOS, 4, 4, 1)).astype(np.uint8)
+    images = np.repeat(patterns.repeat(4, axis=1).repeat(4, axis=2), COPIES, axis=0)
+    labels = np.repeat(np.arange(PHOTOS) % len(CLASSES), COPIES)
+    groups = np.array([f"photo-{row // COPIES}" for row in range(len(labels))])
+    ids = np.array([f"{group}#{row}" for row, group in enumerate(groups)])
+    return Dataset("copies", np.full(len(ids), "train"), images, labels, ids, groups, CLASSES, "f" * 64)
+
+
+@pytest.fixture(scope="module")
+def trained(copies: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], RunFolder]:
+    """Both cross validations: with the copies of a picture as a group, and as if they were strangers."""
+    still = {"rotation": 0, "zoom": 0, "shift": 0, "flip": False}
+    settings = experiment(epochs=30, augment=still, batch_norm_momentum=0.5, optimizer={"rate": 0.003})
+    runs = {}
+    for name, dataset in (("grouped", copies), ("strangers", replace(copies, groups=copies.ids))):
+        runs[name] = RunFolder(tmp_path_factory.mktemp("leak") / name)
+        train_folds(settings, dataset, runs[name], lambda line: None)
+    return lambda name: runs[name]
+
+
+def test_twins_over_folds_would_pass_for_knowledge_and_groups_prevent_it(trained: Callable[[str], RunFolder]):
+    assert accuracy(out_of_fold(trained("strangers"))) > 0.7
+    # Chance is 0.25; the standard error of 32 independent pictures is 0.08.
+    assert accuracy(out_of_fold(trained("grouped"))) < 0.5
+
+
+def test_every_image_is_held_out_once_in_the_fold_of_the_table(trained: Callable[[str], RunFolder], copies: Dataset):
+    run = trained("grouped")
+    table = fold_table(run)
+    assert sorted(table) == sorted(copies.ids)
+    for number, fold in enumerate(out_of_fold(run)):
+        assert sorted(fold.ids) == sorted(i for i, of in table.items() if of == number)
+        labels = dict(zip(copies.ids, copies.labels, strict=True))
+        np.testing.assert_array_equal(fold.labels, [labels[i] for i in fold.ids])
+        result = read_json(run.part(f"fold-{number}") / "result.json")
+        assert (result["held_out"], result["trained_on"]) == (len(fold.ids), len(copies) - len(fold.ids))
+
+
+def test_saved_models_give_the_saved_predictions(trained: Callable[[str], RunFolder], copies: Dataset):
+    run = trained("grouped")
+    fold = load_predictions(run.part("fold-1") / "predictions.npz")
+    logits = predict_saved(run.part("fold-1") / "model.keras", copies)
+    rows = [list(copies.ids).index(i) for i in fold.ids]
+    np.testing.assert_allclose(logits[rows], fold.logits, rtol=0, atol=1e-4)
+
+
+def test_several_devices_predict_with_a_saved_model_as_one(trained: Callable[[str], RunFolder], copies: Dataset):
+    path = trained("grouped").part("fold-0") / "model.keras"
+    one, two = (predict_saved(path, copies, batch_size=3, strategy=strategy) for strategy in ("cpu", "mirrored"))
+    np.testing.assert_allclose(one, two, rtol=0, atol=1e-5)
+
+
+def test_class_names_are_saved_and_matched_by_name(trained: Callable[[str], RunFolder], copies: Dataset):
+    path = trained("grouped").part("fold-0") / "model.keras"
+    assert load_model(path)[1] == CLASSES
+    turned = replace(copies, class_names=CLASSES[::-1], labels=3 - copies.labels)
+    np.testing.assert_array_equal(predict_saved(path, turned), predict_saved(path, copies)[:, ::-1])
+
+
+def test_data_that_does_not_fit_a_saved_model_is_one_clear_line(trained: Callable[[str], RunFolder], copies: Dataset):
+    path = trained("grouped").part("fold-0") / "model.keras"
+    with pytest.raises(UserError, match="knows the classes angry, happy, sad, neutral, but copies has a, b, c, d"):
+        predict_saved(path, replace(copies, class_names=tuple("abcd")))
+    with pytest.raises(UserError, match="takes images of 16x16x1, but those of copies are 16x16x3"):
+        predict_saved(path, replace(copies, images=np.repeat(copies.images, 3, axis=3)))
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"text"])
+def test_a_damaged_model_is_one_clear_line(damage: Callable[[bytes], bytes], tmp_path: Path):
+    inputs = keras.Input((4, 4, 1))
+    path = tmp_path / "model.keras"
+    save_model(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs)), ("one",), path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match="cannot be loaded as a model of fer-tl") as error:
+        load_model(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_of_other_makers_is_one_clear_line(tmp_path: Path):
+    inputs = keras.Input((4, 4, 1))
+    keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs)).save(tmp_path / "model.keras")
+    with pytest.raises(UserError, match="cannot be loaded as a model of fer-tl"):
+        load_model(tmp_path / "model.keras")
+
+
+def test_too_few_groups_of_a_class_are_refused_before_anything_is_written(copies: Dataset, tmp_path: Path):
+    one_photo = replace(copies, groups=np.array([f"photo-of-{CLASSES[label]}" for label in copies.labels]))
+    for train in (train_folds, train_one):
+        with pytest.raises(UserError, match="class 'angry'"):
+            train(experiment(epochs=1), one_photo, RunFolder(tmp_path / "run"), lambda line: None)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,268 @@
+"""The TensorFlow engine does the arithmetic of plain Keras, whatever devices and calls the steps are cut into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fer_tl.config import Augment, Optimizer
+from fer_tl.data.augment import resample
+from fer_tl.data.dataset import Dataset
+from fer_tl.data.randomness import example_keys
+from fer_tl.errors import UserError
+from fer_tl.options import load_experiment
+from fer_tl.training.checkpoint import assign_values, read_values
+from fer_tl.training.optimizers import make_optimizer
+from fer_tl.training.plan import EpochPlan, plan_epoch, steps_per_epoch
+from fer_tl.training.session import Session
+from fer_tl.training.strategy import choose_strategy
+from fer_tl.training.tensorflow_engine import Sums, TensorFlowEngine
+
+COUNT, SIDE, CLASSES, BATCH = 60, 12, 7, 8  # 60 images: the last of the 8 steps is filled up with 4
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (COUNT, SIDE, SIDE, 1)).astype(np.uint8)
+LABELS = RNG.integers(0, CLASSES, COUNT)
+KEYS = example_keys(np.array([f"image-{row}" for row in range(COUNT)]))
+EXAMPLE_WEIGHTS = RNG.uniform(0.5, 1.5, COUNT)
+
+
+def small_cnn(dropout: float = 0.0) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((SIDE, SIDE, 1))
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
+    x = keras.layers.Conv2D(4, 3, strides=2, activation="tanh")(x)
+    x = keras.layers.Flatten()(x)
+    if dropout:
+        x = keras.layers.Dropout(dropout)(x)
+    return keras.Model(inputs, keras.layers.Dense(CLASSES)(x))
+
+
+@dataclass
+class Trainer:
+    """An engine on a small model, with a way back to where it started."""
+
+    engine: TensorFlowEngine
+    train: Callable[[EpochPlan], Sums]
+    variables: list
+    initial: list[np.ndarray]
+
+    def restart(self) -> None:
+        assign_values(self.variables, self.initial)
+
+    def weights(self) -> list[np.ndarray]:
+        return read_values(self.engine.model.trainable_variables)
+
+
+def make_trainer(settings: Optimizer, strategy: str = "cpu", dropout: float = 0.0) -> Trainer:
+    chosen = choose_strategy(strategy)
+    with chosen.scope():
+        model = small_cnn(dropout)
+        optimizer = make_optimizer(settings, "float32")
+        optimizer.build(model.trainable_variables)
+    engine = TensorFlowEngine(chosen, model, IMAGES, LABELS, BATCH)
+    variables = model.variables + optimizer.variables
+    return Trainer(engine, engine.compile_training(optimizer, settings.clip), variables, read_values(variables))
+
+
+def make_plan(rate: float, augment: Augment | None = None, epoch: int = 1) -> EpochPlan:
+    rates = np.linspace(rate, rate / 2, steps_per_epoch(COUNT, BATCH))
+    augment = augment or Augment()
+    return plan_epoch(np.arange(COUNT), KEYS, EXAMPLE_WEIGHTS, BATCH, augment, (SIDE, SIDE), rates, 0, 0, epoch)
+
+
+@pytest.fixture(scope="module")
+def sgd() -> Trainer:
+    return make_trainer(Optimizer("sgd", momentum=0.0))
+
+
+@pytest.fixture(scope="module")
+def forgetful() -> Trainer:
+    return make_trainer(Optimizer("adam"), dropout=0.5)
+
+
+def assert_equal(left: list[np.ndarray], right: list[np.ndarray]) -> None:
+    for one, other in zip(left, right, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def assert_close(left: list[np.ndarray], right: list[np.ndarray], atol: float) -> None:
+    for one, other in zip(left, right, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [Optimizer("adam", 1e-3), Optimizer("sgd", 0.05, decay=0.01), Optimizer("sgd", 0.05, clip=0.1)],
+    ids=["adam", "sgd", "sgd with clipping"],
+)
+def test_two_devices_train_and_predict_as_one(settings: Optimizer):
+    plan = make_plan(settings.rate)
+    losses, logits, weights = [], [], []
+    for strategy, replicas in (("cpu", 1), ("mirrored", 2)):
+        trainer = make_trainer(settings, strategy)
+        assert trainer.engine.replicas == replicas
+        steps = np.stack([trainer.train(plan.part(step, step + 1)) for step in range(len(plan))])  # [S, 3]
+        np.testing.assert_array_equal(steps[:, 2], plan.counts)
+        losses.append(steps[:, 0] / steps[:, 2])
+        logits.append(trainer.engine.predict(np.arange(COUNT)[::-1]))
+        weights.append(trainer.weights())
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(logits[0], logits[1], rtol=0, atol=2e-5)
+    assert_close(*weights, atol=1e-5)
+
+
+def test_clipping_bounds_the_joint_norm_of_the_gradient_of_the_whole_batch():
+    plan = make_plan(1.0).part(0, 1)
+    for strategy in ("cpu", "mirrored"):
+        trainer = make_trainer(Optimizer("sgd", momentum=0.0, clip=0.1), strategy)
+        trainer.train(plan)
+        steps = [(after - before).ravel() for after, before in zip(trainer.weights(), trainer.initial, strict=False)]
+        assert np.linalg.norm(np.concatenate(steps)) == pytest.approx(0.1, rel=1e-4)
+
+
+def test_shallow_cnn_trains_alike_on_one_and_on_two_devices(make_faces: Callable[..., Dataset]):
+    # Frozen BatchNorm and no dropout: those see a replica's own images and numbers.
+    experiment = load_experiment(
+        backbone="shallow_cnn", weights="none", alpha=0.5, image_size=16, batch_size=8, batch_norm="frozen"
+    )
+    dataset = make_faces(60)
+    measured = []
+    for strategy in ("cpu", "mirrored"):
+        session = Session(replace(experiment, strategy=strategy), dataset, None)
+        for layer in session.model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0.0
+        train = session.start(session.stages[0]).train
+        rows, rates = np.arange(len(dataset)), np.full(8, 1e-3)
+        plan = plan_epoch(rows, session.keys, np.ones(60), 8, experiment.augment, (24, 24), rates, 0, 0, 1)
+        measured.append([train(plan)[0] / 60, *session.evaluate(rows)[:2]])
+    np.testing.assert_allclose(*measured, rtol=0, atol=1e-5)
+
+
+def test_steps_are_those_of_plain_keras_on_the_same_augmented_images(sgd: Trainer):
+    """Also the last one, half of which is filling."""
+    plan = make_plan(0.1, Augment(rotation=20, shear=5, zoom=0.2, shift=0.1))
+    sgd.restart()
+    model = small_cnn()
+    assign_values(model.trainable_variables, sgd.weights())
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for step in range(len(plan)):
+        real = plan.weights[step] > 0
+        rows = plan.rows[step][real]
+        images = resample(IMAGES[rows], plan.transforms[step][real])
+        with tf.GradientTape() as tape:
+            value = loss(LABELS[rows], model(images, training=True), sample_weight=plan.weights[step][real])
+        variables = model.trainable_variables
+        for variable, gradient in zip(variables, tape.gradient(value, [v.value for v in variables]), strict=True):
+            variable.assign_sub(plan.rates[step] * gradient)
+        sums = sgd.train(plan.part(step, step + 1))
+        assert sums[0] / plan.counts[step] == pytest.approx(float(value), abs=1e-5)
+        assert_close(sgd.weights(), read_values(variables), atol=1e-5)
+    assert real.sum() == 4
+
+
+def test_accuracy_and_count_leave_the_filling_out(sgd: Trainer):
+    plan = make_plan(1e-9, Augment(rotation=0, zoom=0, shift=0, flip=False))
+    sgd.restart()
+    right = sgd.engine.predict(np.arange(COUNT)).argmax(axis=1) == LABELS
+    np.testing.assert_array_equal(sgd.train(plan)[1:], [right.sum(), COUNT])
+
+
+def test_images_that_fill_the_last_step_up_change_nothing(sgd: Trainer):
+    plan = make_plan(0.1)
+    other = replace(plan, rows=np.where(plan.weights > 0, plan.rows, 0), transforms=plan.transforms.copy())
+    other.transforms[plan.weights == 0] = [0, 0, 3, 0, 0, 3]
+    assert (other.rows != plan.rows).sum() >= 3
+    results = []
+    for each in (plan, other):
+        sgd.restart()
+        results.append([sgd.train(each), *sgd.weights()])
+    assert_equal(*results)
+
+
+def test_cutting_the_steps_into_calls_changes_no_bit(forgetful: Trainer):
+    plan = make_plan(0.01)
+    results = []
+    for cuts in ([0, 8], [0, 1, 4, 8], list(range(9))):
+        forgetful.restart()
+        forgetful.engine.reseed(5)
+        sums = sum(forgetful.train(plan.part(start, stop)) for start, stop in pairwise(cuts))
+        results.append([sums, *read_values(forgetful.variables)])
+    assert_equal(results[0], results[1])
+    assert_equal(results[0], results[2])
+
+
+def test_dropout_repeats_from_its_key_and_differs_for_another(forgetful: Trainer):
+    plan = make_plan(0.01)
+    results = []
+    for key in (7, 7, 8, 7 << 32):
+        forgetful.restart()
+        forgetful.engine.reseed(key)
+        forgetful.train(plan)
+        results.append(forgetful.weights())
+    assert_equal(results[0], results[1])
+    assert not np.array_equal(results[0][0], results[2][0])
+    assert not np.array_equal(results[0][0], results[3][0])
+
+
+def test_each_step_draws_dropout_anew(forgetful: Trainer):
+    plan = make_plan(0.0).part(0, 1)
+    forgetful.restart()
+    forgetful.engine.reseed(7)
+    assert forgetful.train(plan)[0] != forgetful.train(plan)[0]
+
+
+@pytest.mark.parametrize("count", [1, 8, 13, 60])
+def test_predictions_come_once_a_row_in_the_order_asked_for(sgd: Trainer, count: int):
+    rows = np.random.default_rng(count).permutation(COUNT)[:count]
+    logits = sgd.engine.predict(rows)
+    np.testing.assert_allclose(logits, sgd.engine.model(IMAGES[rows].astype(np.float32)), rtol=0, atol=1e-5)
+
+
+def test_weight_decay_shrinks_what_no_gradient_moves():
+    plan = make_plan(0.1)
+    plan = replace(plan, weights=np.zeros_like(plan.weights))
+    for decay in (0.0, 0.5):
+        trainer = make_trainer(Optimizer("adam", decay=decay))
+        trainer.train(plan)
+        shrunk = np.prod(1 - plan.rates.astype(np.float64) * decay)
+        assert_close(trainer.weights(), [shrunk * before for before in trainer.initial[:4]], atol=1e-6)
+
+
+def test_a_batch_that_does_not_divide_over_the_devices_is_one_clear_line():
+    strategy = choose_strategy("mirrored")
+    with strategy.scope():
+        model = small_cnn()
+    with pytest.raises(UserError, match=r"'batch_size' 7 does not divide over .* use a multiple of 2"):
+        TensorFlowEngine(strategy, model, IMAGES, LABELS, 7)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_with_finite_loss_and_float32_logits(precision: str, make_faces: Callable[..., Dataset]):
+    dataset = make_faces(40, side=16)
+    experiment = load_experiment(
+        backbone="shallow_cnn", weights="none", alpha=0.5, image_size=16, precision=precision, optimizer={"clip": 1.0}
+    )
+    session = Session(experiment, dataset, None)
+    assert keras.config.dtype_policy().name == "float32"
+    assert session.model.get_layer("conv1").compute_dtype == precision.removeprefix("mixed_")
+    before = read_values(session.model.trainable_variables)
+    train = session.start(session.stages[0]).train
+    plan = plan_epoch(
+        np.arange(40), session.keys, np.ones(40), 64, experiment.augment, (16, 16), np.full(1, 1e-3), 0, 0, 1
+    )
+    losses = [train(plan)[0] / 40 for _ in range(4)]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+    after = read_values(session.model.trainable_variables)
+    assert {values.dtype.name for values in after} == {"float32"}
+    assert any(not np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+    loss, _, logits = session.evaluate(np.arange(40))
+    assert logits.dtype == np.float32
+    assert np.isfinite(loss)
