@@ -26,7 +26,7 @@ class Backbone:
     """What fer-tl knows of one backbone.
 
     Attributes:
-        build: ``(images, alpha, pretrained) -> keras.Model`` on a float32 Keras tensor ``[B, S, S, C]``, 0..255;
+        build: ``(images, alpha, published) -> keras.Model`` on a float32 Keras tensor ``[B, S, S, C]``, 0..255;
             it contains the scaling that the weights expect.
         features: width of the feature map for alpha 1.
         parameters: of the backbone alone for alpha 1, with the channels it expects.
@@ -51,7 +51,7 @@ class Backbone:
     licence: str = "-"
 
 
-def _mobilenetv2(images: Any, alpha: float, pretrained: bool) -> Any:
+def _mobilenetv2(images: Any, alpha: float, published: bool) -> Any:
     import keras
 
     # Inputs -1..1: keras/src/applications/mobilenet_v2.py, preprocess_input mode "tf".
@@ -71,10 +71,10 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STDDEV = (0.229, 0.224, 0.225)
 
 
-def _efficientnetb0(images: Any, alpha: float, pretrained: bool) -> Any:
+def _efficientnetb0(images: Any, alpha: float, published: bool) -> Any:
     import keras
 
-    if pretrained:
+    if published:
         # The published weights were trained on (x/255 - mean) / stddev, but the network's Normalization layer divides
         # by sqrt(stddev) only; keras.applications adds the missing 1/sqrt(stddev) only for weights="imagenet" (keras
         # efficientnet.py; tensorflow issue 49930). That factor r is applied here, in front: scaling x/255 to
@@ -96,7 +96,7 @@ def _efficientnetb0_file(alpha: float, size: int) -> WeightsFile:
     return WeightsFile(name, f"{KERAS_FILES}keras-applications/{name}", md5="50bc09e76180e00e4465e1a485ddc09d")
 
 
-def _shallow_cnn(images: Any, alpha: float, pretrained: bool) -> Any:
+def _shallow_cnn(images: Any, alpha: float, published: bool) -> Any:
     import keras
 
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(images)

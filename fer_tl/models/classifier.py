@@ -50,7 +50,9 @@ def build_classifier(
     if channels == 1 and backbone.rgb:
         x = keras.layers.Concatenate(dtype="float32", name="grey_to_rgb")([x, x, x])  # [B, S, S, 3]
     before = {id(operation) for operation in keras.Model(inputs, x).layers}
-    base = backbone.build(x, experiment.alpha, weights_file is not None)
+    # A file under its official name holds the published weights, wherever it lies; any other was trained on this model.
+    official = backbone.imagenet(experiment.alpha, size).name if backbone.imagenet else None
+    base = backbone.build(x, experiment.alpha, weights_file is not None and weights_file.name == official)
     if weights_file is not None:
         load_weights(base, weights_file, backbone)
     backbone_layers = [layer for layer in base.layers if id(layer) not in before]
