@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
-from fer_tl.data.folds import make_folds, write_folds
+from fer_tl.data.folds import check_folds, make_folds, read_folds, write_folds
 from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_json
 from fer_tl.models.backbones import resolve_model
@@ -34,12 +34,18 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
     Raises:
         UserError: a class has fewer groups than folds; another run is in the folder.
     """
-    assigned = make_folds(
-        dataset.ids, dataset.labels, dataset.groups, dataset.class_names, experiment.folds, experiment.seed
-    )
     names = [f"fold-{fold}" for fold in range(experiment.folds)]
-    _start(experiment, dataset, run, "cv", names)
-    write_folds(run.path / "folds.csv", dataset.ids, assigned)
+    table = run.path / "folds.csv"
+    if table.exists():
+        assigned = read_folds(table, dataset.ids)
+        check_folds(assigned, dataset.labels, dataset.groups, dataset.class_names, experiment.folds)
+        _start(experiment, dataset, run, "cv", names)
+    else:
+        assigned = make_folds(
+            dataset.ids, dataset.labels, dataset.groups, dataset.class_names, experiment.folds, experiment.seed
+        )
+        _start(experiment, dataset, run, "cv", names)
+        write_folds(table, dataset.ids, assigned)
     parts = {}
     for fold, name in enumerate(names):
         train = np.flatnonzero(assigned != fold)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_tl.data.folds import check_folds, make_folds, write_folds
+from fer_tl.data.folds import check_folds, make_folds, read_folds, write_folds
 from fer_tl.errors import UserError
 
 CLASSES = ("angry", "happy", "sad")
@@ -130,3 +130,23 @@ def test_the_written_table_reads_back_in_id_order(tmp_path: Path) -> None:
     with (tmp_path / "folds.csv").open(newline="", encoding="utf-8") as lines:
         rows = list(csv.reader(lines))
     assert rows == [["id", "fold"], ["a.png", "2"], ["b.png", "1"], ['odd, "name".png', "0"], ["é 1.png", "1"]]
+
+
+def test_a_written_table_is_read_for_the_ids_in_any_order(tmp_path: Path) -> None:
+    ids, labels, groups = make_examples(40)
+    assigned = make_folds(ids, labels, groups, CLASSES, 2, seed=0)
+    write_folds(tmp_path / "folds.csv", ids, assigned)
+    np.testing.assert_array_equal(read_folds(tmp_path / "folds.csv", ids[::-1]), assigned[::-1])
+    for wrong in (ids[1:], np.append(ids, "new.png"), np.append(ids[1:], "new.png")):
+        with pytest.raises(UserError, match=r"holds 40 ids"):
+            read_folds(tmp_path / "folds.csv", wrong)
+    (tmp_path / "folds.csv").write_text("name,fold\na,0\n")
+    with pytest.raises(UserError, match="columns id and fold"):
+        read_folds(tmp_path / "folds.csv", ids)
+
+
+def test_the_folds_are_the_same_everywhere() -> None:
+    """Pinned: another library version or machine must not redraw a published table."""
+    ids, labels, groups = make_examples(40, group_size=2)
+    assigned = make_folds(ids, labels, groups, CLASSES, 2, seed=0)
+    assert "".join(map(str, assigned)) == "0011000011110000111111111111000000111000"
