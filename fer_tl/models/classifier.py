@@ -41,21 +41,25 @@ def build_classifier(
     backbone, size, head = resolve_model(experiment)
     height, width, channels = image_shape
     inputs = keras.Input(image_shape, dtype="float32", name="image")  # [B, H, W, C]
-    x = inputs
+    x, before = inputs, []
     if (height, width) != (size, size):
         # training=False: the layer's own default is True, and in a call of the model that does not say (as people call
         # a saved one) Keras 3.15 hands that on to all layers behind it: dropout at work, BatchNorm on batch statistics.
         resize = keras.layers.Resizing(size, size, interpolation="bilinear", dtype="float32", name="resize")
         x = resize(x, training=False)  # [B, S, S, C]
+        before.append(resize)
     if channels == 1 and backbone.rgb:
-        x = keras.layers.Concatenate(dtype="float32", name="grey_to_rgb")([x, x, x])  # [B, S, S, 3]
-    before = {id(operation) for operation in keras.Model(inputs, x).layers}
+        grey_to_rgb = keras.layers.Concatenate(dtype="float32", name="grey_to_rgb")
+        x = grey_to_rgb([x, x, x])  # [B, S, S, 3]
+        before.append(grey_to_rgb)
     # A file under its official name holds the published weights, wherever it lies; any other was trained on this model.
     official = backbone.imagenet(experiment.alpha, size).name if backbone.imagenet else None
     base = backbone.build(x, experiment.alpha, weights_file is not None and weights_file.name == official)
     if weights_file is not None:
         load_weights(base, weights_file, backbone)
-    backbone_layers = [layer for layer in base.layers if id(layer) not in before]
+    backbone_layers = [
+        layer for layer in base.layers if layer not in before and not isinstance(layer, keras.layers.InputLayer)
+    ]
 
     y = base.output  # [B, h, w, F]
     if head.pooling == "flatten":

@@ -58,7 +58,7 @@ class TensorFlowEngine:
         # Augmentation alone is compiled by XLA: 8 times faster on a CPU, where XLA slows the model down 8 times
         # (measured, see DESIGN). A TPU compiles the whole step by itself.
         tpu = isinstance(strategy, tf.distribute.TPUStrategy)
-        self._resample = resample if tpu else tf.function(resample, jit_compile=True)
+        self._resample = resample if tpu else tf.function(resample, jit_compile=True, autograph=False)
         self._predict = self._compile_prediction(batch_size)
         self._seeds = [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
 
@@ -117,19 +117,19 @@ class TensorFlowEngine:
                 tf.TensorSpec([None], tf.float32),
                 tf.TensorSpec([None, batch_size, 6], tf.float32),
                 tf.TensorSpec([None], tf.float32),
-            ]
+            ],
+            autograph=False,
         )
         def train(rows, weights, counts, transforms, rates):  # type: ignore[no-untyped-def]
-            steps = tf.shape(rows)[0]
-            sums = tf.TensorArray(tf.float32, size=steps)
-            for step in tf.range(steps):
+            def body(step: tf.Tensor, sums: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
                 optimizer.learning_rate = rates[step]
                 part = self.strategy.run(
                     replica_step,
                     (self._images, self._labels, rows[step], weights[step], transforms[step], counts[step]),
                 )
-                sums = sums.write(step, self.strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None))
-            return sums.stack()  # [S, 3]
+                return step + 1, sums.write(step, self.strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None))
+
+            return _stacked(body, tf.shape(rows)[0])  # [S, 3]
 
         def run(plan: EpochPlan) -> Sums:
             steps = np.asarray(train(plan.rows, plan.weights, plan.counts, plan.transforms, plan.rates))
@@ -154,14 +154,13 @@ class TensorFlowEngine:
             logits = self.model(pixels, training=False)  # [b, K]
             return tf.distribute.get_replica_context().all_gather(logits, axis=0) if self.replicas > 1 else logits
 
-        @tf.function(input_signature=[tf.TensorSpec([None, batch_size], tf.int32)])
+        @tf.function(input_signature=[tf.TensorSpec([None, batch_size], tf.int32)], autograph=False)
         def predict(rows):  # type: ignore[no-untyped-def]
-            steps = tf.shape(rows)[0]
-            logits = tf.TensorArray(tf.float32, size=steps)
-            for step in tf.range(steps):
+            def body(step: tf.Tensor, logits: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
                 part = self.strategy.run(replica_predict, (self._images, rows[step]))
-                logits = logits.write(step, self.strategy.experimental_local_results(part)[0])
-            return logits.stack()  # [S, B, K]
+                return step + 1, logits.write(step, self.strategy.experimental_local_results(part)[0])
+
+            return _stacked(body, tf.shape(rows)[0])  # [S, B, K]
 
         return predict
 
@@ -176,3 +175,11 @@ class TensorFlowEngine:
         """Set the state of every dropout layer from a 64-bit key, so that a resumed run draws the same."""
         for index, state in enumerate(self._seeds):
             state.assign(np.array([(key + index) & 0x7FFFFFFF, (key >> 32) & 0x7FFFFFFF], dtype=np.int64))
+
+
+def _stacked(body: Callable[[tf.Tensor, tf.TensorArray], tuple[tf.Tensor, tf.TensorArray]], steps: tf.Tensor) -> Any:
+    """What a body writes in each of its steps, stacked. A loop spelt out: AutoGraph, which would turn a ``for`` into
+    one, cannot read the source under TensorFlow 2.20 with Python 3.13."""
+    results = tf.TensorArray(tf.float32, size=steps)
+    _, results = tf.while_loop(lambda step, _: step < steps, body, (0, results), parallel_iterations=1)
+    return results.stack()
