@@ -147,8 +147,8 @@ def evaluate(
     dataset = load_dataset(about["dataset"], data_dir, split)
     opened = _record_opening(run, split, dataset)
     if about["fingerprint"] not in (manifest.fingerprints.get("train"), join_fingerprints(manifest, FIT_SPLITS)):
-        differs = "is not what the run was trained on" if "train" in manifest.fingerprints else "is not there to compare"
-        opened += f" The training data of this build {differs}."
+        what = "what the run was trained on" if "train" in manifest.fingerprints else "there to compare"
+        opened += f" This build's training data is not {what}."
     say(f"opening '{split}' of {dataset.name}: {len(dataset):,} images.{opened}")
     import_tensorflow()
     predictions = _predict(run, dataset, say)
