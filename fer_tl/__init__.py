@@ -7,7 +7,7 @@ The same verbs as the command ``fer-tl``, returning values::
     fer_tl.build("fer2013", source="fer2013.csv", data_dir="data")
     experiment = fer_tl.load_experiment(data="fer2013", backbone="efficientnetb0", folds=4)
     result = fer_tl.cross_validate(experiment)
-    print(result.summary.mean["accuracy"], result.summary.intervals["accuracy"])
+    print(result.summary.pooled.accuracy, result.summary.intervals["accuracy"])
 """
 
 from __future__ import annotations

@@ -14,12 +14,19 @@ from fer_tl.config import Experiment, check
 from fer_tl.data.build import build
 from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
 from fer_tl.data.manifest import dataset_directory, read_manifest
-from fer_tl.errors import UserError
+from fer_tl.errors import UserError, suggest
 from fer_tl.files import read_json, write_json
 from fer_tl.models.backbones import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.quiet import import_tensorflow
-from fer_tl.training.run_folder import Predictions, RunFolder, default_run_dir, load_predictions, save_predictions
+from fer_tl.training.run_folder import (
+    Predictions,
+    RunFolder,
+    default_run_dir,
+    load_fold_predictions,
+    load_predictions,
+    save_predictions,
+)
 from fer_tl.training.strategy import check_cluster
 
 if TYPE_CHECKING:
@@ -29,7 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["CvResult", "EvaluationResult", "FitResult", "build", "cross_validate", "evaluate", "fit", "load_dataset"]
 
 Say = Callable[[str], None]
-FIT_SPLITS = ("train", "validation")
+SPLITS = ("train", "validation", "test")
+FIT_SPLITS = SPLITS[:2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +97,7 @@ def cross_validate(experiment: Experiment | None = None, say: Say = print) -> Cv
     from fer_tl.evaluation.summary import summarize
     from fer_tl.reports.run_report import write_cv_report
 
-    folds = tuple(load_predictions(run.part(name) / "predictions.npz") for name in run.parts)
+    folds = load_fold_predictions(run)
     summary = summarize(folds, _groups(dataset))
     text = write_cv_report(run, summary)
     say(f"\n{text}\n\n{_last_line(experiment, run)}")
@@ -139,35 +147,43 @@ def evaluate(
     if unfinished:
         raise UserError(f"{run.path} is unfinished ({', '.join(unfinished)}): run its command again to continue it")
     if split not in ("validation", "test"):
-        raise UserError(f"--split {split}: the models were trained on train; evaluate opens test or validation")
+        hint = "the models were trained on it" if split == "train" else f"no such split{suggest(split, SPLITS)}"
+        raise UserError(f"--split {split}: {hint}; evaluate opens validation or test")
     data_dir = data_dir or experiment.data_dir
     manifest = read_manifest(dataset_directory(Path(data_dir), about["dataset"]))
     if split not in manifest.counts:
         raise UserError(f"dataset '{about['dataset']}' has no split '{split}', only: {', '.join(manifest.counts)}")
     dataset = load_dataset(about["dataset"], data_dir, split)
+    import_tensorflow()
+    from fer_tl.reports.run_report import score_rows, selection_note, write_result
+    from fer_tl.training.saved_model import check_model
+
+    # What can fail without the split must fail before it is opened.
+    note = selection_note(run)
+    for name in run.parts:
+        check_model(run.part(name) / "model.keras")
     opened = _record_opening(run, split, dataset)
     if about["fingerprint"] not in (manifest.fingerprints.get("train"), join_fingerprints(manifest, FIT_SPLITS)):
         what = "what the run was trained on" if "train" in manifest.fingerprints else "there to compare"
         opened += f" This build's training data is not {what}."
     say(f"opening '{split}' of {dataset.name}: {len(dataset):,} images.{opened}")
-    import_tensorflow()
     predictions = _predict(run, dataset, say)
-    from fer_tl.reports.run_report import score_rows, selection_note, write_result
-
     folder = run.path / f"evaluate-{split}"
     for name, part in predictions.items():
         save_predictions(folder / f"{name}.npz", part)
     result = score_rows(predictions, _groups(dataset))
-    text = write_result(
-        folder, f"{experiment.backbone} on {dataset.name}, split {split}", result, selection_note(run) + opened
-    )
+    text = write_result(folder, f"{experiment.backbone} on {dataset.name}, split {split}", result, note + opened)
     say(f"\n{text}\n\nresults: {folder}")
     return EvaluationResult(result, predictions, text)
 
 
 def _prepare(experiment: Experiment | None, kind: str, say: Say) -> tuple[Experiment, RunFolder]:
     """Check all that can be checked before TensorFlow is imported, and draw toyfaces if they are asked for."""
-    experiment = experiment or Experiment()
+    experiment = Experiment() if experiment is None else experiment
+    if not isinstance(experiment, Experiment):
+        raise UserError(
+            f"an experiment comes from fer_tl.load_experiment(...), but this is a {type(experiment).__name__}"
+        )
     check(experiment)
     backbone, size, _ = resolve_model(experiment)
     worker = check_cluster() if experiment.strategy == "multiworker" else 0
@@ -188,7 +204,8 @@ def _prepare(experiment: Experiment | None, kind: str, say: Say) -> tuple[Experi
         except UserError:
             build("toyfaces", data_dir=experiment.data_dir, say=say)
     say(f"run: {path}")
-    return replace(experiment, run_dir=str(path)), run
+    # Absolute, so that the run finds its data from another folder too.
+    return replace(experiment, run_dir=str(path), data_dir=str(Path(experiment.data_dir).absolute())), run
 
 
 def _last_line(experiment: Experiment, run: RunFolder) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,11 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for bad input (one line on stderr), 130 for Ctrl-C."""
+    """Run one command; returns the exit code: 0, 2 for bad input (one line on stderr), 130 for Ctrl-C, 141 when nobody
+    reads the output any more."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without the table's lines shows "?" for them
     try:
         _call(*parse(sys.argv[1:] if arguments is None else arguments))
     except UserError as error:
@@ -32,6 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nfer-tl: interrupted; the same command continues after the last finished epoch", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Python flushes stdout once more at its end; that must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"fer-tl: {error.strerror}{where}; when that is mended, the same command continues", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        return 2
     return 0
 
 

@@ -204,6 +204,8 @@ def check(experiment: Experiment) -> None:
             raise UserError(f"'{name}' needs a value, but is null")
     for name, (low, high) in limits.items():
         value = flat[name]
+        if not isinstance(value, int | float | None):
+            raise UserError(f"'{name}' should be a number, but is '{value}'")
         if value is not None and not low <= value <= high:  # also refuses NaN
             raise UserError(f"'{name}' should be between {low} and {high}, but is {value}")
     if isinstance(experiment.unfreeze, int) and experiment.unfreeze < 1:

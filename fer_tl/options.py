@@ -22,7 +22,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _refuse_repeated_keys(yaml.compose(text, yaml.SafeLoader), path)
+        content = yaml.safe_load(text)
     except FileNotFoundError:
         raise UserError(f"there is no config file {path}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -45,6 +47,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
                 # YAML reads 2026-08-01 as a date, and knows sets and bytes too.
                 raise UserError(f"{path}: '{key}' holds a {type(item).__name__}; put text in quotes")
     return flat
+
+
+def _refuse_repeated_keys(node: Any, path: Path) -> None:
+    """YAML says that keys are unique, PyYAML takes the last one."""
+    pairs = node.value if getattr(node, "id", "") == "mapping" else []
+    seen = set()
+    for key, value in pairs:
+        if str(key.value) in seen:
+            raise UserError(f"{path}: key '{key.value}' occurs twice, again in line {key.start_mark.line + 1}")
+        seen.add(str(key.value))
+        _refuse_repeated_keys(value, path)
 
 
 def add_options(parser: Any) -> None:

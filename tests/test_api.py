@@ -188,7 +188,7 @@ def test_other_settings_in_the_same_folder_are_refused(cv: CvResult, run_copy: P
 
 def test_the_test_split_is_unreadable_to_those_who_must_not_read_it(run_copy: Path):
     """So the fixtures ``cv`` and ``fitted`` show that training does not open it."""
-    with pytest.raises(UserError, match="split 'test' cannot be decoded"):
+    with pytest.raises(UserError, match=r"split 'test' is damaged.*--overwrite"):
         fer_tl.evaluate(run_copy, say=lambda line: None)
 
 
@@ -312,3 +312,29 @@ def test_one_model_is_evaluated_without_an_ensemble(fitted: FitResult, data_dir:
     result = fer_tl.evaluate(run, data_dir=data_dir, say=lambda line: None)
     assert list(result.predictions) == ["model"]
     assert "not what the run was trained on" not in result.text
+
+
+@pytest.mark.parametrize("wrong", ["configs/quickstart.yaml", {"epochs": 3}])
+def test_what_is_no_experiment_is_refused(wrong: object):
+    with pytest.raises(UserError, match=r"load_experiment\(\.\.\.\), but this is a (str|dict)"):
+        fer_tl.cross_validate(wrong)
+
+
+def test_predictions_of_another_fold_are_refused(run_copy: Path):
+    shutil.copy(run_copy / "fold-1" / "predictions.npz", run_copy / "fold-0" / "predictions.npz")
+    experiment = replace(fer_tl.load_experiment(run_copy / "config.yaml"), run_dir=str(run_copy))
+    with pytest.raises(UserError, match=r"predictions.npz does not hold the images that folds.csv gives to fold-0"):
+        fer_tl.cross_validate(experiment, say=lambda line: None)
+
+
+def test_a_damaged_model_is_found_before_the_split_is_opened(run_copy: Path, data_dir: Path):
+    model, openings = run_copy / "fold-1" / "model.keras", run_copy / "evaluations.json"
+    model.write_bytes(model.read_bytes()[:1000])
+    openings.write_text("[]")
+    with pytest.raises(UserError, match=r"fold-1/model.keras is no whole model"):
+        fer_tl.evaluate(run_copy, data_dir=data_dir, say=lambda line: None)
+    assert openings.read_text() == "[]"
+
+
+def test_a_run_finds_its_data_from_another_folder(cv: CvResult):
+    assert Path(fer_tl.load_experiment(cv.run_dir / "config.yaml").data_dir).is_absolute()

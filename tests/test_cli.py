@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -345,3 +346,24 @@ def test_another_run_in_the_folder_is_refused_with_the_difference(
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     assert "holds other files" in refused(capsys, data_dir, "--run-dir", str(tmp_path / "mine"))
     assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_a_terminal_without_the_table_lines_shows_question_marks() -> None:
+    code = "import sys; from fer_tl.cli import main; sys.exit(main(['build', 'folder/─', '--source', 'x']))"
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=False)
+    assert done.returncode == 2
+    assert b"folder/?" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_output_that_nobody_reads_ends_without_a_traceback() -> None:
+    code = "import sys; from fer_tl.cli import main; sys.exit(main(['build', 'toyfaces', '--data-dir', sys.argv[1]]))"
+    read, write = os.pipe()
+    os.close(read)
+    with tempfile.TemporaryDirectory() as data_dir:
+        command = [sys.executable, "-u", "-c", code, data_dir]
+        done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert done.returncode == 141
+    assert b"Traceback" not in done.stderr

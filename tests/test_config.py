@@ -16,6 +16,7 @@ from fer_tl.config import (
     Head,
     Optimizer,
     Schedule,
+    check,
     dump_yaml,
     flatten,
     identity,
@@ -267,3 +268,16 @@ def test_every_config_of_the_repository_loads(path: Path) -> None:
 
 def test_there_are_configs() -> None:
     assert CONFIGS
+
+
+@pytest.mark.parametrize("text", ["epochs: 3\nepochs: 4\n", "head:\n  dense: [1]\n  dense: [2]\n"])
+def test_a_repeated_key_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"occurs twice, again in line [23]"):
+        load_experiment(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize("settings", [{"epochs": "3"}, {"folds": None}, {"optimizer": Optimizer(rate="fast")}])
+def test_wrong_types_given_from_python_are_named(settings: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=r"should be a number|needs a value"):
+        check(Experiment(**settings))

@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,10 @@ class Files:
     Attributes:
         label: its base name, for messages.
         names: every file in it, in the order in which reading is fastest.
+        folders: every folder in it, sorted; none for an archive, which need not list them.
     """
+
+    folders: tuple[str, ...] = ()
 
     def __init__(self, label: str, names: list[str], closing: list[IO[bytes]] | None = None) -> None:
         self.label = label
@@ -119,7 +122,10 @@ class Files:
 
 class _Folder(Files):
     def __init__(self, root: Path) -> None:
-        super().__init__(root.resolve().name, sorted(_walk(root)))
+        found = dict(_walk(root))
+        names = [f"{folder}/{name}" if folder else name for folder, names in found.items() for name in names]
+        super().__init__(root.resolve().name, sorted(names))
+        self.folders = tuple(sorted(folder for folder in found if not _is_junk(folder)))
         self._root = root
 
     def open(self, name: str) -> BinaryIO:
@@ -206,11 +212,17 @@ class Origin:
         path: what the user gave.
         files: that, opened.
         used: the names in `files` that are read.
+
+    Raises:
+        UserError: one of these names is not text.
     """
 
     path: Path
     files: Files
     used: list[str]
+
+    def __post_init__(self) -> None:
+        refuse_names_that_are_no_text([self.files.label, *self.used])
 
     @property
     def name(self) -> str:
@@ -260,6 +272,16 @@ def _open_stream(stream: IO[bytes], label: str) -> Files:
     return files
 
 
+def refuse_names_that_are_no_text(names: Iterable[str]) -> None:
+    """Raises `UserError` for the first name whose bytes on the disk or in a tar are not UTF-8."""
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(name).decode(errors="backslashreplace")
+            raise UserError(f"{shown} is a name that is not valid UTF-8: rename it.") from None
+
+
 def refuse_non_data(head: bytes, label: str) -> None:
     """Raises `UserError` if the first 512 bytes of a file tell that it is empty, a web page or a git-LFS pointer."""
     if not head.strip(b"\0 \r\n\t"):
@@ -277,8 +299,11 @@ def _is_junk(name: str) -> bool:
     return any(part.startswith(".") or part.lower() in _JUNK_NAMES for part in name.split("/"))
 
 
-def _walk(root: Path) -> Iterator[str]:
-    """Relative names of the files below a folder, links followed, each real folder visited once."""
+def _walk(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """The folders below a folder, relative ("" for itself), with the names of their files.
+
+    Links are followed; each real folder is visited once.
+    """
     seen = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -288,4 +313,4 @@ def _walk(root: Path) -> Iterator[str]:
         seen.add(real)
         folders.sort()
         relative = Path(folder).relative_to(root)
-        yield from ((relative / name).as_posix() for name in names)
+        yield "/".join(relative.parts), names

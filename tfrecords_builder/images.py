@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fer_tl.errors import UserError
-from tfrecords_builder.files import Files, refuse_non_data
+from tfrecords_builder.files import Files, refuse_names_that_are_no_text, refuse_non_data
 from tfrecords_builder.records import canonical_split
 
 # Pillow may lack the plugin for the last three: better refused by name than passed over.
@@ -62,8 +62,12 @@ def image_paths(names: Iterable[str]) -> list[ImagePath]:
 
     The split is named by the folder above the class folder that is nearest to it: `train/train/angry/1.png`,
     `images/images/train/angry/1.png` and `angry/1.png` (no split) are all understood.
+
+    Raises:
+        UserError: the name of an image is not text.
     """
     paths = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
+    refuse_names_that_are_no_text(map(str, paths))
     stems = Counter(path.stem for path in paths)
     shared = _shared_depth(paths)
     found = []

@@ -70,8 +70,11 @@ def build(
     root = Path(data_dir)
     if name != "toyfaces" and source is None:
         dataset = f"{name}/{config}" if config else name
+        directory = None
         with contextlib.suppress(UserError):
-            return _tell_built(dataset_directory(root, dataset), say)
+            directory = dataset_directory(root, dataset)
+        if directory:
+            return _tell_built(directory, say)
         raise UserError(f"{dataset} needs a source: run `fer-tl build {build_arguments(dataset)}`.")
     with contextlib.closing(_open(name, source, image_size, labels)) as opened:
         if name == "folder":
@@ -165,10 +168,40 @@ def _smallest(counts: dict[str, dict[str, int]]) -> int:
 
 def _tell_built(directory: Path, say: Say) -> Manifest:
     manifest = read_manifest(directory)
+    _check_shards(directory, manifest)
     say(f"{manifest.dataset} is already built from {manifest.source['name']}; nothing to do.")
     say(describe(manifest))
     say(f"It is in {directory}")
     return manifest
+
+
+def _check_shards(directory: Path, manifest: Manifest) -> None:
+    """Raises `UserError` if a shard is cut short or examples are missing, without reading them."""
+    found = 0
+    for name in manifest.shard_names:
+        records = _count_records(directory / name)
+        if not records:
+            fault = f"{name} is empty" if records == 0 else f"{name} ends in the middle of a record"
+            raise UserError(f"{directory} is damaged ({fault}); build again with --overwrite.")
+        found += records
+    total = sum(sum(classes.values()) for classes in manifest.counts.values())
+    if found != total:
+        raise UserError(
+            f"{directory} is damaged (it holds {found:,} of {total:,} examples); build again with --overwrite."
+        )
+
+
+def _count_records(path: Path) -> int | None:
+    """Counts the records of a TFRecord file by their lengths; None if it does not end where a record does."""
+    size = path.stat().st_size
+    records = position = 0
+    with path.open("rb") as stream:
+        while position < size:
+            stream.seek(position)
+            length = stream.read(8)  # and 4 bytes of checksum, the data, and 4 bytes of checksum
+            position += 16 + int.from_bytes(length, "little")
+            records += 1
+    return records if position == size else None
 
 
 def _build(name: str, config: str, source: Source, target: Path, root: Path, shards: int, say: Say) -> Manifest:

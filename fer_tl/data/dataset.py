@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -149,8 +150,10 @@ def _decode(directory: Path, manifest: Manifest, split: str, cache: Path) -> Non
             if not cache.is_dir():  # else another process was faster: its arrays are the same
                 raise
     except tf.errors.OpError as error:
-        reason = " ".join(error.message.split())
-        raise UserError(f"{directory}: split '{split}' cannot be decoded ({reason}); build it again") from None
+        reason = re.sub(r"\{\{.*?\}\} *", "", " ".join(error.message.split()))  # less TensorFlow's graph names
+        raise UserError(
+            f"{directory}: split '{split}' is damaged ({reason}); build it again with --overwrite"
+        ) from None
     except OSError as error:
         raise UserError(f"{directory}: split '{split}' cannot be kept in {cache} ({error.strerror or error})") from None
     finally:

@@ -36,11 +36,15 @@ def make_folds(
         int64 ``[N]``, the fold 0..folds-1 of each example, in the order given.
 
     Raises:
-        UserError: a class has fewer groups than there are folds.
+        UserError: a class has no image, or fewer groups than there are folds.
     """
     for index, name in enumerate(class_names):
         available = len(np.unique(groups[labels == index]))
-        if 0 < available < folds:
+        if not available:
+            raise UserError(
+                f"class '{name}' has no image to train on: add some, or build the dataset without that class"
+            )
+        if available < folds:
             raise UserError(
                 f"--folds {folds} needs {folds} groups of every class, but class '{name}' has {available}: "
                 f"use --folds {available} or fewer, or more images of '{name}'"

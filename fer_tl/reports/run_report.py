@@ -105,7 +105,10 @@ def write_train_report(run: RunFolder, result: Result) -> str:
     experiment = run.read_experiment()
     _write_curves(run)
     return write_result(
-        run.path, f"{experiment.backbone} on {experiment.data}, held-out images", result, selection_note(run)
+        run.path,
+        f"{experiment.backbone} on {experiment.data}, {run.read_run()['held_out']}",
+        result,
+        selection_note(run),
     )
 
 

@@ -39,12 +39,12 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
     if table.exists():
         assigned = read_folds(table, dataset.ids)
         check_folds(assigned, dataset.labels, dataset.groups, dataset.class_names, experiment.folds)
-        _start(experiment, dataset, run, "cv", names)
+        _start(experiment, dataset, run, "cv", names, "every fold in turn")
     else:
         assigned = make_folds(
             dataset.ids, dataset.labels, dataset.groups, dataset.class_names, experiment.folds, experiment.seed
         )
-        _start(experiment, dataset, run, "cv", names)
+        _start(experiment, dataset, run, "cv", names, "every fold in turn")
         write_folds(table, dataset.ids, assigned)
     parts = {}
     for fold, name in enumerate(names):
@@ -63,7 +63,7 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
         run: where.
         say: prints a line.
     """
-    validation = dataset.splits == "validation"
+    validation, scored = dataset.splits == "validation", "split validation"
     if not validation.any():
         validation = (
             make_folds(
@@ -71,7 +71,12 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
             )
             == 0
         )
-    _start(experiment, dataset, run, "train", ["model"])
+        scored = f"fold 0 of {experiment.folds} of train"
+        say(f"{dataset.name} has no validation split: {scored} is held out instead")
+    lacking = set(range(len(dataset.class_names))) - set(dataset.labels[~validation].tolist())
+    if lacking:
+        raise UserError(f"class '{dataset.class_names[min(lacking)]}' has no image to train on: add some")
+    _start(experiment, dataset, run, "train", ["model"], scored)
     train = np.flatnonzero(~validation)
     watched = _set_aside(experiment, dataset, train)
     _train_parts(
@@ -79,7 +84,9 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
     )
 
 
-def _start(experiment: Experiment, dataset: Dataset, run: RunFolder, kind: str, parts: list[str]) -> None:
+def _start(
+    experiment: Experiment, dataset: Dataset, run: RunFolder, kind: str, parts: list[str], held_out: str
+) -> None:
     run.start(
         experiment,
         {
@@ -89,6 +96,7 @@ def _start(experiment: Experiment, dataset: Dataset, run: RunFolder, kind: str, 
             "fingerprint": dataset.fingerprint,
             "class_names": list(dataset.class_names),
             "images": len(dataset),
+            "held_out": held_out,
         },
     )
 

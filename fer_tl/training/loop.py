@@ -144,7 +144,7 @@ class Loop:
             # Epochs count through the stages, so that no stage repeats another's randomness.
             number = len(self.history) + 1
             logs = self._train_epoch(compiled, epoch, number)
-            logs |= self._measure()
+            logs |= self._measure(number)
             record = {"stage": stage.name, "epoch": number, **logs}
             self.history.append(record)
             callbacks.on_epoch_end(number, record)
@@ -167,8 +167,8 @@ class Loop:
             new = compiled.train(part)
             if not math.isfinite(new[0]):
                 raise UserError(
-                    f"{self.name}: the loss is {new[0]} in epoch {number}, steps {step + 1} to {step + len(part)}; "
-                    f"lower --optimizer.rate (now {experiment.optimizer.rate:g}) or set --optimizer.clip 1"
+                    f"{self.name}: the loss is {new[0]} in epoch {number}, "
+                    f"steps {step + 1} to {step + len(part)}; {self._advice()}"
                 )
             sums += new
             step += len(part)
@@ -183,6 +183,10 @@ class Loop:
             "learning_rate": float(plan.rates[-1]),
             "seconds": round(spent, 3),
         }
+
+    def _advice(self) -> str:
+        rate = self.session.experiment.optimizer.rate
+        return f"lower --optimizer.rate (now {rate:g}) or set --optimizer.clip 1"
 
     def _plan(self, compiled: CompiledStage, epoch: int, number: int) -> EpochPlan:
         experiment, stage, rows = self.session.experiment, compiled.stage, self.rows.train
@@ -205,8 +209,12 @@ class Loop:
             number,
         )
 
-    def _measure(self) -> dict[str, float]:
+    def _measure(self, number: int) -> dict[str, float]:
         loss, accuracy, _ = self.session.evaluate(self.rows.held_out)
+        if not math.isfinite(loss):
+            raise UserError(
+                f"{self.name}: training diverged, the held-out loss is {loss} after epoch {number}; {self._advice()}"
+            )
         logs = {"val_loss": loss, "val_accuracy": accuracy}
         if len(self.rows.watched):
             loss, accuracy, _ = self.session.evaluate(self.rows.watched)

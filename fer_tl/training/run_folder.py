@@ -80,6 +80,9 @@ def load_predictions(path: Path) -> Predictions:
         raise UserError(f"{path} is not a predictions file of fer-tl ({error})") from None
 
 
+PART_FILES = ("predictions.npz", "history.csv", "model.keras", "result.json")
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """One run: a folder that says what was asked, on what data, and what came out.
@@ -96,8 +99,8 @@ class RunFolder:
         return self.path / name
 
     def is_done(self, name: str) -> bool:
-        """Whether a part is finished."""
-        return (self.part(name) / "result.json").is_file()
+        """Whether a part is finished and all its files are there."""
+        return all((self.part(name) / file).is_file() for file in PART_FILES)
 
     @property
     def is_finished(self) -> bool:
@@ -153,6 +156,25 @@ class RunFolder:
                 f"{self.path} was begun on another build of '{run['dataset']}' (fingerprint "
                 f"{found['fingerprint'][:12]}, now {run['fingerprint'][:12]}): give another --run-dir"
             )
+
+
+def load_fold_predictions(run: RunFolder) -> tuple[Predictions, ...]:
+    """Out-of-fold predictions of every fold, each checked against the fold table.
+
+    Raises:
+        UserError: predictions of other images than the table gives to the fold.
+    """
+    folds = tuple(load_predictions(run.part(name) / "predictions.npz") for name in run.parts)
+    with (run.path / "folds.csv").open(newline="", encoding="utf-8") as lines:
+        table = {(row["id"], int(row["fold"])) for row in csv.DictReader(lines)}
+    for fold, (name, predictions) in enumerate(zip(run.parts, folds, strict=True)):
+        wanted = {identity for identity, number in table if number == fold}
+        if set(predictions.ids.tolist()) != wanted or len(predictions.ids) != len(wanted):
+            raise UserError(
+                f"{run.part(name) / 'predictions.npz'} does not hold the images that folds.csv gives to {name}: "
+                f"one of them was changed; delete {run.part(name)} to train that fold again"
+            )
+    return folds
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:

@@ -28,6 +28,22 @@ def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> 
     write_atomically(path, write)
 
 
+def check_model(path: Path) -> None:
+    """Refuse a model file that is missing or damaged, without loading it.
+
+    Raises:
+        UserError: naming the file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            archive.getinfo(CLASSES_MEMBER)
+            damaged = archive.testzip()
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())})") from None
+    if damaged:
+        raise UserError(f"{path} is damaged (its part {damaged} fails its checksum)")
+
+
 def load_model(path: Path) -> tuple[keras.Model, tuple[str, ...]]:
     """Load what ``save_model`` wrote.
 

@@ -119,9 +119,10 @@ def test_more_folds_than_groups_of_a_class_is_refused_with_its_name(available: i
     assert (f"--folds {available} or fewer" in message) == (available > 1)
 
 
-def test_a_class_without_images_does_not_stop_the_others() -> None:
+def test_a_class_without_images_is_refused_with_its_name() -> None:
     labels = np.array([0, 1] * 8)
-    assert len(set(make_folds(np.arange(16).astype(str), labels, np.arange(16).astype(str), CLASSES, 4, 0))) == 4
+    with pytest.raises(UserError, match="'sad' has no image"):
+        make_folds(np.arange(16).astype(str), labels, np.arange(16).astype(str), CLASSES, 4, 0)
 
 
 def test_the_written_table_reads_back_in_id_order(tmp_path: Path) -> None:

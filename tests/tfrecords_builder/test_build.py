@@ -151,6 +151,22 @@ def test_a_half_built_directory_is_not_taken_for_a_dataset(tmp_path: Path, fer_c
     assert shard.exists()
 
 
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [(0, "is empty"), (7, "middle of a record"), (-1, "middle of a record"), (None, "41 of 42 examples")],
+)
+def test_a_damaged_shard_is_noticed(tmp_path: Path, fer_csv: Path, size: int | None, message: str) -> None:
+    manifest = quiet("fer2013", fer_csv, tmp_path / "data", shards=1)
+    shard = next((tmp_path / "data").rglob("*train.tfrecord-*"))
+    data = shard.read_bytes()
+    first = 16 + int.from_bytes(data[:8], "little")
+    shard.write_bytes(data[first:] if size is None else data[:size])
+    for source in (fer_csv, None):
+        with pytest.raises(UserError, match=rf"is damaged \(.*{message}.*--overwrite"):
+            quiet("fer2013", source, tmp_path / "data")
+    assert quiet("fer2013", fer_csv, tmp_path / "data", shards=1, overwrite=True) == manifest
+
+
 TEXT = csv_text(FACES)
 PIXELS = png(FACES[0][2])
 BAD_SOURCES = {

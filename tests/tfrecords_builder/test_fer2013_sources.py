@@ -57,6 +57,7 @@ TEXTS = {
     "upper-case header": csv_text(FACES, "EMOTION,Pixels,USAGE"),
     "byte order mark": "\ufeff" + TEXT,
     "crlf": csv_text(FACES, end="\r\n"),
+    "cr only": csv_text(FACES, end="\r"),
     "no line end": TEXT.rstrip("\n"),
     "index column": csv_text(FACES, "Unnamed: 0,emotion,pixels,Usage"),
     "nameless column": csv_text(FACES, ",emotion,pixels,Usage"),
@@ -130,6 +131,12 @@ LAYOUTS = {
 def test_every_folder_layout_reads_the_same(tmp_path: Path, layout: str, packed: bool) -> None:
     files = image_files(FACES, layout)
     check(write_zip(tmp_path / "f.zip", files) if packed else write_folder(tmp_path, files))
+
+
+def test_official_names_for_some_images_only_are_refused(tmp_path: Path) -> None:
+    files = image_files(FACES, "test/{name}/{usage}_{index}.png")
+    root = write_folder(tmp_path, {**files, "test/sad/mine.png": png(FACES[0][2])})
+    assert_says(refuse(root), r"1 of 29 images .*test/sad/mine\.png.*remove or rename")
 
 
 def test_words_for_splits_in_folders(tmp_path: Path) -> None:
@@ -324,6 +331,11 @@ BAD_TEXTS = {
     "unknown Usage": (with_row(3, "Training", "Train ing now"), "row 3 .*unknown Usage 'Train ing now'"),
     "cut in the pixels": (TEXT[: len(TEXT) - 3000], r"row 28 \(line 29\): 2 of 3 columns, [\d,]+ pixel values"),
     "cut in the Usage": (TEXT[:-5], "row 28 .*unknown Usage"),
+    "cut after Private": (TEXT[: TEXT.index("PrivateTest") + 7], "row 15 .*unknown Usage 'Private'"),
+    "cut to another word for it": (
+        TEXT + TEXT.split("\n")[1].replace("Training", "Train"),
+        "row 29 .*'Train'.*cut short",
+    ),
     "cut after emotion": (TEXT.rsplit(",", 2)[0], "row 28 .*1 of 3 columns"),
     "bad pixel": (with_row(2, ",", ",300 "), "row 2 .*2,305 pixel values"),
     "no emotion": ("pixels\n" + ROW, "no emotion column"),
@@ -386,6 +398,15 @@ BAD_FILES = {
 def test_bad_files_are_told_apart(tmp_path: Path, name: str, data: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(data)
     assert_says(refuse(tmp_path / name), message)
+
+
+def test_a_source_whose_name_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"f\xe9r.csv")
+    path.write_bytes(CSV)
+    assert_says(refuse(path), r"f\\xe9r\.csv.*UTF-8")
+    name = os.fsdecode(b"train/sad/\xe9.png")
+    (tmp_path / "f.tar").write_bytes(tar_bytes({"x.tar": tar_bytes({name: png(FACES[0][2])})}))
+    assert_says(refuse(tmp_path / "f.tar"), r"train/sad/\\xe9\.png.*UTF-8")
 
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:

@@ -95,11 +95,29 @@ def test_shrinking_is_antialiased(tmp_path: Path) -> None:
         ({"1.png": png(GREY), "a/2.png": png(GREY)}, "1.png.*no class folder"),
         ({"a/1.png": b"x", "b/2.png": png(GREY)}, "a/1.png.*not an image"),
         ({"train/a/1.png": png(GREY), "b/2.png": png(GREY)}, "b/2.png.*no split"),
+        ({f"{c}/{s}/1.png": png(GREY) for c in "ab" for s in ("s1", "s2")}, "a/s1/1.png .*hold images directly"),
+        ({f"train/{n}.png": png(GREY) for n in ("a/1", "a/sub/x", "b/2")}, "train/a/sub/x.png .*hold images directly"),
+        ({f"mine/{n}.png": png(GREY) for n in ("1", "a/1", "b/2")}, "mine/a/1.png .*hold images directly"),
+        ({os.fsdecode(f): png(GREY) for f in (b"a/caf\xe9.png", b"b/1.png")}, r"a/caf\\xe9\.png .*UTF-8"),
+        ({os.fsdecode(f): png(GREY) for f in (b"caf\xe9/1.png", b"b/1.png")}, r"caf\\xe9/1\.png .*UTF-8"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
     with pytest.raises(UserError, match=message):
         read(open_folder(write_folder(tmp_path, files), 30))
+
+
+@pytest.mark.parametrize("path", ["top/{c}/{s}.png", "a/b/{s}/{c}/1.png", "{s}/{s}/{c}/1.png", "{s}/images/{c}/1.png"])
+def test_folders_around_the_classes_do_not_count(tmp_path: Path, path: str) -> None:
+    files = {path.format(s=s, c=c): png(GREY) for s in ("train", "test") for c in "xy"}
+    assert open_folder(write_folder(tmp_path, files), 30).class_names == ("x", "y")
+
+
+def test_a_class_folder_without_images_is_said(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "r", {f"top/{s}/{c}/1.png": png(GREY) for s in ("train", "test") for c in "ab"})
+    (root / "top" / "train" / "c").mkdir()
+    (root / "top" / "train" / ".c").mkdir()
+    assert open_folder(root, 30).notes == ["top/train/c in r holds no images: it is passed over."]
 
 
 def test_linked_folders_are_followed_once(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from fer_tl.config import Experiment, Head
 from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_atomically, write_text
 from fer_tl.training.run_folder import (
+    PART_FILES,
     Predictions,
     RunFolder,
     default_run_dir,
@@ -192,11 +193,15 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path, text: str) -> None:
         RunFolder(tmp_path).read_run()
 
 
-def test_a_part_is_done_when_its_result_is_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", PART_FILES)
+def test_a_part_is_done_when_all_its_files_are_there(tmp_path: Path, lost: str) -> None:
     run = started(tmp_path)
     assert not run.is_done("fold-0")
-    write_text(run.part("fold-0") / "result.json", "{}")
+    for file in PART_FILES:
+        write_text(run.part("fold-0") / file, "{}")
     assert run.is_done("fold-0")
+    (run.part("fold-0") / lost).unlink()
+    assert not run.is_done("fold-0")
     assert not run.is_done("fold-1")
 
 

@@ -79,6 +79,7 @@ class CsvFile:
         usage = self.columns.get("usage", -1)
         width = 1 + max(emotion, pixels, usage)
         known: dict[tuple[str, str], tuple[int, str]] = {}
+        last = ""  # where a row is that the file may be cut in
         with readable(self.where), self._files.open(self._name) as stream:
             lines = _cells(stream, self._encoding, self._delimiter, self.where)
             for index, (line, cells) in enumerate(lines):
@@ -89,7 +90,10 @@ class CsvFile:
                     place = self._place(index, line)
                     known[key] = self._label(key[0], place), self.split or self._split(key[1], place)
                 label, split = known[key]
+                last = self._place(index, line) if len(cells) == usage + 1 else ""
                 yield Row(index, line, split, label, cells[pixels])
+            if last and any(other != key[1] and other.startswith(key[1]) for _, other in known):
+                raise UserError(f"{last}: Usage {key[1]!r} is cut short: download the file again.")
 
     def image(self, row: Row) -> np.ndarray:
         """The pixels of a row, uint8 [48, 48, 1], 0..255.
@@ -118,7 +122,7 @@ class CsvFile:
 
     def _split(self, text: str, place: str) -> str:
         split = canonical_split(text)
-        if split is None:
+        if split is None or text.strip().lower() in ("public", "private"):  # the official names, cut short
             raise UserError(
                 f"{place}: unknown Usage {text[:40]!r}, not Training, PublicTest or PrivateTest: "
                 "correct it, or download the file again if it is cut short."
@@ -170,7 +174,7 @@ def is_fer_plus(files: Files, name: str) -> bool:
 
 
 def _first_row(text: str) -> tuple[str, list[str]]:
-    line = text.lstrip("\r\n").split("\n", 1)[0].rstrip("\r")
+    line = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
     delimiter = next((mark for mark in ",;\t" if mark in line), ",")
     cells = next(csv.reader([line], delimiter=delimiter), [])
     return delimiter, [cell.strip().strip("\0") for cell in cells]

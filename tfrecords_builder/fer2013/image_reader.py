@@ -44,10 +44,17 @@ def open_images(origin: Origin, files: Files, paths: list[ImagePath], labels: st
         labels: "fer", "raf" or None: what numbered folders mean.
 
     Raises:
-        UserError: a folder that is no class, numbered folders that may mean two things, or splits for only some images.
+        UserError: a folder that is no class, numbered folders that may mean two things, or splits for only some images
+            (by folder or by file name).
     """
     check_numbered_folders({path.folder for path in paths}, labels, files.label)
     official = [_OFFICIAL_NAME.match(path.name.rsplit("/", 1)[-1]) for path in paths]
+    strange = [path.name for path, match in zip(paths, official, strict=True) if not match]
+    if any(official) and strange:
+        raise UserError(
+            f"{len(strange):,} of {len(paths):,} images in {files.label} do not begin with Training_, PublicTest_ or "
+            f"PrivateTest_ as the others do (first: {strange[0]}): remove or rename them."
+        )
     if all(official):
         splits = [str(canonical_split(match.group(1))) for match in official if match]
         note: str | None = "Splits are taken from the file names (Training_, PublicTest_, PrivateTest_)."

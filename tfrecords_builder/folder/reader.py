@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from fer_tl.data.classes import CLASS_NAMES, canonical_class
 from fer_tl.errors import UserError
-from tfrecords_builder.files import Files, Origin, open_files
+from tfrecords_builder.files import Files, Origin, open_files, refuse_names_that_are_no_text
 from tfrecords_builder.image_source import Entry, ImageSource
 from tfrecords_builder.images import ImagePath, image_paths, splits_of
+from tfrecords_builder.records import canonical_split
 
 
 def open_folder(path: Path, image_size: int) -> ImageSource:
     """Opens `root/<class>/*` or `root/<split>/<class>/*`, or an archive of it.
+
+    Folders that hold one folder and no images may lie around these.
 
     If every class folder has a name that `canonical_class` maps to one of the seven, the seven's names and their order
     are used, those present only; otherwise the folders' names are kept, sorted.
@@ -22,7 +25,7 @@ def open_folder(path: Path, image_size: int) -> ImageSource:
         image_size: height and width of the images to hand out, pixels.
 
     Raises:
-        UserError: no images, images outside class folders, or splits for only some of them.
+        UserError: no images, images outside class folders or deeper in them, or splits for only some of them.
     """
     files = open_files(path)
     try:
@@ -38,6 +41,10 @@ def _read(path: Path, files: Files, image_size: int) -> ImageSource:
         raise UserError(f"{files.label} holds no images: give a folder or zip with a folder of images for each class.")
     splits, note = splits_of(paths, files.label)
     class_names, label_of = _classes(paths, files)
+    depth = _class_depth(paths)
+    deeper = next((path for path in paths if len(_folders(path)) != depth + 1), None)
+    if deeper is not None:
+        raise UserError(f"{files.where(deeper.name)} lies too deep: class folders hold images directly.")
     return ImageSource(
         Origin(path, files, [image.name for image in paths]),
         files,
@@ -46,8 +53,35 @@ def _read(path: Path, files: Files, image_size: int) -> ImageSource:
         size=image_size,
         channels=None,
         options={"image_size": str(image_size)},
-        notes=[note] if note else [],
+        notes=([note] if note else []) + _empty_classes(paths, files),
     )
+
+
+def _folders(path: ImagePath) -> tuple[str, ...]:
+    return PurePosixPath(path.name).parent.parts
+
+
+def _class_depth(paths: list[ImagePath]) -> int:
+    """How many folders lie above the class folders: those that all images share, and those that are splits."""
+    folders = [_folders(path) for path in paths]
+    depth = 0
+    while all(len(parts) > depth + 1 for parts in folders):
+        names = {parts[depth] for parts in folders}
+        if len(names) > 1 and not all(map(canonical_split, names)):
+            break
+        depth += 1
+    return depth
+
+
+def _empty_classes(paths: list[ImagePath], files: Files) -> list[str]:
+    """A line for each folder beside the class folders that holds no images."""
+    classes = {PurePosixPath(path.name).parent for path in paths}
+    beside = {folder.parent for folder in classes}
+    empty = [
+        folder for folder in map(PurePosixPath, files.folders) if folder.parent in beside and folder not in classes
+    ]
+    refuse_names_that_are_no_text(map(str, empty))
+    return [f"{files.where(str(folder))} holds no images: it is passed over." for folder in empty if folder.name]
 
 
 def _classes(paths: list[ImagePath], files: Files) -> tuple[tuple[str, ...], dict[str, int]]:
