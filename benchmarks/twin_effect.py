@@ -6,7 +6,6 @@ usage: python benchmarks/twin_effect.py RUN --data-dir DATA
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 from collections import defaultdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.data.dataset import load_dataset
+from fer_tl.data.folds import read_folds
 from fer_tl.training.run_folder import RunFolder, load_predictions
 
 
@@ -25,12 +25,10 @@ def main() -> None:
     arguments = parser.parse_args()
     run = RunFolder(arguments.run)
     dataset = load_dataset(run.read_run()["dataset"], arguments.data_dir, "train")
-    with (run.path / "folds.csv").open(newline="") as lines:
-        fold_of = {row["id"]: int(row["fold"]) for row in csv.DictReader(lines)}
     folds_of_image = defaultdict(set)
     digests = [hashlib.sha256(image.tobytes()).digest() for image in dataset.images]
-    for name, digest in zip(dataset.ids, digests, strict=True):
-        folds_of_image[digest].add(fold_of[str(name)])
+    for fold, digest in zip(read_folds(run.path / "folds.csv", dataset.ids), digests, strict=True):
+        folds_of_image[digest].add(int(fold))
     has_twin = {str(n): len(folds_of_image[d]) > 1 for n, d in zip(dataset.ids, digests, strict=True)}
     right, twin = [], []
     for part in run.parts:

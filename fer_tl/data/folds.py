@@ -38,20 +38,7 @@ def make_folds(
     Raises:
         UserError: a class has no image, or fewer groups than there are folds.
     """
-    for index, name in enumerate(class_names):
-        available = len(np.unique(groups[labels == index]))
-        if not available:
-            raise UserError(
-                f"class '{name}' has no image to train on: add some, or build the dataset without that class"
-            )
-        if available < folds:
-            raise UserError(
-                f"--folds {folds} needs {folds} groups of every class, but class '{name}' has {available}: "
-                f"use --folds {available} or fewer, or more images of '{name}'"
-                if available > 1
-                else f"class '{name}' has a single group of images and cannot be cross-validated: "
-                f"add images of '{name}' or leave the class out"
-            )
+    _refuse_small_classes(labels, groups, class_names, folds)
     names, member_of = np.unique(groups, return_inverse=True)  # [G], [N]
     counts = np.zeros((len(names), len(class_names)), dtype=np.int64)  # [G, K]
     np.add.at(counts, (member_of, labels), 1)
@@ -77,6 +64,23 @@ def make_folds(
     assigned = fold_of[member_of]
     check_folds(assigned, labels, groups, class_names, folds)
     return assigned
+
+
+def _refuse_small_classes(labels: np.ndarray, groups: np.ndarray, class_names: tuple[str, ...], folds: int) -> None:
+    for index, name in enumerate(class_names):
+        available = len(np.unique(groups[labels == index]))
+        if not available:
+            raise UserError(
+                f"class '{name}' has no image to train on: add some, or build the dataset without that class"
+            )
+        if available < folds:
+            raise UserError(
+                f"--folds {folds} needs {folds} groups of every class, but class '{name}' has {available}: "
+                f"use --folds {available} or fewer, or more images of '{name}'"
+                if available > 1
+                else f"class '{name}' has a single group of images and cannot be cross-validated: "
+                f"add images of '{name}' or leave the class out"
+            )
 
 
 def check_folds(
