@@ -67,8 +67,9 @@ def make_folds(
 
 
 def _refuse_small_classes(labels: np.ndarray, groups: np.ndarray, class_names: tuple[str, ...], folds: int) -> None:
-    for index, name in enumerate(class_names):
-        available = len(np.unique(groups[labels == index]))
+    # The smallest class first: what is advised for it fits the others.
+    sizes = sorted((len(np.unique(groups[labels == index])), name) for index, name in enumerate(class_names))
+    for available, name in sizes:
         if not available:
             raise UserError(
                 f"class '{name}' has no image to train on: add some, or build the dataset without that class"

@@ -151,3 +151,10 @@ def test_the_folds_are_the_same_everywhere() -> None:
     ids, labels, groups = make_examples(40, group_size=2)
     assigned = make_folds(ids, labels, groups, CLASSES, 2, seed=0)
     assert "".join(map(str, assigned)) == "0011000011110000111111111111000000111000"
+
+
+def test_the_advice_fits_the_smallest_class() -> None:
+    labels = np.array([0] * 8 + [1] * 7 + [2] * 20)
+    names = np.arange(35).astype(str)
+    with pytest.raises(UserError, match=r"class 'happy' has 7: use --folds 7 or fewer"):
+        make_folds(names, labels, names, CLASSES, 9, 0)
