@@ -27,7 +27,7 @@ from fer_tl.training.run_folder import (
     load_predictions,
     save_predictions,
 )
-from fer_tl.training.strategy import check_cluster
+from fer_tl.training.strategy import check_cluster, claim_devices
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.summary import CvSummary
@@ -197,6 +197,7 @@ def _prepare(experiment: Experiment | None, kind: str, say: Say) -> tuple[Experi
         dataset_directory(Path(experiment.data_dir), experiment.data)
     if not run.is_finished:
         find_weights(backbone, experiment.weights, experiment.alpha, size)
+        claim_devices(experiment.strategy)
     if drawn:
         say("data: toyfaces, drawn faces made by code (no photographs); --data NAME takes a dataset of your own")
         try:

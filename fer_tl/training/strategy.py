@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from fer_tl.errors import UserError
+from fer_tl.quiet import import_tensorflow
 
 
 def choose_strategy(name: str) -> Any:
@@ -23,7 +24,7 @@ def choose_strategy(name: str) -> Any:
 
     if name == "multiworker":
         check_cluster()
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _multiworker_strategy()
     if name == "tpu" or (name == "auto" and importlib.util.find_spec("libtpu")):
         tpu = _tpu_strategy()
         if tpu is not None:
@@ -45,6 +46,18 @@ def choose_strategy(name: str) -> Any:
     return tf.distribute.get_strategy()
 
 
+def claim_devices(name: str) -> None:
+    """Start a cluster or a TPU if one is asked for: TensorFlow allows it only before its first operation, which
+    decoding a dataset would be.
+
+    Raises:
+        UserError: as ``choose_strategy``.
+    """
+    if name in ("multiworker", "tpu") or (name == "auto" and importlib.util.find_spec("libtpu")):
+        import_tensorflow()
+        choose_strategy(name)
+
+
 @functools.cache
 def _mirrored_strategy(kind: str) -> Any:
     """One a process: a second one on the same devices counts its collectives from the start again, and TensorFlow
@@ -54,6 +67,14 @@ def _mirrored_strategy(kind: str) -> Any:
     return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
 
 
+@functools.cache
+def _multiworker_strategy() -> Any:
+    import tensorflow as tf
+
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+@functools.cache
 def _tpu_strategy() -> Any:
     import tensorflow as tf
 
