@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -174,10 +173,3 @@ def _record_environment(run: RunFolder, devices: str) -> None:
     path = run.path / "environment.json"
     before = read_json(path) if path.exists() else []
     write_json(path, [*before, describe_environment(devices)])
-
-
-def seconds_of(run: RunFolder) -> float:
-    """Training time of all parts that are done."""
-    return float(
-        sum(read_json(Path(run.part(name)) / "result.json")["seconds"] for name in run.parts if run.is_done(name))
-    )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fer_tl.config import Experiment, dump_yaml, identity
+from fer_tl.data.folds import read_folds
 from fer_tl.errors import UserError
 from fer_tl.files import BROKEN_ARRAYS, read_json, write_atomically, write_json, write_text
 from fer_tl.options import load_experiment
@@ -158,18 +159,20 @@ class RunFolder:
             )
 
 
-def load_fold_predictions(run: RunFolder) -> tuple[Predictions, ...]:
+def load_fold_predictions(run: RunFolder, ids: np.ndarray) -> tuple[Predictions, ...]:
     """Out-of-fold predictions of every fold, each checked against the fold table.
+
+    Args:
+        run: a finished cross validation.
+        ids: text ``[N]``, of all images that were cross-validated.
 
     Raises:
         UserError: predictions of other images than the table gives to the fold.
     """
     folds = tuple(load_predictions(run.part(name) / "predictions.npz") for name in run.parts)
-    with (run.path / "folds.csv").open(newline="", encoding="utf-8") as lines:
-        table = {(row["id"], int(row["fold"])) for row in csv.DictReader(lines)}
+    assigned = read_folds(run.path / "folds.csv", ids)
     for fold, (name, predictions) in enumerate(zip(run.parts, folds, strict=True)):
-        wanted = {identity for identity, number in table if number == fold}
-        if set(predictions.ids.tolist()) != wanted or len(predictions.ids) != len(wanted):
+        if not np.array_equal(np.sort(predictions.ids), np.sort(ids[assigned == fold])):
             raise UserError(
                 f"{run.part(name) / 'predictions.npz'} does not hold the images that folds.csv gives to {name}: "
                 f"one of them was changed; delete {run.part(name)} to train that fold again"
