@@ -7,15 +7,11 @@ has the numbers as they are.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
 
 from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, zero_recall
 from fer_tl.evaluation.summary import CvSummary
+from fer_tl.reports.rendering import Table, as_csv, as_markdown, as_text
 
 ResultRow = tuple[str, Metrics]
 Intervals = Mapping[str, tuple[float, float]]
@@ -26,22 +22,14 @@ _LONGEST_ROW_NAME = 20
 _TEXT_WIDTH = 100
 
 
-@dataclass(frozen=True)
-class _Table:
-    """Cells as text: a header, and blocks of rows that a terminal separates by a rule."""
-
-    header: list[str]
-    blocks: list[list[list[str]]]
-
-
 def fold_table_text(summary: CvSummary) -> str:
     """Terminal table of a cross validation: folds, mean ± sd, pooled with its interval, and classes of no recall."""
-    return _with_notes(_text(_fold_table(summary)), _fold_zero_recall_text(summary))
+    return _with_notes(as_text(_fold_table(summary)), _fold_zero_recall_text(summary))
 
 
 def fold_table_markdown(summary: CvSummary) -> str:
     """What ``fold_table_text`` shows, as a Markdown table."""
-    return _with_notes(_markdown(_fold_table(summary)), _fold_zero_recall_text(summary))
+    return _with_notes(as_markdown(_fold_table(summary)), _fold_zero_recall_text(summary))
 
 
 def fold_table_csv(summary: CvSummary) -> str:
@@ -57,12 +45,12 @@ def result_table_text(rows: Sequence[ResultRow], intervals: Intervals | None = N
         intervals: 95 % intervals of the first row's metrics by metric name, shown under it.
         first: heading of the first column.
     """
-    return _with_notes(_text(_result_table(rows, intervals, first)), zero_recall_text(rows))
+    return _with_notes(as_text(_result_table(rows, intervals, first)), zero_recall_text(rows))
 
 
 def result_table_markdown(rows: Sequence[ResultRow], intervals: Intervals | None = None, first: str = "model") -> str:
     """What ``result_table_text`` shows, as a Markdown table."""
-    return _with_notes(_markdown(_result_table(rows, intervals, first)), zero_recall_text(rows))
+    return _with_notes(as_markdown(_result_table(rows, intervals, first)), zero_recall_text(rows))
 
 
 def result_table_csv(rows: Sequence[ResultRow], first: str = "model") -> str:
@@ -77,7 +65,7 @@ def result_table_csv(rows: Sequence[ResultRow], first: str = "model") -> str:
         + [float(r) if n else "" for r, n in zip(metrics.recall, metrics.support, strict=True)]
         for name, metrics in rows
     ]
-    return _csv([header, *lines])
+    return as_csv([header, *lines])
 
 
 def confusion_text(metrics: Metrics) -> str:
@@ -88,18 +76,18 @@ def confusion_text(metrics: Metrics) -> str:
     longest = max(6, (_TEXT_WIDTH - row_name_width - len("  100.0 %")) // len(metrics.class_names) - 2)
     header = [_shorten(name, longest) for name in table.header]
     blocks = [[[_shorten(row[0], _LONGEST_ROW_NAME), *row[1:]] for row in block] for block in table.blocks]
-    return f"{_CONFUSION_NOTE}\n\n{_text(_Table(header, blocks))}"
+    return f"{_CONFUSION_NOTE}\n\n{as_text(Table(header, blocks))}"
 
 
 def confusion_markdown(metrics: Metrics) -> str:
     """What ``confusion_text`` shows, as a Markdown table."""
-    return f"{_CONFUSION_NOTE}\n\n{_markdown(_confusion_table(metrics))}"
+    return f"{_CONFUSION_NOTE}\n\n{as_markdown(_confusion_table(metrics))}"
 
 
 def confusion_csv(metrics: Metrics) -> str:
     """Counts, one line a true class, one column a predicted class; the first column is the true class's name."""
     lines = [[name, *counts] for name, counts in zip(metrics.class_names, metrics.confusion.tolist(), strict=True)]
-    return _csv([["true\\predicted", *metrics.class_names], *lines])
+    return as_csv([["true\\predicted", *metrics.class_names], *lines])
 
 
 def zero_recall_text(rows: Sequence[ResultRow]) -> str:
@@ -132,21 +120,21 @@ def _zero_recall_sentences(missed: Sequence[tuple[str, Sequence[str]]]) -> str:
     )
 
 
-def _fold_table(summary: CvSummary) -> _Table:
+def _fold_table(summary: CvSummary) -> Table:
     table = _result_table(_fold_rows(summary), None, "fold")
     mean_row = ["mean ± sd", ""]
     for name in METRIC_NAMES:
         mean, sd = summary.mean[name], summary.sd[name]
         mean_row.append(f"{mean:.3f} ± {sd:.3f}" if name == "loss" else f"{100 * mean:.1f} ± {100 * sd:.1f} %")
     pooled = [_metrics_row("pooled", summary.pooled), _interval_row(summary.intervals)]
-    return _Table(table.header, [*table.blocks, [mean_row], pooled])
+    return Table(table.header, [*table.blocks, [mean_row], pooled])
 
 
-def _result_table(rows: Sequence[ResultRow], intervals: Intervals | None, first: str) -> _Table:
+def _result_table(rows: Sequence[ResultRow], intervals: Intervals | None, first: str) -> Table:
     cells = [_metrics_row(name, metrics) for name, metrics in rows]
     if intervals:
         cells.insert(1, _interval_row(intervals))
-    return _Table([first, "images", *(_HEADINGS[name] for name in METRIC_NAMES)], [cells])
+    return Table([first, "images", *(_HEADINGS[name] for name in METRIC_NAMES)], [cells])
 
 
 def _metrics_row(name: str, metrics: Metrics) -> list[str]:
@@ -159,13 +147,13 @@ def _interval_row(intervals: Intervals) -> list[str]:
     return ["95 % interval", "", *(ends.get(name, "") for name in METRIC_NAMES)]
 
 
-def _confusion_table(metrics: Metrics) -> _Table:
+def _confusion_table(metrics: Metrics) -> Table:
     recall = [_percent(r) if n else "–" for r, n in zip(metrics.recall, metrics.support, strict=True)]
     rows = [
         [name, *(str(count) for count in counts), share]
         for name, counts, share in zip(metrics.class_names, metrics.confusion.tolist(), recall, strict=True)
     ]
-    return _Table(["", *metrics.class_names, "recall"], [rows])
+    return Table(["", *metrics.class_names, "recall"], [rows])
 
 
 def _percent(share: float) -> str:
@@ -178,33 +166,3 @@ def _shorten(name: str, longest: int) -> str:
 
 def _with_notes(table: str, notes: str) -> str:
     return f"{table}\n{notes}\n" if notes else table
-
-
-def _text(table: _Table) -> str:
-    """Columns aligned, the first to the left and the others to the right, two blanks apart."""
-    rows = [table.header, *(row for block in table.blocks for row in block)]
-    widths = np.array([[len(cell) for cell in row] for row in rows]).max(axis=0)  # [columns]
-
-    def line(row: list[str]) -> str:
-        cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-        return "  ".join(cells).rstrip()
-
-    rule = "─" * int(widths.sum() + 2 * (len(widths) - 1))
-    lines = [line(table.header)]
-    for block in table.blocks:
-        lines += [rule, *(line(row) for row in block)]
-    return "\n".join(lines) + "\n"
-
-
-def _markdown(table: _Table) -> str:
-    def line(row: list[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
-
-    rule = "|---|" + "---:|" * (len(table.header) - 1)
-    return "\n".join([line(table.header), rule, *(line(row) for block in table.blocks for row in block)]) + "\n"
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
