@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from tfrecords_builder.files import Files, Origin
-from tfrecords_builder.images import is_constant, is_grey, read_image
+from tfrecords_builder.images import is_constant, is_grey, read_image, to_square
 from tfrecords_builder.records import Record, Source, tabulate
 
 
@@ -70,12 +71,24 @@ class ImageSource(Source):
     def counts(self) -> dict[str, dict[str, int]]:
         return tabulate(Counter((entry.split, entry.label) for entry in self._entries), self.class_names)
 
+    def names(self) -> dict[str, str | None]:
+        """Ids, paths in the folder or archive, and file names with and without their ending."""
+        found: dict[str, str | None] = {}
+        for entry in self._entries:
+            path = PurePosixPath(entry.name)
+            for name in {entry.name, path.name, path.stem}:
+                found[name] = None if name in found else entry.id
+        return {**found, **{entry.id: entry.id for entry in self._entries}}
+
     def records(self, split: str) -> Iterator[Record]:
         size, _, channels = self.image_shape
         for entry in self._entries:
             if entry.split == split:
-                image, converted = read_image(self._files, entry.name, size, channels)  # [size, size, channels]
-                self.converted += converted
+                picture, converted = read_image(self._files, entry.name, channels)
+                self.converted += converted or picture.size != (size, size)
+                if self.crop:
+                    picture = self.crop.cut(picture, split, entry.id)
+                image = to_square(picture, size)  # [size, size, channels]
                 self._constant += is_constant(image)
                 yield Record(split, entry.id, entry.label, image, group=entry.id)
 

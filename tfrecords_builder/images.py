@@ -102,20 +102,16 @@ def is_grey(data: bytes, where: str) -> bool:
         return image.mode in _GREY_MODES
 
 
-def decode_image(data: bytes, size: int, channels: int, where: str) -> tuple[np.ndarray, bool]:
-    """Decodes an image file, turned as its EXIF tag says, to a square of a given size.
-
-    An image that has the size and the channels already comes out exactly as it is stored; others are resized with
-    Lanczos (antialiased; the aspect ratio is not kept) and colours become grey by ITU-R 601 luma.
+def decode_image(data: bytes, channels: int, where: str) -> tuple[Image.Image, bool]:
+    """Decodes an image file, turned as its EXIF tag says; colours become grey by ITU-R 601 luma.
 
     Args:
         data: the bytes of the file.
-        size: height and width wanted, pixels.
         channels: 1 or 3.
         where: how to name the file in a message.
 
     Returns:
-        uint8 [size, size, channels], 0..255, and whether it had to be converted.
+        The image in mode "L" or "RGB" at its own size, and whether it had to be turned or was stored in another mode.
 
     Raises:
         UserError: the file is no image or is damaged.
@@ -127,14 +123,21 @@ def decode_image(data: bytes, size: int, channels: int, where: str) -> tuple[np.
             image = stored
             if stored.getexif().get(_EXIF_ORIENTATION, 1) != 1:
                 image = ImageOps.exif_transpose(stored)
-            converted = image is not stored or image.mode != mode or image.size != (size, size)
-            image = _to_mode(image, mode)
+            converted = image is not stored or image.mode != mode
+            return _to_mode(image, mode), converted
         except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
             raise UserError(f"{where} cannot be decoded ({error}): replace or remove it.") from error
-        if image.size != (size, size):
-            image = image.resize((size, size), Image.Resampling.LANCZOS)
-        pixels = np.asarray(image, dtype=np.uint8)  # [size, size] or [size, size, 3]
-    return pixels.reshape(size, size, channels), converted
+
+
+def to_square(image: Image.Image, size: int) -> np.ndarray:
+    """The pixels of an image in mode "L" or "RGB" at a given size, uint8 [size, size, 1 or 3], 0..255.
+
+    An image that has the size already comes out as it is; others are resized with Lanczos (antialiased; the aspect
+    ratio is not kept).
+    """
+    if image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(image, dtype=np.uint8).reshape(size, size, -1)
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -149,9 +152,9 @@ def is_constant(image: np.ndarray) -> bool:
     return bool(image.min() == image.max())
 
 
-def read_image(files: Files, name: str, size: int, channels: int) -> tuple[np.ndarray, bool]:
+def read_image(files: Files, name: str, channels: int) -> tuple[Image.Image, bool]:
     """`decode_image` of one file of a folder or archive."""
-    return decode_image(files.read(name), size, channels, files.where(name))
+    return decode_image(files.read(name), channels, files.where(name))
 
 
 def _open(data: bytes, where: str) -> Image.Image:

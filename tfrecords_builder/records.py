@@ -7,9 +7,14 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from functools import cached_property
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tfrecords_builder.box_table import BoxTable
+    from tfrecords_builder.face_crop import FaceCrop
 
 VERSION = "1.0.0"
 """Of all builders here: raised when the same source gives other examples or other files."""
@@ -65,6 +70,28 @@ class Source(ABC):
     class_names: tuple[str, ...]
     options: dict[str, str]
     notes: list[str]
+    _boxes: tuple[BoxTable, float] | None = None
+
+    def use_boxes(self, table: BoxTable, margin: float) -> None:
+        """Lets `records` crop every image to its box; call it before `records`. For `margin` see `window_of`."""
+        self._boxes = table, margin
+        self.options = {**self.options, "boxes": table.sha256, "box_margin": repr(float(margin))}
+
+    @cached_property
+    def crop(self) -> FaceCrop | None:
+        """What crops the images, None if they stay whole; the first use finds the image of each box.
+
+        Raises:
+            UserError: the boxes are not those of these images.
+        """
+        if self._boxes is None:
+            return None
+        table, margin = self._boxes
+        return table.match(self.names(), margin)
+
+    def names(self) -> dict[str, str | None]:
+        """{name: id} for every name by which a table of boxes may call an image, None if several images have it."""
+        raise NotImplementedError(f"{self.kind} images take no boxes")
 
     @property
     @abstractmethod

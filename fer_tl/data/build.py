@@ -5,12 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 from fer_tl.data.manifest import (
     FILE_NAME,
@@ -23,7 +20,10 @@ from fer_tl.data.manifest import (
     write_manifest,
 )
 from fer_tl.data.prepare import prepare
+from fer_tl.data.staging import put_in_place, workplace
 from fer_tl.errors import UserError
+from tfrecords_builder.box_table import read_box_table
+from tfrecords_builder.face_crop import describe_crops
 from tfrecords_builder.records import SPLITS, VERSION
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def build(
     shards: int | None = None,
     image_size: int | None = None,
     labels: str | None = None,
+    boxes: str | Path | None = None,
+    box_margin: float | None = None,
     overwrite: bool = False,
     say: Say = print,
 ) -> Manifest:
@@ -60,6 +62,8 @@ def build(
         shards: files for each split, 16 if not given; never more than the smallest split has examples.
         image_size: height and width in pixels, for folder only, 96 if not given.
         labels: "fer" or "raf": what numbered classes mean, for fer2013 only.
+        boxes: a CSV of face boxes to crop the images to, see `read_box_table`; not for toyfaces.
+        box_margin: what to add on each side of a box, as a fraction of its height or width, 0 to 1; 0 if not given.
         overwrite: replace a dataset of that name once the new one is complete.
         say: called with each line to tell.
 
@@ -67,6 +71,7 @@ def build(
         UserError: wrong arguments or a source that cannot be used; nothing is left behind.
     """
     name, config = _check_arguments(name, source, shards, image_size, labels)
+    _check_boxes(name, source, boxes, box_margin)
     root = Path(data_dir)
     if name != "toyfaces" and source is None:
         dataset = f"{name}/{config}" if config else name
@@ -76,7 +81,10 @@ def build(
         if directory:
             return _tell_built(directory, say)
         raise UserError(f"{dataset} needs a source: run `fer-tl build {build_arguments(dataset)}`.")
+    table = read_box_table(_expanded(boxes)) if boxes is not None else None
     with contextlib.closing(_open(name, source, image_size, labels)) as opened:
+        if table:
+            opened.use_boxes(table, box_margin or 0.0)
         if name == "folder":
             config = config or _slug(opened.name)
         target = root / name / (config or "") / VERSION
@@ -114,13 +122,30 @@ def _check_arguments(
     return name, config
 
 
+def _check_boxes(name: str, source: str | Path | None, boxes: str | Path | None, margin: float | None) -> None:
+    if boxes is None:
+        if margin is not None:
+            raise UserError("--box-margin widens the boxes of --boxes: give that as well, or leave it out.")
+        return
+    if name == "toyfaces":
+        raise UserError("toyfaces is drawn by code and takes no face boxes: leave --boxes out.")
+    if source is None:
+        raise UserError("--boxes crops the images of --source: give that as well.")
+    if margin is not None and not 0 <= margin <= 1:
+        raise UserError(f"box-margin is {margin:g}, not 0 to 1: a fraction of the box's height and width.")
+
+
+def _expanded(path: str | Path) -> Path:
+    return Path(os.path.expanduser(str(path)))  # Path.expanduser raises for an unknown user
+
+
 def _open(name: str, source: str | Path | None, image_size: int | None, labels: str | None) -> Source:
     """Opens the source without TensorFlow."""
     if name == "toyfaces":
         from tfrecords_builder.toyfaces.source import ToySource
 
         return ToySource()
-    path = Path(os.path.expanduser(str(source)))  # Path.expanduser raises for an unknown user
+    path = _expanded(str(source))
     if name == "folder":
         from tfrecords_builder.folder.reader import open_folder
 
@@ -170,9 +195,15 @@ def _tell_built(directory: Path, say: Say) -> Manifest:
     manifest = read_manifest(directory)
     _check_shards(directory, manifest)
     say(f"{manifest.dataset} is already built from {manifest.source['name']}; nothing to do.")
-    say(describe(manifest))
+    _tell_counts(manifest, say)
     say(f"It is in {directory}")
     return manifest
+
+
+def _tell_counts(manifest: Manifest, say: Say) -> None:
+    say(describe(manifest))
+    if manifest.crops:
+        say(describe_crops(manifest.crops))
 
 
 def _check_shards(directory: Path, manifest: Manifest) -> None:
@@ -212,9 +243,10 @@ def _build(name: str, config: str, source: Source, target: Path, root: Path, sha
     absent = [split for split in SPLITS if split not in counts]
     if absent:
         say(f"The source has no {' and no '.join(absent)} split: the dataset has {', '.join(counts)} only.")
+    crop = source.crop  # may refuse the boxes, so before TensorFlow
     number = min(shards, _smallest(counts))
     tally = Tally(source.class_names, source.image_shape)
-    with _workplace(root, name) as place:
+    with workplace(root, name) as place:
         total = sum(sum(classes.values()) for classes in counts.values())
         directory, version = prepare(name, config, source, place, number, tally, total)
         manifest = Manifest(
@@ -228,60 +260,16 @@ def _build(name: str, config: str, source: Source, target: Path, root: Path, sha
             shards=dict.fromkeys(tally.counts, number),
             fingerprints=tally.fingerprints(),
             content=tally.content(),
-            warnings=tuple(source.warnings()),
+            warnings=(*source.warnings(), *(crop.warnings if crop else ())),
+            crops=crop.counts if crop else {},
         )
         write_manifest(manifest, directory)
-        _put_in_place(directory, target, place)
-    say(describe(manifest))
+        put_in_place(directory, target, place)
+    _tell_counts(manifest, say)
     for line in manifest.warnings:
         say(f"Warning: {line}")
     say(f"Built {manifest.dataset} with {number} shards a split in {target}")
     return manifest
-
-
-@contextlib.contextmanager
-def _workplace(root: Path, name: str) -> Iterator[Path]:
-    """A hidden folder for this build, gone at the end; those of builds that died are cleared away."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        for left in root.glob(".building-*"):
-            if not _is_running(left.name.rsplit("-", 1)[-1]):
-                shutil.rmtree(left, ignore_errors=True)
-        place = root / f".building-{name}-{os.getpid()}"
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-    except OSError as error:
-        raise UserError(f"{root} cannot be written to ({error.strerror}): choose another --data-dir.") from error
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def _is_running(process: str) -> bool:
-    return process.isdecimal() and psutil.pid_exists(int(process))
-
-
-def _put_in_place(directory: Path, target: Path, place: Path) -> None:
-    """Renames a complete dataset to its final place; an old one there is replaced only now."""
-    for path in [*directory.rglob("*"), directory]:
-        _sync(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        target.rename(place / "replaced")
-    directory.rename(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    """Waits until a file or a folder's list of names is on the disk, so that a power cut cannot leave it half there."""
-    if os.name == "nt" and path.is_dir():
-        return  # Windows has no such call for folders
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _slug(name: str) -> str:

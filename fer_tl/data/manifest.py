@@ -37,6 +37,7 @@ class Manifest:
         fingerprints: {split: SHA-256 over class names, image shape, and id, group, label and pixels of every example}.
         content: SHA-256 over split, class and pixels of every example: equal for the same images under other ids.
         warnings: what the build warned of.
+        crops: {split: {"cropped": n, "whole": n, "clipped": n}} if there were face boxes, see `face_crop.FaceCrop`.
         format: the layout of this file, `FORMAT`.
     """
 
@@ -51,6 +52,7 @@ class Manifest:
     fingerprints: dict[str, str]
     content: str
     warnings: tuple[str, ...] = ()
+    crops: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     format: int = FORMAT
 
     @property

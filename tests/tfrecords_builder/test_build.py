@@ -207,6 +207,12 @@ def test_a_bad_source_leaves_nothing(tmp_path: Path, data, message: str) -> None
         ({"name": "folder/../x", "source": "x"}, "cannot be a folder's name"),
         ({"name": "folder", "source": "x", "image_size": 2}, "image-size is 2"),
         ({"name": "toyfaces", "source": "x"}, "takes no source"),
+        ({"name": "toyfaces", "boxes": "x"}, "takes no face boxes"),
+        ({"name": "fer2013", "boxes": "x"}, "--boxes crops the images of --source"),
+        ({"name": "fer2013", "source": "x", "box_margin": 0.1}, "--box-margin widens the boxes of --boxes"),
+        ({"name": "folder", "source": "x", "boxes": "b.csv", "box_margin": 1.5}, "box-margin is 1.5, not 0 to 1"),
+        ({"name": "folder", "source": "x", "boxes": "b.csv", "box_margin": float("nan")}, "box-margin is nan"),
+        ({"name": "fer2013", "source": "missing.csv", "boxes": "b.csv"}, "b.csv does not exist"),
         ({"name": "toyfaces", "shards": 0}, "shards is 0"),
     ],
 )
@@ -243,7 +249,7 @@ def test_a_killed_build_leaves_nothing_that_looks_finished(tmp_path: Path, fer_c
         def killed(directory, target, place):
             os.kill(os.getpid(), signal.SIGKILL)  # everything is written but not yet in place
 
-        module._put_in_place = killed
+        module.put_in_place = killed
         module.build("fer2013", {str(fer_csv)!r}, {str(tmp_path / "data")!r})
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, check=False)
@@ -290,6 +296,56 @@ def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     assert dataclasses.replace(named, config="my-faces") == manifest
     with pytest.raises(UserError, match=r"other options \(image_size\)"):
         quiet("folder", root, tmp_path / "data", image_size=48)
+
+
+BOXES = "id,top,left,bottom,right\n" + "".join(f"{index:05d},8,8,40,40\n" for index in range(20))
+
+
+def test_face_boxes_are_part_of_what_was_built(tmp_path: Path, fer_csv: Path) -> None:
+    boxes, data = tmp_path / "boxes.csv", tmp_path / "data"
+    boxes.write_text(BOXES + "00020,,,,\n00041,-9,-9,24,24\nstranger,1,1,9,9\n")
+    lines: list[str] = []
+    built = build("fer2013", fer_csv, data, boxes=boxes, say=lines.append)
+    half = {"cropped": 7, "whole": 7, "clipped": 0}
+    assert built.crops == {"train": half, "validation": half, "test": half | {"clipped": 1}}
+    assert any("no image for 1 of its 23 ids (first: 'stranger'" in line for line in built.warnings)
+    assert any("train 7 cropped (0 of them clipped to the image), 7 whole" in line for line in lines)
+    lines.clear()
+    assert build("fer2013", fer_csv, data, boxes=boxes, box_margin=0, say=lines.append) == built
+    assert any("test 7 cropped (1 of them clipped to the image), 7 whole" in line for line in lines)
+    for options in ({}, {"boxes": boxes, "box_margin": 0.1}):
+        with pytest.raises(UserError, match=r"already built from other options \(.*box_margin"):
+            quiet("fer2013", fer_csv, data, **options)
+    boxes.write_text(BOXES)
+    with pytest.raises(UserError, match=r"already built from other options \(boxes\)"):
+        quiet("fer2013", fer_csv, data, boxes=boxes)
+    whole = quiet("fer2013", fer_csv, data, overwrite=True)
+    assert whole.crops == {} and "boxes" not in whole.source
+    assert all(whole.fingerprints[split] != built.fingerprints[split] for split in whole.fingerprints)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("00030,48,0,60,20", r"boxes\.csv, row 21 \(line 22\).*covers no pixel of image '00030', which has 48 rows"),
+        ("00003,0,0,9,9", "row 21 .*'00003' is in boxes.csv, row 4 "),
+    ],
+)
+def test_a_wrong_box_leaves_nothing(tmp_path: Path, fer_csv: Path, line: str, message: str) -> None:
+    (tmp_path / "boxes.csv").write_text(f"{BOXES}{line}\n")
+    with pytest.raises(UserError, match=message):
+        quiet("fer2013", fer_csv, tmp_path / "data", boxes=tmp_path / "boxes.csv", box_margin=1.0)
+    assert left_in(tmp_path / "data") == []
+
+
+def test_another_dataset_s_boxes_are_told_before_tensorflow(
+    tmp_path: Path, fer_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fer_tl.data.build.prepare", None)
+    (tmp_path / "boxes.csv").write_text(BOXES.replace("\n000", "\nface_"))
+    with pytest.raises(UserError, match=r"none of its 20 ids is an image's \(the first is 'face_00', .* '00000'\)"):
+        quiet("fer2013", fer_csv, tmp_path / "data", boxes=tmp_path / "boxes.csv")
+    assert left_in(tmp_path / "data") == []
 
 
 def test_toyfaces_needs_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,9 @@ class CsvFile:
         head = files.head(name, 1 << 16)
         refuse_non_data(head[:512], self.where)
         self._encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-        self._delimiter, self.columns = _read_header(head.decode(self._encoding, "replace"), self.where)
+        self._delimiter, names = _read_header(head.decode(self._encoding, "replace"), self.where)
+        self.columns = {name: position for position, name in enumerate(names)}
+        self._width = len(names)
         named = canonical_split(self.stem)
         self.split = None if "usage" in self.columns else named or "train"
         self.guessed = "usage" not in self.columns and named is None
@@ -73,7 +75,7 @@ class CsvFile:
         """Streams the rows.
 
         Raises:
-            UserError: a row that is cut off, or whose emotion or Usage is not known.
+            UserError: a row that is cut off or too long, or whose emotion or Usage is not known.
         """
         emotion, pixels = self.columns["emotion"], self.columns["pixels"]
         usage = self.columns.get("usage", -1)
@@ -85,6 +87,11 @@ class CsvFile:
             for index, (line, cells) in enumerate(lines):
                 if len(cells) < width:
                     raise UserError(self._cut_off(self._place(index, line), cells, pixels))
+                if len(cells) > self._width and any(cell.strip(" \0") for cell in cells[self._width :]):
+                    raise UserError(
+                        f"{self._place(index, line)}: {len(cells)} cells for the {self._width} columns of the first "
+                        "line: remove what is too much, or download the file again."
+                    )
                 key = cells[emotion], cells[usage] if usage >= 0 else ""
                 if key not in known:  # at most a few dozen different pairs in a file
                     place = self._place(index, line)
@@ -109,7 +116,7 @@ class CsvFile:
     def _cut_off(self, place: str, cells: list[str], pixels: int) -> str:
         found = f", {len(cells[pixels].split()):,} pixel values for {PIXELS:,}" if len(cells) > pixels else ""
         return (
-            f"{place}: {len(cells)} of {len(self.columns)} columns{found}: "
+            f"{place}: {len(cells)} of {self._width} columns{found}: "
             "the file is damaged or cut short, download it again."
         )
 
@@ -154,7 +161,10 @@ def parse_pixels(text: str, where: str) -> np.ndarray:
     wrong = next((i for i, token in enumerate(tokens) if not _is_grey_value(token)), None)
     if len(tokens) != PIXELS:
         raise UserError(f"{where}: {len(tokens):,} pixel values, not {PIXELS:,}: the row is damaged or cut short.")
-    raise UserError(f"{where}: pixel {wrong} is {tokens[wrong or 0][:20]!r}, not a whole number in 0..255.")
+    raise UserError(
+        f"{where}: pixel {(wrong or 0) + 1:,} of {PIXELS:,} (counted from 1) is {tokens[wrong or 0][:20]!r}, "
+        "not a whole number in 0..255."
+    )
 
 
 def _is_grey_value(token: str) -> bool:
@@ -187,10 +197,10 @@ def _looks_like_fer_plus(cells: list[str]) -> bool:
     )
 
 
-def _read_header(text: str, where: str) -> tuple[str, dict[str, int]]:
-    """Delimiter and {column: position}; raises `UserError` for files that are known not to do."""
+def _read_header(text: str, where: str) -> tuple[str, list[str]]:
+    """Delimiter and column names in lower case; raises `UserError` for files that are known not to do."""
     delimiter, cells = _first_row(text)
-    columns = {cell.lower(): position for position, cell in enumerate(cells)}
+    columns = [cell.lower() for cell in cells]
     if _looks_like_fer_plus(cells):
         raise UserError(f"{where} holds the votes of FER+, not images: {_GIVE}.")
     if "pixels" in columns and "emotion" not in columns:
@@ -223,8 +233,22 @@ def _cells(stream: BinaryIO, encoding: str, delimiter: str, where: str) -> Itera
         raise UserError(f"{where}, line {reader.line_num:,} is not a CSV row ({error}): correct it.") from error
 
 
-def survey(file: CsvFile) -> tuple[Counter[tuple[str, int]], int]:
-    """Reads a CSV once without parsing pixels: rows for each (split, label), and rows of contempt left out."""
-    counts: Counter[tuple[str, int]] = Counter((row.split, row.label) for row in file.rows())
-    skipped = sum(counts.pop(key) for key in [*counts] if key[1] == CONTEMPT_LABEL)
-    return counts, skipped
+@dataclass(frozen=True)
+class Survey:
+    """What a CSV holds: {(split, label): rows}, the indices of rows of contempt, left out there, and all its rows."""
+
+    counts: Counter[tuple[str, int]]
+    contempt: frozenset[int]
+    rows: int
+
+
+def survey(file: CsvFile) -> Survey:
+    """Reads a CSV once without parsing pixels."""
+    counts: Counter[tuple[str, int]] = Counter()
+    contempt = []
+    for row in file.rows():
+        if row.label == CONTEMPT_LABEL:
+            contempt.append(row.index)
+        else:
+            counts[row.split, row.label] += 1
+    return Survey(counts, frozenset(contempt), sum(counts.values()) + len(contempt))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from PIL import Image
+
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.errors import UserError
-from tfrecords_builder.fer2013.csv_reader import SIZE, CsvFile, survey
+from tfrecords_builder.fer2013.csv_reader import SIZE, CsvFile, Survey, survey
 from tfrecords_builder.fer2013.labels import CONTEMPT_LABEL, count_warnings
 from tfrecords_builder.files import Origin
-from tfrecords_builder.images import is_constant
+from tfrecords_builder.images import is_constant, to_square
 from tfrecords_builder.records import Record, Source, tabulate
 
 
@@ -38,8 +40,7 @@ class CsvSource(Source):
         ]
         self._origin = origin
         self._tables = tables
-        self._surveyed: list[Counter[tuple[str, int]]] | None = None
-        self._contempt = 0
+        self._surveyed: list[Survey] | None = None
         self._constant = 0
 
     @property
@@ -47,19 +48,29 @@ class CsvSource(Source):
         return (SIZE, SIZE, 1)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        return tabulate(sum(self._survey(), Counter()), self.class_names)
+        return tabulate(sum((found.counts for found in self._survey()), Counter()), self.class_names)
+
+    def names(self) -> dict[str, str | None]:
+        ids = [
+            self._id(table, index)
+            for table, found in zip(self._tables, self._survey(), strict=True)
+            for index in range(found.rows)
+            if index not in found.contempt
+        ]
+        return {identity: identity for identity in ids}
 
     def records(self, split: str) -> Iterator[Record]:
-        for table, counted in zip(self._tables, self._survey(), strict=True):
-            if not any(key[0] == split for key in counted):
+        for table, found in zip(self._tables, self._survey(), strict=True):
+            if not any(key[0] == split for key in found.counts):
                 continue  # spares reading train.csv again for the test split
-            prefix = f"{table.stem}-" if len(self._tables) > 1 else ""
             for row in table.rows():
                 if row.split != split or row.label == CONTEMPT_LABEL:
                     continue
                 image = table.image(row)  # [48, 48, 1]
+                identity = self._id(table, row.index)
+                if self.crop:
+                    image = to_square(self.crop.cut(Image.fromarray(image[..., 0]), split, identity), SIZE)
                 self._constant += is_constant(image)
-                identity = f"{prefix}{row.index:05d}"
                 yield Record(split, identity, row.label, image, group=identity)
 
     def sha256(self) -> str:
@@ -67,8 +78,9 @@ class CsvSource(Source):
 
     def warnings(self) -> list[str]:
         lines = []
-        if self._contempt:
-            lines.append(f"{self._contempt:,} rows of contempt left out: FER-2013 has no such class.")
+        contempt = sum(len(found.contempt) for found in self._survey())
+        if contempt:
+            lines.append(f"{contempt:,} rows of contempt left out: FER-2013 has no such class.")
         if self._constant:
             lines.append(f"{self._constant:,} images are one flat colour (no face in them); they are kept.")
         return lines + count_warnings(self.counts(), whole=False)
@@ -76,11 +88,13 @@ class CsvSource(Source):
     def close(self) -> None:
         self._origin.files.close()
 
-    def _survey(self) -> list[Counter[tuple[str, int]]]:
+    def _id(self, table: CsvFile, index: int) -> str:
+        return f"{table.stem}-{index:05d}" if len(self._tables) > 1 else f"{index:05d}"
+
+    def _survey(self) -> list[Survey]:
         if self._surveyed is None:
             found = [survey(table) for table in self._tables]
-            if not any(counted for counted, _ in found):
+            if not any(one.counts for one in found):
                 raise UserError(f"{self._tables[0].where} has a header but no rows: download it again.")
-            self._contempt = sum(skipped for _, skipped in found)
-            self._surveyed = [counted for counted, _ in found]
+            self._surveyed = found
         return self._surveyed

@@ -1,0 +1,124 @@
+"""Crops images to faces: where a box lies in an image, the cutting, and how many images were cut."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from fer_tl.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Box(NamedTuple):
+    """The face in an image: rows `top` to `bottom` and columns `left` to `right`, as in `img[top:bottom, left:right]`.
+
+    The unit is a pixel of the image before any resizing, turned as its EXIF tag says; `bottom` and `right` are the
+    first row and column outside. Fractions and places outside the image are allowed.
+    """
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+
+class Window(NamedTuple):
+    """A part of an image, `img[top:bottom, left:right]`, not empty; `clipped` if the box reached beyond the image."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+    clipped: bool
+
+
+def window_of(box: Box, height: int, width: int, margin: float = 0.0) -> Window | None:
+    """The whole pixels of an image that a box covers.
+
+    The box grows by the margin, then its edges are rounded, then it is clipped to the image.
+
+    Args:
+        box: the face.
+        height: of the image, pixels.
+        width: of the image, pixels.
+        margin: what to add on each side, as a fraction of the box's height (above, below) and width (left, right).
+
+    Returns:
+        None if no pixel of the image is in the box without its margin: then the box is not one of this image.
+    """
+    bare = _clip(_rounded(box, 0.0), height, width)
+    if bare.bottom <= bare.top or bare.right <= bare.left:
+        return None
+    return _clip(_rounded(box, margin), height, width)
+
+
+class FaceCrop:
+    """Crops images to the boxes that are known for them, and counts.
+
+    Args:
+        boxes: {image id: (its box, where a message says that the box stands)}; other images stay whole.
+        margin: see `window_of`.
+        warnings: what to tell about the boxes.
+
+    Attributes:
+        counts: {split: {"cropped": n, "whole": n, "clipped": n}} of the images cut so far; those whose box reached
+            beyond the image are in `cropped` too.
+        warnings: as given.
+    """
+
+    def __init__(self, boxes: Mapping[str, tuple[Box, str]], margin: float, warnings: tuple[str, ...] = ()) -> None:
+        self._boxes, self._margin = boxes, margin
+        self.counts: dict[str, dict[str, int]] = {}
+        self.warnings = warnings
+
+    def cut(self, image: Image.Image, split: str, identity: str) -> Image.Image:
+        """Crops one image of any size and mode, or gives it back whole if no box is known for it.
+
+        Raises:
+            UserError: the box lies outside the image.
+        """
+        counts = self.counts.setdefault(split, {"cropped": 0, "whole": 0, "clipped": 0})
+        if identity not in self._boxes:
+            counts["whole"] += 1
+            return image
+        box, where = self._boxes[identity]
+        window = window_of(box, image.height, image.width, self._margin)
+        if window is None:
+            shown = ", ".join(f"{name} {value:g}" for name, value in box._asdict().items())
+            raise UserError(
+                f"{where}: the box ({shown}) covers no pixel of image {identity!r}, which has {image.height:,} rows "
+                f"and {image.width:,} columns: correct it, or leave its four cells blank to keep the image whole."
+            )
+        counts["cropped"] += 1
+        counts["clipped"] += window.clipped
+        return image.crop((window.left, window.top, window.right, window.bottom))
+
+
+def describe_crops(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """One line about `FaceCrop.counts`."""
+    parts = [
+        f"{split} {number['cropped']:,} cropped ({number['clipped']:,} of them clipped to the image), "
+        f"{number['whole']:,} whole"
+        for split, number in counts.items()
+    ]
+    total: Counter[str] = sum(map(Counter, counts.values()), Counter())
+    return f"Face boxes: {'; '.join(parts)}." if total["cropped"] else "Face boxes: no image was cropped."
+
+
+def _rounded(box: Box, margin: float) -> tuple[int, int, int, int]:
+    """Top, left, bottom and right of a box with its margin, whole pixels that may lie outside the image."""
+    above, beside = margin * (box.bottom - box.top), margin * (box.right - box.left)
+    edges = (box.top - above, box.left - beside, box.bottom + above, box.right + beside)
+    # Not `round`: its halves go to even numbers, so a box from 0.5 to 1.5 would lose its pixel and 1.5 to 2.5 too.
+    top, left, bottom, right = (math.floor(edge + 0.5) for edge in edges)
+    return top, left, bottom, right
+
+
+def _clip(edges: tuple[int, int, int, int], height: int, width: int) -> Window:
+    top, left, bottom, right = edges
+    inside = max(top, 0), max(left, 0), min(bottom, height), min(right, width)
+    return Window(*inside, clipped=inside != edges)
