@@ -1,79 +1,54 @@
-"""The verbs of fer-tl: build, load, cross-validate, fit, evaluate. They return values and leave files behind."""
+"""The verbs of fer-tl: build, load, cross-validate, fit, evaluate, vote. They return values and leave files behind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from fer_tl.config import Experiment, check
 from fer_tl.data.build import build
-from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
+from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.manifest import dataset_directory, read_manifest
-from fer_tl.errors import UserError, suggest
-from fer_tl.files import read_json, write_json
-from fer_tl.models.backbones import resolve_model
+from fer_tl.errors import UserError
+from fer_tl.evaluation.open_split import FIT_SPLITS
+from fer_tl.models.backbones import BACKBONES
+from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
+from fer_tl.options import flatten_known
 from fer_tl.quiet import import_tensorflow
+from fer_tl.results import CvResult, EnsembleResult, EvaluationResult, FitResult, SweepResult
+from fer_tl.sweep import Cell, Sweep, read_sweep
 from fer_tl.training.run_folder import (
-    Predictions,
     RunFolder,
     default_run_dir,
     load_fold_predictions,
     load_predictions,
-    save_predictions,
 )
 from fer_tl.training.strategy import check_cluster, claim_devices
 
 if TYPE_CHECKING:
-    from fer_tl.evaluation.summary import CvSummary
-    from fer_tl.reports.run_report import Result
+    from fer_tl.reports.models_table import ModelRow
+    from fer_tl.reports.sweep_table import SweepRow
 
-__all__ = ["CvResult", "EvaluationResult", "FitResult", "build", "cross_validate", "evaluate", "fit", "load_dataset"]
+__all__ = [
+    "CvResult",
+    "EnsembleResult",
+    "EvaluationResult",
+    "FitResult",
+    "SweepResult",
+    "build",
+    "cross_validate",
+    "ensemble",
+    "evaluate",
+    "fit",
+    "list_models",
+    "load_dataset",
+    "sweep",
+]
 
 Say = Callable[[str], None]
-SPLITS = ("train", "validation", "test")
-FIT_SPLITS = SPLITS[:2]
-
-
-@dataclass(frozen=True, eq=False)
-class CvResult:
-    """A finished cross validation.
-
-    Attributes:
-        run_dir: its folder.
-        summary: metrics of every fold, their spread, and the pooled out-of-fold result with intervals.
-        folds: out-of-fold predictions of each fold.
-        text: the tables as the terminal shows them.
-    """
-
-    run_dir: Path
-    summary: CvSummary
-    folds: tuple[Predictions, ...]
-    text: str
-
-
-@dataclass(frozen=True, eq=False)
-class FitResult:
-    """A finished single fit: its folder, the metrics and predictions of the held-out images, and the tables as text."""
-
-    run_dir: Path
-    result: Result
-    predictions: Predictions
-    text: str
-
-
-@dataclass(frozen=True, eq=False)
-class EvaluationResult:
-    """Predictions of a run's models on a split by model name, the ensemble first, their metrics, and the tables."""
-
-    result: Result
-    predictions: dict[str, Predictions]
-    text: str
 
 
 def cross_validate(experiment: Experiment | None = None, say: Say = print) -> CvResult:
@@ -125,8 +100,52 @@ def fit(experiment: Experiment | None = None, say: Say = print) -> FitResult:
     return FitResult(run.path, result, predictions, text)
 
 
+def sweep(path: Path | str, say: Say = print, **overrides: Any) -> SweepResult:
+    """Run every cell of a grid of experiments and write one table of them all.
+
+    A cell is a run like any other, in a folder of its own inside the sweep's; cells that are done are left alone, so
+    the same command continues an interrupted sweep.
+
+    Args:
+        path: YAML file with a ``sweep`` key, see ``fer_tl.sweep.read_sweep``.
+        say: prints a line.
+        overrides: options that hold in every cell, by name; a group is a dictionary.
+
+    Raises:
+        UserError: a file that is no sweep, or a cell that cannot run, before any cell is trained; or, when all others
+            are done, cells whose training failed.
+    """
+    grid = read_sweep(Path(path), flatten_known(overrides, "fer-tl sweep"))
+    for cell in grid.cells:
+        try:
+            _check_ready(cell.experiment, grid.command)
+        except UserError as error:
+            raise UserError(f"{path}, cell {cell.name}: {error}") from None
+    say(f"sweep: {len(grid.cells)} runs in {grid.run_dir}")
+    rows = []
+    for number, cell in enumerate(grid.cells, start=1):
+        say(f"\n[{number}/{len(grid.cells)}] {cell.name}")
+        rows.append(_run_cell(grid, cell, say))
+    failed = [row for row in rows if row.failure]
+    if grid.ensemble and not failed:
+        rows.append(_vote_of_cells(grid))
+    from fer_tl.reports.sweep_table import write_sweep
+
+    text = write_sweep(grid.run_dir, f"{grid.name}, {grid.cells[0].experiment.data}", grid.axes, rows)
+    say(f"\n{text}\nresults: {grid.run_dir}")
+    if failed:
+        raise UserError(
+            f"{len(failed)} of {len(grid.cells)} runs failed; {'-'.join(failed[0].labels)}: {failed[0].failure}"
+        )
+    return SweepResult(grid.run_dir, tuple(rows), text)
+
+
 def evaluate(
-    run_dir: Path | str, split: str = "test", data_dir: Path | str | None = None, say: Say = print
+    run_dir: Path | str,
+    split: str = "test",
+    data_dir: Path | str | None = None,
+    tta: str = "none",
+    say: Say = print,
 ) -> EvaluationResult:
     """Open a split that the run has not seen: every model of the run, and the mean of their probabilities.
 
@@ -136,43 +155,81 @@ def evaluate(
         run_dir: a finished run.
         split: ``test`` or ``validation``.
         data_dir: where the dataset is now; default: where the run found it.
+        tta: test-time augmentation, probabilities averaged over views of each image: ``flip`` for the image and its
+            mirror, ``ten-crop`` for corners, centre and their mirrors; ``none`` for the image alone.
         say: prints a line.
 
     Raises:
-        UserError: no run, an unfinished one, other classes, or a split it was trained on.
+        UserError: no run, an unfinished one, other classes, a split it was trained on, no such test-time augmentation,
+            or results on another build of the dataset in the way.
     """
-    run = RunFolder(Path(run_dir))
-    about, experiment = run.read_run(), run.read_experiment()
-    unfinished = [name for name in run.parts if not run.is_done(name)]
-    if unfinished:
-        raise UserError(f"{run.path} is unfinished ({', '.join(unfinished)}): run its command again to continue it")
-    if split not in ("validation", "test"):
-        hint = "the models were trained on it" if split == "train" else f"no such split{suggest(split, SPLITS)}"
-        raise UserError(f"--split {split}: {hint}; evaluate opens validation or test")
-    data_dir = data_dir or experiment.data_dir
-    manifest = read_manifest(dataset_directory(Path(data_dir), about["dataset"]))
-    dataset = load_dataset(about["dataset"], data_dir, split)
+    from fer_tl.evaluation.open_split import predict_opening, prepare_opening
+
+    opening = prepare_opening(RunFolder(Path(run_dir)), split, tta, data_dir)
     import_tensorflow()
     from fer_tl.reports.run_report import score_rows, selection_note, write_result
-    from fer_tl.training.saved_model import check_model
 
-    # What can fail without the split must fail before it is opened.
-    note = selection_note(run)
-    for name in run.parts:
-        check_model(run.part(name) / "model.keras")
-    opened = _record_opening(run, split, dataset)
-    if about["fingerprint"] not in (manifest.fingerprints.get("train"), join_fingerprints(manifest, FIT_SPLITS)):
-        what = "what the run was trained on" if "train" in manifest.fingerprints else "there to compare"
-        opened += f" This build's training data is not {what}."
-    say(f"opening '{split}' of {dataset.name}: {len(dataset):,} images.{opened}")
-    predictions = _predict(run, dataset, say)
-    folder = run.path / f"evaluate-{split}"
-    for name, part in predictions.items():
-        save_predictions(folder / f"{name}.npz", part)
-    result = score_rows(predictions, _groups(dataset))
-    text = write_result(folder, f"{experiment.backbone} on {dataset.name}, split {split}", result, note + opened)
-    say(f"\n{text}\n\nresults: {folder}")
+    note = selection_note(opening.run)
+    predictions = predict_opening(opening, say)
+    result = score_rows(predictions, _groups(opening.dataset))
+    text = write_result(opening.folder, opening.title, result, note + opening.remark)
+    say(f"\n{text}\n\nresults: {opening.folder}")
     return EvaluationResult(result, predictions, text)
+
+
+def ensemble(
+    run_dirs: Sequence[Path | str],
+    split: str | None = None,
+    weights: str = "equal",
+    tta: str = "none",
+    out: Path | str | None = None,
+    say: Say = print,
+) -> EnsembleResult:
+    """Soft voting: average the probabilities that several runs saved. No model is run.
+
+    Without a split, the out-of-fold predictions of ``cv`` runs or the held-out ones of ``train`` runs are averaged,
+    with one the predictions that ``evaluate`` saved of it. Runs are matched by image id and class name.
+
+    Args:
+        run_dirs: two or more finished runs.
+        split: ``test`` or ``validation``, evaluated before for each run.
+        weights: ``equal``; or ``validation`` for weights that maximize the likelihood of the runs' own held-out
+            predictions: all of them where a split is scored, those of the other folds where out-of-fold predictions
+            are.
+        tta: test-time augmentation of the evaluations to average.
+        out: folder of the result; default: ``runs/ensemble-<hash of runs, split, tta and weights>``.
+        say: prints a line.
+
+    Raises:
+        UserError: one run, the same twice, unfinished ones, other classes, ids or labels, a split that was not
+            evaluated, weights that would be fitted on what is scored, or other files in the folder.
+    """
+    from fer_tl.evaluation.ensemble import choose_folder, find_groups, make_ensemble
+    from fer_tl.reports.run_report import score_rows, write_ensemble
+
+    made = make_ensemble(run_dirs, split, tta, weights)
+    folder = choose_folder(made, out)
+    groups, note = find_groups(made), made.note
+    if groups is None:
+        groups = {example_id: example_id for example_id in made.predictions["ensemble"].ids.tolist()}
+        note += " The intervals resample images, not groups: the dataset is not where the runs found it."
+    result = score_rows(made.predictions, groups)
+    text = write_ensemble(folder, made, result, note)
+    say(f"{text}\n\nresults: {folder}")
+    return EnsembleResult(folder, result, made.predictions, made.weights, text)
+
+
+def list_models(say: Say = print) -> tuple[ModelRow, ...]:
+    """Every backbone with its record, and which of its published weights are in the Keras cache.
+
+    Args:
+        say: prints the table.
+    """
+    from fer_tl.reports.models_table import model_row, models_table_text
+
+    rows = tuple(model_row(backbone) for backbone in BACKBONES.values())
+    say(models_table_text(rows))
+    return rows
 
 
 def _prepare(experiment: Experiment | None, kind: str, say: Say) -> tuple[Experiment, RunFolder]:
@@ -182,29 +239,65 @@ def _prepare(experiment: Experiment | None, kind: str, say: Say) -> tuple[Experi
         raise UserError(
             f"an experiment comes from fer_tl.load_experiment(...), but this is a {type(experiment).__name__}"
         )
+    run = _check_ready(experiment, kind)
+    if not run.is_finished:
+        claim_devices(experiment.strategy)
+    if experiment.data == "toyfaces":
+        say("data: toyfaces, drawn faces made by code (no photographs); --data NAME takes a dataset of your own")
+        try:
+            dataset_directory(Path(experiment.data_dir), "toyfaces")
+        except UserError:
+            build("toyfaces", data_dir=experiment.data_dir, say=say)
+    say(f"run: {run.path}")
+    # Absolute, so that the run finds its data from another folder too.
+    return replace(experiment, run_dir=str(run.path), data_dir=str(Path(experiment.data_dir).absolute())), run
+
+
+def _check_ready(experiment: Experiment, kind: str) -> RunFolder:
+    """The folder of an experiment whose settings, data and weights are good; needs no TensorFlow."""
     check(experiment)
-    backbone, size, _ = resolve_model(experiment)
+    spec = resolve_model(experiment)
     worker = check_cluster() if experiment.strategy == "multiworker" else 0
     path = Path(experiment.run_dir) if experiment.run_dir else default_run_dir(experiment, kind)
     if worker:
         # Every worker ends with the whole result; the chief's is the run.
         path = path.with_name(f"{path.name}-worker-{worker}")
     run = RunFolder(path)
-    drawn = experiment.data == "toyfaces"
-    if not drawn:
-        dataset_directory(Path(experiment.data_dir), experiment.data)
+    if experiment.data != "toyfaces":
+        manifest = read_manifest(dataset_directory(Path(experiment.data_dir), experiment.data))
+        spec.channels_for(manifest.image_shape[2])
     if not run.is_finished:
-        find_weights(backbone, experiment.weights, experiment.alpha, size)
-        claim_devices(experiment.strategy)
-    if drawn:
-        say("data: toyfaces, drawn faces made by code (no photographs); --data NAME takes a dataset of your own")
-        try:
-            dataset_directory(Path(experiment.data_dir), "toyfaces")
-        except UserError:
-            build("toyfaces", data_dir=experiment.data_dir, say=say)
-    say(f"run: {path}")
-    # Absolute, so that the run finds its data from another folder too.
-    return replace(experiment, run_dir=str(path), data_dir=str(Path(experiment.data_dir).absolute())), run
+        find_weights(spec, experiment.weights, experiment.accept_licence)
+    return run
+
+
+def _run_cell(grid: Sweep, cell: Cell, say: Say) -> SweepRow:
+    """Train one cell and score it; what goes wrong becomes its row."""
+    from fer_tl.reports.sweep_table import SweepRow
+
+    def brief(line: str) -> None:
+        if "\n" not in line:  # the tables of each run are in its folder
+            say(line)
+
+    try:
+        if grid.command == "cv":
+            summary = cross_validate(cell.experiment, brief).summary
+            metrics, intervals = summary.pooled, summary.intervals
+        else:
+            result = fit(cell.experiment, brief).result
+            metrics, intervals = result.rows[0][1], result.intervals
+    except UserError as error:
+        say(f"{cell.name} failed: {error}")
+        return SweepRow(cell.labels, None, failure=str(error))
+    return SweepRow(cell.labels, metrics, intervals["accuracy"], RunFolder(grid.run_dir / cell.name).seconds)
+
+
+def _vote_of_cells(grid: Sweep) -> SweepRow:
+    from fer_tl.reports.sweep_table import SweepRow
+
+    folders = [grid.run_dir / cell.name for cell in grid.cells]
+    result = ensemble(folders, out=grid.run_dir / "ensemble", say=lambda line: None).result
+    return SweepRow(("soft vote", *("" for _ in grid.axes[1:])), result.rows[0][1], result.intervals["accuracy"])
 
 
 def _last_line(experiment: Experiment, run: RunFolder) -> str:
@@ -214,37 +307,3 @@ def _last_line(experiment: Experiment, run: RunFolder) -> str:
 
 def _groups(dataset: Dataset) -> dict[str, str]:
     return dict(zip(dataset.ids.tolist(), dataset.groups.tolist(), strict=True))
-
-
-def _record_opening(run: RunFolder, split: str, dataset: Dataset) -> str:
-    """Write down that a split is opened, before it is; returns a remark if it was opened before."""
-    path = run.path / "evaluations.json"
-    before = read_json(path) if path.exists() else []
-    opening = {
-        "split": split,
-        "images": len(dataset),
-        "fingerprint": dataset.fingerprint,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    write_json(path, [*before, opening])
-    times = sum(entry["split"] == split for entry in before)
-    if not times or split != "test":
-        return ""
-    return f" The test split was opened {times} time{'s' if times > 1 else ''} before: do not choose by it."
-
-
-def _predict(run: RunFolder, dataset: Dataset, say: Say) -> dict[str, Predictions]:
-    """Predictions of every model of the run, and of their ensemble where there are several, which comes first."""
-    from fer_tl.training.saved_model import predict_saved
-
-    single = {}
-    for name in run.parts:
-        logits = predict_saved(run.part(name) / "model.keras", dataset)
-        single[name] = Predictions(dataset.ids, dataset.labels, logits, dataset.class_names)
-        say(f"{name}: predicted")
-    if len(single) == 1:
-        return single
-    mean = np.mean([part.probabilities for part in single.values()], axis=0)  # [N, K]
-    # The smallest float keeps the logarithm finite; softmax of it gives the mean probabilities back.
-    logits = np.log(np.maximum(mean, np.finfo(np.float64).tiny)).astype(np.float32)
-    return {"ensemble": Predictions(dataset.ids, dataset.labels, logits, dataset.class_names), **single}

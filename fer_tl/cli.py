@@ -21,7 +21,10 @@ COMMANDS = {
     "build": "turn FER-2013, a folder of images or drawn faces into sharded TFRecords",
     "cv": CV,
     "train": TRAIN,
+    "sweep": "run a grid of experiments from one file and print one table",
     "evaluate": "open a split that a run has not seen: fold ensemble and each fold alone",
+    "ensemble": "average the probabilities that several runs saved (soft voting)",
+    "models": "list the backbones: parameters, sizes, weights and which of them are here, licences",
 }
 
 
@@ -80,6 +83,12 @@ def _call(command: str, values: dict[str, Any]) -> None:
         api.build(**values)
     elif command == "evaluate":
         api.evaluate(**values)
+    elif command == "ensemble":
+        api.ensemble(**values)
+    elif command == "models":
+        api.list_models()
+    elif command == "sweep":
+        api.sweep(values.pop("file"), **values)
     else:
         values.pop("config")
         (api.cross_validate if command == "cv" else api.fit)(from_flat(values))
@@ -95,7 +104,8 @@ def _parsers() -> tuple[Any, dict[str, set[str]]]:
     options = {}
     for name, text in COMMANDS.items():
         sub = ArgumentParser(description=text, exit_on_error=False)
-        _ADD[name](sub)
+        if name in _ADD:
+            _ADD[name](sub)
         commands.add_subcommand(name, sub, help=text)
         options[name] = {option for action in sub._actions for option in action.option_strings}
     return parser, options
@@ -112,6 +122,15 @@ def _add_build(parser: Any) -> None:
         "--image-size", type=int | None, help="folder: side in pixels of the stored images (default: 96)"
     )
     parser.add_argument("--labels", type=str | None, help="meaning of folders named by numbers: fer (0-6) or raf (1-7)")
+    parser.add_argument(
+        "--boxes",
+        type=str | None,
+        help="CSV of face boxes to crop to, columns id, top, left, bottom, right in pixels of the original image; id: "
+        "row number from 0 of a CSV source, else the image's file name or path in the source; others stay whole",
+    )
+    parser.add_argument(
+        "--box-margin", type=float | None, help="what to add on each side of a box, as a fraction of it (default: 0)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a dataset that is built from something else")
 
 
@@ -120,13 +139,40 @@ def _add_experiment(parser: Any) -> None:
     add_options(parser)
 
 
+def _add_sweep(parser: Any) -> None:
+    parser.add_argument("file", type=str, metavar="FILE", help="YAML file with a 'sweep' key; flags hold in every cell")
+    add_options(parser, defaults=False)
+
+
 def _add_evaluate(parser: Any) -> None:
     parser.add_argument("run_dir", type=str, metavar="RUN", help="folder of a finished run")
     parser.add_argument("--split", type=str, default="test", help="test or validation (default: test)")
     parser.add_argument("--data-dir", type=str | None, help="where the dataset is now (default: where it was)")
+    parser.add_argument(
+        "--tta", type=str, default="none", help="average over views of each image: none, flip, ten-crop (default: none)"
+    )
 
 
-_ADD = {"build": _add_build, "cv": _add_experiment, "train": _add_experiment, "evaluate": _add_evaluate}
+def _add_ensemble(parser: Any) -> None:
+    parser.add_argument("run_dirs", type=str, nargs="+", metavar="RUN", help="folders of finished runs, two or more")
+    parser.add_argument(
+        "--split", type=str | None, help="average what fer-tl evaluate saved of it (default: held-out predictions)"
+    )
+    parser.add_argument("--tta", type=str, default="none", help="--tta of those evaluations (default: none)")
+    parser.add_argument(
+        "--weights", type=str, default="equal", help="equal, or validation: fitted on held-out images (default: equal)"
+    )
+    parser.add_argument("--out", type=str | None, help="folder of the result (default: runs/ensemble-<hash>)")
+
+
+_ADD = {
+    "build": _add_build,
+    "cv": _add_experiment,
+    "train": _add_experiment,
+    "sweep": _add_sweep,
+    "evaluate": _add_evaluate,
+    "ensemble": _add_ensemble,
+}
 
 
 def _spread_config(arguments: list[str]) -> list[str]:

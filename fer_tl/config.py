@@ -31,6 +31,7 @@ class Head:
     dropout: tuple[float, ...] | None = option(
         None, "dropout before each dense layer and before the classes: one number more than dense has"
     )
+    batch_norm: bool | None = option(None, "BatchNorm between each of those dense layers and its activation")
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,40 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Augment:
-    """Random affine change of the training images; all zero and false switches it off."""
+    """Random change of the training images, one resampling for all that moves pixels; all zero and false is off."""
 
     rotation: float = option(10.0, "largest rotation, degrees")
     shear: float = option(0.0, "largest shear, degrees")
     zoom: float = option(0.1, "largest zoom, each axis by itself: 0.1 is by 1/1.1 to 1.1")
     shift: float = option(0.1, "largest shift, fraction of the image's side")
     flip: bool = option(True, "mirror half of the images left to right")
+    vertical_flip: bool = option(False, "turn half of the images upside down")
+    mixup: float = option(0.0, "MixUp: blend with another image by a share from Beta(x, x); 0 for none")
+    cutmix: float = option(0.0, "CutMix: paste a box of another image, its share from Beta(x, x); 0 for none")
+    erase: float = option(0.0, "random erasing: probability that a box of the image is blanked")
 
     @property
-    def active(self) -> bool:
-        """Whether any image changes."""
-        return any((self.rotation, self.shear, self.zoom, self.shift, self.flip))
+    def moves(self) -> bool:
+        """Whether any image is resampled."""
+        return any((self.rotation, self.shear, self.zoom, self.shift, self.flip, self.vertical_flip))
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are combined with others."""
+        return bool(self.mixup or self.cutmix)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What training minimizes; held-out images are always measured by plain cross-entropy."""
+
+    name: Literal["cross_entropy", "focal"] = option("cross_entropy", "loss of an image")
+    gamma: float = option(2.0, "focal: how little an image counts that is already right")
+    smoothing: float = option(0.0, "label smoothing: share of the target spread evenly over the classes")
+    logit_adjustment: float = option(
+        0.0, "add this times the log of each class's share to the logits while training; 0 for none, 1 is usual"
+    )
+    l2: float = option(0.0, "add this times the sum of squared weights of kernels, for coupled weight decay")
 
 
 @dataclass(frozen=True)
@@ -82,9 +105,22 @@ class Experiment:
     )
     data_dir: str = option("data", "folder that holds the built datasets")
     run_dir: str | None = option(None, "folder of the run; default: runs/<data>-<backbone>-<hash of the settings>")
-    backbone: str = option("mobilenetv2", "model: mobilenetv2, efficientnetb0, shallow_cnn")
+    backbone: str = option("mobilenetv2", "model, one of those that fer-tl models lists")
     alpha: float = option(1.0, "width multiplier of mobilenetv2 and shallow_cnn")
-    weights: str = option("imagenet", "starting weights: imagenet, none, or a file")
+    activation: Literal["relu", "elu", "tanh"] | None = option(None, "activation in the liu CNNs; default: relu")
+    stem: Literal["7x7", "3x3"] | None = option(
+        None, "first layers of resnet18: 7x7 shrinks by 4 as for ImageNet, 3x3 keeps small images whole; default: 7x7"
+    )
+    weights: str = option("imagenet", "starting weights: imagenet, vggface (vgg16), none, or a file")
+    accept_licence: Literal["vggface"] | None = option(
+        None, "vggface: you accept that the VGGFace weights are for non-commercial research only"
+    )
+    channels: Literal[1, 3] | None = option(None, "colour channels that the backbone sees; default: the backbone's")
+    pixels: Literal["backbone", "centred", "standardized"] = option(
+        "backbone",
+        "scaling of the pixels: the backbone's own; centred: each image's mean subtracted, then 1/127.5; standardized: "
+        "each image's mean subtracted, then divided by the standard deviation of the fold's training images",
+    )
     image_size: int | None = option(None, "side in pixels to which the model resizes; default: the backbone's")
     head: Head = field(default_factory=Head)
     folds: int = option(4, "number of folds")
@@ -100,8 +136,12 @@ class Experiment:
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     augment: Augment = field(default_factory=Augment)
+    loss: Loss = field(default_factory=Loss)
     class_weights: Literal["none", "balanced"] = option(
         "none", "weight of a class in the loss; balanced: 1 / its share"
+    )
+    sampling: Literal["shuffle", "balanced"] = option(
+        "shuffle", "images of an epoch: each once, or as many of every class (rare ones repeated)"
     )
     early_stopping: int = option(0, "stop after this many epochs without improvement, keep the best; 0: never")
     holdout: float = option(
@@ -119,8 +159,8 @@ class Experiment:
         return bool(self.early_stopping) or self.schedule.kind == "plateau"
 
 
-# Where a run is read and written and on what it runs does not change what it is.
-PLACES = ("data_dir", "run_dir", "strategy")
+# Where a run is read and written, on what it runs and what its user consents to do not change what it is.
+PLACES = ("data_dir", "run_dir", "strategy", "accept_licence")
 
 
 def walk(cls: type = Experiment, prefix: str = "") -> Iterator[tuple[str, Any, Any, str]]:
@@ -197,6 +237,13 @@ def check(experiment: Experiment) -> None:
         "augment.shear": (0.0, 80.0),
         "augment.zoom": (0.0, 4.0),
         "augment.shift": (0.0, 1.0),
+        "augment.mixup": (0.0, 100.0),
+        "augment.cutmix": (0.0, 100.0),
+        "augment.erase": (0.0, 1.0),
+        "loss.gamma": (0.0, 10.0),
+        "loss.smoothing": (0.0, 0.9),
+        "loss.logit_adjustment": (0.0, 10.0),
+        "loss.l2": (0.0, 1.0),
     }
     flat = flatten(dataclasses.asdict(experiment))
     for name, kind, *_ in walk():
@@ -210,5 +257,13 @@ def check(experiment: Experiment) -> None:
             raise UserError(f"'{name}' should be between {low} and {high}, but is {value}")
     if isinstance(experiment.unfreeze, int) and experiment.unfreeze < 1:
         raise UserError(f"'unfreeze' should be all, none or a positive number of layers, but is {experiment.unfreeze}")
+    balancing = {
+        "'class_weights: balanced'": experiment.class_weights == "balanced",
+        "'sampling: balanced'": experiment.sampling == "balanced",
+        "'loss.logit_adjustment'": experiment.loss.logit_adjustment > 0,
+    }
+    used = [name for name, on in balancing.items() if on]
+    if len(used) > 1:
+        raise UserError(f"{' and '.join(used)} even out the classes twice: use one of them")
     if experiment.schedule.kind == "plateau" and experiment.schedule.warmup:
         raise UserError("'schedule.warmup' does not go with 'schedule.kind: plateau', whose rate follows the loss")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
+from argparse import SUPPRESS
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -18,6 +19,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises:
         UserError: no such file, not YAML, or an unknown key (with the nearest valid one).
+    """
+    content = read_mapping(path)
+    if "sweep" in content:
+        raise UserError(f"{path} is a sweep over several runs: use fer-tl sweep {path}")
+    return flatten_known(content, str(path))
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file of keys and values as it stands, keys as text.
+
+    Raises:
+        UserError: no such file, not YAML, or something else than keys and values.
     """
     import yaml
 
@@ -37,15 +50,28 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(
             f"config file {path} should be a list of 'key: value' lines, but holds a {type(content).__name__}"
         )
-    flat = flatten({str(key): value for key, value in content.items()})
+    return {str(key): value for key, value in content.items()}
+
+
+def flatten_known(content: dict[str, Any], where: str) -> dict[str, Any]:
+    """Nested keys of an experiment as dotted ones.
+
+    Args:
+        content: nested or dotted keys, raw values.
+        where: stands in front of the messages, such as the file.
+
+    Raises:
+        UserError: an unknown key (with the nearest valid one), or a value that no option takes.
+    """
+    flat = flatten(content)
     known = {name for name, *_ in walk()}
     for key, value in flat.items():
         if key not in known:
-            raise UserError(f"{path}: unknown key '{key}'{suggest(key, known)}")
+            raise UserError(f"{where}: unknown key '{key}'{suggest(key, known)}")
         for item in value if isinstance(value, list) else [value]:
             if not isinstance(item, str | int | float | None):
                 # YAML reads 2026-08-01 as a date, and knows sets and bytes too.
-                raise UserError(f"{path}: '{key}' holds a {type(item).__name__}; put text in quotes")
+                raise UserError(f"{where}: '{key}' holds a {type(item).__name__}; put text in quotes")
     return flat
 
 
@@ -60,10 +86,17 @@ def _refuse_repeated_keys(node: Any, path: Path) -> None:
         _refuse_repeated_keys(value, path)
 
 
-def add_options(parser: Any) -> None:
-    """Add every option of an experiment to a jsonargparse parser, under its dotted name."""
+def add_options(parser: Any, defaults: bool = True) -> None:
+    """Add every option of an experiment to a jsonargparse parser, under its dotted name.
+
+    Args:
+        parser: a ``jsonargparse.ArgumentParser``.
+        defaults: whether an option that is not given takes its default, or does not appear in the result.
+    """
     for name, kind, default, text in walk():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=text)
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=kind, default=default if defaults else SUPPRESS, help=text
+        )
 
 
 def from_flat(values: dict[str, Any]) -> Experiment:
@@ -99,14 +132,23 @@ def load_experiment(config: Path | str | None = None, **overrides: Any) -> Exper
     Raises:
         UserError: unknown key, wrong type, or a value that no run could use.
     """
-    from jsonargparse import ArgumentParser
-
     flat = read_yaml(Path(config)) if config else {}
     known = {name for name, *_ in walk()}
     for key, value in flatten(overrides).items():
         if key not in known:
             raise UserError(f"unknown option '{key}'{suggest(key, known)}")
         flat[key] = value
+    return from_raw(flat)
+
+
+def from_raw(flat: dict[str, Any]) -> Experiment:
+    """Build and check an experiment from raw values under dotted names; what is not named takes its default.
+
+    Raises:
+        UserError: a value of the wrong type, or one that no run could use.
+    """
+    from jsonargparse import ArgumentParser
+
     parser = ArgumentParser(exit_on_error=False)
     add_options(parser)
     return from_flat(parse_values(lambda: parser.parse_object(flat)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ _CHATTER = re.compile(rb"(WARNING: All log messages before absl|[IWE]\d{4} \d\d:
 
 def import_tensorflow() -> None:
     """Import TensorFlow and let it look for devices; only what is not its usual chatter reaches stderr."""
+    logging.getLogger("tensorflow").addFilter(_no_retracing)
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,6 +25,12 @@ def import_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+
+
+def _no_retracing(record: logging.LogRecord) -> bool:
+    """Whether a record is none of TensorFlow's advice against tracing often, which it gives from the fifth model of a
+    process on: a model has its own trace, and a run of five folds has five models."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 @contextmanager

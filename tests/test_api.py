@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -22,7 +23,7 @@ from fer_tl.data.dataset import Dataset
 from fer_tl.errors import UserError
 from fer_tl.training import loop
 from fer_tl.training.run_folder import load_predictions
-from fer_tl.training.saved_model import load_model
+from fer_tl.training.saved_model import load_model, save_model
 from tfrecords_builder.toyfaces import source as toyfaces
 
 COUNTS = {"train": 8, "validation": 3, "test": 4}  # images of each of the seven classes
@@ -125,7 +126,9 @@ def test_cross_validation_leaves_a_whole_run(cv: CvResult):
     tables = {"table.csv", "table.md", "confusion.csv", "confusion.png", "learning_curves.png", "result.json"}
     written = {name for name in files_below(cv.run_dir) if not name.startswith("evaluat")}
     assert written == parts | tables | {"config.yaml", "run.json", "environment.json", "folds.csv"}
-    assert json.loads((cv.run_dir / "environment.json").read_text())[0]["versions"]["tensorflow"]
+    [environment] = json.loads((cv.run_dir / "environment.json").read_text())
+    assert environment["versions"]["tensorflow"]
+    assert environment["weights"] == "none" and re.fullmatch("[0-9a-f]{16}", environment["kernel_checksum"])
     assert (cv.run_dir / "confusion.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -234,6 +237,80 @@ def test_evaluation_leaves_the_run_as_it_was(cv: CvResult, evaluated: list[Evalu
     after = bytes_below(run_copy)
     assert {name: after[name] for name in before} == before
     assert {name.split("/")[0] for name in after.keys() - before.keys()} == {"evaluate-validation", "evaluations.json"}
+
+
+def put_models(run: Path, kernel: np.ndarray, bias: np.ndarray) -> None:
+    """Make every model of a run the same: logits that depend on the mean of the left column of the image alone."""
+    inputs = keras.Input((16, 16, 1))
+    left = keras.layers.Cropping2D(((0, 0), (0, 15)))(keras.layers.Rescaling(1 / 255)(inputs))
+    dense = keras.layers.Dense(7)
+    model = keras.Model(inputs, dense(keras.layers.GlobalAveragePooling2D()(left)))
+    dense.set_weights([kernel[None], bias])
+    for part in run.glob("fold-*"):
+        save_model(model, CLASS_NAMES, part / "model.keras")
+
+
+def test_views_are_averaged_by_probability(run_copy: Path, data_dir: Path):
+    kernel, bias = 6 * np.eye(7)[3] - 2, np.zeros(7)
+    put_models(run_copy, kernel, bias)
+    lines: list[str] = []
+    result = fer_tl.evaluate(run_copy, "validation", data_dir, tta="flip", say=lines.append)
+    images = fer_tl.load_dataset("folder/tiny", data_dir, "validation").images[..., 0] / 255  # [N, H, W]
+    edges = np.stack([images[:, :, 0], images[:, :, -1]]).mean(axis=2)  # [2, N]: left and right
+    powers = np.exp(edges[..., None] * kernel + bias)  # [2, N, K]
+    expected = (powers / powers.sum(axis=2, keepdims=True)).mean(axis=0)
+    assert np.ptp(edges, axis=0).max() > 0.1
+    for each in result.predictions.values():
+        np.testing.assert_allclose(each.probabilities, expected, atol=1e-5)
+    assert "split validation, mean of image and mirror" in result.text
+    assert any(re.search(r"fold-1: predicted in \d+\.\d s, \d+ images/s with loading, 2 views each", x) for x in lines)
+    assert json.loads((run_copy / "evaluations.json").read_text())[-1]["tta"] == "flip"
+    saved = load_predictions(run_copy / "evaluate-validation-flip" / "ensemble.npz")
+    np.testing.assert_array_equal(saved.logits, result.predictions["ensemble"].logits)
+    assert not (run_copy / "evaluate-validation").exists()
+
+
+def test_a_model_that_does_not_look_gives_the_same_whatever_the_view(run_copy: Path, data_dir: Path):
+    bias = np.linspace(-1, 2, 7)
+    put_models(run_copy, np.zeros(7), bias)
+    result = fer_tl.evaluate(run_copy, "validation", data_dir, tta="ten-crop", say=lambda line: None)
+    for each in result.predictions["ensemble"].probabilities:
+        np.testing.assert_allclose(each, np.exp(bias) / np.exp(bias).sum(), atol=1e-6)
+    assert (run_copy / "evaluate-validation-ten-crop" / "result.json").is_file()
+
+
+def test_results_on_another_build_are_not_overwritten(
+    cv: CvResult, evaluated: list[EvaluationResult], data_dir: Path, tmp_path: Path
+):
+    run = Path(shutil.copytree(cv.run_dir, tmp_path / "run"))
+    before = bytes_below(run)
+    source = shutil.copytree(data_dir / "source", tmp_path / "source")
+    one = next((source / "test" / "happy").iterdir())
+    Image.fromarray(255 - np.asarray(Image.open(one))).save(one)
+    fer_tl.build("folder/tiny", source=source, data_dir=tmp_path, shards=1, image_size=16, say=lambda line: None)
+    with pytest.raises(UserError, match=r"evaluate-test holds results on another build of 'folder/tiny'.*rename"):
+        fer_tl.evaluate(run, data_dir=tmp_path, say=lambda line: None)
+    assert bytes_below(run) == before
+    (run / "evaluate-test").rename(run / "evaluate-test-first-build")
+    fer_tl.evaluate(run, data_dir=tmp_path, say=lambda line: None)
+    with pytest.raises(UserError, match="another build"):
+        fer_tl.evaluate(run, data_dir=data_dir, say=lambda line: None)
+
+
+def test_runs_vote_with_what_they_predicted_and_what_they_evaluated(
+    cv: CvResult, evaluated: list[EvaluationResult], tmp_path: Path
+):
+    """A run and its copy: the vote is the run, whatever the weights."""
+    runs = [cv.run_dir, shutil.copytree(cv.run_dir, tmp_path / "run")]
+    for weights in ("equal", "validation"):
+        own = fer_tl.ensemble(runs, weights=weights, out=tmp_path / f"own-{weights}", say=lambda line: None)
+        assert own.result.rows[0][1].accuracy == cv.summary.pooled.accuracy
+        assert own.result.intervals == cv.summary.intervals
+        test = fer_tl.ensemble(runs, "test", weights, out=tmp_path / f"test-{weights}", say=lambda line: None)
+        np.testing.assert_allclose(
+            test.predictions["ensemble"].probabilities, evaluated[1].predictions["ensemble"].probabilities, atol=1e-6
+        )
+        assert test.result.intervals == evaluated[1].result.intervals
 
 
 @pytest.mark.parametrize("split", ["train", "tset"])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,8 +21,7 @@ from fer_tl.config import Experiment, Head, walk
 from fer_tl.data.build import build
 from fer_tl.data.manifest import dataset_directory
 from fer_tl.errors import UserError
-from fer_tl.models.backbones import WeightsFile, find_backbone
-from fer_tl.models.weights import find_weights
+from fer_tl.models.backbones import find_backbone
 from fer_tl.options import load_experiment
 from fer_tl.training.run_folder import RunFolder
 
@@ -40,6 +37,7 @@ FILES: dict[str, str | bytes] = {
     "binary.yaml": b"\x89PNG\r\n\x1a\n\xff",
     "date.yaml": "run_dir: 2026-08-01",
     "weights.txt": "no weights",
+    "rcmalli_vggface_tf_notop_vgg16.h5": "no weights",
     "file": "not a folder",
     "pointer.csv": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 301072766\n",
     "columns.csv": "emotion,Usage\n0,Training\n",
@@ -82,6 +80,14 @@ CASES: dict[str, tuple[str, str]] = {
     "weights of nobody's": ("cv --weights ~nobody-of-this-name/w.h5", "no such file"),
     "weights no h5": ("cv --weights weights.txt", "weights.txt"),
     "no imagenet weights": ("cv --backbone shallow_cnn", "use --weights none"),
+    "vggface of another": ("cv --weights vggface", "there are no vggface weights for mobilenetv2"),
+    "vggface unlicensed": ("cv --backbone vgg16 --weights vggface", "add --accept-licence vggface"),
+    "vggface no file": (
+        "cv --backbone vgg16 --weights rcmalli_vggface_tf_notop_vgg16.h5 --accept-licence vggface",
+        "cannot be read as a weights file",
+    ),
+    "licence": ("cv --accept-licence vgface", "did you mean 'vggface'?"),
+    "models option": ("models --format markdown", "fer-tl models has no option --format"),
     "no cluster": ("cv --weights none --strategy multiworker", "TF_CONFIG"),
     "not built": ("cv --weights none --data fer2013 --data-dir none", "fer-tl build fer2013"),
     "unknown data": ("train --weights none --data fer2031 --data-dir none", "fer2031"),
@@ -99,6 +105,15 @@ CASES: dict[str, tuple[str, str]] = {
     "evaluate nothing": ("evaluate none", "none/run.json is missing"),
     "evaluate a file": ("evaluate file", "file/run.json"),
     "evaluate unfinished": ("evaluate run", "run is unfinished (fold-0, fold-1)"),
+    "evaluate in what views": ("evaluate run --tta tencrop", "--tta tencrop: no such test-time augmentation; did you"),
+    "ensemble what": ("ensemble", "run_dirs"),
+    "ensemble of one": ("ensemble run", "an ensemble needs two runs or more"),
+    "ensemble of one twice": ("ensemble run ./run", "run is given twice"),
+    "ensemble of nothing": ("ensemble none run", "none/run.json is missing"),
+    "ensemble unfinished": ("ensemble run none", "run is unfinished (fold-0, fold-1)"),
+    "ensemble on train": ("ensemble run none --split train", "the models were trained on it"),
+    "ensemble of views": ("ensemble run none --tta flip", "--tta flip needs --split"),
+    "ensemble weighted": ("ensemble run none --weights valid", "no such weighting; did you mean 'validation'?"),
 }
 NO_WEIGHTS = "cv --backbone efficientnetb0 --image-size 48"
 DRIVER = """
@@ -168,34 +183,17 @@ def test_bad_input_is_one_line_and_code_2_before_tensorflow(answers: dict[str, A
 
 def test_missing_weights_are_two_lines_with_file_address_place_and_way_out(answers: dict[str, Any]) -> None:
     code, error, heavy = answers["no weights"]
-    file = find_backbone("efficientnetb0").imagenet(1.0, 48)  # type: ignore[misc]
+    weights = find_backbone("efficientnetb0").pretrained["imagenet"]
+    name = weights.file_name(1.0, 48)
     assert code == 2
     assert error.count("\n") == 2
     assert heavy == []
-    for part in (file.name, file.url, os.path.join("keras", "models", file.name), "--weights none"):
+    for part in (name, weights.url(1.0, 48), os.path.join("keras", "models", name), "--weights none"):
         assert part in error
 
 
 def test_bad_input_leaves_no_files(answers: dict[str, Any]) -> None:
     assert answers["left"][1] == "[]"
-
-
-@pytest.mark.parametrize("size", [None, 1000])
-def test_a_download_that_breaks_off_is_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int | None
-) -> None:
-    class Response(io.BytesIO):
-        headers: ClassVar = {"Content-Length": "1000"}
-
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr("urllib.request.urlopen", lambda *given, **named: Response(b"x" * (size or 400)))
-    backbone = SimpleNamespace(name="toy", imagenet=lambda alpha, side: WeightsFile("toy.h5", "https://host/toy.h5"))
-    if size:
-        assert find_weights(backbone, "imagenet", 1.0, 48).read_bytes() == b"x" * size  # type: ignore[arg-type,union-attr]
-        return
-    with pytest.raises(UserError, match="broke off after 400 of 1,000 bytes"):
-        find_weights(backbone, "imagenet", 1.0, 48)  # type: ignore[arg-type]
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -207,7 +205,9 @@ def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.Captur
     expected = {
         "": list(COMMANDS),
         "build": ["--source", "--data-dir", "--shards", "--image-size", "--overwrite"],
-        "evaluate": ["RUN", "--split", "--data-dir"],
+        "evaluate": ["RUN", "--split", "--data-dir", "--tta"],
+        "ensemble": ["RUN", "--split", "--tta", "--weights", "--out"],
+        "models": ["-h,"],
     }.get(command, ["--config", *(f"--{name.replace('_', '-')}" for name, *_ in walk())])
     for word in expected:
         assert f"\n  {word} " in text or f"    {word} " in text, word

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from fer_tl.cli import COMMANDS as VERBS
 from fer_tl.cli import parse
 from fer_tl.config import walk
 from fer_tl.options import from_flat
+from fer_tl.sweep import read_sweep
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = sorted(set(re.findall(r"(?:^|`)(fer-tl (?:build|cv|train|evaluate) [^`\n]+)", README, flags=re.MULTILINE)))
+COMMANDS = sorted(set(re.findall(rf"(?:^|`)(fer-tl (?:{'|'.join(VERBS)})\b[^`\n]*)", README, flags=re.MULTILINE)))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -30,10 +32,12 @@ def test_every_command_parses(command: str, monkeypatch: pytest.MonkeyPatch) -> 
     if name in ("cv", "train"):
         values.pop("config")
         from_flat(values)
+    if name == "sweep":
+        read_sweep(Path(values.pop("file")), values)
 
 
-def test_there_are_commands_to_check() -> None:
-    assert len(COMMANDS) >= 6
+def test_every_verb_is_shown() -> None:
+    assert {command.split()[1] for command in COMMANDS} == set(VERBS)
 
 
 def test_make_targets_and_linked_files_exist() -> None:

@@ -43,12 +43,13 @@ def draw_transforms(augment: Augment, keys: np.ndarray, size: tuple[int, int], *
     shift_x = symmetric("shift-x", augment.shift) * width
     shift_y = symmetric("shift-y", augment.shift) * height
     flip = np.where(augment.flip & (uniform(keys, "flip", *stream) < 0.5), -1.0, 1.0)
+    vertical_flip = np.where(augment.vertical_flip & (uniform(keys, "vertical-flip", *stream) < 0.5), -1.0, 1.0)
 
     cos, sin = np.cos(angle), np.sin(angle)
     a = flip * cos / zoom_x
     b = flip * (shear * cos - sin) / zoom_x
-    d = sin / zoom_y
-    e = (shear * sin + cos) / zoom_y
+    d = vertical_flip * sin / zoom_y
+    e = vertical_flip * (shear * sin + cos) / zoom_y
     # Everything turns about the centre of the image, then shifts.
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
     c = centre_x + shift_x - a * centre_x - b * centre_y

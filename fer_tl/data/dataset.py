@@ -91,6 +91,29 @@ def load_dataset(
     )
 
 
+def cached_groups(name: str, data_dir: str | Path, splits: tuple[str, ...]) -> dict[str, str]:
+    """Group of each example by id, of those of the splits that were decoded before: needs no TensorFlow.
+
+    Returns:
+        Nothing for a split, or a dataset, that is not there.
+
+    Raises:
+        UserError: the cache is damaged.
+    """
+    try:
+        directory = dataset_directory(Path(data_dir), name)
+        manifest = read_manifest(directory)
+    except UserError:
+        return {}
+    found: dict[str, str] = {}
+    for split in splits:
+        cache = Path(data_dir) / ".cache" / manifest.fingerprints.get(split, "none")[:32]
+        if cache.exists():
+            _, _, ids, groups = _load_split(directory, manifest, split, cache)
+            found |= dict(zip(ids.tolist(), groups.tolist(), strict=True))
+    return found
+
+
 def join_fingerprints(manifest: Manifest, splits: tuple[str, ...]) -> str:
     """One fingerprint of several splits, in this order; a single split's is its own. Splits that are not there count
     for nothing."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_tl.config import Experiment
-from fer_tl.models.backbones import resolve_model
+from fer_tl.config import Experiment, Head
+from fer_tl.models.pixels import scale_pixels
+from fer_tl.models.resolve import ModelSpec, resolve_model
 from fer_tl.models.weights import load_weights
 
 
@@ -35,46 +36,64 @@ def build_classifier(
 
     Returns:
         A model from pixels 0..255 ``[B, H, W, C]``, uint8 or float32, to float32 logits ``[B, K]``.
+
+    Raises:
+        UserError: see ``resolve_model``; or one channel is asked for and the images have three.
     """
     import keras
 
-    backbone, size, head = resolve_model(experiment)
-    height, width, channels = image_shape
+    spec = resolve_model(experiment)
     inputs = keras.Input(image_shape, dtype="float32", name="image")  # [B, H, W, C]
-    x, before = inputs, []
-    if (height, width) != (size, size):
+    scaling = spec.scaling if weights_file is not None else spec.backbone.scaling
+    scaled = scale_pixels(_fit_shape(inputs, spec), scaling, experiment.pixels)  # [B, S, S, C']
+    base = spec.backbone.build(scaled, spec.variant)
+    # The backbone without the layers in front of it, of which one has numbers that no file of weights holds.
+    alone = keras.Model(scaled, base.output)
+    if weights_file is not None:
+        load_weights(alone, weights_file, spec.backbone)
+    inside = {id(layer) for layer in alone.layers if not isinstance(layer, keras.layers.InputLayer)}
+    backbone_layers = [layer for layer in base.layers if id(layer) in inside]
+    logits = _add_head(base.output, spec.head, classes)
+    return Classifier(keras.Model(inputs, logits, name=experiment.backbone), backbone_layers)
+
+
+def _fit_shape(images: Any, spec: ModelSpec) -> Any:
+    """Resize and repeat: ``[B, H, W, C]`` to ``[B, S, S, C']``, C' as the backbone takes it."""
+    import keras
+
+    x = images
+    height, width, channels = x.shape[1:]
+    if (height, width) != (spec.size, spec.size):
         # training=False: the layer's own default is True, and in a call of the model that does not say (as people call
         # a saved one) Keras 3.15 hands that on to all layers behind it: dropout at work, BatchNorm on batch statistics.
-        resize = keras.layers.Resizing(size, size, interpolation="bilinear", dtype="float32", name="resize")
+        resize = keras.layers.Resizing(spec.size, spec.size, interpolation="bilinear", dtype="float32", name="resize")
         x = resize(x, training=False)  # [B, S, S, C]
-        before.append(resize)
-    if channels == 1 and backbone.rgb:
-        grey_to_rgb = keras.layers.Concatenate(dtype="float32", name="grey_to_rgb")
-        x = grey_to_rgb([x, x, x])  # [B, S, S, 3]
-        before.append(grey_to_rgb)
-    # A file under its official name holds the published weights, wherever it lies; any other was trained on this model.
-    official = backbone.imagenet(experiment.alpha, size).name if backbone.imagenet else None
-    base = backbone.build(x, experiment.alpha, weights_file is not None and weights_file.name == official)
-    if weights_file is not None:
-        load_weights(base, weights_file, backbone)
-    backbone_layers = [
-        layer for layer in base.layers if layer not in before and not isinstance(layer, keras.layers.InputLayer)
-    ]
+    if spec.channels_for(channels) > channels:
+        x = keras.layers.Concatenate(dtype="float32", name="grey_to_rgb")([x, x, x])  # [B, S, S, 3]
+    return x
 
-    y = base.output  # [B, h, w, F]
-    if head.pooling == "flatten":
-        y = keras.layers.Flatten(name="head_flatten")(y)
-    else:
-        pool = keras.layers.GlobalAveragePooling2D if head.pooling == "avg" else keras.layers.GlobalMaxPooling2D
-        y = pool(name="head_pool")(y)  # [B, F]
+
+def _add_head(features: Any, head: Head, classes: int) -> Any:
+    """Feature map ``[B, h, w, F]`` to float32 logits ``[B, K]``."""
+    import keras
+
     assert head.dense is not None
     assert head.dropout is not None
+    if head.pooling == "flatten":
+        y = keras.layers.Flatten(name="head_flatten")(features)
+    else:
+        pool = keras.layers.GlobalAveragePooling2D if head.pooling == "avg" else keras.layers.GlobalMaxPooling2D
+        y = pool(name="head_pool")(features)  # [B, F]
     for index, width in enumerate(head.dense):
         if head.dropout[index]:
             y = keras.layers.Dropout(head.dropout[index], name=f"head_dropout{index}")(y)
-        y = keras.layers.Dense(width, activation=head.activation, name=f"head_dense{index}")(y)
+        if head.batch_norm:
+            y = keras.layers.Dense(width, name=f"head_dense{index}")(y)
+            y = keras.layers.BatchNormalization(name=f"head_bn{index}")(y)
+            y = keras.layers.Activation(head.activation, name=f"head_{head.activation}{index}")(y)
+        else:
+            y = keras.layers.Dense(width, activation=head.activation, name=f"head_dense{index}")(y)
     if head.dropout[-1]:
         y = keras.layers.Dropout(head.dropout[-1], name="head_dropout")(y)
     # float32 also under mixed precision: a softmax of half-precision logits loses digits.
-    logits = keras.layers.Dense(classes, dtype="float32", name="logits")(y)  # [B, K]
-    return Classifier(keras.Model(inputs, logits, name=experiment.backbone), backbone_layers)
+    return keras.layers.Dense(classes, dtype="float32", name="logits")(y)  # [B, K]

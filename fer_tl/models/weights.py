@@ -6,12 +6,16 @@ import hashlib
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fer_tl.errors import UserError
 from fer_tl.files import write_atomically
-from fer_tl.models.backbones import Backbone, WeightsFile
+from fer_tl.models.record import Backbone, Pretrained
+from fer_tl.models.resolve import ModelSpec
 
 
 def keras_home() -> Path:
@@ -19,52 +23,105 @@ def keras_home() -> Path:
     return Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
 
 
-def find_weights(backbone: Backbone, weights: str, alpha: float, size: int) -> Path | None:
+def find_weights(spec: ModelSpec, weights: str, accepted: str | None = None) -> Path | None:
     """The file to start from; None for ``weights="none"``.
 
-    ImageNet weights come from the Keras cache and, if they are not there, from the network into it.
+    Published weights come from the Keras cache and, if they are not there, from the network into it.
+
+    Args:
+        spec: from ``resolve_model``.
+        weights: the name of published weights, ``none``, or a file.
+        accepted: the licence that the user has accepted, as in ``--accept-licence``.
 
     Raises:
-        UserError: no such file, or it is neither cached nor to be fetched.
+        UserError: no such file, a licence that is not accepted, a file of other weights than its name says, or one
+            that is neither cached nor to be fetched.
     """
     if weights == "none":
         return None
-    if weights != "imagenet":
-        path = Path(os.path.expanduser(weights))  # Path.expanduser raises for an unknown user
-        if not path.is_file():
-            raise UserError(f"weights '{weights}': no such file (use imagenet, none, or a file)")
-        if path.suffix not in (".h5", ".keras"):
-            raise UserError(f"weights '{weights}' should be a .h5 or .weights.h5 file of {backbone.name}")
-        return path
-    assert backbone.imagenet is not None  # resolve_model has checked it
-    file = backbone.imagenet(alpha, size)
-    path = keras_home() / "models" / file.name
+    backbone, published = spec.backbone, spec.pretrained
+    named = weights in backbone.pretrained
+    given = None if named else _given_file(weights, backbone)
+    if published and published.consent and published.consent != accepted:
+        raise UserError(
+            f"the licence of the {published.consent} weights is: {published.licence}; if that is your use, add "
+            f"--accept-licence {published.consent}"
+        )
+    if given is None:
+        assert published is not None  # resolve_model gives it with the name
+        alpha, size = spec.variant.alpha, spec.size
+        given = find_cached(published, alpha, size) or _fetch(published, weights, backbone, alpha, size)
+    _check_layer_names(given, spec)
+    return given
+
+
+def find_cached(published: Pretrained, alpha: float, size: int) -> Path | None:
+    """The file of published weights in the Keras cache; None where it is not."""
+    name = published.file_name(alpha, size)
+    places = (keras_home() / folder / name for folder in published.cache_folders)
+    return next((path for path in places if path.is_file()), None)
+
+
+def _given_file(weights: str, backbone: Backbone) -> Path:
+    path = Path(os.path.expanduser(weights))  # Path.expanduser raises for an unknown user
     if not path.is_file():
-        _fetch(file, path, backbone)
+        known = ", ".join([*backbone.pretrained, "none"])
+        raise UserError(f"weights '{weights}': no such file (use {known}, or a file)")
+    if path.suffix not in (".h5", ".keras"):
+        raise UserError(f"weights '{weights}' should be a .h5 or .weights.h5 file of {backbone.name}")
     return path
 
 
-def _fetch(file: WeightsFile, path: Path, backbone: Backbone) -> None:
+def _check_layer_names(path: Path, spec: ModelSpec) -> None:
+    """Where the layers of a published file are known, refuse other layers under its name, and these under another.
+
+    The name of a file decides the scaling and the licence, so it has to be true.
+    """
+    known = [weights for weights in spec.backbone.pretrained.values() if weights.layers]
+    if not known or path.suffix != ".h5":
+        return
+    from fer_tl.models.legacy_weights import name_difference, read_layer_names
+
+    try:
+        found = read_layer_names(path)
+    except Exception as error:  # h5py raises half a dozen types for damaged files
+        raise UserError(f"{path} cannot be read as a weights file ({_one_line(error)})") from None
+    if spec.pretrained and spec.pretrained.layers:
+        if difference := name_difference(found, spec.pretrained.layers):
+            raise UserError(f"{path} does not hold the weights that its name says: {difference}")
+        return
+    for weights in known:
+        if found == weights.layers:
+            name = weights.file_name(spec.variant.alpha, spec.size)
+            raise UserError(f"{path} holds the weights of {name}: give it that name, by which their scaling is chosen")
+
+
+def _fetch(published: Pretrained, weights: str, backbone: Backbone, alpha: float, size: int) -> Path:
+    """Download published weights into the Keras cache."""
+    name, url = published.file_name(alpha, size), published.url(alpha, size)
+    path = keras_home() / published.cache_folders[0] / name
+
     def download(temporary: Path) -> None:
-        with urllib.request.urlopen(file.url, timeout=30) as response, temporary.open("wb") as out:
+        with urllib.request.urlopen(url, timeout=30) as response, temporary.open("wb") as out:
             digest = hashlib.md5(usedforsecurity=False)
             while block := response.read(1 << 20):
                 digest.update(block)
                 out.write(block)
-            size = response.headers.get("Content-Length")
-            if size and out.tell() != int(size):
-                raise OSError(f"the download broke off after {out.tell():,} of {int(size):,} bytes")
-        if file.md5 and digest.hexdigest() != file.md5:
-            raise OSError(f"its md5 is {digest.hexdigest()}, not {file.md5}")
+            expected = response.headers.get("Content-Length")
+            if expected and out.tell() != int(expected):
+                raise OSError(f"the download broke off after {out.tell():,} of {int(expected):,} bytes")
+        if published.md5 and digest.hexdigest() != published.md5:
+            raise OSError(f"its md5 is {digest.hexdigest()}, not {published.md5}")
 
     try:
         write_atomically(path, download)
     except (OSError, urllib.error.URLError, ValueError) as error:
         raise UserError(
-            f"the ImageNet weights of {backbone.name} are not in {path} and could not be fetched "
+            f"the {weights} weights of {backbone.name} are not in {path} and could not be fetched "
             f"({getattr(error, 'reason', error)})\n"
-            f"put {file.name} from {file.url} there, or start without them: --weights none"
+            f"put {name} from {url} there, or start without them: --weights none"
         ) from None
+    return path
 
 
 def load_weights(base: Any, path: Path, backbone: Backbone) -> None:
@@ -73,17 +130,39 @@ def load_weights(base: Any, path: Path, backbone: Backbone) -> None:
     Args:
         base: keras.Model of the backbone alone.
         path: legacy ``.h5`` or ``.weights.h5`` file.
+        backbone: its record, for the message.
 
     Raises:
-        UserError: it is not a weights file of this architecture.
+        UserError: it is not a weights file of this architecture, with the first difference.
     """
+    from fer_tl.models.legacy_weights import load_legacy
+
     try:
-        base.load_weights(str(path))
+        if path.name.endswith((".weights.h5", ".keras")):
+            base.load_weights(str(path))
+        else:
+            load_legacy(base.layers, path)
         if path.name.endswith(".weights.h5"):
             _check_none_left(base, path)
     except Exception as error:  # Keras and h5py raise half a dozen types for files that do not fit
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} does not hold the weights of {backbone.name}: {reason}") from None
+        raise UserError(f"{path} does not hold the weights of {backbone.name}: {_one_line(error)}") from None
+
+
+def kernel_checksum(layers: Iterable[Any]) -> str:
+    """Which weights Keras layers hold: the first 16 hex digits of the sha256 of their kernels.
+
+    Args:
+        layers: in the order of the model, such as ``model.layers``. Of each, the variables with "kernel" in their
+            name count, as little-endian float32 in C order; biases and BatchNorm do not.
+    """
+    import keras
+
+    digest = hashlib.sha256()
+    for layer in layers:
+        for weight in layer.weights:
+            if "kernel" in weight.name:
+                digest.update(np.asarray(keras.ops.convert_to_numpy(weight), dtype="<f4").tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _check_none_left(base: Any, path: Path) -> None:
@@ -95,3 +174,7 @@ def _check_none_left(base: Any, path: Path) -> None:
         file["layers"].visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
     if len(names) != len(base.weights):
         raise ValueError(f"it holds {len(names)} arrays, the model {len(base.weights)}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -12,20 +12,24 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text: a header, and blocks of rows that a terminal separates by a rule."""
+    """Cells as text: a header, and blocks of rows that a terminal separates by a rule.
+
+    Columns of words, by their numbers in ``left``, are aligned to the left, the others to the right.
+    """
 
     header: list[str]
     blocks: list[list[list[str]]]
+    left: frozenset[int] = frozenset({0})
 
 
 def as_text(table: Table) -> str:
-    """Columns aligned, the first to the left and the others to the right, two blanks apart."""
+    """Columns aligned, two blanks apart."""
     rows = [table.header, *(row for block in table.blocks for row in block)]
     widths = np.array([[len(cell) for cell in row] for row in rows]).max(axis=0)  # [columns]
 
     def line(row: list[str]) -> str:
-        cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-        return "  ".join(cells).rstrip()
+        sized = enumerate(zip(row, widths, strict=True))
+        return "  ".join(c.ljust(w) if column in table.left else c.rjust(w) for column, (c, w) in sized).rstrip()
 
     rule = "─" * int(widths.sum() + 2 * (len(widths) - 1))
     lines = [line(table.header)]
@@ -35,12 +39,12 @@ def as_text(table: Table) -> str:
 
 
 def as_markdown(table: Table) -> str:
-    """A Markdown table, the first column to the left and the others to the right."""
+    """A Markdown table, aligned likewise."""
 
     def line(row: list[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
 
-    rule = "|---|" + "---:|" * (len(table.header) - 1)
+    rule = "|" + "".join("---|" if column in table.left else "---:|" for column in range(len(table.header)))
     return "\n".join([line(table.header), rule, *(line(row) for block in table.blocks for row in block)]) + "\n"
 
 

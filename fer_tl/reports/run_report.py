@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fer_tl.evaluation.ensemble import FILE as ENSEMBLE_FILE
+from fer_tl.evaluation.ensemble import Ensemble
 from fer_tl.evaluation.intervals import STATISTICS, bootstrap_interval
 from fer_tl.evaluation.metrics import Metrics, score
 from fer_tl.evaluation.summary import CvSummary
@@ -22,7 +24,7 @@ from fer_tl.reports.tables import (
     result_table_markdown,
     result_table_text,
 )
-from fer_tl.training.run_folder import Predictions, RunFolder, read_history
+from fer_tl.training.run_folder import Predictions, RunFolder, read_history, save_predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +100,14 @@ def write_result(folder: Path, title: str, result: Result, note: str) -> str:
     )
     save_figure(confusion_figure(first, f"{title}\n{result.rows[0][0]}"), folder / "confusion.png")
     return f"{title}\n\n{result_table_text(result.rows, result.intervals)}\n{note}\n\n{confusion_text(first)}"
+
+
+def write_ensemble(folder: Path, ensemble: Ensemble, result: Result, note: str) -> str:
+    """As ``write_result``, for an ensemble of runs: its predictions too, and who voted with what weight."""
+    # First: a folder left by an interruption is then known as this ensemble's.
+    write_json(folder / ENSEMBLE_FILE, ensemble.describe())
+    save_predictions(folder / "predictions.npz", ensemble.predictions["ensemble"])
+    return write_result(folder, ensemble.title, result, note)
 
 
 def write_train_report(run: RunFolder, result: Result) -> str:

@@ -11,8 +11,8 @@ from fer_tl.data.dataset import Dataset
 from fer_tl.data.folds import check_folds, make_folds, read_folds, write_folds
 from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_json
-from fer_tl.models.backbones import resolve_model
-from fer_tl.models.weights import find_weights
+from fer_tl.models.resolve import resolve_model
+from fer_tl.models.weights import find_weights, kernel_checksum
 from fer_tl.quiet import import_tensorflow
 from fer_tl.training.environment import describe_environment
 from fer_tl.training.progress import Clock, Progress, duration
@@ -128,21 +128,24 @@ def _train_parts(experiment: Experiment, dataset: Dataset, run: RunFolder, parts
             say(f"{name}: done before, {run.part(name)}")
     if not waiting:
         return
-    backbone, size, _ = resolve_model(experiment)
-    weights_file = find_weights(backbone, experiment.weights, experiment.alpha, size)
+    weights_file = find_weights(resolve_model(experiment), experiment.weights, experiment.accept_licence)
+    idle = Clock()
     # Not before there is something to train: a finished run is reported without it.
     import_tensorflow()
     from fer_tl.training.loop import FoldRows, Loop
     from fer_tl.training.session import Session
 
     session = Session(experiment, dataset, weights_file)
-    say(f"model: {session.describe()}, weights: {weights_file.name if weights_file else 'none'}")
-    _record_environment(run, session.describe())
+    # Without a file it is the seed's random kernels that it tells apart.
+    checksum = kernel_checksum(session.classifier.backbone_layers)
+    weights = weights_file.name if weights_file else "none"
+    say(f"model: {session.describe()}, weights: {weights}, kernels {checksum}")
+    _record_environment(run, session.describe(), {"weights": weights, "kernel_checksum": checksum})
     epochs = experiment.epochs + experiment.head_epochs
     progress = Progress(sum(len(parts[name][0]) for name in waiting) * epochs)
     for name in waiting:
         number, clock = list(parts).index(name), Clock()
-        loop = Loop(session, number, FoldRows(*parts[name]), run.part(name), progress, name)
+        loop = Loop(session, number, FoldRows(*parts[name]), run.part(name), progress, name, idle)
         fitted = loop.run()
         held_out = parts[name][1]
         loss, accuracy, logits = session.evaluate(held_out)
@@ -162,14 +165,17 @@ def _train_parts(experiment: Experiment, dataset: Dataset, run: RunFolder, parts
                 "loss": loss,
                 "accuracy": accuracy,
                 "seconds": round(seconds, 1),
+                "seconds_to_first_step": fitted.seconds_to_first_step,
+                "memory_mb": fitted.memory_mb,
             },
         )
         loop.forget()
         progress.line(f"{name}: done in {duration(seconds)}, held-out accuracy {accuracy:.3f}")
+        idle.lap()
 
 
-def _record_environment(run: RunFolder, devices: str) -> None:
+def _record_environment(run: RunFolder, devices: str, start: dict[str, str]) -> None:
     """Append to ``environment.json``: a run that is continued elsewhere lists both places."""
     path = run.path / "environment.json"
     before = read_json(path) if path.exists() else []
-    write_json(path, [*before, describe_environment(devices)])
+    write_json(path, [*before, {**describe_environment(devices), **start}])

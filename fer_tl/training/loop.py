@@ -10,11 +10,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import psutil
 
 from fer_tl.data.randomness import key_of
 from fer_tl.errors import UserError
 from fer_tl.training.checkpoint import Values, assign_values, load_checkpoint, save_checkpoint
-from fer_tl.training.plan import EpochPlan, balanced_weights, plan_epoch, steps_per_epoch
+from fer_tl.training.plan import EpochPlan, adjustment, balanced_weights, plan_epoch, sample_evenly, steps_per_epoch
 from fer_tl.training.progress import Clock, Progress
 from fer_tl.training.schedules import rate_factors
 from fer_tl.training.session import CompiledStage, Session
@@ -36,10 +37,22 @@ class FoldRows:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What training a fold left behind: its history, one dictionary an epoch, and which epoch's weights it kept."""
+    """What training a fold left behind.
+
+    Attributes:
+        history: one dictionary an epoch. Its ``loss`` is the mean over images of what was minimized: smoothed, focal,
+            adjusted, mixed and weighted where the experiment says so, but without the penalty on the weights.
+            ``accuracy`` is over the augmented images; of a mixed one it counts the share that was right.
+            ``val_loss`` and ``watched_loss`` are plain cross-entropy.
+        kept_epoch: whose weights the model holds.
+        seconds_to_first_step: until the first call of the engine was back; None where no epoch was left to train.
+        memory_mb: resident memory of the process at the end of the fold, in millions of bytes.
+    """
 
     history: list[dict[str, Any]]
     kept_epoch: int
+    seconds_to_first_step: float | None
+    memory_mb: int
 
 
 class Loop:
@@ -52,9 +65,19 @@ class Loop:
         folder: where the checkpoint is kept while the fold is in work.
         progress: shared by the folds of a run.
         name: shown in front of the progress line.
+        idle: runs since the start of the run or the end of the fold before.
     """
 
-    def __init__(self, session: Session, fold: int, rows: FoldRows, folder: Path, progress: Progress, name: str):
+    def __init__(
+        self,
+        session: Session,
+        fold: int,
+        rows: FoldRows,
+        folder: Path,
+        progress: Progress,
+        name: str,
+        idle: Clock,
+    ):
         self.session = session
         self.fold = fold
         self.rows = rows
@@ -64,14 +87,17 @@ class Loop:
         self._checkpoint = folder / "checkpoint.npz"
         self._best = folder / "best.npz"
         experiment = session.experiment
-        labels = session.dataset.labels[rows.train]
-        balanced = experiment.class_weights == "balanced"
-        self._weights = balanced_weights(labels, len(session.dataset.class_names)) if balanced else np.ones(len(labels))
+        labels, classes = session.dataset.labels[rows.train], len(session.dataset.class_names)
+        balanced, tau = experiment.class_weights == "balanced", experiment.loss.logit_adjustment
+        self._weights = balanced_weights(labels, classes) if balanced else np.ones(len(labels))
+        self._offsets = adjustment(labels, classes, tau) if tau else None
         self._steps_per_call = 4
+        self._idle = idle
+        self._seconds_to_first_step: float | None = None
 
     def run(self) -> Fitted:
         """Train all stages; the model holds the kept weights afterwards."""
-        self.session.reset()
+        self.session.reset(self.rows.train)
         resume = load_checkpoint(self._checkpoint)
         if resume:
             self.history = resume[1]["history"]
@@ -97,7 +123,8 @@ class Loop:
             best = load_checkpoint(self._best)
             assert best is not None
             assign_values(self.session.model.variables, best[0]["model"])
-        return Fitted(self.history, kept)
+        memory = round(psutil.Process().memory_info().rss / 1e6)
+        return Fitted(self.history, kept, self._seconds_to_first_step, memory)
 
     def forget(self) -> None:
         """Delete the checkpoints, once the fold's results are saved."""
@@ -165,6 +192,9 @@ class Loop:
         while step < len(plan):
             part = plan.part(step, step + self._steps_per_call)
             new = compiled.train(part)
+            if self._seconds_to_first_step is None:
+                self._seconds_to_first_step = round(self._idle.lap(), 2)
+                self.progress.line(f"{self.name}  first steps after {self._seconds_to_first_step:.1f} s")
             if not math.isfinite(new[0]):
                 raise UserError(
                     f"{self.name}: the loss is {new[0]} in epoch {number}, "
@@ -196,17 +226,21 @@ class Loop:
             float(compiled.optimizer.learning_rate) if stage.schedule.kind == "plateau" else experiment.optimizer.rate
         )
         rates = peak * rate_factors(stage.schedule, epoch * steps, steps, steps, stage.epochs)
+        stream = (experiment.seed, self.fold, number)
+        keys, weights = self.session.keys[rows], self._weights
+        if experiment.sampling == "balanced":
+            chosen, keys = sample_evenly(self.session.dataset.labels[rows], keys, *stream)
+            rows, weights = rows[chosen], weights[chosen]
         return plan_epoch(
             rows,
-            self.session.keys[rows],
-            self._weights,
+            keys,
+            weights,
             experiment.batch_size,
             experiment.augment,
             self.session.dataset.image_shape[:2],
             np.maximum(rates, min(stage.schedule.floor, peak)),
-            experiment.seed,
-            self.fold,
-            number,
+            *stream,
+            offsets=self._offsets,
         )
 
     def _measure(self, number: int) -> dict[str, float]:

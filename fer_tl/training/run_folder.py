@@ -113,6 +113,11 @@ class RunFolder:
         """Names of the parts that the run consists of, done or not."""
         return list(self.read_run()["parts"])
 
+    @property
+    def seconds(self) -> float:
+        """What its done parts took to train and predict."""
+        return sum(read_json(self.part(name) / "result.json")["seconds"] for name in self.parts if self.is_done(name))
+
     def read_run(self) -> dict[str, Any]:
         """What ``start`` wrote."""
         run: dict[str, Any] = read_json(self.path / "run.json")

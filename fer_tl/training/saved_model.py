@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -60,12 +61,20 @@ def load_model(path: Path) -> tuple[keras.Model, tuple[str, ...]]:
         ) from None
 
 
-def predict_saved(path: Path, dataset: Dataset, batch_size: int = 256, strategy: str = "auto") -> np.ndarray:
-    """Logits of a saved model: float32 ``[N, K]``, columns in the order of the dataset's classes.
+def predict_saved(
+    path: Path,
+    dataset: Dataset,
+    views: Sequence[np.ndarray | None] = (None,),
+    batch_size: int = 256,
+    strategy: str = "auto",
+) -> np.ndarray:
+    """Logits of a saved model: float32 ``[V, N, K]``, columns in the order of the dataset's classes.
 
     Args:
         path: from ``save_model``.
         dataset: what to predict.
+        views: V affine maps float32 ``[6]``, each applied to every image, see ``fer_tl.data.augment``; None for the
+            images as they are.
         batch_size: images a step and device.
         strategy: as ``--strategy``.
 
@@ -86,5 +95,5 @@ def predict_saved(path: Path, dataset: Dataset, batch_size: int = 256, strategy:
         raise UserError(f"{path} takes images of {ours}, but those of {dataset.name} are {theirs}: build them alike")
     batch_size *= devices.num_replicas_in_sync
     engine = TensorFlowEngine(devices, model, dataset.images, dataset.labels, batch_size)
-    logits = engine.predict(np.arange(len(dataset)))  # [N, K]
-    return logits[:, [class_names.index(name) for name in dataset.class_names]]
+    logits = np.stack([engine.predict(np.arange(len(dataset)), view) for view in views])  # [V, N, K]
+    return logits[:, :, [class_names.index(name) for name in dataset.class_names]]

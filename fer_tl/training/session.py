@@ -14,6 +14,7 @@ from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.randomness import example_keys
 from fer_tl.models.classifier import build_classifier
+from fer_tl.models.pixels import fit_standardization
 from fer_tl.training.checkpoint import Values, assign_values, read_values
 from fer_tl.training.optimizers import make_optimizer
 from fer_tl.training.plan import EpochPlan
@@ -70,9 +71,11 @@ class Session:
         """One line: model, parameters, devices."""
         return f"{self.model.name}, {self.model.count_params():,} parameters, {describe(self.strategy)}"
 
-    def reset(self) -> None:
-        """Back to the weights from which every fold starts."""
+    def reset(self, rows: np.ndarray) -> None:
+        """Back to the weights from which every fold starts; ``rows`` are those that it trains on, int ``[M]``."""
         assign_values(self.model.variables, self._initial)
+        if self.experiment.pixels == "standardized":
+            fit_standardization(self.model, self.dataset.images, rows)
 
     def start(self, stage: Stage) -> CompiledStage:
         """Make a stage the current one: its layers trainable, its optimizer as new. Compiles once a run."""
@@ -86,7 +89,7 @@ class Session:
                 stage,
                 optimizer,
                 read_values(optimizer.variables),
-                self.engine.compile_training(optimizer, self.experiment.optimizer.clip),
+                self.engine.compile_training(optimizer, self.experiment.optimizer.clip, self.experiment.loss),
             )
             self._compiled[stage.name] = compiled
         assign_values(compiled.optimizer.variables, compiled.initial_optimizer)

@@ -14,13 +14,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fer_tl.data.augment import resample
+from fer_tl.config import Loss
+from fer_tl.data.augment import IDENTITY
+from fer_tl.data.mixing import prepare
 from fer_tl.errors import UserError
+from fer_tl.training.objective import image_losses, soft_targets, weight_penalty
 from fer_tl.training.optimizers import clip_by_global_norm
 from fer_tl.training.plan import EpochPlan, steps_per_epoch
 
-# Sum over images of the weighted loss, number of right answers, number of images.
+# Sum over images of the weighted loss without the penalty on the weights, number of right answers (of mixed images:
+# the shares that were right), number of images.
 Sums = np.ndarray
+
+# The arrays of a plan that every replica takes its own part of.
+PER_IMAGE = ("rows", "weights", "transforms", "mixing", "erased")
 
 
 class TensorFlowEngine:
@@ -58,8 +65,9 @@ class TensorFlowEngine:
         # Augmentation alone is compiled by XLA: 8 times faster on a CPU, where XLA slows the model down 8 times
         # (measured, see DESIGN). A TPU compiles the whole step by itself.
         tpu = isinstance(strategy, tf.distribute.TPUStrategy)
-        self._resample = resample if tpu else tf.function(resample, jit_compile=True, autograph=False)
-        self._predict = self._compile_prediction(batch_size)
+        self._prepare = prepare if tpu else tf.function(prepare, jit_compile=True, autograph=False)
+        self._predict = self._compile_prediction(moved=False)
+        self._predict_moved = self._compile_prediction(moved=True)
         self._seeds = [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
 
     def _resident(self, values: np.ndarray) -> Any:
@@ -67,76 +75,85 @@ class TensorFlowEngine:
             return tf.constant(values)
         return self.strategy.experimental_distribute_values_from_function(lambda _: tf.constant(values))
 
-    def _own_part(self, values: tf.Tensor, share: int) -> tf.Tensor:
-        """This replica's ``share`` of the values of a step. Every replica is handed the plan of the whole step, so no
-        worker needs to know another's input."""
+    def _own_share(self, arrays: Any) -> Any:
+        """This replica's part of arrays ``[B, ...]`` of a step, nested or not. Every replica is handed the plan of the
+        whole step, so no worker needs to know another's input."""
+        share = self.batch_size // self.replicas
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return values[replica * share : (replica + 1) * share] if self.replicas > 1 else values
 
-    def compile_training(self, optimizer: Any, clip: float) -> Callable[[EpochPlan], Sums]:
+        def own(values: tf.Tensor) -> tf.Tensor:
+            part = values[replica * share : (replica + 1) * share] if self.replicas > 1 else values
+            return tf.ensure_shape(part, [share, *values.shape[1:]])
+
+        return tf.nest.map_structure(own, arrays)
+
+    def compile_training(self, optimizer: Any, clip: float, loss: Loss) -> Callable[[EpochPlan], Sums]:
         """Compile training of the variables that are trainable now.
 
         Args:
             optimizer: built on ``model.trainable_variables``.
-            clip: largest global gradient norm, 0 for none.
+            clip: largest global gradient norm, the weight penalty's part included, 0 for none.
+            loss: the objective.
 
         Returns:
             A function that runs the steps of a plan and returns their ``Sums``. It traces at its first call, so the
-            layers must still be as they are now, and never again.
+            layers must still be as they are now, and never again: all plans must have the same arrays in use.
         """
-        batch_size, share = self.batch_size, self.batch_size // self.replicas
-        variables = [v.value for v in self.model.trainable_variables]
+        variables = self.model.trainable_variables
+        values = [v.value for v in variables]
 
-        def replica_step(
-            images: tf.Tensor, labels: tf.Tensor, rows: Any, weights: Any, transforms: Any, count: Any
-        ) -> tf.Tensor:
-            rows = tf.ensure_shape(self._own_part(rows, share), [share])
-            weights = self._own_part(weights, share)  # [b]
-            transforms = tf.ensure_shape(self._own_part(transforms, share), [share, 6])
-            truth = tf.gather(labels, rows)  # [b]
-            pixels = self._resample(tf.gather(images, rows), transforms)  # [b, H, W, C]
+        def replica_step(images: tf.Tensor, labels: tf.Tensor, step: dict[str, Any]) -> tf.Tensor:
+            count, offsets = step["counts"], step.get("offsets")
+            mine = {name: self._own_share(step[name]) for name in PER_IMAGE if name in step}
+            weights = mine["weights"]  # [b]
+            pixels, targets = self._inputs(images, labels, mine)
             with tf.GradientTape() as tape:
                 logits = self.model(pixels, training=True)  # [b, K]
-                losses = keras.losses.sparse_categorical_crossentropy(truth, logits, from_logits=True)  # [b]
                 # Divided by the images of the whole step: the replicas' gradients then add up to the step's.
-                loss = tf.reduce_sum(losses * weights) / count
-                scaled = optimizer.scale_loss(loss)
-            gradients = tape.gradient(scaled, variables)
+                data_loss = tf.reduce_sum(image_losses(loss, logits, targets, offsets) * weights) / count
+                whole = data_loss + weight_penalty(loss.l2, variables) / self.replicas if loss.l2 else data_loss
+                scaled = optimizer.scale_loss(whole)
+            gradients = tape.gradient(scaled, values)
             if clip:
                 gradients = self._clip(gradients, clip * (optimizer.loss_scale_factor or 1.0))
-            optimizer.apply(gradients, self.model.trainable_variables)
+            optimizer.apply(gradients, variables)
             real = tf.cast(weights > 0, tf.float32)
-            right = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == truth, tf.float32)
-            return tf.stack([loss * count, tf.reduce_sum(right * real), tf.reduce_sum(real)])
+            # The share of the target that the answer hits: 1 or 0 where nothing is mixed.
+            right = tf.gather(targets, tf.argmax(logits, axis=1), batch_dims=1)  # [b]
+            return tf.stack([data_loss * count, tf.reduce_sum(right * real), tf.reduce_sum(real)])
 
-        # A given signature: parts of any number of steps share one trace.
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec([None, batch_size], tf.int32),
-                tf.TensorSpec([None, batch_size], tf.float32),
-                tf.TensorSpec([None], tf.float32),
-                tf.TensorSpec([None, batch_size, 6], tf.float32),
-                tf.TensorSpec([None], tf.float32),
-            ],
-            autograph=False,
-        )
-        def train(rows, weights, counts, transforms, rates):  # type: ignore[no-untyped-def]
+        def train(arrays):  # type: ignore[no-untyped-def]
             def body(step: tf.Tensor, sums: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-                optimizer.learning_rate = rates[step]
-                part = self.strategy.run(
-                    replica_step,
-                    (self._images, self._labels, rows[step], weights[step], transforms[step], counts[step]),
-                )
+                now = tf.nest.map_structure(lambda array: array[step], arrays)
+                optimizer.learning_rate = now["rates"]
+                part = self.strategy.run(replica_step, (self._images, self._labels, now))
                 return step + 1, sums.write(step, self.strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None))
 
-            return _stacked(body, tf.shape(rows)[0])  # [S, 3]
+            return _stacked(body, tf.shape(arrays["rows"])[0])  # [S, 3]
+
+        compiled: list[Any] = []
 
         def run(plan: EpochPlan) -> Sums:
-            steps = np.asarray(train(plan.rows, plan.weights, plan.counts, plan.transforms, plan.rates))
+            arrays = plan.arrays()
+            if not compiled:
+                # A given signature: parts of any number of steps share one trace.
+                signature = tf.nest.map_structure(lambda a: tf.TensorSpec([None, *a.shape[1:]], a.dtype), arrays)
+                compiled.append(tf.function(train, input_signature=[signature], autograph=False))
             # In float64 the sum of float32 numbers does not depend on how an epoch is cut into calls.
-            return steps.sum(axis=0, dtype=np.float64)
+            return np.asarray(compiled[0](arrays)).sum(axis=0, dtype=np.float64)
 
         return run
+
+    def _inputs(self, images: tf.Tensor, labels: tf.Tensor, mine: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+        """What a replica's part of a step trains on: pixels ``[b, H, W, C]`` and targets ``[b, K]``."""
+        rows, mixing, classes = mine["rows"], mine.get("mixing"), self.model.output_shape[-1]
+        own, truth = tf.gather(images, rows), tf.gather(labels, rows)
+        if mixing is None:
+            pixels = self._prepare(own, mine["transforms"], erased=mine.get("erased"))
+            return pixels, soft_targets(truth, classes)
+        others, other_truth = tf.gather(images, mixing["partners"]), tf.gather(labels, mixing["partners"])
+        pixels = self._prepare(own, mine["transforms"], others, mixing, mine.get("erased"))
+        return pixels, soft_targets(truth, classes, other_truth, mixing["shares"])
 
     def _clip(self, gradients: list[Any], limit: float) -> list[Any]:
         if self.replicas == 1:
@@ -146,30 +163,48 @@ class TensorFlowEngine:
         whole = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         return [gradient / self.replicas for gradient in clip_by_global_norm(whole, limit)]
 
-    def _compile_prediction(self, batch_size: int) -> Any:
-        share = batch_size // self.replicas
+    def _compile_prediction(self, moved: bool) -> Any:
+        share = self.batch_size // self.replicas
 
-        def replica_predict(images: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-            pixels = tf.gather(images, tf.ensure_shape(self._own_part(rows, share), [share]))
+        def replica_predict(images: tf.Tensor, rows: tf.Tensor, transform: tf.Tensor) -> tf.Tensor:
+            pixels = tf.gather(images, self._own_share(rows))  # [b, H, W, C]
+            if moved:
+                pixels = self._prepare(pixels, tf.tile(transform[None], (share, 1)))
             logits = self.model(pixels, training=False)  # [b, K]
             return tf.distribute.get_replica_context().all_gather(logits, axis=0) if self.replicas > 1 else logits
 
-        @tf.function(input_signature=[tf.TensorSpec([None, batch_size], tf.int32)], autograph=False)
-        def predict(rows):  # type: ignore[no-untyped-def]
+        # The transform is an argument: all of them share one trace, which is made when the first one comes.
+        @tf.function(
+            input_signature=[tf.TensorSpec([None, self.batch_size], tf.int32), tf.TensorSpec([6], tf.float32)],
+            autograph=False,
+        )
+        def predict(rows, transform):  # type: ignore[no-untyped-def]
             def body(step: tf.Tensor, logits: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-                part = self.strategy.run(replica_predict, (self._images, rows[step]))
+                part = self.strategy.run(replica_predict, (self._images, rows[step], transform))
                 return step + 1, logits.write(step, self.strategy.experimental_local_results(part)[0])
 
             return _stacked(body, tf.shape(rows)[0])  # [S, B, K]
 
         return predict
 
-    def predict(self, rows: np.ndarray) -> np.ndarray:
-        """Logits of resident images, unaugmented: int ``[N]`` to float32 ``[N, K]``, every image once."""
+    def predict(self, rows: np.ndarray, transform: np.ndarray | None = None) -> np.ndarray:
+        """Logits of resident images, every image once.
+
+        Args:
+            rows: int ``[N]``.
+            transform: float32 ``[6]``, one affine map for all images, see ``fer_tl.data.augment``; None leaves the
+                stored pixels as they are, not even resampled.
+
+        Returns:
+            float32 ``[N, K]``.
+        """
         steps = steps_per_epoch(len(rows), self.batch_size)
-        filled = np.resize(rows, steps * self.batch_size).reshape(steps, self.batch_size)  # [S, B]
-        logits = np.asarray(self._predict(filled.astype(np.int32)))
-        return logits.reshape(steps * self.batch_size, -1)[: len(rows)]  # [N, K]
+        filled = np.resize(rows, steps * self.batch_size).reshape(steps, self.batch_size).astype(np.int32)  # [S, B]
+        if transform is None:
+            logits = self._predict(filled, np.array(IDENTITY, np.float32))
+        else:
+            logits = self._predict_moved(filled, np.asarray(transform, np.float32))
+        return np.asarray(logits).reshape(steps * self.batch_size, -1)[: len(rows)]  # [N, K]
 
     def reseed(self, key: int) -> None:
         """Set the state of every dropout layer from a 64-bit key, so that a resumed run draws the same."""

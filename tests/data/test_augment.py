@@ -50,7 +50,7 @@ def test_identity_gives_the_image_back_exactly(channels: int, dtype: type) -> No
 
 def test_no_augmentation_draws_the_identity() -> None:
     np.testing.assert_array_equal(draw(NONE), np.tile(np.float32(IDENTITY), (len(KEYS), 1)))
-    assert not NONE.active
+    assert not NONE.moves
 
 
 @pytest.mark.parametrize("width", [32, 31])
@@ -61,6 +61,40 @@ def test_flip_alone_mirrors_left_to_right(width: int) -> None:
     assert 0 < mirrored.sum() < 20
     expected = np.where(mirrored[:, None, None, None], np.flip(images, axis=2), images)
     np.testing.assert_array_equal(np.asarray(resample(images, transforms)), expected)
+
+
+@pytest.mark.parametrize("height", [24, 23])
+def test_vertical_flip_alone_turns_upside_down(height: int) -> None:
+    images = noise(height=height, channels=3, count=20)
+    transforms = draw_transforms(replace(NONE, vertical_flip=True), KEYS[:20], (height, 32), 0, 0, 1)
+    turned = transforms[:, 4] < 0
+    assert 0 < turned.sum() < 20
+    expected = np.where(turned[:, None, None, None], np.flip(images, axis=1), images)
+    np.testing.assert_array_equal(np.asarray(resample(images, transforms)), expected)
+
+
+def test_each_flip_is_drawn_by_itself_and_leaves_the_rest_as_it_is() -> None:
+    without, both = draw(ALL), draw(replace(ALL, vertical_flip=True))
+    np.testing.assert_array_equal(both[:, :3], without[:, :3])
+    turned = both[:, 4] < 0
+    np.testing.assert_array_equal(both[~turned], without[~turned])
+    np.testing.assert_array_equal(both[turned, 3:5], -without[turned, 3:5])
+    mirrored = draw(replace(NONE, flip=True))[:, 0] < 0
+    assert abs(turned.mean() - 0.5) < 0.06
+    assert abs(np.corrcoef(turned, mirrored)[0, 1]) < 0.12
+
+
+def test_transforms_of_a_run_in_progress_are_drawn_as_before() -> None:
+    """Recorded before there was a vertical flip: other numbers would change every run that is resumed."""
+    recorded = [
+        [0.88143295, 0.37588722, -2.821982, -0.31503525, 0.88658005, 4.816975],
+        [-0.9725398, 0.3350788, 28.273245, 0.22484072, 0.86223775, -4.038197],
+        [-0.8693935, 0.20241255, 26.08466, 0.2783877, 0.8348991, -2.1503036],
+        [-0.90583163, 0.16486937, 24.857468, 0.31577837, 1.1249301, -5.8650713],
+        [0.82380086, 0.17508247, 2.2210271, -0.23573571, 0.9589783, 2.1895473],
+        [-1.1115787, 0.5686892, 25.814232, 0.38530084, 1.064699, -5.1979284],
+    ]
+    np.testing.assert_allclose(draw_transforms(ALL, KEYS[:6], SIZE, 7, 1, 3), recorded, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("right", "down"), [(3, 0), (0, -2), (-5, 4)])

@@ -15,6 +15,9 @@ from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
 from fer_tl.errors import UserError
 from fer_tl.files import read_json
+from fer_tl.models.backbones import find_backbone
+from fer_tl.models.record import Variant
+from fer_tl.models.weights import kernel_checksum
 from fer_tl.options import load_experiment
 from fer_tl.training.cross_validation import train_folds, train_one
 from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions
@@ -83,10 +86,25 @@ def test_every_image_is_held_out_once_in_the_fold_of_the_table(trained: Callable
         assert (result["held_out"], result["trained_on"]) == (len(fold.ids), len(copies) - len(fold.ids))
 
 
+def test_a_run_says_and_records_which_weights_it_started_from(copies: Dataset, tmp_path: Path):
+    source = find_backbone("shallow_cnn").build(keras.Input((16, 16, 1)), Variant(alpha=0.5))
+    source.save_weights(tmp_path / "mine.weights.h5")
+    settings = experiment(epochs=1)
+    lines: list[str] = []
+    for name, weights in (("with", str(tmp_path / "mine.weights.h5")), ("without", "none")):
+        train_one(replace(settings, weights=weights), copies, RunFolder(tmp_path / name), lines.append)
+    said = [line.partition("weights: ")[2] for line in lines if line.startswith("model: ")]
+    environments = [read_json(tmp_path / name / "environment.json")[0] for name in ("with", "without")]
+    recorded = [(about["weights"], about["kernel_checksum"]) for about in environments]
+    assert recorded[0] == ("mine.weights.h5", kernel_checksum(source.layers))
+    assert recorded[1][0] == "none" and recorded[1][1] != recorded[0][1]
+    assert said == [f"{weights}, kernels {checksum}" for weights, checksum in recorded]
+
+
 def test_saved_models_give_the_saved_predictions(trained: Callable[[str], RunFolder], copies: Dataset):
     run = trained("grouped")
     fold = load_predictions(run.part("fold-1") / "predictions.npz")
-    logits = predict_saved(run.part("fold-1") / "model.keras", copies)
+    logits = predict_saved(run.part("fold-1") / "model.keras", copies)[0]
     rows = [list(copies.ids).index(i) for i in fold.ids]
     np.testing.assert_allclose(logits[rows], fold.logits, rtol=0, atol=1e-4)
 
@@ -101,7 +119,7 @@ def test_class_names_are_saved_and_matched_by_name(trained: Callable[[str], RunF
     path = trained("grouped").part("fold-0") / "model.keras"
     assert load_model(path)[1] == CLASSES
     turned = replace(copies, class_names=CLASSES[::-1], labels=3 - copies.labels)
-    np.testing.assert_array_equal(predict_saved(path, turned), predict_saved(path, copies)[:, ::-1])
+    np.testing.assert_array_equal(predict_saved(path, turned), predict_saved(path, copies)[..., ::-1])
 
 
 def test_data_that_does_not_fit_a_saved_model_is_one_clear_line(trained: Callable[[str], RunFolder], copies: Dataset):

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fer_tl.config import Augment, Optimizer
-from fer_tl.data.augment import resample
+from fer_tl.config import Augment, Loss, Optimizer
+from fer_tl.data.augment import IDENTITY, resample
 from fer_tl.data.dataset import Dataset
+from fer_tl.data.mixing import prepare
 from fer_tl.data.randomness import example_keys
 from fer_tl.errors import UserError
 from fer_tl.options import load_experiment
 from fer_tl.training.checkpoint import assign_values, read_values
 from fer_tl.training.optimizers import make_optimizer
-from fer_tl.training.plan import EpochPlan, plan_epoch, steps_per_epoch
+from fer_tl.training.plan import EpochPlan, adjustment, plan_epoch, steps_per_epoch
 from fer_tl.training.session import Session
 from fer_tl.training.strategy import choose_strategy
 from fer_tl.training.tensorflow_engine import Sums, TensorFlowEngine
@@ -30,6 +31,11 @@ IMAGES = RNG.integers(0, 256, (COUNT, SIDE, SIDE, 1)).astype(np.uint8)
 LABELS = RNG.integers(0, CLASSES, COUNT)
 KEYS = example_keys(np.array([f"image-{row}" for row in range(COUNT)]))
 EXAMPLE_WEIGHTS = RNG.uniform(0.5, 1.5, COUNT)
+PLAIN, FULL = Loss(), Loss("focal", gamma=1.5, smoothing=0.1, logit_adjustment=1.0, l2=0.01)
+MIXED = Augment(vertical_flip=True, mixup=0.4, cutmix=1.0, erase=0.5)
+
+
+MIRRORED = np.array([-1, 0, SIDE - 1, 0, 1, 0], np.float32)
 
 
 def small_cnn(dropout: float = 0.0) -> keras.Model:
@@ -59,7 +65,7 @@ class Trainer:
         return read_values(self.engine.model.trainable_variables)
 
 
-def make_trainer(settings: Optimizer, strategy: str = "cpu", dropout: float = 0.0) -> Trainer:
+def make_trainer(settings: Optimizer, strategy: str = "cpu", dropout: float = 0.0, loss: Loss = PLAIN) -> Trainer:
     chosen = choose_strategy(strategy)
     with chosen.scope():
         model = small_cnn(dropout)
@@ -67,13 +73,15 @@ def make_trainer(settings: Optimizer, strategy: str = "cpu", dropout: float = 0.
         optimizer.build(model.trainable_variables)
     engine = TensorFlowEngine(chosen, model, IMAGES, LABELS, BATCH)
     variables = model.variables + optimizer.variables
-    return Trainer(engine, engine.compile_training(optimizer, settings.clip), variables, read_values(variables))
+    return Trainer(engine, engine.compile_training(optimizer, settings.clip, loss), variables, read_values(variables))
 
 
 def make_plan(rate: float, augment: Augment | None = None, epoch: int = 1) -> EpochPlan:
     rates = np.linspace(rate, rate / 2, steps_per_epoch(COUNT, BATCH))
     augment = augment or Augment()
-    return plan_epoch(np.arange(COUNT), KEYS, EXAMPLE_WEIGHTS, BATCH, augment, (SIDE, SIDE), rates, 0, 0, epoch)
+    offsets = adjustment(LABELS, CLASSES, 1.0) if augment is MIXED else None
+    rows, size = np.arange(COUNT), (SIDE, SIDE)
+    return plan_epoch(rows, KEYS, EXAMPLE_WEIGHTS, BATCH, augment, size, rates, 0, 0, epoch, offsets=offsets)
 
 
 @pytest.fixture(scope="module")
@@ -97,23 +105,29 @@ def assert_close(left: list[np.ndarray], right: list[np.ndarray], atol: float) -
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [Optimizer("adam", 1e-3), Optimizer("sgd", 0.05, decay=0.01), Optimizer("sgd", 0.05, clip=0.1)],
-    ids=["adam", "sgd", "sgd with clipping"],
+    ("settings", "loss", "augment"),
+    [
+        (Optimizer("adam", 1e-3), PLAIN, Augment()),
+        (Optimizer("sgd", 0.05, decay=0.01), PLAIN, Augment()),
+        (Optimizer("sgd", 0.05, clip=0.1), PLAIN, Augment()),
+        (Optimizer("adam", 1e-3, clip=1.0), FULL, MIXED),
+    ],
+    ids=["adam", "sgd", "sgd with clipping", "everything"],
 )
-def test_two_devices_train_and_predict_as_one(settings: Optimizer):
-    plan = make_plan(settings.rate)
+def test_two_devices_train_and_predict_as_one(settings: Optimizer, loss: Loss, augment: Augment):
+    plan = make_plan(settings.rate, augment)
     losses, logits, weights = [], [], []
     for strategy, replicas in (("cpu", 1), ("mirrored", 2)):
-        trainer = make_trainer(settings, strategy)
+        trainer = make_trainer(settings, strategy, loss=loss)
         assert trainer.engine.replicas == replicas
         steps = np.stack([trainer.train(plan.part(step, step + 1)) for step in range(len(plan))])  # [S, 3]
         np.testing.assert_array_equal(steps[:, 2], plan.counts)
         losses.append(steps[:, 0] / steps[:, 2])
-        logits.append(trainer.engine.predict(np.arange(COUNT)[::-1]))
+        transform = MIRRORED if augment is MIXED else None
+        logits.append(trainer.engine.predict(np.arange(COUNT)[::-1], transform))
         weights.append(trainer.weights())
     np.testing.assert_allclose(losses[0], losses[1], rtol=0, atol=1e-5)
-    np.testing.assert_allclose(logits[0], logits[1], rtol=0, atol=2e-5)
+    np.testing.assert_allclose(*logits, rtol=0, atol=2e-5)
     assert_close(*weights, atol=1e-5)
 
 
@@ -167,6 +181,46 @@ def test_steps_are_those_of_plain_keras_on_the_same_augmented_images(sgd: Traine
     assert real.sum() == 4
 
 
+def test_a_mixed_step_is_that_of_plain_keras_on_the_same_mixed_images():
+    """With every part of the objective, as Keras's own losses and regularizers compute them."""
+    loss = replace(FULL, name="cross_entropy")
+    trainer = make_trainer(Optimizer("sgd", momentum=0.0), loss=loss)
+    regularizer = keras.regularizers.L2(loss.l2)
+    criterion = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=loss.smoothing)
+    model = small_cnn()
+    variables = model.trainable_variables
+    plan = make_plan(0.1, MIXED).part(7, 8)  # the one that is filled up
+    real = plan.weights[0] > 0
+    rows, mixing = plan.rows[0][real], plan.mixing[0][real]
+    images = prepare(
+        IMAGES[rows], plan.transforms[0][real], IMAGES[mixing.partners], vars(mixing), plan.erased[0][real]
+    )
+    one_hot, share = np.eye(CLASSES), mixing.shares[:, None]
+    targets = share * one_hot[LABELS[rows]] + (1 - share) * one_hot[LABELS[mixing.partners]]
+    with tf.GradientTape() as tape:
+        logits = model(images, training=True)
+        value = criterion(targets, logits + plan.offsets[0], sample_weight=plan.weights[0][real])
+        whole = value + sum(regularizer(variable) for variable in variables if len(variable.shape) > 1)
+    for variable, gradient in zip(variables, tape.gradient(whole, [v.value for v in variables]), strict=True):
+        variable.assign_sub(plan.rates[0] * gradient)
+    right = targets[np.arange(len(rows)), np.argmax(logits, axis=1)].sum()
+    sums = trainer.train(plan)
+    np.testing.assert_allclose(sums, [float(value) * 4, right, 4], rtol=0, atol=1e-4)
+    assert_close(trainer.weights(), read_values(variables), atol=1e-5)
+    assert 0 < share.min() < share.max()
+
+
+def test_the_penalty_is_added_once_a_step_and_never_to_the_loss():
+    plan = make_plan(0.1)
+    plan = replace(plan, weights=np.zeros_like(plan.weights))
+    shrunk = np.prod(1 - plan.rates.astype(np.float64) * 2 * 0.05)
+    for strategy in ("cpu", "mirrored"):
+        trainer = make_trainer(Optimizer("sgd", momentum=0.0), strategy, loss=Loss(l2=0.05))
+        assert trainer.train(plan)[0] == 0
+        expected = [before * (shrunk if before.ndim > 1 else 1) for before in trainer.initial[:4]]
+        assert_close(trainer.weights(), expected, atol=1e-6)
+
+
 def test_accuracy_and_count_leave_the_filling_out(sgd: Trainer):
     plan = make_plan(1e-9, Augment(rotation=0, zoom=0, shift=0, flip=False))
     sgd.restart()
@@ -176,6 +230,7 @@ def test_accuracy_and_count_leave_the_filling_out(sgd: Trainer):
 
 def test_images_that_fill_the_last_step_up_change_nothing(sgd: Trainer):
     plan = make_plan(0.1)
+    assert (plan.weights == 0).sum() == 4
     other = replace(plan, rows=np.where(plan.weights > 0, plan.rows, 0), transforms=plan.transforms.copy())
     other.transforms[plan.weights == 0] = [0, 0, 3, 0, 0, 3]
     assert (other.rows != plan.rows).sum() >= 3
@@ -223,6 +278,23 @@ def test_predictions_come_once_a_row_in_the_order_asked_for(sgd: Trainer, count:
     rows = np.random.default_rng(count).permutation(COUNT)[:count]
     logits = sgd.engine.predict(rows)
     np.testing.assert_allclose(logits, sgd.engine.model(IMAGES[rows].astype(np.float32)), rtol=0, atol=1e-5)
+
+
+def test_predictions_of_moved_images_share_one_trace_and_plain_ones_are_not_resampled(
+    sgd: Trainer, monkeypatch: pytest.MonkeyPatch
+):
+    engine, rows = sgd.engine, np.arange(COUNT)[::-1]
+    plain = engine.predict(rows)
+    calls: list[object] = []
+    model = engine.model
+    monkeypatch.setattr(engine, "model", lambda *given, **named: (calls.append(given), model(*given, **named))[1])
+    for transform in (MIRRORED, np.array([1.1, 0.1, -1, 0, 0.9, 2]), np.array(IDENTITY)):
+        moved = resample(IMAGES[rows], np.tile(np.float32(transform), (COUNT, 1)))
+        np.testing.assert_allclose(engine.predict(rows, transform), model(moved), rtol=0, atol=1e-5)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(engine.predict(rows), plain)
+    np.testing.assert_array_equal(engine.predict(rows[:5]), plain[:5])
+    assert len(calls) == 1
 
 
 def test_weight_decay_shrinks_what_no_gradient_moves():

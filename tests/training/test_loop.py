@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,20 @@ import pytest
 
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
+from fer_tl.data.randomness import example_keys
 from fer_tl.errors import UserError
 from fer_tl.files import read_json
 from fer_tl.options import load_experiment
-from fer_tl.training import loop
+from fer_tl.training import loop, tensorflow_engine
 from fer_tl.training.checkpoint import read_values
 from fer_tl.training.cross_validation import train_folds, train_one
+from fer_tl.training.loop import FoldRows, Loop
+from fer_tl.training.plan import EpochPlan, adjustment, balanced_weights
+from fer_tl.training.progress import Clock, Progress
 from fer_tl.training.run_folder import RunFolder, load_predictions, read_history
 from fer_tl.training.saved_model import load_model
-from fer_tl.training.session import Session
+from fer_tl.training.session import CompiledStage, Session
+from fer_tl.training.stages import Stage, stages_of
 from fer_tl.training.tensorflow_engine import TensorFlowEngine
 
 TRAIN, HELD_OUT = 64, 24
@@ -45,7 +51,7 @@ def train(settings: Experiment, dataset: Dataset, path: Path) -> None:
 
 
 def same_result(one: Path, other: Path) -> None:
-    """Weights, predictions and history of two parts are bit-equal; how long they took is not compared."""
+    """Weights, predictions and history of two parts are bit-equal; what they took is not compared."""
     for left, right in zip(*(read_values(load_model(p / "model.keras")[0].weights) for p in (one, other)), strict=True):
         np.testing.assert_array_equal(left, right)
     left, right = (load_predictions(p / "predictions.npz") for p in (one, other))
@@ -57,7 +63,8 @@ def same_result(one: Path, other: Path) -> None:
     assert histories[0] == histories[1]
     results = [read_json(p / "result.json") for p in (one, other)]
     for result in results:
-        del result["seconds"]
+        for measured in ("seconds", "seconds_to_first_step", "memory_mb"):
+            del result[measured]
     assert results[0] == results[1]
 
 
@@ -89,14 +96,16 @@ def train_with_interruptions(settings: Experiment, dataset: Dataset, path: Path,
 
 @pytest.fixture(scope="module")
 def two_stages() -> Experiment:
-    """Dropout of the backbone and of the head, augmentation, warm-up, class weights, momentum, clipping."""
+    """Dropout of the backbone and of the head, augmentation, mixing, warm-up, even sampling, momentum, clipping."""
     return experiment(
         head_epochs=1,
         epochs=3,
         head={"dense": [16], "dropout": [0.2, 0.2]},
         optimizer={"name": "adam", "clip": 1.0, "decay": 0.001},
         schedule={"kind": "cosine", "warmup": 1},
-        class_weights="balanced",
+        augment={"vertical_flip": True, "mixup": 0.2, "cutmix": 1.0, "erase": 0.25},
+        loss={"name": "focal", "gamma": 1.0, "smoothing": 0.1, "l2": 1e-4},
+        sampling="balanced",
     )
 
 
@@ -214,16 +223,80 @@ def test_a_fold_comes_out_the_same_alone_and_after_another(
 ):
     keys, reseed = [], TensorFlowEngine.reseed
     monkeypatch.setattr(TensorFlowEngine, "reseed", lambda engine, key: (keys.append(key), reseed(engine, key)))
-    settings = experiment(folds=2, epochs=1, head_epochs=1, optimizer={"name": "sgd"})
+    traces, losses_of = [], tensorflow_engine.image_losses
+    monkeypatch.setattr(tensorflow_engine, "image_losses", lambda *given: (traces.append(1), losses_of(*given))[1])
+    # The adjustment is another one in each fold: they differ in the images of the classes.
+    settings = experiment(
+        folds=2,
+        epochs=1,
+        head_epochs=1,
+        optimizer={"name": "sgd"},
+        augment={"mixup": 0.4, "erase": 0.5},
+        loss={"logit_adjustment": 2.0},
+    )
     train_folds(settings, faces, RunFolder(tmp_path / "both"), lambda line: None)
     assert len(set(keys)) == 4  # each epoch of each fold draws dropout of its own
+    of_both = len(traces)
     shutil.copytree(tmp_path / "both", tmp_path / "second")
     shutil.rmtree(tmp_path / "second" / "fold-1")
     train_folds(settings, faces, RunFolder(tmp_path / "second"), lambda line: None)
     assert keys[4:] == keys[2:4]
+    assert len(traces) - of_both == of_both  # the second fold was traced by the first
     same_result(tmp_path / "both" / "fold-1", tmp_path / "second" / "fold-1")
-    losses = [read_json(tmp_path / "both" / f"fold-{fold}" / "result.json")["loss"] for fold in (0, 1)]
-    assert losses[0] != losses[1]
+    results = [read_json(tmp_path / "both" / f"fold-{fold}" / "result.json") for fold in (0, 1)]
+    assert results[0]["loss"] != results[1]["loss"]
+    assert all(result["seconds_to_first_step"] > 0 for result in results)
+    assert all(100 < result["memory_mb"] < 100_000 for result in results)
+
+
+class Recorder:
+    """Takes a session's place in a loop and keeps the plans that it is handed."""
+
+    def __init__(self, settings: Experiment, dataset: Dataset):
+        self.experiment, self.dataset, self.keys = settings, dataset, example_keys(dataset.ids)
+        self.stages = stages_of(settings)
+        self.model = SimpleNamespace(variables=[], stop_training=False)
+        self.engine = SimpleNamespace(reseed=lambda key: None)
+        self.plans: list[EpochPlan] = []
+
+    def reset(self, rows: np.ndarray) -> None:
+        pass
+
+    def start(self, stage: Stage) -> CompiledStage:
+        return CompiledStage(stage, SimpleNamespace(variables=[]), [], self.train)
+
+    def train(self, plan: EpochPlan) -> np.ndarray:
+        self.plans.append(plan)
+        return np.array([1.0, 1.0, 1.0])
+
+    def evaluate(self, rows: np.ndarray) -> tuple[float, float, None]:
+        return 1.0, 0.5, None
+
+
+def test_classes_are_evened_out_by_the_images_that_are_trained_on(faces: Dataset, tmp_path: Path):
+    rows = np.concatenate([np.flatnonzero(faces.labels == label)[:count] for label, count in ((0, 8), (2, 7), (5, 1))])
+    labels, nobody = faces.labels[rows], np.empty(0, int)
+
+    def planned(**options: Any) -> EpochPlan:
+        recorder = Recorder(experiment(epochs=1, **options), faces)
+        training = Loop(recorder, 0, FoldRows(rows, rows, nobody), tmp_path, Progress(16), "model", Clock())
+        training.run()
+        training.forget()
+        (plan,) = recorder.plans
+        assert plan.counts.tolist() == [16]
+        return plan.part(0, 1)
+
+    plain, weighted = planned(), planned(class_weights="balanced")
+    sampled, adjusted = planned(sampling="balanced"), planned(loss={"logit_adjustment": 0.5})
+    for plan in (plain, weighted, adjusted):
+        assert sorted(plan.rows[0, :16]) == sorted(rows)
+    assert np.bincount(faces.labels[sampled.rows[0, :16]]).tolist() == [6, 0, 5, 0, 0, 5]
+    of_row = dict(zip(rows, balanced_weights(labels, 7), strict=True))
+    np.testing.assert_allclose(weighted.weights[0, :16], [of_row[row] for row in weighted.rows[0, :16]], rtol=1e-6)
+    for plan in (plain, sampled, adjusted):
+        assert (plan.weights[0, :16] == 1).all()
+    np.testing.assert_allclose(adjusted.offsets, [adjustment(labels, 7, 0.5)], rtol=1e-6)
+    assert plain.offsets is weighted.offsets is sampled.offsets is None
 
 
 def test_a_loss_that_explodes_is_one_clear_line_that_says_where(faces: Dataset, tmp_path: Path):

@@ -1,0 +1,28 @@
+"""What each further fold of a run costs besides its steps: seconds to its first step, and memory.
+
+usage: fer-tl cv --config configs/quickstart.yaml --folds 8 --epochs 1 --run-dir RUN && python benchmarks/fold_costs.py RUN
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from fer_tl.files import read_json
+from fer_tl.training.run_folder import RunFolder
+
+
+def main() -> None:
+    """Print one line a fold, and how far memory moved between the second fold and the last."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    run = RunFolder(parser.parse_args().run)
+    results = {name: read_json(run.part(name) / "result.json") for name in run.parts}
+    for name, result in results.items():
+        print(f"{name}: first steps after {result['seconds_to_first_step']:.2f} s, memory {result['memory_mb']:,} MB")
+    memory = [result["memory_mb"] for result in results.values()]
+    print(f"memory from the second fold to the last: {memory[1]:,} to {memory[-1]:,} MB, at most {max(memory):,}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""An ensemble of runs from the probabilities they saved: who votes with what weight, and where it goes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_tl.data.dataset import cached_groups
+from fer_tl.errors import UserError, suggest
+from fer_tl.evaluation.members import Member, match, open_members
+from fer_tl.evaluation.open_split import FIT_SPLITS, check_split
+from fer_tl.evaluation.soft_voting import cross_fitted_weights, mixture_weights, soft_vote, true_class_probabilities
+from fer_tl.evaluation.views import TTA, check_tta
+from fer_tl.files import read_json
+from fer_tl.training.run_folder import Predictions
+
+WEIGHTINGS = ("equal", "validation")
+FILE = "ensemble.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Runs that vote, M of them.
+
+    Attributes:
+        members: the runs.
+        fingerprints: of the images that each predicted; None where a run does not say.
+        split: whose saved evaluations are averaged; None for the runs' own held-out images.
+        tta: test-time augmentation of those evaluations.
+        weighting: ``equal`` or ``validation``.
+        weights: float64 ``[M]``, or ``[F, M]`` with a row for each fold where they are cross-fitted.
+        predictions: by name, ``ensemble`` first, then each member; all with the same examples and classes in order.
+    """
+
+    members: tuple[Member, ...]
+    fingerprints: tuple[str | None, ...]
+    split: str | None
+    tta: str
+    weighting: str
+    weights: np.ndarray
+    predictions: dict[str, Predictions]
+
+    @property
+    def title(self) -> str:
+        """How many runs, of what data, and what is scored."""
+        views = f", {TTA[self.tta]}" if TTA[self.tta] else ""
+        data = ", ".join(dict.fromkeys(member.dataset for member in self.members))
+        return f"soft voting of {len(self.members)} runs, {data} {_scored(self.members, self.split)}{views}"
+
+    @property
+    def note(self) -> str:
+        """How the weights were chosen, what was opened for it, and whether all members saw the same build."""
+        note = self._weights_note()
+        if self.split:
+            note += f" Split {self.split} was opened by the members' evaluations: choose no members or weights by it."
+        if len(set(self.fingerprints)) > 1:
+            note += " The members saw different builds of the data, with the same ids and labels."
+        return note
+
+    def _weights_note(self) -> str:
+        if self.weighting == "equal":
+            return "Probabilities are averaged with equal weights; nothing was fitted."
+        rows = self.weights.reshape(-1, len(self.members))  # [F, M] or [1, M]
+        ends = zip(self.members, rows.min(axis=0), rows.max(axis=0), strict=True)
+        if len(rows) > 1:
+            said = ", ".join(f"{member.name} {low:.2f}–{high:.2f}" for member, low, high in ends)
+            return f"The weights that score a fold maximize the likelihood on the other folds: {said}."
+        said = ", ".join(f"{member.name} {low:.2f}" for member, low, _ in ends)
+        where = "the runs' own held-out predictions, not of the images scored here"
+        return f"The weights maximize the likelihood of {where}: {said}."
+
+    def describe(self) -> dict[str, Any]:
+        """Ready for JSON: what was asked for, and each member with its weight."""
+        key = "weight" if self.weights.ndim == 1 else "weight_by_fold"
+        return {
+            **self.request,
+            "fingerprint": self.fingerprints[0] if len(set(self.fingerprints)) == 1 else None,
+            "members": [
+                {
+                    "name": member.name,
+                    "run": member.path,
+                    "kind": member.kind,
+                    "backbone": member.backbone,
+                    "fingerprint": fingerprint,
+                    key: self.weights[..., index].tolist(),
+                }
+                for index, (member, fingerprint) in enumerate(zip(self.members, self.fingerprints, strict=True))
+            ],
+        }
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What makes an ensemble this one; the order of its members does not."""
+        runs = sorted(member.path for member in self.members)
+        return {"runs": runs, "split": self.split, "tta": self.tta, "weights": self.weighting}
+
+
+def make_ensemble(run_dirs: Sequence[Path | str], split: str | None, tta: str, weighting: str) -> Ensemble:
+    """Average what runs saved; no model is run.
+
+    Args:
+        run_dirs: two or more finished runs.
+        split: ``test`` or ``validation``, as evaluated before; None for out-of-fold and held-out predictions.
+        tta: one of ``fer_tl.evaluation.views.TTA``, with a split only.
+        weighting: ``equal``, or ``validation`` for weights fitted on the runs' own held-out predictions: on all of
+            them for a split, on the other folds for each fold of cross validations.
+
+    Raises:
+        UserError: a bad value, or runs that do not go together.
+    """
+    _check_choices(split, tta, weighting)
+    members = open_members(run_dirs)
+    own = [] if split and weighting == "equal" else [member.own_predictions() for member in members]
+    held_out = match(members, [predictions for predictions, _ in own]) if own else ()
+    scored = match(members, [member.split_predictions(split, tta) for member in members]) if split else held_out
+    if weighting == "equal":
+        weights = votes = np.full(len(members), 1 / len(members))
+    elif split:
+        if np.isin(held_out[0].ids, scored[0].ids).any():
+            _refuse_to_flatter(members, split)
+        weights = votes = mixture_weights(true_class_probabilities(held_out))
+    else:
+        if any(member.kind != "cv" for member in members):
+            _refuse_to_flatter(members, split)
+        folds = _shared_folds(members, own)
+        weights = cross_fitted_weights(true_class_probabilities(scored), folds)  # [F, M]
+        votes = weights[folds].T  # [M, N]
+    named = {member.name: predictions for member, predictions in zip(members, scored, strict=True)}
+    predictions = {"ensemble": soft_vote(scored, votes), **named}
+    fingerprints = tuple(member.fingerprint(split, tta) for member in members)
+    return Ensemble(members, fingerprints, split, tta, weighting, weights, predictions)
+
+
+def find_groups(ensemble: Ensemble) -> dict[str, str] | None:
+    """Group of each example by id, from the first built dataset of a member that has them all; None if none has."""
+    if ensemble.split:
+        splits: tuple[str, ...] = (ensemble.split,)
+    else:
+        splits = ("train",) if any(member.kind == "cv" for member in ensemble.members) else FIT_SPLITS
+    ids = ensemble.predictions["ensemble"].ids.tolist()
+    for member in ensemble.members:
+        groups = cached_groups(member.dataset, member.data_dir, splits)
+        if all(example_id in groups for example_id in ids):
+            return groups
+    return None
+
+
+def choose_folder(ensemble: Ensemble, out: Path | str | None) -> Path:
+    """Where the ensemble is written: ``out``, or ``runs/ensemble-<hash of what was asked for>``.
+
+    Raises:
+        UserError: the folder holds something else.
+    """
+    digest = hashlib.sha256(json.dumps(ensemble.request).encode()).hexdigest()[:8]
+    folder = Path(out) if out else Path("runs") / f"ensemble-{digest}"
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / FILE).is_file()):
+        raise UserError(f"{folder} holds other files and is no ensemble: give another --out")
+    if (folder / FILE).is_file():
+        before, now = read_json(folder / FILE), ensemble.request
+        changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
+        if changed:
+            raise UserError(f"{folder} holds another ensemble ({'; '.join(changed)}): give another --out")
+    return folder
+
+
+def _check_choices(split: str | None, tta: str, weighting: str) -> None:
+    if split is not None:
+        check_split(split, "an ensemble is scored on")
+    check_tta(tta)
+    if tta != "none" and split is None:
+        raise UserError(f"--tta {tta} needs --split: only evaluations of a split are made with it")
+    if weighting not in WEIGHTINGS:
+        raise UserError(f"--weights {weighting}: no such weighting{suggest(weighting, WEIGHTINGS)}")
+
+
+def _scored(members: Sequence[Member], split: str | None) -> str:
+    if split:
+        return f"split {split}"
+    held_out = dict.fromkeys(member.held_out for member in members)
+    return next(iter(held_out)) if len(held_out) == 1 else "held out"
+
+
+def _refuse_to_flatter(members: Sequence[Member], split: str | None) -> None:
+    way_out = "" if split == "test" else ", or --split test"
+    raise UserError(
+        f"--weights validation would fit the weights on the very images that are scored ({_scored(members, split)}): "
+        f"use --weights equal{way_out}"
+    )
+
+
+def _shared_folds(members: Sequence[Member], own: Sequence[tuple[Predictions, np.ndarray]]) -> np.ndarray:
+    """The fold of each of the first member's examples, int64 ``[N]``, if it is the same for all members."""
+    tables = [dict(zip(predictions.ids.tolist(), folds.tolist(), strict=True)) for predictions, folds in own]
+    for member, table in zip(members[1:], tables[1:], strict=True):
+        if table != tables[0]:
+            raise UserError(
+                f"{member.path} and {members[0].path} have other folds, so no weights can be fitted on other folds "
+                "than the one they score: use --weights equal, or --split test"
+            )
+    return own[0][1]

@@ -1,0 +1,160 @@
+"""From an experiment to the model that it asks for, checked before Keras is imported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from fer_tl.config import Experiment, Head
+from fer_tl.errors import UserError
+from fer_tl.models.backbones import BACKBONES, find_backbone
+from fer_tl.models.record import Backbone, Pretrained, Scaling, Variant
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What an experiment asks for, defaults filled in.
+
+    Attributes:
+        backbone: its record.
+        variant: which member of the family.
+        size: side in pixels to which images are resized.
+        channels: that the backbone sees, 1 or 3; None for those of the data.
+        pretrained: the published weights to start from; None for random ones or a file of the user's own.
+        head: with no field left at None.
+    """
+
+    backbone: Backbone
+    variant: Variant
+    size: int
+    channels: int | None
+    pretrained: Pretrained | None
+    head: Head
+
+    @property
+    def scaling(self) -> Scaling:
+        """Of the pixels: that of the published weights, else the backbone's own."""
+        return self.pretrained.scaling if self.pretrained else self.backbone.scaling
+
+    def channels_for(self, stored: int) -> int:
+        """Channels that the backbone sees of images that are stored with 1 or 3.
+
+        Raises:
+            UserError: one is asked for, but the images have three.
+        """
+        if self.channels == 1 and stored == 3:
+            raise UserError(
+                "'channels' 1 asks for grey images, but those of this dataset have 3 channels: leave --channels away"
+            )
+        return self.channels or stored
+
+
+def resolve_model(experiment: Experiment) -> ModelSpec:
+    """The model of an experiment, defaults filled in and checked; no Keras import.
+
+    Weights decide the scaling of the pixels. Published ones, by name or as a file under its official name wherever it
+    lies, come with the scaling that they were trained on. With ``none``, or a file of any other name, which was trained
+    on this model from ``none``, pixels are scaled to -1..1; efficientnetb0 scales inside itself.
+
+    Raises:
+        UserError: unknown backbone, side below its minimum, a variant, channels, pixels or weights that it does not
+            have, or a dropout list that does not fit the dense layers.
+    """
+    backbone = find_backbone(experiment.backbone)
+    size = experiment.image_size or backbone.default_size
+    if size < backbone.min_size:
+        raise UserError(
+            f"'image_size' {size} is too small for {backbone.name}: it takes {backbone.min_size} pixels or more"
+        )
+    pretrained = _pretrained(experiment, backbone, size)
+    variant = _variant(experiment, backbone)
+    _check_input(experiment, backbone, pretrained)
+    return ModelSpec(
+        backbone=backbone,
+        variant=variant,
+        size=size,
+        channels=experiment.channels or (3 if backbone.rgb else None),
+        pretrained=pretrained,
+        head=_head(experiment.head, backbone, variant),
+    )
+
+
+def _check_input(experiment: Experiment, backbone: Backbone, pretrained: Pretrained | None) -> None:
+    """Refuse channels and scalings of pixels that weights or backbone cannot take."""
+    if pretrained and experiment.channels == 1:
+        raise UserError(
+            f"the weights '{experiment.weights}' of {backbone.name} take 3 channels: "
+            "leave --channels away (grey images are repeated), or use --weights none"
+        )
+    if experiment.pixels != "backbone" and pretrained:
+        raise UserError(
+            f"'pixels' {experiment.pixels} does not go with the weights '{experiment.weights}', which come with their "
+            "own scaling: use --pixels backbone or --weights none"
+        )
+    if experiment.pixels != "backbone" and backbone.scaling == Scaling():
+        raise UserError(
+            f"'pixels' {experiment.pixels} does not go with {backbone.name}, which scales inside: use --pixels backbone"
+        )
+
+
+def _pretrained(experiment: Experiment, backbone: Backbone, size: int) -> Pretrained | None:
+    owners = [record.name for record in BACKBONES.values() if experiment.weights in record.pretrained]
+    if not owners:
+        return backbone.published(os.path.basename(experiment.weights), experiment.alpha, size)
+    if backbone.name not in owners:
+        raise UserError(
+            f"there are no {experiment.weights} weights for {backbone.name}, only for {', '.join(owners)}: "
+            f"use --weights {' or '.join([*backbone.pretrained, 'none'])}"
+        )
+    return backbone.pretrained[experiment.weights]
+
+
+def _variant(experiment: Experiment, backbone: Backbone) -> Variant:
+    alpha, activation, stem = experiment.alpha, experiment.activation, experiment.stem
+    if alpha not in backbone.alphas:
+        _check_takes("alpha", f"{alpha:g}", backbone, lambda record: len(record.alphas) > 1)
+        if experiment.weights in backbone.pretrained:
+            raise UserError(
+                f"'alpha' {alpha:g} does not go with {backbone.name} and weights '{experiment.weights}': "
+                f"use one of {', '.join(f'{known:g}' for known in backbone.alphas)}"
+            )
+    variant = Variant(alpha=alpha)
+    if activation:
+        _check_takes("activation", activation, backbone, lambda record: activation in record.activations)
+        variant = replace(variant, activation=activation)
+    if stem:
+        _check_takes("stem", stem, backbone, lambda record: stem in record.stems)
+        variant = replace(variant, stem=stem)
+    return variant
+
+
+def _check_takes(option: str, value: str, backbone: Backbone, takes: Callable[[Backbone], bool]) -> None:
+    if not takes(backbone):
+        takers = ", ".join(record.name for record in BACKBONES.values() if takes(record))
+        raise UserError(f"'{option}' {value} does not go with {backbone.name}, only with {takers}: leave it away")
+
+
+def _head(given: Head, backbone: Backbone, variant: Variant) -> Head:
+    default = backbone.head
+    dense = default.dense if given.dense is None else given.dense
+    assert dense is not None
+    dropout = given.dropout
+    if dropout is None:
+        dropout = default.dropout if given.dense is None else (0.0,) * (len(dense) + 1)
+    assert dropout is not None
+    if len(dropout) != len(dense) + 1:
+        raise UserError(
+            f"'head.dropout' needs {len(dense) + 1} numbers, one before each of the {len(dense)} dense layers and one "
+            f"before the classes, but has {len(dropout)}"
+        )
+    if any(not 0 <= rate < 1 for rate in dropout) or any(width < 1 for width in dense):
+        raise UserError("'head.dropout' should be from 0 up to but not 1, and 'head.dense' 1 or more")
+    own = variant.activation if backbone.activations else default.activation
+    return Head(
+        pooling=given.pooling or default.pooling,
+        dense=dense,
+        activation=given.activation or own,
+        dropout=dropout,
+        batch_norm=default.batch_norm if given.batch_norm is None else given.batch_norm,
+    )

@@ -1,0 +1,79 @@
+"""What the verbs of fer-tl return besides the files that they write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fer_tl.evaluation.summary import CvSummary
+    from fer_tl.reports.run_report import Result
+    from fer_tl.reports.sweep_table import SweepRow
+    from fer_tl.training.run_folder import Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class CvResult:
+    """A finished cross validation.
+
+    Attributes:
+        run_dir: its folder.
+        summary: metrics of every fold, their spread, and the pooled out-of-fold result with intervals.
+        folds: out-of-fold predictions of each fold.
+        text: the tables as the terminal shows them.
+    """
+
+    run_dir: Path
+    summary: CvSummary
+    folds: tuple[Predictions, ...]
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A finished single fit: its folder, the metrics and predictions of the held-out images, and the tables as text."""
+
+    run_dir: Path
+    result: Result
+    predictions: Predictions
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationResult:
+    """Predictions of a run's models on a split by model name, the ensemble first, their metrics, and the tables."""
+
+    result: Result
+    predictions: dict[str, Predictions]
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleResult:
+    """A soft vote of runs.
+
+    Attributes:
+        out_dir: its folder.
+        result: metrics of the ensemble and of each run.
+        predictions: the same by name, ``ensemble`` first.
+        weights: of the runs, float64 ``[M]``, or ``[F, M]`` where each fold has its own.
+        text: the tables as the terminal shows them.
+    """
+
+    out_dir: Path
+    result: Result
+    predictions: dict[str, Predictions]
+    weights: np.ndarray
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """A finished sweep: its folder, one row a cell in the order of the grid, and the table as text."""
+
+    run_dir: Path
+    rows: tuple[SweepRow, ...]
+    text: str

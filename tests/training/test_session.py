@@ -1,0 +1,48 @@
+"""What a session sets anew for each fold: the weights, and what standardized pixels are divided by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fer_tl.data.folds import make_folds
+from fer_tl.options import load_experiment
+from fer_tl.training.cross_validation import train_folds
+from fer_tl.training.run_folder import RunFolder, load_predictions
+from fer_tl.training.saved_model import load_model
+from tests.conftest import MakeFaces
+
+
+def test_each_fold_is_divided_by_the_deviation_of_its_own_training_images(make_faces: MakeFaces, tmp_path: Path):
+    faces = make_faces(56)
+    folds = make_folds(faces.ids, faces.labels, faces.groups, faces.class_names, 2, seed=0)
+    images = faces.images.copy()
+    loud = np.random.default_rng(0).integers(0, 2, images[folds == 0].shape) * 255
+    images[folds == 0] = loud
+    settings = load_experiment(
+        backbone="liu_3conv",
+        weights="none",
+        pixels="standardized",
+        image_size=16,
+        folds=2,
+        epochs=1,
+        batch_size=8,
+        strategy="cpu",
+    )
+    run = RunFolder(tmp_path / "run")
+    train_folds(settings, replace(faces, images=images), run, lambda line: None)
+    variances = []
+    for fold in (0, 1):
+        model, _ = load_model(run.part(f"fold-{fold}") / "model.keras")
+        pixels = images[folds != fold].astype(np.float64)
+        expected = np.square(pixels - pixels.mean(axis=(1, 2), keepdims=True)).mean()
+        layer = model.get_layer("standardize")
+        np.testing.assert_allclose(layer.moving_variance, [expected], rtol=1e-6)
+        np.testing.assert_array_equal(layer.moving_mean, [0])
+        variances.append(expected)
+        saved = load_predictions(run.part(f"fold-{fold}") / "predictions.npz")
+        np.testing.assert_array_equal(saved.ids, faces.ids[folds == fold])
+        np.testing.assert_allclose(model(images[folds == fold]), saved.logits, atol=1e-4)
+    assert variances[0] < variances[1] / 2  # the loud images are not in their own fold's statistic
