@@ -1,6 +1,7 @@
 """What each further fold of a run costs besides its steps: seconds to its first step, and memory.
 
-usage: fer-tl cv --config configs/quickstart.yaml --folds 8 --epochs 1 --run-dir RUN && python benchmarks/fold_costs.py RUN
+usage: python benchmarks/fold_costs.py RUN, with a finished run such as that of
+       fer-tl cv --backbone mobilenetv2 --folds 8 --epochs 1 --run-dir RUN
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from fer_tl.models.weights import find_weights
 from fer_tl.options import flatten_known
 from fer_tl.quiet import import_tensorflow
 from fer_tl.results import CvResult, EnsembleResult, EvaluationResult, FitResult, SweepResult
-from fer_tl.sweep import Cell, Sweep, read_sweep
+from fer_tl.sweeps import Cell, Sweep, read_sweep
 from fer_tl.training.run_folder import (
     RunFolder,
     default_run_dir,
@@ -107,7 +107,7 @@ def sweep(path: Path | str, say: Say = print, **overrides: Any) -> SweepResult:
     the same command continues an interrupted sweep.
 
     Args:
-        path: YAML file with a ``sweep`` key, see ``fer_tl.sweep.read_sweep``.
+        path: YAML file with a ``sweep`` key, see ``fer_tl.sweeps.read_sweep``.
         say: prints a line.
         overrides: options that hold in every cell, by name; a group is a dictionary.
 
@@ -134,9 +134,8 @@ def sweep(path: Path | str, say: Say = print, **overrides: Any) -> SweepResult:
     text = write_sweep(grid.run_dir, f"{grid.name}, {grid.cells[0].experiment.data}", grid.axes, rows)
     say(f"\n{text}\nresults: {grid.run_dir}")
     if failed:
-        raise UserError(
-            f"{len(failed)} of {len(grid.cells)} runs failed; {'-'.join(failed[0].labels)}: {failed[0].failure}"
-        )
+        first = f"{'-'.join(failed[0].labels)}: {failed[0].failure}"
+        raise UserError(f"{len(failed)} of {len(grid.cells)} runs of the sweep failed, such as {first}")
     return SweepResult(grid.run_dir, tuple(rows), text)
 
 

@@ -111,7 +111,10 @@ class Experiment:
     stem: Literal["7x7", "3x3"] | None = option(
         None, "first layers of resnet18: 7x7 shrinks by 4 as for ImageNet, 3x3 keeps small images whole; default: 7x7"
     )
-    weights: str = option("imagenet", "starting weights: imagenet, vggface (vgg16), none, or a file")
+    weights: str = option(
+        "imagenet",
+        "starting weights: imagenet, vggface (vgg16), none, or a file; published ones bring their own scaling of pixels",
+    )
     accept_licence: Literal["vggface"] | None = option(
         None, "vggface: you accept that the VGGFace weights are for non-commercial research only"
     )

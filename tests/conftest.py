@@ -26,7 +26,7 @@ os.environ["no_proxy"] = "*"
 matplotlib.use("Agg")
 
 TESTS = Path(__file__).parent
-USES_TENSORFLOW = ("models", "training", "test_api.py")
+USES_TENSORFLOW = ("models", "training", "test_api.py", "test_configs.py", "test_sweeps.py")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -34,6 +34,8 @@ FILES: dict[str, str | bytes] = {
     "range.yaml": "optimizer: {rate: .nan}",
     "list.yaml": "- folds: 3",
     "broken.yaml": "head: [",
+    "sweep.yaml": "weights: none\nsweep: {command: train, axes: {epoch: [1, 2]}}",
+    "cells.yaml": "weights: none\nsweep: {command: train, axes: {image_size: [48, 24]}}",
     "binary.yaml": b"\x89PNG\r\n\x1a\n\xff",
     "date.yaml": "run_dir: 2026-08-01",
     "weights.txt": "no weights",
@@ -67,6 +69,17 @@ CASES: dict[str, tuple[str, str]] = {
     "config broken": ("cv --config broken.yaml", "broken.yaml is not valid YAML"),
     "config binary": ("cv --config binary.yaml", "binary.yaml cannot be read"),
     "config date": ("cv --config date.yaml", "'run_dir' holds a date"),
+    "config a sweep": (
+        "cv --config sweep.yaml",
+        "is a sweep over several runs: use fer-tl sweep sweep.yaml",
+    ),
+    "sweep nothing": ("sweep none.yaml", "there is no config file none.yaml"),
+    "sweep no sweep": ("sweep type.yaml", "type.yaml has no 'sweep' key"),
+    "sweep key": ("sweep sweep.yaml", "sweep axis 'epoch': unknown key 'epoch'; did you mean 'epochs'?"),
+    "sweep flag": ("sweep cells.yaml --epoch 3", "fer-tl sweep has no option --epoch; did you mean '--epochs'?"),
+    "sweep axis as flag": ("sweep cells.yaml --image-size 64", "'image_size' is what the axis 'image_size'"),
+    "sweep cell": ("sweep cells.yaml", "cells.yaml, cell 24: 'image_size' 24 is too small for mobilenetv2"),
+    "sweep data": ("sweep cells.yaml --image-size.x 3", "no option --image-size.x"),
     "type": ("cv --folds four", "'folds' should be a whole number, but is 'four'"),
     "range": ("cv --folds 1", "'folds' should be between 2 and 1000, but is 1"),
     "nan": ("cv --optimizer.rate nan", "'optimizer.rate' should be"),
@@ -208,6 +221,7 @@ def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.Captur
         "evaluate": ["RUN", "--split", "--data-dir", "--tta"],
         "ensemble": ["RUN", "--split", "--tta", "--weights", "--out"],
         "models": ["-h,"],
+        "sweep": ["FILE", *(f"--{name.replace('_', '-')}" for name, *_ in walk())],
     }.get(command, ["--config", *(f"--{name.replace('_', '-')}" for name, *_ in walk())])
     for word in expected:
         assert f"\n  {word} " in text or f"    {word} " in text, word

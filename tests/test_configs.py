@@ -16,7 +16,7 @@ import tensorflow as tf
 import fer_tl
 from fer_tl.config import Experiment, flatten, to_dict
 from fer_tl.options import from_raw, load_experiment, read_mapping
-from fer_tl.sweep import read_sweep
+from fer_tl.sweeps import read_sweep
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 PAPERS = ("liu", "pham", "du", "li", "sikic")

@@ -12,7 +12,7 @@ from fer_tl.cli import COMMANDS as VERBS
 from fer_tl.cli import parse
 from fer_tl.config import walk
 from fer_tl.options import from_flat
-from fer_tl.sweep import read_sweep
+from fer_tl.sweeps import read_sweep
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,16 +1,26 @@
-"""Sweeps: the grid is the product of its axes, checked whole before the first cell trains."""
+"""Sweeps: the grid is the product of its axes, checked whole before the first cell trains, and ends in one table."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import fer_tl
 from fer_tl.config import flatten, to_dict
+from fer_tl.data.dataset import Dataset
 from fer_tl.errors import UserError
+from fer_tl.evaluation.metrics import score
+from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.options import load_experiment
-from fer_tl.sweep import Sweep, read_sweep
+from fer_tl.sweeps import Sweep, read_sweep
+from fer_tl.training.run_folder import load_predictions
 
 GRID = """
 backbone: shallow_cnn
@@ -115,3 +125,76 @@ def test_an_override_of_what_an_axis_varies_is_refused(tmp_path: Path) -> None:
 def test_a_sweep_is_no_config_of_a_single_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is a sweep over several runs: use fer-tl sweep"):
         load_experiment(write(tmp_path, GRID))
+
+
+TRAINED = """
+data: folder/tiny
+backbone: shallow_cnn
+weights: none
+alpha: 0.5
+image_size: 16
+batch_size: 16
+epochs: 1
+sweep:
+  command: {command}
+  axes:
+    rate:
+      low: {{optimizer.rate: 0.001}}
+      other: {{{other}}}
+  ensemble: {ensemble}
+"""
+
+
+@pytest.fixture(scope="module")
+def data_dir(make_faces: Callable[..., Dataset], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """56 drawn faces to train on and 14 to validate, as a built dataset."""
+    root, faces = tmp_path_factory.mktemp("sweep"), make_faces(400, side=16)
+    for label, name in enumerate(faces.class_names):
+        for place, row in enumerate(np.flatnonzero(faces.labels == label)[:10]):
+            folder = root / "source" / ("validation" if place < 2 else "train") / name
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(faces.images[row, :, :, 0]).save(folder / f"{row}.png")
+    fer_tl.build("folder/tiny", source=root / "source", data_dir=root, shards=1, image_size=16, say=lambda line: None)
+    return root
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((folder / "table.csv").read_text())))
+
+
+def test_a_sweep_trains_every_cell_tables_them_and_is_done_when_it_is_done(data_dir: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, TRAINED.format(command="train", other="optimizer.rate: 0.01", ensemble="true"))
+    lines: list[str] = []
+    result = fer_tl.sweep(path, say=lines.append, data_dir=str(data_dir), run_dir=str(tmp_path / "run"))
+    cells = [load_predictions(tmp_path / "run" / name / "model" / "predictions.npz") for name in ("low", "other")]
+    expected = [score(part).accuracy for part in (*cells, soft_vote(cells))]
+    rows = table(tmp_path / "run")
+    assert [row["rate"] for row in rows] == ["low", "other", "soft vote"]
+    assert [float(row["accuracy"]) for row in rows] == pytest.approx(expected)
+    assert [row.metrics.accuracy for row in result.rows if row.metrics] == pytest.approx(expected)
+    assert all(float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"]) for row in rows)
+    before = (tmp_path / "run" / "low" / "model" / "model.keras").stat().st_mtime_ns
+    again = fer_tl.sweep(path, say=lines.append, data_dir=str(data_dir), run_dir=str(tmp_path / "run"))
+    assert again.text == result.text
+    assert (tmp_path / "run" / "low" / "model" / "model.keras").stat().st_mtime_ns == before
+
+
+def test_a_cell_that_fails_is_a_row_and_the_others_are_trained(data_dir: Path, tmp_path: Path) -> None:
+    path = write(
+        tmp_path, TRAINED.format(command="cv", other="optimizer.rate: 100, optimizer.name: sgd", ensemble="true")
+    )
+    with pytest.raises(UserError, match=r"1 of 2 runs of the sweep failed, such as other: .*lower --optimizer.rate"):
+        fer_tl.sweep(path, say=lambda line: None, data_dir=str(data_dir), run_dir=str(tmp_path / "run"), folds=2)
+    low, other = table(tmp_path / "run")
+    assert float(low["images"]) == 56
+    assert low["failure"] == ""
+    assert other["accuracy"] == ""
+    assert "lower --optimizer.rate" in other["failure"]
+    assert "failed" in (tmp_path / "run" / "table.md").read_text()
+
+
+def test_a_cell_that_cannot_run_stops_the_sweep_before_anything_is_trained(data_dir: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, TRAINED.format(command="train", other="image_size: 15", ensemble="false"))
+    with pytest.raises(UserError, match=r"grid.yaml, cell other: 'image_size' 15 is too small"):
+        fer_tl.sweep(path, say=lambda line: None, data_dir=str(data_dir), run_dir=str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
