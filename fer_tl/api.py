@@ -203,6 +203,8 @@ def ensemble(
         UserError: one run, the same twice, unfinished ones, other classes, ids or labels, a split that was not
             evaluated, weights that would be fitted on what is scored, or other files in the folder.
     """
+    if isinstance(run_dirs, str | Path):
+        raise UserError(f"an ensemble takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
     from fer_tl.evaluation.ensemble import choose_folder, find_groups, make_ensemble
     from fer_tl.reports.run_report import score_rows, write_ensemble
 
@@ -262,6 +264,7 @@ def _check_ready(experiment: Experiment, kind: str) -> RunFolder:
         # Every worker ends with the whole result; the chief's is the run.
         path = path.with_name(f"{path.name}-worker-{worker}")
     run = RunFolder(path)
+    run.refuse_others(experiment, kind)
     if experiment.data != "toyfaces":
         manifest = read_manifest(dataset_directory(Path(experiment.data_dir), experiment.data))
         spec.channels_for(manifest.image_shape[2])

@@ -71,7 +71,10 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
         _refuse_unknown(command, arguments, options[command])
     elif not command.startswith("-"):
         raise UserError(f"there is no command '{command}'{suggest(command, COMMANDS)}")
-    values = parse_values(lambda: parser.parse_args(arguments))
+    try:
+        values = parse_values(lambda: parser.parse_args(arguments))
+    except UserError as error:
+        raise UserError(str(error).replace(f"required: {command}.", "required: ")) from None
     start = f"{command}."
     return command, {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
 

@@ -88,7 +88,7 @@ class Loss:
     """What training minimizes; held-out images are always measured by plain cross-entropy."""
 
     name: Literal["cross_entropy", "focal"] = option("cross_entropy", "loss of an image")
-    gamma: float = option(2.0, "focal: how little an image counts that is already right")
+    gamma: float | None = option(None, "focal: how little an image counts that is already right; default: 2")
     smoothing: float = option(0.0, "label smoothing: share of the target spread evenly over the classes")
     logit_adjustment: float = option(
         0.0, "add this times the log of each class's share to the logits while training; 0 for none, 1 is usual"
@@ -113,7 +113,7 @@ class Experiment:
     )
     weights: str = option(
         "imagenet",
-        "starting weights: imagenet, vggface (vgg16), none, or a file; published ones bring their own scaling of pixels",
+        "starting weights: imagenet, vggface (vgg16), none, or a file; published ones bring their own pixel scaling",
     )
     accept_licence: Literal["vggface"] | None = option(
         None, "vggface: you accept that the VGGFace weights are for non-commercial research only"
@@ -260,6 +260,8 @@ def check(experiment: Experiment) -> None:
             raise UserError(f"'{name}' should be between {low} and {high}, but is {value}")
     if isinstance(experiment.unfreeze, int) and experiment.unfreeze < 1:
         raise UserError(f"'unfreeze' should be all, none or a positive number of layers, but is {experiment.unfreeze}")
+    if experiment.loss.gamma is not None and experiment.loss.name != "focal":
+        raise UserError("'loss.gamma' belongs to the focal loss: use --loss.name focal, or leave it away")
     balancing = {
         "'class_weights: balanced'": experiment.class_weights == "balanced",
         "'sampling: balanced'": experiment.sampling == "balanced",

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -22,7 +23,7 @@ from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.data.dataset import Dataset
 from fer_tl.errors import UserError
 from fer_tl.training import loop
-from fer_tl.training.run_folder import load_predictions
+from fer_tl.training.run_folder import load_predictions, save_predictions
 from fer_tl.training.saved_model import load_model, save_model
 from tfrecords_builder.toyfaces import source as toyfaces
 
@@ -300,8 +301,13 @@ def test_results_on_another_build_are_not_overwritten(
 def test_runs_vote_with_what_they_predicted_and_what_they_evaluated(
     cv: CvResult, evaluated: list[EvaluationResult], tmp_path: Path
 ):
-    """A run and its copy: the vote is the run, whatever the weights."""
+    """A run and one of the same probabilities: the vote is the run, whatever the weights."""
     runs = [cv.run_dir, shutil.copytree(cv.run_dir, tmp_path / "run")]
+    with pytest.raises(UserError, match="predict the same to the last digit: one run, counted twice"):
+        fer_tl.ensemble(runs, out=tmp_path / "copies", say=lambda line: None)
+    for path in runs[1].rglob("*.npz"):
+        same = load_predictions(path)
+        save_predictions(path, replace(same, logits=same.logits + 1))
     for weights in ("equal", "validation"):
         own = fer_tl.ensemble(runs, weights=weights, out=tmp_path / f"own-{weights}", say=lambda line: None)
         assert own.result.rows[0][1].accuracy == cv.summary.pooled.accuracy
@@ -311,6 +317,23 @@ def test_runs_vote_with_what_they_predicted_and_what_they_evaluated(
             test.predictions["ensemble"].probabilities, evaluated[1].predictions["ensemble"].probabilities, atol=1e-6
         )
         assert test.result.intervals == evaluated[1].result.intervals
+
+
+def test_what_cannot_be_built_or_set_aside_leaves_no_run_behind(data_dir: Path, tmp_path: Path):
+    other = tmp_path / "other.weights.h5"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(other)
+    run = settings(data_dir, tmp_path / "run", early_stopping=2)
+    with pytest.raises(UserError, match=r"does not hold the weights of shallow_cnn"):
+        fer_tl.cross_validate(replace(run, weights=str(other), early_stopping=0), say=lambda line: None)
+    # Four images of the rarest class in a fold's training part: one in ten of them is none.
+    with pytest.raises(UserError, match=r"less than one of its 4 groups .*: use --holdout 0.25 or more"):
+        fer_tl.cross_validate(run, say=lambda line: None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_single_folder_is_no_list_of_runs(cv: CvResult):
+    with pytest.raises(UserError, match="takes a list of run folders"):
+        fer_tl.ensemble(str(cv.run_dir), say=lambda line: None)
 
 
 @pytest.mark.parametrize("split", ["train", "tset"])

@@ -203,6 +203,7 @@ def test_a_near_miss_of_a_choice_gets_all_choices_and_the_nearest(given: dict[st
         ({"schedule": {"kind": "plateau", "warmup": 1}}, "'schedule.warmup' does not go with 'schedule.kind: plateau'"),
         ({"augment": {"mixup": -1}}, "'augment.mixup' should be between"),
         ({"augment": {"erase": 2}}, "'augment.erase' should be between 0.0 and 1.0"),
+        ({"loss": {"gamma": 3}}, "'loss.gamma' belongs to the focal loss"),
         ({"loss": {"smoothing": 1}}, "'loss.smoothing' should be between"),
         (
             {"class_weights": "balanced", "sampling": "balanced"},
@@ -250,11 +251,12 @@ def test_every_other_option_does(name: str) -> None:
     words = ["imagenet", "none", "sgd", "step", "mixed_float16", "balanced", "frozen", "max", "elu", "3x3", "centred"]
     for value in (0.05, 1, 2, 24, *words, "focal", [1], [0.5], True, False):
         group, _, member = name.rpartition(".")
+        given = {member: value} | ({"name": "focal"} if name == "loss.gamma" else {})
         try:
-            changed = load_experiment(**({group: {member: value}} if group else {member: value}))
+            changed = load_experiment(**({group: given} if group else given))
         except UserError:
             continue
-        if flatten(to_dict(changed)) != default:
+        if flatten(to_dict(changed))[name] != default[name]:
             assert identity(changed) != identity(Experiment())
             return
     pytest.fail(f"no value that {name} takes")

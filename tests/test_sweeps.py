@@ -198,3 +198,15 @@ def test_a_cell_that_cannot_run_stops_the_sweep_before_anything_is_trained(data_
     with pytest.raises(UserError, match=r"grid.yaml, cell other: 'image_size' 15 is too small"):
         fer_tl.sweep(path, say=lambda line: None, data_dir=str(data_dir), run_dir=str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_sweep_with_other_settings_leaves_a_finished_one_alone(data_dir: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, TRAINED.format(command="train", other="optimizer.rate: 0.01", ensemble="false"))
+    places = {"data_dir": str(data_dir), "run_dir": str(tmp_path / "run")}
+    fer_tl.sweep(path, say=lambda line: None, **places)
+    before = {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()}
+    with pytest.raises(UserError, match=r"cell low: .*holds a run with other settings \(epochs 1 -> 2\)"):
+        fer_tl.sweep(path, say=lambda line: None, epochs=2, **places)
+    assert {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()} == before
+    with pytest.raises(UserError, match=r"holds several runs: name one of them \(low, other\)"):
+        fer_tl.evaluate(tmp_path / "run", say=lambda line: None)

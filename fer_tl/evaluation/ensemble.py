@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -131,6 +132,7 @@ def make_ensemble(run_dirs: Sequence[Path | str], split: str | None, tta: str, w
         folds = _shared_folds(members, own)
         weights = cross_fitted_weights(true_class_probabilities(scored), folds)  # [F, M]
         votes = weights[folds].T  # [M, N]
+    _refuse_copies(members, scored)
     named = {member.name: predictions for member, predictions in zip(members, scored, strict=True)}
     predictions = {"ensemble": soft_vote(scored, votes), **named}
     fingerprints = tuple(member.fingerprint(split, tta) for member in members)
@@ -177,6 +179,12 @@ def _check_choices(split: str | None, tta: str, weighting: str) -> None:
         raise UserError(f"--tta {tta} needs --split: only evaluations of a split are made with it")
     if weighting not in WEIGHTINGS:
         raise UserError(f"--weights {weighting}: no such weighting{suggest(weighting, WEIGHTINGS)}")
+
+
+def _refuse_copies(members: Sequence[Member], scored: Sequence[Predictions]) -> None:
+    for (one, first), (other, second) in itertools.combinations(zip(members, scored, strict=True), 2):
+        if np.array_equal(first.logits, second.logits):
+            raise UserError(f"{one.path} and {other.path} predict the same to the last digit: one run, counted twice")
 
 
 def _scored(members: Sequence[Member], split: str | None) -> str:

@@ -77,8 +77,9 @@ VGG16_VGGFACE = Pretrained(
     file_name=lambda alpha, size: "rcmalli_vggface_tf_notop_vgg16.h5",
     address="https://github.com/rcmalli/keras-vggface/releases/download/v2.0/",
     scaling=VGGFACE,
-    licence="non-commercial research (Visual Geometry Group, Oxford)",
+    licence="non-commercial",
     consent="vggface",
+    terms="of the Visual Geometry Group, Oxford, for non-commercial research only",
     cache_folders=("models", "models/vggface"),  # the second is keras-vggface's own
     layers=tuple(f"conv{block}_{conv}" for block in range(1, 6) for conv in range(1, 3 if block < 3 else 4)),
 )

@@ -38,6 +38,7 @@ class Pretrained:
         md5: of the file, where the publisher states it.
         consent: what a user must have accepted with ``--accept-licence`` before the file is read or fetched; None for
             nothing.
+        terms: what the user consents to.
         cache_folders: where a file may lie in the Keras cache, the place of a new download first.
         layers: names of the layers with weights in the file, in order, where they are known not to be the builder's;
             a file with others is refused, and a file with these under another name.
@@ -49,6 +50,7 @@ class Pretrained:
     licence: str
     md5: str | None = None
     consent: str | None = None
+    terms: str = ""
     cache_folders: tuple[str, ...] = ("models",)
     layers: tuple[str, ...] = ()
 

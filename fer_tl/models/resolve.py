@@ -150,6 +150,10 @@ def _head(given: Head, backbone: Backbone, variant: Variant) -> Head:
         )
     if any(not 0 <= rate < 1 for rate in dropout) or any(width < 1 for width in dense):
         raise UserError("'head.dropout' should be from 0 up to but not 1, and 'head.dense' 1 or more")
+    if given.batch_norm and not dense:
+        raise UserError(
+            "'head.batch_norm' stands behind dense layers, but 'head.dense' has none: add some, or leave it away"
+        )
     own = variant.activation if backbone.activations else default.activation
     return Head(
         pooling=given.pooling or default.pooling,

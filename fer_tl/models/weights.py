@@ -44,7 +44,7 @@ def find_weights(spec: ModelSpec, weights: str, accepted: str | None = None) -> 
     given = None if named else _given_file(weights, backbone)
     if published and published.consent and published.consent != accepted:
         raise UserError(
-            f"the licence of the {published.consent} weights is: {published.licence}; if that is your use, add "
+            f"the {published.consent} weights are {published.terms}; if that is your use, add "
             f"--accept-licence {published.consent}"
         )
     if given is None:

@@ -33,7 +33,7 @@ class SweepRow:
 def write_sweep(folder: Path, title: str, axes: Sequence[str], rows: Sequence[SweepRow]) -> str:
     """Write the table of a sweep as Markdown and CSV; returns what the terminal shows."""
     note = (
-        "All rows are scored on the same held-out images. A row chosen as the best of them was chosen on these images: "
+        "All rows are scored on the same held-out images. Whoever takes the best row has chosen on them:\n"
         "expect less of it on others."
     )
     failures = "\n".join(f"{'-'.join(row.labels)} failed: {row.failure}" for row in rows if row.failure)
@@ -84,4 +84,4 @@ def _table(axes: Sequence[str], rows: Sequence[SweepRow]) -> Table:
                 "" if row.seconds is None else f"{row.seconds / 60:.1f}",
             ]
         )
-    return Table(header, [cells])
+    return Table(header, [cells], left=frozenset(range(len(axes))))

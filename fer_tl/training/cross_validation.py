@@ -38,19 +38,22 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
     if table.exists():
         assigned = read_folds(table, dataset.ids)
         check_folds(assigned, dataset.labels, dataset.groups, dataset.class_names, experiment.folds)
-        _start(experiment, dataset, run, "cv", names, "every fold in turn")
     else:
         assigned = make_folds(
             dataset.ids, dataset.labels, dataset.groups, dataset.class_names, experiment.folds, experiment.seed
         )
+
+    def begin() -> None:
         _start(experiment, dataset, run, "cv", names, "every fold in turn")
-        write_folds(table, dataset.ids, assigned)
+        if not table.exists():
+            write_folds(table, dataset.ids, assigned)
+
     parts = {}
     for fold, name in enumerate(names):
         train = np.flatnonzero(assigned != fold)
         watched = _set_aside(experiment, dataset, train)
         parts[name] = (np.setdiff1d(train, watched), np.flatnonzero(assigned == fold), watched)
-    _train_parts(experiment, dataset, run, parts, say)
+    _train_parts(experiment, dataset, run, parts, begin, say)
 
 
 def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say) -> None:
@@ -75,11 +78,11 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
     lacking = set(range(len(dataset.class_names))) - set(dataset.labels[~validation].tolist())
     if lacking:
         raise UserError(f"class '{dataset.class_names[min(lacking)]}' has no image to train on: add some")
-    _start(experiment, dataset, run, "train", ["model"], scored)
     train = np.flatnonzero(~validation)
     watched = _set_aside(experiment, dataset, train)
+    parts = {"model": (np.setdiff1d(train, watched), np.flatnonzero(validation), watched)}
     _train_parts(
-        experiment, dataset, run, {"model": (np.setdiff1d(train, watched), np.flatnonzero(validation), watched)}, say
+        experiment, dataset, run, parts, lambda: _start(experiment, dataset, run, "train", ["model"], scored), say
     )
 
 
@@ -105,13 +108,20 @@ def _set_aside(experiment: Experiment, dataset: Dataset, train: np.ndarray) -> n
     if not experiment.watches:
         return np.empty(0, dtype=np.int64)
     parts = max(2, round(1 / experiment.holdout))
-    for index in np.unique(dataset.labels[train]):
-        groups = len(np.unique(dataset.groups[train][dataset.labels[train] == index]))
-        if groups < parts:
-            raise UserError(
-                f"'holdout' {experiment.holdout:g} of class '{dataset.class_names[index]}' is less than one of its "
-                f"{groups} groups of training images: use --holdout {min(0.5, 1 / groups):.2g} or more, or more images"
-            )
+    groups, name = min(
+        (len(np.unique(dataset.groups[train][dataset.labels[train] == index])), dataset.class_names[index])
+        for index in np.unique(dataset.labels[train])
+    )
+    if groups < 2:
+        raise UserError(
+            f"class '{name}' has a single group of training images, so none can be set aside to be watched: "
+            "train without early stopping and plateau, or add images"
+        )
+    if groups < parts:
+        raise UserError(
+            f"'holdout' {experiment.holdout:g} of class '{name}' is less than one of its {groups} groups of training "
+            f"images: use --holdout {min(0.5, np.ceil(100 / groups) / 100):g} or more, or more images"
+        )
     chosen = make_folds(
         dataset.ids[train], dataset.labels[train], dataset.groups[train], dataset.class_names, parts, experiment.seed
     )
@@ -121,7 +131,17 @@ def _set_aside(experiment: Experiment, dataset: Dataset, train: np.ndarray) -> n
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def _train_parts(experiment: Experiment, dataset: Dataset, run: RunFolder, parts: dict[str, Rows], say: Say) -> None:
+def _train_parts(
+    experiment: Experiment,
+    dataset: Dataset,
+    run: RunFolder,
+    parts: dict[str, Rows],
+    begin: Callable[[], None],
+    say: Say,
+) -> None:
+    begun = (run.path / "run.json").exists()
+    if begun:
+        begin()
     waiting = [name for name in parts if not run.is_done(name)]
     for name in parts:
         if name not in waiting:
@@ -136,6 +156,8 @@ def _train_parts(experiment: Experiment, dataset: Dataset, run: RunFolder, parts
     from fer_tl.training.session import Session
 
     session = Session(experiment, dataset, weights_file)
+    if not begun:
+        begin()  # not before the model stands: what cannot be built leaves no folder behind
     # Without a file it is the seed's random kernels that it tells apart.
     checksum = kernel_checksum(session.classifier.backbone_layers)
     weights = weights_file.name if weights_file else "none"

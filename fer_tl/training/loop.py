@@ -194,7 +194,7 @@ class Loop:
             new = compiled.train(part)
             if self._seconds_to_first_step is None:
                 self._seconds_to_first_step = round(self._idle.lap(), 2)
-                self.progress.line(f"{self.name}  first steps after {self._seconds_to_first_step:.1f} s")
+                self.progress.line(f"{self.name}  first steps after {self._seconds_to_first_step:.1f} s of preparation")
             if not math.isfinite(new[0]):
                 raise UserError(
                     f"{self.name}: the loss is {new[0]} in epoch {number}, "

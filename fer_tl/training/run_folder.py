@@ -120,6 +120,9 @@ class RunFolder:
 
     def read_run(self) -> dict[str, Any]:
         """What ``start`` wrote."""
+        cells = sorted(path.parent.name for path in self.path.glob("*/run.json"))
+        if cells and not (self.path / "run.json").exists():
+            raise UserError(f"{self.path} holds several runs: name one of them ({', '.join(cells[:6])})")
         run: dict[str, Any] = read_json(self.path / "run.json")
         if not isinstance(run, dict) or "parts" not in run:
             raise UserError(f"{self.path / 'run.json'} was not written by fer-tl: {self.path} is no run")
@@ -128,6 +131,24 @@ class RunFolder:
     def read_experiment(self) -> Experiment:
         """The resolved configuration of the run."""
         return load_experiment(self.path / "config.yaml")
+
+    def refuse_others(self, experiment: Experiment, kind: str) -> None:
+        """Make sure that a run which is here, if any, was begun with these settings by ``fer-tl kind``.
+
+        Raises:
+            UserError: another run is here, with the difference.
+        """
+        if not (self.path / "run.json").exists():
+            return
+        before, now = identity(self.read_experiment()), identity(experiment)
+        changed = [f"{key} {before[key]} -> {now[key]}" for key in now if before[key] != now[key]]
+        found = self.read_run()["kind"]
+        if found != kind:
+            changed.insert(0, f"fer-tl {found} -> fer-tl {kind}")
+        if changed:
+            raise UserError(
+                f"{self.path} holds a run with other settings ({'; '.join(changed)}): give another --run-dir"
+            )
 
     def start(self, experiment: Experiment, run: dict[str, Any]) -> None:
         """Begin a run here, or make sure that what is here is the same run.
@@ -148,15 +169,8 @@ class RunFolder:
             except OSError as error:
                 raise UserError(f"{self.path} cannot be written ({error.strerror}): give another --run-dir") from None
             return
-        before, now = identity(self.read_experiment()), identity(experiment)
-        changed = [f"{key} {before[key]} -> {now[key]}" for key in now if before[key] != now[key]]
+        self.refuse_others(experiment, run["kind"])
         found = self.read_run()
-        if found["kind"] != run["kind"]:
-            changed.insert(0, f"fer-tl {found['kind']} -> fer-tl {run['kind']}")
-        if changed:
-            raise UserError(
-                f"{self.path} holds a run with other settings ({'; '.join(changed)}): give another --run-dir"
-            )
         if found["fingerprint"] != run["fingerprint"]:
             raise UserError(
                 f"{self.path} was begun on another build of '{run['dataset']}' (fingerprint "

@@ -41,6 +41,7 @@ VGG16_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
         ({"head": {"dropout": [0.1, 0.2]}}, "needs 1 numbers"),
         ({"head": {"dropout": [1.0]}}, "'head.dropout'"),
         ({"head": {"dense": [0]}}, "'head.dense'"),
+        ({"head": {"dense": [], "batch_norm": True}}, "'head.batch_norm' stands behind dense layers"),
     ],
 )
 def test_a_model_that_cannot_be_is_one_clear_line(options: dict, words: str):
