@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
-import keras
 import numpy as np
 import pytest
 from PIL import Image
