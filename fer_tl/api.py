@@ -134,7 +134,7 @@ def sweep(path: Path | str, say: Say = print, **overrides: Any) -> SweepResult:
     text = write_sweep(grid.run_dir, f"{grid.name}, {grid.cells[0].experiment.data}", grid.axes, rows)
     say(f"\n{text}\nresults: {grid.run_dir}")
     if failed:
-        first = f"{'-'.join(failed[0].labels)}: {failed[0].failure}"
+        first = f"{failed[0].name}: {failed[0].failure}"
         raise UserError(f"{len(failed)} of {len(grid.cells)} runs of the sweep failed, such as {first}")
     return SweepResult(grid.run_dir, tuple(rows), text)
 

@@ -79,7 +79,7 @@ def open_members(run_dirs: Sequence[Path | str]) -> tuple[Member, ...]:
     Raises:
         UserError: fewer than two, the same one twice, no run, or an unfinished one.
     """
-    if isinstance(run_dirs, str | Path) or len(run_dirs) < 2:
+    if len(run_dirs) < 2:
         raise UserError("an ensemble needs two runs or more: fer-tl ensemble RUN RUN ...")
     paths = [Path(run_dir) for run_dir in run_dirs]
     real = [path.resolve() for path in paths]

@@ -29,6 +29,11 @@ class SweepRow:
     seconds: float | None = None
     failure: str = ""
 
+    @property
+    def name(self) -> str:
+        """Of the cell, and of its run folder."""
+        return "-".join(self.labels)
+
 
 def write_sweep(folder: Path, title: str, axes: Sequence[str], rows: Sequence[SweepRow]) -> str:
     """Write the table of a sweep as Markdown and CSV; returns what the terminal shows."""
@@ -36,7 +41,7 @@ def write_sweep(folder: Path, title: str, axes: Sequence[str], rows: Sequence[Sw
         "All rows are scored on the same held-out images. Whoever takes the best row has chosen on them:\n"
         "expect less of it on others."
     )
-    failures = "\n".join(f"{'-'.join(row.labels)} failed: {row.failure}" for row in rows if row.failure)
+    failures = "\n".join(f"{row.name} failed: {row.failure}" for row in rows if row.failure)
     ending = f"{note}\n\n{failures}\n" if failures else f"{note}\n"
     write_text(folder / "table.md", f"# {title}\n\n{sweep_table_markdown(axes, rows)}\n{ending}")
     write_text(folder / "table.csv", sweep_table_csv(axes, rows))

@@ -120,9 +120,10 @@ class RunFolder:
 
     def read_run(self) -> dict[str, Any]:
         """What ``start`` wrote."""
-        cells = sorted(path.parent.name for path in self.path.glob("*/run.json"))
-        if cells and not (self.path / "run.json").exists():
-            raise UserError(f"{self.path} holds several runs: name one of them ({', '.join(cells[:6])})")
+        if not (self.path / "run.json").exists():
+            cells = sorted(path.parent.name for path in self.path.glob("*/run.json"))
+            if cells:
+                raise UserError(f"{self.path} holds several runs: name one of them ({', '.join(cells[:6])})")
         run: dict[str, Any] = read_json(self.path / "run.json")
         if not isinstance(run, dict) or "parts" not in run:
             raise UserError(f"{self.path / 'run.json'} was not written by fer-tl: {self.path} is no run")
