@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,77 +10,66 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import writer
 
-from tfrecords_builder.images import encode_png
-from tfrecords_builder.records import VERSION, Record, Source
+from fer_tl.data.curate import Curated
+from tfrecords_builder.records import VERSION
 
 
 class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
-    """Writes the records of a `Source` as TFRecords.
+    """Writes the examples of a curated source as TFRecords.
 
-    The features are `image` (uint8 [H, W, C], PNG), `label` (index into the class names), `id` and `group` (text).
-    TFDS orders the records by a hash of their id, so the files depend on the examples only.
+    The features are `image` (uint8 [H, W, C], PNG or JPEG), `label` (index into the class names), `id` and `group`
+    (text) and, where the source counts votes, `targets` (float32 [K]). TFDS orders the records by a hash of their id,
+    so the files depend on the examples only.
 
     Args:
-        source: what to read; None to read a prepared dataset or to prepare from TFDS's manual folder.
-        observe: called with every record that is written.
+        curated: what to write; None if TFDS makes the builder to read a prepared dataset.
         kwargs: see `tfds.core.GeneratorBasedBuilder`.
     """
 
     VERSION = tfds.core.Version(VERSION)
 
-    def __init__(
-        self, *, source: Source | None = None, observe: Callable[[Record], None] = lambda record: None, **kwargs: Any
-    ) -> None:
-        self._source = source
-        self._observe = observe
+    def __init__(self, *, curated: Curated | None = None, **kwargs: Any) -> None:
+        self._curated = curated
         super().__init__(**kwargs)
 
-    def default_source(self, manual_dir: str) -> Source:
-        """The source to use if none was given; `manual_dir` is TFDS's folder for files fetched by hand."""
-        raise NotImplementedError
-
-    def layout(self) -> tuple[tuple[int, int, int], tuple[str, ...]]:
-        """Image shape (H, W, C) and class names."""
-        if self._source is None:
-            raise ValueError(f"{self.name} needs a source: TFDS reads it with `builder_from_directory` once prepared.")
-        return self._source.image_shape, self._source.class_names
-
     def _info(self) -> tfds.core.DatasetInfo:
-        shape, class_names = self.layout()
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=shape, dtype=np.uint8, encoding_format="png"),
-                    "label": tfds.features.ClassLabel(names=list(class_names)),
-                    "id": tfds.features.Text(),
-                    "group": tfds.features.Text(),
-                }
+        curated = self._curated
+        if curated is None:
+            raise ValueError(f"build {self.name} with `fer-tl build`; TFDS reads it with `builder_from_directory` then")
+        features: dict[str, Any] = {
+            "image": tfds.features.Image(
+                shape=curated.image_shape, dtype=np.uint8, encoding_format=curated.encoding
             ),
-            supervised_keys=("image", "label"),
+            "label": tfds.features.ClassLabel(names=list(curated.class_names)),
+            "id": tfds.features.Text(),
+            "group": tfds.features.Text(),
+        }
+        if curated.has_targets:
+            features["targets"] = tfds.features.Tensor(shape=(len(curated.class_names),), dtype=np.float32)
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[Any]]:
-        if self._source is None:
-            self._source = self.default_source(str(dl_manager.manual_dir))
-        return {split: self._generate_examples(split) for split in self._source.counts()}
+        assert self._curated is not None  # `_info` has refused it
+        return {split: self._generate_examples(split) for split in self._curated.counts()}
 
     def _example_writer(self) -> writer.ExampleWriter:
         return _StableWriter(self.info.file_format)
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        assert self._source is not None  # `_split_generators` has set it
-        for record in self._source.records(split):
-            self._observe(record)
-            yield (
-                record.id,
-                {
-                    # PNG by Pillow: TFDS's own encoder starts TensorFlow's devices, which would take a GPU's memory.
-                    "image": encode_png(record.image),
-                    "label": record.label,
-                    "id": record.id,
-                    "group": record.group,
-                },
-            )
+        assert self._curated is not None  # `_info` has refused it
+        for stored in self._curated.records(split):
+            example: dict[str, Any] = {
+                # Encoded by Pillow: TFDS's own encoder starts TensorFlow's devices, which would take a GPU's memory.
+                "image": stored.encoded,
+                "label": stored.label,
+                "id": stored.id,
+                "group": stored.group,
+            }
+            if stored.targets is not None:
+                example["targets"] = stored.targets
+            yield stored.id, example
 
 
 class _StableWriter(writer.ExampleWriter):

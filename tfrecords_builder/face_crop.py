@@ -1,4 +1,4 @@
-"""Crops images to faces: where a box lies in an image, the cutting, and how many images were cut."""
+"""Crops images to faces: where a box lies in an image, and the cutting."""
 
 from __future__ import annotations
 
@@ -65,26 +65,24 @@ class FaceCrop:
         warnings: what to tell about the boxes.
 
     Attributes:
-        counts: {split: {"cropped": n, "whole": n, "clipped": n}} of the images cut so far; those whose box reached
-            beyond the image are in `cropped` too.
         warnings: as given.
     """
 
     def __init__(self, boxes: Mapping[str, tuple[Box, str]], margin: float, warnings: tuple[str, ...] = ()) -> None:
         self._boxes, self._margin = boxes, margin
-        self.counts: dict[str, dict[str, int]] = {}
         self.warnings = warnings
 
-    def cut(self, image: Image.Image, split: str, identity: str) -> Image.Image:
+    def cut(self, image: Image.Image, identity: str) -> tuple[Image.Image, str]:
         """Crops one image of any size and mode, or gives it back whole if no box is known for it.
+
+        Returns:
+            The picture, and what was done: see `records.Record.crop`.
 
         Raises:
             UserError: the box lies outside the image.
         """
-        counts = self.counts.setdefault(split, {"cropped": 0, "whole": 0, "clipped": 0})
         if identity not in self._boxes:
-            counts["whole"] += 1
-            return image
+            return image, "whole"
         box, where = self._boxes[identity]
         window = window_of(box, image.height, image.width, self._margin)
         if window is None:
@@ -93,13 +91,12 @@ class FaceCrop:
                 f"{where}: the box ({shown}) covers no pixel of image {identity!r}, which has {image.height:,} rows "
                 f"and {image.width:,} columns: correct it, or leave its four cells blank to keep the image whole."
             )
-        counts["cropped"] += 1
-        counts["clipped"] += window.clipped
-        return image.crop((window.left, window.top, window.right, window.bottom))
+        cut = image.crop((window.left, window.top, window.right, window.bottom))
+        return cut, "clipped" if window.clipped else "cropped"
 
 
 def describe_crops(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """One line about `FaceCrop.counts`."""
+    """One line about {split: {"cropped": n, "whole": n, "clipped": n}}, the clipped counted as cropped too."""
     parts = [
         f"{split} {number['cropped']:,} cropped ({number['clipped']:,} of them clipped to the image), "
         f"{number['whole']:,} whole"

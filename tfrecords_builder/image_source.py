@@ -34,6 +34,7 @@ class ImageSource(Source):
         channels: 1, 3, or None for 1 if every image is stored in grey, else 3.
         options: see `Source`.
         notes: see `Source`.
+        fit: see `to_square`.
     """
 
     kind = "images"
@@ -49,13 +50,14 @@ class ImageSource(Source):
         channels: int | None,
         options: dict[str, str],
         notes: list[str],
+        fit: str = "stretch",
     ) -> None:
         self.name = origin.name
         self.class_names = class_names
         self.options = options
         self.notes = notes
         self._origin, self._files, self._entries = origin, files, entries
-        self._size, self._channels = size, channels
+        self._size, self._channels, self._fit = size, channels, fit
         self.converted = 0  # images read that had another size or colour mode
         self._constant = 0
 
@@ -69,6 +71,7 @@ class ImageSource(Source):
         return (self._size, self._size, self._channels)
 
     def counts(self) -> dict[str, dict[str, int]]:
+        """Images of each split and class, without decoding one."""
         return tabulate(Counter((entry.split, entry.label) for entry in self._entries), self.class_names)
 
     def names(self) -> dict[str, str | None]:
@@ -80,17 +83,26 @@ class ImageSource(Source):
                 found[name] = None if name in found else entry.id
         return {**found, **{entry.id: entry.id for entry in self._entries}}
 
-    def records(self, split: str) -> Iterator[Record]:
+    def total(self) -> int:
+        return len(self._entries)
+
+    def records(self) -> Iterator[Record]:
         size, _, channels = self.image_shape
         for entry in self._entries:
-            if entry.split == split:
-                picture, converted = read_image(self._files, entry.name, channels)
-                self.converted += converted or picture.size != (size, size)
-                if self.crop:
-                    picture = self.crop.cut(picture, split, entry.id)
-                image = to_square(picture, size)  # [size, size, channels]
-                self._constant += is_constant(image)
-                yield Record(split, entry.id, entry.label, image, group=entry.id)
+            picture, converted = read_image(self._files, entry.name, channels)
+            self.converted += converted or picture.size != (size, size)
+            picture, crop = self.crop.cut(picture, entry.id) if self.crop else (picture, "")
+            image = to_square(picture, size, self._fit)  # [size, size, channels]
+            self._constant += is_constant(image)
+            yield Record(
+                entry.split,
+                entry.id,
+                entry.label,
+                image,
+                group=entry.id,
+                crop=crop,
+                size=(picture.height, picture.width),
+            )
 
     def sha256(self) -> str:
         return self._origin.sha256()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tfrecords_builder.box_table import BoxTable
     from tfrecords_builder.face_crop import FaceCrop
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 """Of all builders here: raised when the same source gives other examples or other files."""
 
 SPLITS = ("train", "validation", "test")
@@ -40,22 +40,43 @@ class Record:
     """One labelled image.
 
     Attributes:
-        split: one of `SPLITS`.
+        split: one of `SPLITS`; None if the source has no split, so that one is drawn when it is built.
         id: unique over the whole dataset and stable.
         label: index into the source's class names.
         image: uint8 [H, W, C], 0..255.
-        group: what must never be divided over folds.
+        group: what must never be divided over folds, as far as the source knows: the photo that a face is cut from.
+        targets: float32 [K], the share of votes for each class, sum 1; None where the label is all there is.
+        crop: "whole", "cropped", or "clipped" (cropped, and the box left the image); "" where there are no boxes.
+        size: height and width in pixels of what was resized to `image`, after cropping.
     """
 
-    split: str
+    split: str | None
     id: str
     label: int
     image: np.ndarray
     group: str
+    targets: np.ndarray | None = None
+    crop: str = ""
+    size: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An example that could not be used and was left out, as the user allowed.
+
+    Attributes:
+        where: its file and line: "label.lst, line 12".
+        what: its id or file: "photo.jpg#0".
+        reason: what is wrong with it.
+    """
+
+    where: str
+    what: str
+    reason: str
 
 
 class Source(ABC):
-    """A dataset as someone has it. Opening one is cheap; `counts` reads it once, `records` once more for each split.
+    """A dataset as someone has it. Opening one is cheap; `records` reads it.
 
     Attributes:
         kind: what it is, in a word or two, for the manifest: "csv", "images", "drawn".
@@ -99,16 +120,16 @@ class Source(ABC):
         """(H, W, C) of every image."""
 
     @abstractmethod
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Examples for each split that has any and each class, without decoding an image.
+    def total(self) -> int:
+        """How many examples `records` will give if all can be used, without decoding an image.
 
         Raises:
             UserError: the source is not what it should be.
         """
 
     @abstractmethod
-    def records(self, split: str) -> Iterator[Record]:
-        """Reads the examples of one split, in a fixed order.
+    def records(self) -> Iterator[Record]:
+        """Reads all examples, in a fixed order.
 
         Raises:
             UserError: naming the row or file that cannot be used.
@@ -121,6 +142,10 @@ class Source(ABC):
     @abstractmethod
     def warnings(self) -> list[str]:
         """What a careful reader should know about the examples read by `records` since the source was opened."""
+
+    def skipped(self) -> list[Skipped]:
+        """What `records` has left out because it could not be used."""
+        return []
 
     def close(self) -> None:  # noqa: B027  # a drawn source has nothing to close
         """Closes files that are open."""

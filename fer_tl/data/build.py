@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import csv
+import dataclasses
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_tl.data.build_request import BuildRequest
+from fer_tl.data.curate import Curated, describe_duplicates
+from fer_tl.data.examples import write_examples
+from fer_tl.data.fingerprints import content_hash, split_fingerprints
 from fer_tl.data.manifest import (
     FILE_NAME,
     Manifest,
-    Tally,
     build_arguments,
     dataset_directory,
     describe,
@@ -20,20 +25,19 @@ from fer_tl.data.manifest import (
     write_manifest,
 )
 from fer_tl.data.prepare import prepare
+from fer_tl.data.splits import SPLITS
 from fer_tl.data.staging import put_in_place, workplace
 from fer_tl.errors import UserError
-from tfrecords_builder.box_table import read_box_table
+from fer_tl.files import write_text
 from tfrecords_builder.face_crop import describe_crops
-from tfrecords_builder.records import SPLITS, VERSION
+from tfrecords_builder.records import VERSION
 
 if TYPE_CHECKING:
-    from tfrecords_builder.records import Source
+    from tfrecords_builder.records import Skipped, Source
 
-DATASETS = ("fer2013", "folder", "toyfaces")
-DEFAULT_DATA_DIR = "data"
 DEFAULT_SHARDS = 16
 """Enough for every core of one machine, and 2 MB each for FER-2013; TFDS alone would write one shard."""
-DEFAULT_IMAGE_SIZE = 96
+SKIPPED = "skipped.csv"
 
 Say = Callable[[str], None]
 
@@ -41,12 +45,21 @@ Say = Callable[[str], None]
 def build(
     name: str,
     source: str | Path | None = None,
-    data_dir: str | Path = DEFAULT_DATA_DIR,
+    data_dir: str | Path = "data",
     shards: int | None = None,
     image_size: int | None = None,
+    fit: str | None = None,
     labels: str | None = None,
+    ferplus: str | Path | None = None,
+    votes: str | None = None,
     boxes: str | Path | None = None,
     box_margin: float | None = None,
+    min_confidence: float | None = None,
+    on_error: str | None = None,
+    duplicates: str | None = None,
+    splits: str | Path | None = None,
+    split_seed: int | None = None,
+    encoding: str | None = None,
     overwrite: bool = False,
     say: Say = print,
 ) -> Manifest:
@@ -56,110 +69,52 @@ def build(
     that looks finished, and the next build clears it away.
 
     Args:
-        name: "fer2013", "toyfaces", "folder", or "folder/NAME" for a name of your choice (the source's, if not given).
+        name: "fer2013", "expw", "toyfaces", "folder", or "folder/NAME" for a name of your choice (the source's, if not
+            given).
         source: file, archive or folder to read; none for toyfaces.
         data_dir: folder that holds all datasets, made if need be.
         shards: files for each split, 16 if not given; never more than the smallest split has examples.
-        image_size: height and width in pixels, for folder only, 96 if not given.
-        labels: "fer" or "raf": what numbered classes mean, for fer2013 only.
-        boxes: a CSV of face boxes to crop the images to, see `read_box_table`; not for toyfaces.
+        image_size: height and width in pixels, for folder and expw, 96 if not given.
+        fit: "pad", "stretch" or "crop" for images that are not square, for folder; "pad" if not given.
+        labels: "fer" or "raf": what numbered classes mean, for fer2013.
+        ferplus: fer2013new.csv, whose votes replace the labels of fer2013.csv.
+        votes: "majority" or "soft": how votes become labels, for ferplus and the cleaned expw; "majority" if not given.
+        boxes: a CSV of face boxes to crop the images to, see `read_box_table`; for fer2013 and folder.
         box_margin: what to add on each side of a box, as a fraction of its height or width, 0 to 1; 0 if not given.
+        min_confidence: leaves out faces whose detector score is lower, for expw.
+        on_error: "stop" at a photo that cannot be used or "skip" it, for expw; "stop" if not given.
+        duplicates: "group", "drop" or "keep", see `Curation`; "group" if not given.
+        splits: a CSV with columns id and split to use in place of drawing a split, for expw.
+        split_seed: draws the split of expw, 0 if not given.
+        encoding: "png" or "jpeg", how the records hold the images; "png" if not given.
         overwrite: replace a dataset of that name once the new one is complete.
         say: called with each line to tell.
 
     Raises:
         UserError: wrong arguments or a source that cannot be used; nothing is left behind.
     """
-    name, config = _check_arguments(name, source, shards, image_size, labels)
-    _check_boxes(name, source, boxes, box_margin)
+    request = BuildRequest(
+        name, source, shards, image_size, fit, labels, ferplus, votes, boxes, box_margin, min_confidence, on_error,
+        duplicates, splits, split_seed, encoding,
+    )  # fmt: skip
     root = Path(data_dir)
-    if name != "toyfaces" and source is None:
-        dataset = f"{name}/{config}" if config else name
+    if request.builder != "toyfaces" and source is None:
         directory = None
         with contextlib.suppress(UserError):
-            directory = dataset_directory(root, dataset)
+            directory = dataset_directory(root, name)
         if directory:
             return _tell_built(directory, say)
-        raise UserError(f"{dataset} needs a source: run `fer-tl build {build_arguments(dataset)}`.")
-    table = read_box_table(_expanded(boxes)) if boxes is not None else None
-    with contextlib.closing(_open(name, source, image_size, labels)) as opened:
-        if table:
-            opened.use_boxes(table, box_margin or 0.0)
-        if name == "folder":
-            config = config or _slug(opened.name)
-        target = root / name / (config or "") / VERSION
-        if not overwrite and (built := _already_built(target, opened, shards)):
+        raise UserError(f"{name} needs a source: run `fer-tl build {build_arguments(name)}`.")
+    with contextlib.closing(request.open()) as opened:
+        config = request.config or (_slug(opened.name) if request.builder == "folder" else "")
+        target = root / request.builder / config / VERSION
+        entry = {"kind": opened.kind, "name": opened.name, "sha256": opened.sha256(), **opened.options}
+        if not overwrite and (built := _already_built(target, entry | request.options, shards)):
             return _tell_built(built, say)
-        return _build(name, config or "", opened, target, root, shards or DEFAULT_SHARDS, say)
+        return _build(request, config, opened, entry | request.options, target, root, say)
 
 
-def _check_arguments(
-    name: str,
-    source: str | Path | None,
-    shards: int | None,
-    image_size: int | None,
-    labels: str | None,
-) -> tuple[str, str | None]:
-    """Returns the builder's name and the configuration."""
-    name, slash, part = name.partition("/")
-    if name not in DATASETS:
-        raise UserError(f"There is no dataset {name!r} to build: choose one of {', '.join(DATASETS)}.")
-    config = part if slash else None
-    if config is not None and name != "folder":
-        raise UserError(f"{name} has no variants: write {name}, not {name}/{config}.")
-    if name == "toyfaces" and source is not None:
-        raise UserError("toyfaces is drawn by code and takes no source: leave --source out.")
-    owners = {"image-size": (image_size, "folder"), "labels": (labels, "fer2013")}
-    for option, (value, owner) in owners.items():
-        if value is not None and name != owner:
-            raise UserError(f"--{option} is for {owner}, not for {name}: leave it out.")
-    if config is not None and not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", config):
-        raise UserError(f"folder/{config}: {config!r} cannot be a folder's name: use a-z, 0-9, - and _.")
-    if shards is not None and not 1 <= shards <= 10_000:
-        raise UserError(f"shards is {shards}, not 1 to 10,000.")
-    if image_size is not None and not 8 <= image_size <= 1024:
-        raise UserError(f"image-size is {image_size}, not 8 to 1,024 pixels.")
-    return name, config
-
-
-def _check_boxes(name: str, source: str | Path | None, boxes: str | Path | None, margin: float | None) -> None:
-    if boxes is None:
-        if margin is not None:
-            raise UserError("--box-margin widens the boxes of --boxes: give that as well, or leave it out.")
-        return
-    if name == "toyfaces":
-        raise UserError("toyfaces is drawn by code and takes no face boxes: leave --boxes out.")
-    if source is None:
-        raise UserError("--boxes crops the images of --source: give that as well.")
-    if margin is not None and not 0 <= margin <= 1:
-        raise UserError(f"box-margin is {margin:g}, not 0 to 1: a fraction of the box's height and width.")
-
-
-def _expanded(path: str | Path) -> Path:
-    return Path(os.path.expanduser(str(path)))  # Path.expanduser raises for an unknown user
-
-
-def _open(name: str, source: str | Path | None, image_size: int | None, labels: str | None) -> Source:
-    """Opens the source without TensorFlow."""
-    if name == "toyfaces":
-        from tfrecords_builder.toyfaces.source import ToySource
-
-        return ToySource()
-    path = _expanded(str(source))
-    if name == "folder":
-        from tfrecords_builder.folder.reader import open_folder
-
-        return open_folder(path, image_size or DEFAULT_IMAGE_SIZE)
-    from tfrecords_builder.fer2013.sources import open_source
-
-    return open_source(path, labels)
-
-
-def _source_entry(source: Source) -> dict[str, str]:
-    return {"kind": source.kind, "name": source.name, "sha256": source.sha256(), **source.options}
-
-
-def _already_built(target: Path, source: Source, shards: int | None) -> Path | None:
+def _already_built(target: Path, entry: dict[str, str], shards: int | None) -> Path | None:
     """The dataset's directory if it is there, whole, and from the same source.
 
     Raises:
@@ -171,7 +126,6 @@ def _already_built(target: Path, source: Source, shards: int | None) -> Path | N
         raise UserError(f"{target} is half built: it has no {FILE_NAME}. Build again with --overwrite to replace it.")
     manifest = read_manifest(target)
     dataset_directory(target.parents[2] if manifest.config else target.parents[1], manifest.dataset)
-    entry = _source_entry(source)
     keys = sorted({*manifest.source, *entry} - {"name"})
     differing = [key for key in keys if manifest.source.get(key) != entry.get(key)]
     if differing:
@@ -204,6 +158,8 @@ def _tell_counts(manifest: Manifest, say: Say) -> None:
     say(describe(manifest))
     if manifest.crops:
         say(describe_crops(manifest.crops))
+    if manifest.duplicates["policy"] != "keep":
+        say(describe_duplicates(manifest.duplicates))
 
 
 def _check_shards(directory: Path, manifest: Manifest) -> None:
@@ -235,41 +191,76 @@ def _count_records(path: Path) -> int | None:
     return records if position == size else None
 
 
-def _build(name: str, config: str, source: Source, target: Path, root: Path, shards: int, say: Say) -> Manifest:
+def _build(
+    request: BuildRequest, config: str, source: Source, entry: dict[str, str], target: Path, root: Path, say: Say
+) -> Manifest:
     say(f"Reading {source.name} ({source.kind})")
     for note in source.notes:
         say(note)
-    counts = source.counts()
-    absent = [split for split in SPLITS if split not in counts]
-    if absent:
-        say(f"The source has no {' and no '.join(absent)} split: the dataset has {', '.join(counts)} only.")
-    crop = source.crop  # may refuse the boxes, so before TensorFlow
-    number = min(shards, _smallest(counts))
-    tally = Tally(source.class_names, source.image_shape)
-    with workplace(root, name) as place:
-        total = sum(sum(classes.values()) for classes in counts.values())
-        directory, version = prepare(name, config, source, place, number, tally, total)
-        manifest = Manifest(
-            name=name,
-            config=config,
-            version=version,
-            source=_source_entry(source),
-            class_names=source.class_names,
-            image_shape=source.image_shape,
-            counts=tally.counts,
-            shards=dict.fromkeys(tally.counts, number),
-            fingerprints=tally.fingerprints(),
-            content=tally.content(),
-            warnings=(*source.warnings(), *(crop.warnings if crop else ())),
-            crops=crop.counts if crop else {},
-        )
-        write_manifest(manifest, directory)
+    with workplace(root, request.builder) as place:
+        (place / "spool").mkdir()
+        with contextlib.closing(Curated(source, request.curation, place / "spool")) as curated:
+            absent = [split for split in SPLITS if split not in curated.counts()]
+            if absent:
+                splits = ", ".join(curated.counts())
+                say(f"The source has no {' and no '.join(absent)} split: the dataset has {splits} only.")
+            number = min(request.shards or DEFAULT_SHARDS, _smallest(curated.counts()))
+            directory, version = prepare(request.builder, config, curated, place, number)
+            manifest = _describe(request, config, version, source, entry, curated, number)
+            write_manifest(manifest, directory)
+            write_examples(curated.examples, directory)
+            skipped = source.skipped()
+            if skipped:
+                _write_skipped(skipped, directory / SKIPPED)
         put_in_place(directory, target, place)
     _tell_counts(manifest, say)
     for line in manifest.warnings:
         say(f"Warning: {line}")
+    for example in skipped[:3]:
+        say(f"Left out: {example.where}, {example.what}: {example.reason}")
+    if skipped:
+        say(f"{len(skipped):,} examples could not be used and are listed in {target / SKIPPED}")
     say(f"Built {manifest.dataset} with {number} shards a split in {target}")
     return manifest
+
+
+def _describe(
+    request: BuildRequest,
+    config: str,
+    version: str,
+    source: Source,
+    entry: dict[str, str],
+    curated: Curated,
+    number: int,
+) -> Manifest:
+    stamps = curated.stamps()
+    drawn = {key: value for key, value in entry.items() if key in ("split_seed", "splits")}
+    return Manifest(
+        name=request.builder,
+        config=config,
+        version=version,
+        source=entry,
+        class_names=source.class_names,
+        image_shape=source.image_shape,
+        counts=curated.counts(),
+        shards=dict.fromkeys(curated.counts(), number),
+        fingerprints=split_fingerprints(stamps, source.class_names, source.image_shape),
+        content=content_hash(stamps, source.class_names),
+        warnings=(*source.warnings(), *(source.crop.warnings if source.crop else ())),
+        crops=curated.crops(),
+        duplicates=curated.duplicates,
+        drawn_split=drawn,
+        skipped=len(source.skipped()),
+        targets=curated.has_targets,
+    )
+
+
+def _write_skipped(skipped: list[Skipped], path: Path) -> None:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["where", "what", "reason"])
+    writer.writerows(dataclasses.astuple(example) for example in skipped)
+    write_text(path, out.getvalue())
 
 
 def _slug(name: str) -> str:

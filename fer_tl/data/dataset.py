@@ -9,6 +9,7 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class Dataset:
         groups: text ``[N]``; examples of one group must never be split over folds.
         class_names: the K names.
         fingerprint: of these splits, from the manifest.
+        targets: float32 ``[N, K]``, what training aims at for each example, rows that sum to 1: the shares of people's
+            votes; None where the label is all there is.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Dataset:
     groups: np.ndarray
     class_names: tuple[str, ...]
     fingerprint: str
+    targets: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -76,7 +80,7 @@ def load_dataset(
             raise UserError(f"dataset '{name}' has no split '{wanted}', only: {', '.join(manifest.counts)}")
     cache = Path(data_dir) / ".cache"
     parts = [_load_split(directory, manifest, wanted, cache / manifest.fingerprints[wanted][:32]) for wanted in splits]
-    images, labels, ids, groups = (np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts, strict=True))
+    images, labels, ids, groups, targets = (_joined(arrays) for arrays in zip(*parts, strict=True))
     if len(np.unique(ids)) != len(ids):
         raise UserError(f"dataset '{name}': the ids of {' and '.join(splits)} are not unique; build it again")
     return Dataset(
@@ -88,7 +92,13 @@ def load_dataset(
         groups=groups,
         class_names=manifest.class_names,
         fingerprint=join_fingerprints(manifest, splits),
+        targets=targets,
     )
+
+
+def _joined(arrays: tuple[Any, ...]) -> Any:
+    # One split stays the memory map that it is. The splits of a dataset have the same features: all targets or none.
+    return arrays[0] if len(arrays) == 1 or arrays[0] is None else np.concatenate(arrays)
 
 
 def cached_groups(name: str, data_dir: str | Path, splits: tuple[str, ...]) -> dict[str, str]:
@@ -109,7 +119,7 @@ def cached_groups(name: str, data_dir: str | Path, splits: tuple[str, ...]) -> d
     for split in splits:
         cache = Path(data_dir) / ".cache" / manifest.fingerprints.get(split, "none")[:32]
         if cache.exists():
-            _, _, ids, groups = _load_split(directory, manifest, split, cache)
+            _, _, ids, groups, _ = _load_split(directory, manifest, split, cache)
             found |= dict(zip(ids.tolist(), groups.tolist(), strict=True))
     return found
 
@@ -121,7 +131,7 @@ def join_fingerprints(manifest: Manifest, splits: tuple[str, ...]) -> str:
     return present[0] if len(present) == 1 else hashlib.sha256("".join(present).encode()).hexdigest()
 
 
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]
 
 
 def _load_split(directory: Path, manifest: Manifest, split: str, cache: Path) -> Arrays:
@@ -131,7 +141,8 @@ def _load_split(directory: Path, manifest: Manifest, split: str, cache: Path) ->
         images = np.load(cache / "images.npy", mmap_mode="r", allow_pickle=False)
         # Opened here: NumPy leaves a file that is no archive open.
         with (cache / "examples.npz").open("rb") as file, np.load(file, allow_pickle=False) as data:
-            return images, data["labels"], data["ids"], data["groups"]
+            targets = data.get("targets")
+            return images, data["labels"], data["ids"], data["groups"], targets
     except BROKEN_ARRAYS as error:
         raise UserError(f"the cache {cache} is damaged ({error}); delete that folder, it is made again") from None
 
@@ -152,12 +163,17 @@ def _decode(directory: Path, manifest: Manifest, split: str, cache: Path) -> Non
         labels = np.empty(count, np.int64)
         ids, groups = [], []
         records = tfds.builder_from_directory(str(directory)).as_dataset(split=split)
+        optional: dict[str, Any] = {}
+        if "targets" in records.element_spec:
+            optional["targets"] = np.empty((count, len(manifest.class_names)), np.float32)
         row = 0
         for batch in records.batch(256).as_numpy_iterator():
             stop = row + len(batch["label"])
             if stop > count:
                 break
             images[row:stop], labels[row:stop] = batch["image"], batch["label"]
+            for name, values in optional.items():
+                values[row:stop] = batch[name]
             ids += [value.decode() for value in batch["id"]]
             groups += [value.decode() for value in batch["group"]]
             row = stop
@@ -166,7 +182,7 @@ def _decode(directory: Path, manifest: Manifest, split: str, cache: Path) -> Non
                 f"{directory}: split '{split}' does not hold the {count} examples of its manifest; build it again"
             )
         images.flush()
-        np.savez(temporary / "examples.npz", labels=labels, ids=np.array(ids), groups=np.array(groups))
+        np.savez(temporary / "examples.npz", labels=labels, ids=np.array(ids), groups=np.array(groups), **optional)
         try:
             os.replace(temporary, cache)
         except OSError:

@@ -110,6 +110,21 @@ def check_folds(
                 )
 
 
+def count_split(assigned: np.ndarray, groups: np.ndarray) -> int:
+    """How many examples have one of their group in another fold: those that leak.
+
+    Args:
+        assigned: int ``[N]``, the fold of each example.
+        groups: text ``[N]``.
+    """
+    member_of = np.unique(groups, return_inverse=True)[1]  # [N]
+    lowest = np.full(member_of.max() + 1, assigned.max())
+    highest = np.zeros(member_of.max() + 1, assigned.dtype)
+    np.minimum.at(lowest, member_of, assigned)
+    np.maximum.at(highest, member_of, assigned)
+    return int((lowest != highest)[member_of].sum())
+
+
 def write_folds(path: Path, ids: np.ndarray, assigned: np.ndarray) -> None:
     """Write the table ``id, fold``, sorted by id."""
     out = io.StringIO()
@@ -119,19 +134,29 @@ def write_folds(path: Path, ids: np.ndarray, assigned: np.ndarray) -> None:
     write_text(path, out.getvalue())
 
 
-def read_folds(path: Path, ids: np.ndarray) -> np.ndarray:
-    """Read the fold of each id from a table that ``write_folds`` wrote: int64 ``[N]``.
+def read_folds(path: Path, ids: np.ndarray, others: bool = False) -> np.ndarray:
+    """Read the fold of each id from a table that ``write_folds`` or somebody else wrote: int64 ``[N]``.
+
+    Args:
+        path: a CSV with the columns id and fold.
+        ids: text ``[N]``.
+        others: whether rows of other ids are passed over, as in a table of all images of a dataset whose duplicates
+            were left out.
 
     Raises:
-        UserError: no such table, or it is not one of exactly these ids.
+        UserError: no such table, an id that is in it twice, or not these ids.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            fold_of = {row["id"]: int(row["fold"]) for row in csv.DictReader(lines)}
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            rows = [(row["id"], int(row["fold"])) for row in csv.DictReader(lines)]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path} cannot be read as a fold table with the columns id and fold ({error})") from None
+    fold_of = dict(rows)
+    if len(fold_of) != len(rows):
+        name, times = Counter(name for name, _ in rows).most_common(1)[0]
+        raise UserError(f"{path} has '{name}' {times} times: an example is in one fold")
     missing = [str(name) for name in ids if str(name) not in fold_of]
-    if missing or len(fold_of) != len(ids):
+    if missing or (len(fold_of) != len(ids) and not others):
         example = f", such as '{missing[0]}'" if missing else ""
         raise UserError(
             f"{path} holds {len(fold_of)} ids, the dataset {len(ids)}; {len(missing)} of its ids are not there{example}"

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fer_tl.errors import UserError
 
 FILE_NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 """Raised when a reader of the old format could not read the new one."""
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -34,10 +31,18 @@ class Manifest:
         image_shape: (H, W, C).
         counts: {split: {class: examples}}.
         shards: {split: files}.
-        fingerprints: {split: SHA-256 over class names, image shape, and id, group, label and pixels of every example}.
-        content: SHA-256 over split, class and pixels of every example: equal for the same images under other ids.
+        fingerprints: of each split, see `fingerprints.split_fingerprints`.
+        content: see `fingerprints.content_hash`.
         warnings: what the build warned of.
-        crops: {split: {"cropped": n, "whole": n, "clipped": n}} if there were face boxes, see `face_crop.FaceCrop`.
+        crops: {split: {"cropped": n, "whole": n, "clipped": n}} if there were face boxes; those whose box reached
+            beyond the image are in `cropped` too.
+        duplicates: {"policy": see `curate.Curation`, "exact": images with an exact copy, "near": images with near ones
+            only, "clusters": n, "conflicting": clusters with different labels, "dropped": {why: images left out}}; of
+            all examples read. Empty in datasets built before 1.1.0.
+        drawn_split: {"split_seed": n} if the split was drawn, {"splits": its size and hash} if a table was given,
+            empty if it is the source's own.
+        skipped: examples left out because they could not be used.
+        targets: whether the records have soft targets.
         format: the layout of this file, `FORMAT`.
     """
 
@@ -53,6 +58,10 @@ class Manifest:
     content: str
     warnings: tuple[str, ...] = ()
     crops: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    duplicates: dict[str, Any] = dataclasses.field(default_factory=dict)
+    drawn_split: dict[str, str] = dataclasses.field(default_factory=dict)
+    skipped: int = 0
+    targets: bool = False
     format: int = FORMAT
 
     @property
@@ -68,51 +77,6 @@ class Manifest:
             for split, number in self.shards.items()
             for index in range(number)
         ]
-
-
-class Tally:
-    """Counts examples and hashes them as they go by; keeps about 200 bytes for each, not its image.
-
-    Args:
-        class_names: names in label order.
-        image_shape: (H, W, C) that every image must have.
-    """
-
-    def __init__(self, class_names: tuple[str, ...], image_shape: tuple[int, int, int]) -> None:
-        self._class_names = class_names
-        self._image_shape = image_shape
-        self._examples: dict[str, tuple[str, str, int, str]] = {}  # id -> split, group, label, pixel hash
-        self.counts: dict[str, dict[str, int]] = {}
-
-    def add(self, split: str, identity: str, group: str, label: int, image: np.ndarray) -> None:
-        """Takes one example; `image` is uint8 [H, W, C].
-
-        Raises:
-            UserError: the id was there before, so examples could not be told apart.
-        """
-        if image.shape != self._image_shape or image.dtype != np.uint8:
-            raise ValueError(f"{identity}: image is {image.dtype} {image.shape}, not uint8 {self._image_shape}")
-        if identity in self._examples:
-            raise UserError(f"Two examples have the id {identity!r}: rename one of the files.")
-        pixels = hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
-        self._examples[identity] = split, group, label, pixels
-        counts = self.counts.setdefault(split, dict.fromkeys(self._class_names, 0))
-        counts[self._class_names[label]] += 1
-
-    def fingerprints(self) -> dict[str, str]:
-        """See `Manifest.fingerprints`: one a split, so that a test split added later changes none but its own."""
-        digests = {
-            split: hashlib.sha256(json.dumps([self._class_names, self._image_shape]).encode()) for split in self.counts
-        }
-        for identity, (split, group, label, pixels) in sorted(self._examples.items()):
-            digests[split].update(json.dumps([split, identity, group, label, pixels]).encode())
-        return {split: digest.hexdigest() for split, digest in digests.items()}
-
-    def content(self) -> str:
-        """See `Manifest.content`."""
-        names = self._class_names
-        lines = sorted(f"{split} {names[label]} {pixels}\n" for split, _, label, pixels in self._examples.values())
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def write_manifest(manifest: Manifest, directory: Path) -> None:
@@ -158,9 +122,10 @@ def dataset_directory(data_dir: Path | str, name: str) -> Path:
     command = f"fer-tl build {build_arguments(name)} --data-dir {data_dir}"
     versions = _versions(root / name)
     if not versions:
-        known = re.fullmatch(r"fer2013|toyfaces|folder/[a-z0-9][a-z0-9_-]*", name)
+        known = re.fullmatch(r"fer2013|expw|toyfaces|folder/[a-z0-9][a-z0-9_-]*", name)
         built = ", ".join(built_datasets(root)) or "nothing"
-        advice = f"run `{command}`" if known else "there are toyfaces, fer2013, and folder/NAME for your own images"
+        names = "toyfaces, fer2013, expw, and folder/NAME for your own images"
+        advice = f"run `{command}`" if known else f"there are {names}"
         raise UserError(f"{name} is not built under {data_dir} (there: {built}); {advice}.")
     directory = versions[-1]
     if not (directory / FILE_NAME).is_file():

@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fer_tl.data.manifest import (
     Manifest,
-    Tally,
     built_datasets,
     dataset_directory,
     describe,
@@ -21,11 +19,6 @@ from fer_tl.errors import UserError
 
 CLASSES = ("angry", "happy")
 SHAPE = (2, 2, 1)
-EXAMPLES = [
-    ("train", "a", "a", 0, np.full(SHAPE, 1, np.uint8)),
-    ("train", "b", "b", 1, np.full(SHAPE, 2, np.uint8)),
-    ("test", "c", "c", 1, np.full(SHAPE, 3, np.uint8)),
-]
 MANIFEST = Manifest(
     name="fer2013",
     config="",
@@ -41,13 +34,6 @@ MANIFEST = Manifest(
 )
 
 
-def tally(examples, class_names=CLASSES) -> Tally:
-    result = Tally(class_names, SHAPE)
-    for example in examples:
-        result.add(*example)
-    return result
-
-
 def place(data_dir: Path, manifest: Manifest = MANIFEST) -> Path:
     directory = data_dir / manifest.name / manifest.config / manifest.version
     directory.mkdir(parents=True)
@@ -55,37 +41,6 @@ def place(data_dir: Path, manifest: Manifest = MANIFEST) -> Path:
         (directory / name).touch()
     write_manifest(manifest, directory)
     return directory
-
-
-def test_hashes_do_not_depend_on_the_order_of_reading() -> None:
-    assert tally(EXAMPLES).fingerprints() == tally(EXAMPLES[::-1]).fingerprints()
-    assert tally(EXAMPLES).content() == tally(EXAMPLES[::-1]).content()
-
-
-@pytest.mark.parametrize(
-    ("position", "value", "same_content"),
-    [(0, "validation", False), (1, "z", True), (2, "z", True), (3, 1, False), (4, np.full(SHAPE, 9, np.uint8), False)],
-    ids=["split", "id", "group", "label", "pixels"],
-)
-def test_each_part_of_an_example_counts(position, value, same_content) -> None:
-    changed = list(EXAMPLES[0])
-    changed[position] = value
-    other = tally([tuple(changed), *EXAMPLES[1:]])
-    assert other.fingerprints() != tally(EXAMPLES).fingerprints()
-    assert (other.content() == tally(EXAMPLES).content()) == same_content
-
-
-def test_class_names_count() -> None:
-    assert tally(EXAMPLES, ("sad", "happy")).fingerprints() != tally(EXAMPLES).fingerprints()
-
-
-def test_counts_name_every_class() -> None:
-    assert tally(EXAMPLES).counts == {"train": {"angry": 1, "happy": 1}, "test": {"angry": 0, "happy": 1}}
-
-
-def test_an_id_twice_is_refused() -> None:
-    with pytest.raises(UserError, match="'a'"):
-        tally([EXAMPLES[0], ("test", "a", "a", 0, EXAMPLES[1][4])])
 
 
 def test_written_manifest_is_read_back(tmp_path: Path) -> None:

@@ -200,20 +200,20 @@ def test_a_bad_source_leaves_nothing(tmp_path: Path, data, message: str) -> None
         ({"name": "fer2014"}, "no dataset 'fer2014'"),
         ({"name": "fer2013"}, "needs a source: run `fer-tl build fer2013 --source PATH`"),
         ({"name": "fer2013", "source": "missing.csv"}, "missing.csv does not exist"),
-        ({"name": "fer2013", "source": "x", "image_size": 96}, "--image-size is for folder"),
+        ({"name": "fer2013", "source": "x", "image_size": 96}, "--image-size is for expw and folder, not for fer2013"),
         ({"name": "fer2013/a", "source": "x"}, "fer2013 has no variants"),
         ({"name": "fer2013", "source": ".", "labels": "abc"}, "labels is 'abc'"),
         ({"name": "folder/mine", "source": "x", "labels": "raf"}, "--labels is for fer2013"),
         ({"name": "folder/../x", "source": "x"}, "cannot be a folder's name"),
-        ({"name": "folder", "source": "x", "image_size": 2}, "image-size is 2"),
-        ({"name": "toyfaces", "source": "x"}, "takes no source"),
-        ({"name": "toyfaces", "boxes": "x"}, "takes no face boxes"),
+        ({"name": "folder", "source": "x", "image_size": 2}, "--image-size is 2, not 8 to 1,024"),
+        ({"name": "toyfaces", "source": "x"}, "--source is for fer2013 and expw and folder, not for toyfaces"),
+        ({"name": "toyfaces", "boxes": "x"}, "--boxes is for fer2013 and folder"),
         ({"name": "fer2013", "boxes": "x"}, "--boxes crops the images of --source"),
         ({"name": "fer2013", "source": "x", "box_margin": 0.1}, "--box-margin widens the boxes of --boxes"),
         ({"name": "folder", "source": "x", "boxes": "b.csv", "box_margin": 1.5}, "box-margin is 1.5, not 0 to 1"),
-        ({"name": "folder", "source": "x", "boxes": "b.csv", "box_margin": float("nan")}, "box-margin is nan"),
+        ({"name": "folder", "source": "x", "boxes": "b.csv", "box_margin": float("nan")}, "--box-margin is nan"),
         ({"name": "fer2013", "source": "missing.csv", "boxes": "b.csv"}, "b.csv does not exist"),
-        ({"name": "toyfaces", "shards": 0}, "shards is 0"),
+        ({"name": "toyfaces", "shards": 0}, "--shards is 0"),
     ],
 )
 def test_wrong_arguments_are_told_before_tensorflow(
@@ -263,25 +263,11 @@ def test_a_killed_build_leaves_nothing_that_looks_finished(tmp_path: Path, fer_c
     assert left_in(tmp_path / "data") == [f".building-other-{os.getppid()}", "fer2013"]
 
 
-def test_an_error_that_tfds_wraps_still_reaches_the_user(
-    tmp_path: Path, fer_csv: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def wrapped(image: np.ndarray) -> bytes:
-        try:
-            raise UserError("the reason")
-        except UserError as error:
-            raise RuntimeError("Failed to encode example") from error
-
-    monkeypatch.setattr("tfrecords_builder.base.encode_png", wrapped)
-    with pytest.raises(UserError, match=r"^the reason$"):
-        quiet("fer2013", fer_csv, tmp_path / "data")
-
-
 def test_interrupted_by_the_keyboard(tmp_path: Path, fer_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fer_tl.data.manifest.Tally.add", interrupt)
+    monkeypatch.setattr("fer_tl.data.curate.Spool.add", interrupt)
     with pytest.raises(KeyboardInterrupt):
         quiet("fer2013", fer_csv, tmp_path / "data")
     assert left_in(tmp_path / "data") == []

@@ -46,17 +46,18 @@ def test_a_box_outside_is_none_whatever_its_margin(box, margin: float) -> None:
     assert window_of(Box(*box), 30, 50, margin) is None
 
 
-def test_the_pixels_are_those_of_the_slice_and_are_counted() -> None:
+def test_the_pixels_are_those_of_the_slice() -> None:
     crop = FaceCrop({"a": (Box(3, 7, 33, 27), "row 1"), "b": (Box(-1, 7, 33, 70), "row 2")}, 0.0)
     image = Image.fromarray(PHOTO)
-    np.testing.assert_array_equal(np.asarray(crop.cut(image, "train", "a")), PHOTO[3:33, 7:27])
-    np.testing.assert_array_equal(np.asarray(crop.cut(image, "test", "b")), PHOTO[:33, 7:])
-    assert crop.cut(image, "train", "c") is image
-    assert crop.counts == {
-        "train": {"cropped": 1, "whole": 1, "clipped": 0},
-        "test": {"cropped": 1, "whole": 0, "clipped": 1},
-    }
-    line = describe_crops(crop.counts)
+    np.testing.assert_array_equal(np.asarray(crop.cut(image, "a")[0]), PHOTO[3:33, 7:27])
+    np.testing.assert_array_equal(np.asarray(crop.cut(image, "b")[0]), PHOTO[:33, 7:])
+    assert crop.cut(image, "c")[0] is image
+    assert [crop.cut(image, name)[1] for name in "abc"] == ["cropped", "clipped", "whole"]
+
+
+def test_counts_are_told() -> None:
+    half = {"cropped": 1, "whole": 1, "clipped": 0}
+    line = describe_crops({"train": half, "test": {"cropped": 1, "whole": 0, "clipped": 1}})
     assert "train 1 cropped (0 of them clipped to the image), 1 whole" in line
     assert "test 1 cropped (1 of them clipped to the image), 0 whole" in line
 
@@ -64,7 +65,7 @@ def test_the_pixels_are_those_of_the_slice_and_are_counted() -> None:
 def test_a_box_outside_its_image_names_row_and_size() -> None:
     crop = FaceCrop({"a": (Box(40, 0, 50.5, 9), "b.csv, row 3 (line 4)")}, 0.5)
     with pytest.raises(UserError, match=r"b\.csv, row 3 \(line 4\).*bottom 50\.5.* 'a'.* 40 rows and 60 columns"):
-        crop.cut(Image.fromarray(PHOTO), "train", "a")
+        crop.cut(Image.fromarray(PHOTO), "a")
 
 
 def with_boxes(source: Source, path: Path, lines: list[str], margin: float = 0.0) -> dict[str, Record]:
@@ -72,7 +73,7 @@ def with_boxes(source: Source, path: Path, lines: list[str], margin: float = 0.0
     path.write_text("\n".join(["id,top,left,bottom,right", *lines]))
     source.use_boxes(read_box_table(path), margin)
     with closing(source):
-        return {record.id: record for split in source.counts() for record in source.records(split)}
+        return {record.id: record for record in source.records()}
 
 
 def resized(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -117,7 +118,7 @@ def test_a_photo_is_cropped_before_it_is_resized(tmp_path: Path) -> None:
     stream = io.BytesIO()
     Image.fromarray(PHOTO).save(stream, "png", exif=exif)
     root = write_folder(tmp_path / "r", {"x/flat.png": png(PHOTO), "y/turned.png": stream.getvalue()})
-    found = with_boxes(open_folder(root, 16), tmp_path / "b.csv", ["flat,10,20,30,50", "turned,45,5,58,35"], 0.1)
+    found = with_boxes(open_folder(root, 16, "stretch"), tmp_path / "b.csv", ["flat,10,20,30,50", "turned,45,5,58,35"], 0.1)
     np.testing.assert_array_equal(found["flat"].image, resized(PHOTO[8:32, 17:53], 16))
     shown = np.rot90(PHOTO, -1)  # [60, 40, 3]
     np.testing.assert_array_equal(found["turned"].image, resized(shown[44:59, 2:38], 16))
@@ -127,7 +128,7 @@ def test_a_photo_is_cropped_before_it_is_resized(tmp_path: Path) -> None:
 def test_an_image_goes_by_id_file_name_and_path(tmp_path: Path, name: str) -> None:
     files = {"top/train/x/a.png": png(PHOTO), "top/train/y/b.png": png(PHOTO), "top/test/y/c.png": png(PHOTO)}
     root = write_folder(tmp_path / "r", files)
-    found = with_boxes(open_folder(root, 20), tmp_path / "b.csv", [f"{name},0,0,20,20"])
+    found = with_boxes(open_folder(root, 20, "stretch"), tmp_path / "b.csv", [f"{name},0,0,20,20"])
     np.testing.assert_array_equal(found["b"].image, PHOTO[:20, :20])
     np.testing.assert_array_equal(found["a"].image, resized(PHOTO, 20))
 
@@ -144,7 +145,7 @@ def test_a_name_that_several_images_have_needs_the_path(tmp_path: Path) -> None:
 def test_rows_of_contempt_have_no_image(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_text(csv_text(FACES[:7]).replace("\n2,", "\ncontempt,"))
     source = open_source(tmp_path / "f.csv")
-    assert len(with_boxes(source, tmp_path / "b.csv", ["00001,0,0,9,9", "00002,0,0,9,9"])) == 6
+    found = with_boxes(source, tmp_path / "b.csv", ["00001,0,0,9,9", "00002,0,0,9,9"])
+    assert sorted(record.crop for record in found.values()) == ["cropped", *["whole"] * 5]
     assert source.crop
-    assert source.crop.counts["train"] == {"cropped": 1, "whole": 5, "clipped": 0}
     assert "no image for 1 of its 2 ids (first: '00002', row 2 (line 3))" in source.crop.warnings[0]

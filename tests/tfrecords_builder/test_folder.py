@@ -21,7 +21,7 @@ COLOUR = RANDOM.integers(0, 256, (30, 30, 3), dtype=np.uint8)
 
 
 def read(source: Source) -> dict[str, Record]:
-    return {record.id: record for split in source.counts() for record in source.records(split)}
+    return {record.id: record for record in source.records()}
 
 
 def test_names_of_ones_own_are_kept(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ class CsvSource(Source):
         return (SIZE, SIZE, 1)
 
     def counts(self) -> dict[str, dict[str, int]]:
+        """Rows of each split and class, those of contempt left out."""
         return tabulate(sum((found.counts for found in self._survey()), Counter()), self.class_names)
 
     def names(self) -> dict[str, str | None]:
@@ -59,19 +60,22 @@ class CsvSource(Source):
         ]
         return {identity: identity for identity in ids}
 
-    def records(self, split: str) -> Iterator[Record]:
-        for table, found in zip(self._tables, self._survey(), strict=True):
-            if not any(key[0] == split for key in found.counts):
-                continue  # spares reading train.csv again for the test split
+    def total(self) -> int:
+        return sum(sum(found.counts.values()) for found in self._survey())
+
+    def records(self) -> Iterator[Record]:
+        cropping = self.crop  # before a table is open: finding the image of each box reads them all
+        for table in self._tables:
             for row in table.rows():
-                if row.split != split or row.label == CONTEMPT_LABEL:
+                if row.label == CONTEMPT_LABEL:
                     continue
-                image = table.image(row)  # [48, 48, 1]
+                image, crop, size = table.image(row), "", (SIZE, SIZE)  # [48, 48, 1]
                 identity = self._id(table, row.index)
-                if self.crop:
-                    image = to_square(self.crop.cut(Image.fromarray(image[..., 0]), split, identity), SIZE)
+                if cropping:
+                    picture, crop = cropping.cut(Image.fromarray(image[..., 0]), identity)
+                    image, size = to_square(picture, SIZE), (picture.height, picture.width)
                 self._constant += is_constant(image)
-                yield Record(split, identity, row.label, image, group=identity)
+                yield Record(row.split, identity, row.label, image, group=identity, crop=crop, size=size)
 
     def sha256(self) -> str:
         return self._origin.sha256()

@@ -10,4 +10,7 @@ from tfrecords_builder.base import RecordBuilder
 class Builder(RecordBuilder):
     """Images in class folders, brought to one size; grey if all of them are grey."""
 
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.0.0": "First release.",
+        "1.1.0": "Duplicates share a group; images that are not square are padded, not stretched.",
+    }

@@ -12,7 +12,7 @@ from tfrecords_builder.images import ImagePath, image_paths, splits_of
 from tfrecords_builder.records import canonical_split
 
 
-def open_folder(path: Path, image_size: int) -> ImageSource:
+def open_folder(path: Path, image_size: int, fit: str = "pad") -> ImageSource:
     """Opens `root/<class>/*` or `root/<split>/<class>/*`, or an archive of it.
 
     Folders that hold one folder and no images may lie around these.
@@ -23,19 +23,20 @@ def open_folder(path: Path, image_size: int) -> ImageSource:
     Args:
         path: the folder or archive.
         image_size: height and width of the images to hand out, pixels.
+        fit: how images that are not square become so, see `to_square`.
 
     Raises:
         UserError: no images, images outside class folders or deeper in them, or splits for only some of them.
     """
     files = open_files(path)
     try:
-        return _read(path, files, image_size)
+        return _read(path, files, image_size, fit)
     except BaseException:
         files.close()
         raise
 
 
-def _read(path: Path, files: Files, image_size: int) -> ImageSource:
+def _read(path: Path, files: Files, image_size: int, fit: str) -> ImageSource:
     paths = image_paths(files.names)
     if not paths:
         raise UserError(f"{files.label} holds no images: give a folder or zip with a folder of images for each class.")
@@ -52,7 +53,8 @@ def _read(path: Path, files: Files, image_size: int) -> ImageSource:
         class_names=class_names,
         size=image_size,
         channels=None,
-        options={"image_size": str(image_size)},
+        options={"image_size": str(image_size), "fit": fit},
+        fit=fit,
         notes=([note] if note else []) + _empty_classes(paths, files),
     )
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 
 from fer_tl.data.classes import CLASS_NAMES
-from tfrecords_builder.records import VERSION, Record, Source, tabulate
+from tfrecords_builder.records import VERSION, Record, Source
 from tfrecords_builder.toyfaces.drawing import draw_faces
 
 COUNTS = {"train": 2800, "validation": 700, "test": 700}
@@ -39,18 +38,14 @@ class ToySource(Source):
     def image_shape(self) -> tuple[int, int, int]:
         return (SIZE, SIZE, 1)
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        records = (record for split in self._counts for record in self.records(split))
-        return tabulate(Counter((record.split, record.label) for record in records), CLASS_NAMES)
+    def total(self) -> int:
+        return sum(self._counts.values())
 
-    def records(self, split: str) -> Iterator[Record]:
-        splits = list(self._counts)
-        first = sum(self._counts[other] for other in splits[: splits.index(split)])
-        last = first + self._counts[split]
-        images, labels = self._faces
-        for index in range(first, last):
+    def records(self) -> Iterator[Record]:
+        splits = np.repeat(list(self._counts), list(self._counts.values())).tolist()
+        for index, (split, image, label) in enumerate(zip(splits, *self._faces, strict=True)):
             identity = f"toy-{index:06d}"
-            yield Record(split, identity, int(labels[index]), images[index], group=identity)
+            yield Record(split, identity, int(label), image, group=identity, size=(SIZE, SIZE))
 
     def sha256(self) -> str:
         """Stands for the drawing code by its version: the same version draws the same faces."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tfrecords_builder.base import RecordBuilder
-from tfrecords_builder.toyfaces.source import ToySource
 
 
 class Builder(RecordBuilder):
     """48x48 grey drawings of faces with seven expressions, 2,800 + 700 + 700, made by code."""
 
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"source": ToySource(), **kwargs})
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release.", "1.1.0": "The same faces."}

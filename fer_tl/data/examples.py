@@ -1,0 +1,82 @@
+"""What became of every example that a build has read: `examples.csv` beside the manifest."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from fer_tl.errors import UserError
+from fer_tl.files import write_text
+
+FILE_NAME = "examples.csv"
+KEPT = "yes"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example that was read, whether or not it is in the records.
+
+    Attributes:
+        id: unique.
+        split: train, validation or test.
+        class_name: its label.
+        group: what is never divided over folds, duplicates merged.
+        cluster: id of the first example, by id, of its duplicates; "" if it has none.
+        copy: "exact" if its pixels are those of another example, "near" if it has only near duplicates, or "".
+        kept: `KEPT`, or why it is not in the records: "copy of test", "copy of validation", "duplicate",
+            "conflicting labels".
+        height: of what was resized, pixels; 0 if unknown.
+        width: of the same.
+        crop: see `tfrecords_builder.records.Record`.
+    """
+
+    id: str
+    split: str
+    class_name: str
+    group: str
+    cluster: str = ""
+    copy: str = ""
+    kept: str = KEPT
+    height: int = 0
+    width: int = 0
+    crop: str = ""
+
+
+# The column of the class is called as in every other table.
+_COLUMNS = {"class_name": "class"}
+
+
+def write_examples(examples: Sequence[Example], directory: Path) -> None:
+    """Writes the table, one row an example, sorted by id."""
+    out = io.StringIO()
+    names = [_COLUMNS.get(item.name, item.name) for item in fields(Example)]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(asdict(example).values() for example in sorted(examples, key=lambda example: example.id))
+    write_text(directory / FILE_NAME, out.getvalue())
+
+
+def read_examples(directory: Path) -> list[Example]:
+    """Reads the table of a built dataset.
+
+    Raises:
+        UserError: there is none, as in datasets built before version 1.1.0, or it was changed.
+    """
+    path = directory / FILE_NAME
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            return [_example(row) for row in csv.DictReader(lines)]
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: the dataset was built by an older fer-tl; build it again") from None
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read ({error}): build the dataset again with --overwrite") from None
+
+
+def _example(row: dict[str, str]) -> Example:
+    return Example(
+        row["id"], row["split"], row["class"], row["group"], row["cluster"], row["copy"], row["kept"],
+        int(row["height"]), int(row["width"]), row["crop"],
+    )  # fmt: skip
