@@ -18,7 +18,7 @@ from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.options import flatten_known
 from fer_tl.quiet import import_tensorflow
-from fer_tl.results import CvResult, EnsembleResult, EvaluationResult, FitResult, SweepResult
+from fer_tl.results import CvResult, EnsembleResult, EvaluationResult, FitResult, FoldsResult, SweepResult
 from fer_tl.sweeps import Cell, Sweep, read_sweep
 from fer_tl.training.run_folder import (
     RunFolder,
@@ -37,12 +37,14 @@ __all__ = [
     "EnsembleResult",
     "EvaluationResult",
     "FitResult",
+    "FoldsResult",
     "SweepResult",
     "build",
     "cross_validate",
     "ensemble",
     "evaluate",
     "fit",
+    "folds",
     "list_models",
     "load_dataset",
     "sweep",
@@ -77,6 +79,61 @@ def cross_validate(experiment: Experiment | None = None, say: Say = print) -> Cv
     text = write_cv_report(run, summary)
     say(f"\n{text}\n\n{_last_line(experiment, run)}")
     return CvResult(run.path, summary, folds, text)
+
+
+def folds(
+    data: str = "toyfaces",
+    data_dir: Path | str = "data",
+    number: int = 4,
+    seed: int = 0,
+    table: Path | str | None = None,
+    out: Path | str | None = None,
+    say: Say = print,
+) -> FoldsResult:
+    """Draw the folds that ``cv`` would draw and write them down, or check a table that somebody gives.
+
+    A table is good if it has every training image once, every fold has every class, and no group (duplicates, faces of
+    one photo) is split.
+
+    Args:
+        data: a built dataset.
+        data_dir: where it is.
+        number: how many folds to draw.
+        seed: of the drawing.
+        table: a CSV with the columns id and fold to check in place of drawing one.
+        out: file to write; default: ``folds-<data>-<number>-<seed>.csv``, none where a table is checked.
+        say: prints a line.
+
+    Raises:
+        UserError: no such data, or the table is not good, with the reason.
+    """
+    from fer_tl.data.folds import check_folds, count_split, make_folds, read_folds, write_folds
+    from fer_tl.reports.folds_table import folds_text
+
+    if number < 2:
+        raise UserError(f"--folds {number}: cross validation needs two folds or more")
+    dataset = load_dataset(data, data_dir, "train")
+    if table:
+        assigned = read_folds(Path(table), dataset.ids, others=True)
+        number = int(assigned.max()) + 1
+    else:
+        assigned = make_folds(dataset.ids, dataset.labels, dataset.groups, dataset.class_names, number, seed)
+    text = folds_text(dataset, assigned)
+    say(f"{data}, split train, {number} folds{f' of {table}' if table else f', seed {seed}'}\n\n{text}")
+    split = count_split(assigned, dataset.groups)
+    if split:
+        raise UserError(
+            f"{table} leaks: {split:,} of {len(dataset):,} images have a duplicate or a face of the same photo in "
+            "another fold; draw folds without --table"
+        )
+    check_folds(assigned, dataset.labels, dataset.groups, dataset.class_names, number)
+    say("Every image is in one fold, every fold has every class, no group is split.")
+    path = None
+    if out or not table:
+        path = Path(out) if out else Path(f"folds-{data.replace('/', '-')}-{number}-{seed}.csv")
+        write_folds(path, dataset.ids, assigned)
+        say(f"Written to {path}; fer-tl cv --data {data} --folds {number} --fold-table {path} uses it.")
+    return FoldsResult(dict(zip(dataset.ids.tolist(), assigned.tolist(), strict=True)), path, text)
 
 
 def fit(experiment: Experiment | None = None, say: Say = print) -> FitResult:

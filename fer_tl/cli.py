@@ -18,7 +18,8 @@ INTRO = "Transfer learning for facial expressions: from a dataset file to a tabl
 CV = "cross-validate a backbone on the training split of a dataset"
 TRAIN = "train one model and score the validation split"
 COMMANDS = {
-    "build": "turn FER-2013, a folder of images or drawn faces into sharded TFRecords",
+    "build": "turn FER-2013, ExpW, a folder of images or drawn faces into sharded TFRecords",
+    "folds": "draw, write and check the folds of a cross validation",
     "cv": CV,
     "train": TRAIN,
     "sweep": "run a grid of experiments from one file and print one table",
@@ -84,6 +85,8 @@ def _call(command: str, values: dict[str, Any]) -> None:
 
     if command == "build":
         api.build(**values)
+    elif command == "folds":
+        api.folds(values.pop("data"), number=values.pop("folds"), **values)
     elif command == "evaluate":
         api.evaluate(**values)
     elif command == "ensemble":
@@ -115,26 +118,41 @@ def _parsers() -> tuple[Any, dict[str, set[str]]]:
 
 
 def _add_build(parser: Any) -> None:
-    parser.add_argument("name", help="fer2013, folder/NAME (a name of your choice), or toyfaces")
-    parser.add_argument(
-        "--source", type=str | None, help="the file or folder that you have: CSV, archive, image folders"
+    add = parser.add_argument
+    add("name", help="fer2013, expw, folder/NAME (a name of your choice), or toyfaces")
+    add(
+        "--source", type=str | None, help="the file or folder that you have: CSV, archive, image folders, ExpW's folder"
     )
-    parser.add_argument("--data-dir", type=str, default="data", help="folder for built datasets (default: data)")
-    parser.add_argument("--shards", type=int | None, help="TFRecord files a split (default: 16)")
-    parser.add_argument(
-        "--image-size", type=int | None, help="folder: side in pixels of the stored images (default: 96)"
-    )
-    parser.add_argument("--labels", type=str | None, help="meaning of folders named by numbers: fer (0-6) or raf (1-7)")
-    parser.add_argument(
-        "--boxes",
-        type=str | None,
-        help="CSV of face boxes to crop to, columns id, top, left, bottom, right in pixels of the original image; id: "
-        "row number from 0 of a CSV source, else the image's file name or path in the source; others stay whole",
-    )
-    parser.add_argument(
-        "--box-margin", type=float | None, help="what to add on each side of a box, as a fraction of it (default: 0)"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace a dataset that is built from something else")
+    add("--data-dir", type=str, default="data", help="folder for built datasets (default: data)")
+    add("--duplicates", type=str | None, help="group: copies share a fold, training copies of validation and test "
+        "images are left out; drop: also all but one training copy; keep: do not look (default: group)")  # fmt: skip
+    add("--image-size", type=int | None, help="expw, folder: side in pixels of the stored images (default: 96)")
+    add("--fit", type=str | None, help="folder: pad, crop or stretch images that are not square (default: pad)")
+    add("--labels", type=str | None, help="fer2013: meaning of folders named by numbers: fer (0-6) or raf (1-7)")
+    add("--ferplus", type=str | None, help="fer2013 as CSV: FER+'s fer2013new.csv, whose votes replace the labels")
+    add("--votes", type=str | None, help="--ferplus, cleaned expw: majority, or soft: train on the shares of votes "
+        "(default: majority)")  # fmt: skip
+    add("--boxes", type=str | None, help="fer2013, folder: CSV of face boxes to crop to, columns id, top, left, bottom, "
+        "right in pixels of the original image; id: row number from 0 of a CSV source, else the image's file name or "
+        "path in the source; others stay whole")  # fmt: skip
+    add("--box-margin", type=float | None, help="what to add on each side of a box, as a fraction of it (default: 0)")
+    add("--min-confidence", type=float | None, help="expw: leave out faces with a lower detector score")
+    add("--on-error", type=str | None, help="expw: stop at a photo or line that cannot be used, or skip it "
+        "(default: stop)")  # fmt: skip
+    add("--splits", type=str | None, help="expw: CSV with columns id and split to use, such as another's examples.csv")
+    add("--split-seed", type=int | None, help="expw: seed of the 80:20 split (default: 0)")
+    add("--encoding", type=str | None, help="png, or jpeg: a third of the size, not exact (default: png)")
+    add("--shards", type=int | None, help="TFRecord files a split (default: 16)")
+    add("--overwrite", action="store_true", help="replace a dataset that is built from something else")
+
+
+def _add_folds(parser: Any) -> None:
+    parser.add_argument("data", type=str, metavar="DATASET", help="a built dataset: fer2013, expw, folder/mine")
+    parser.add_argument("--data-dir", type=str, default="data", help="folder that holds it (default: data)")
+    parser.add_argument("--folds", type=int, default=4, help="number of folds (default: 4)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the folds (default: 0)")
+    parser.add_argument("--table", type=str | None, help="check this table, columns id and fold, in place of drawing")
+    parser.add_argument("--out", type=str | None, help="file to write (default: folds-DATASET-FOLDS-SEED.csv)")
 
 
 def _add_experiment(parser: Any) -> None:
@@ -170,6 +188,7 @@ def _add_ensemble(parser: Any) -> None:
 
 _ADD = {
     "build": _add_build,
+    "folds": _add_folds,
     "cv": _add_experiment,
     "train": _add_experiment,
     "sweep": _add_sweep,

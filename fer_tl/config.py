@@ -127,6 +127,13 @@ class Experiment:
     image_size: int | None = option(None, "side in pixels to which the model resizes; default: the backbone's")
     head: Head = field(default_factory=Head)
     folds: int = option(4, "number of folds")
+    fold_table: str | None = option(
+        None, "CSV with the columns id and fold to use in place of drawing folds, such as fer-tl folds writes"
+    )
+    group_folds: bool = option(
+        True,
+        "images of one group (duplicates, faces of one photo) share a fold; false leaks, and shows what that is worth",
+    )
     seed: int = option(0, "seed of folds, weights, order, augmentation and dropout")
     batch_size: int = option(64, "images a step, over all devices")
     epochs: int = option(8, "epochs of the main stage")

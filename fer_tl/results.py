@@ -42,6 +42,15 @@ class FitResult:
     text: str
 
 
+@dataclass(frozen=True)
+class FoldsResult:
+    """A fold table that is good: the fold of each training image by id, the file it was written to, and its counts."""
+
+    fold_of: dict[str, int]
+    path: Path | None
+    text: str
+
+
 @dataclass(frozen=True, eq=False)
 class EvaluationResult:
     """Predictions of a run's models on a split by model name, the ensemble first, their metrics, and the tables."""

@@ -51,7 +51,13 @@ def score_rows(named: Mapping[str, Predictions], groups_by_id: Mapping[str, str]
 
 
 def selection_note(run: RunFolder) -> str:
-    """A sentence on how the weights that were scored were chosen."""
+    """How the weights that were scored were chosen, and whether the folds leak."""
+    split = run.read_run().get("split_over_folds", 0)
+    leak = f" The folds leak: {split:,} images have a duplicate or a face of the same photo in another fold."
+    return _selection(run) + (leak if split else "")
+
+
+def _selection(run: RunFolder) -> str:
     experiment = run.read_experiment()
     results = [read_json(run.part(name) / "result.json") for name in run.parts]
     if experiment.early_stopping:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
-from fer_tl.data.folds import check_folds, make_folds, read_folds, write_folds
+from fer_tl.data.folds import check_folds, count_split, make_folds, read_folds, write_folds
 from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_json
 from fer_tl.models.resolve import resolve_model
@@ -35,16 +36,13 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
     """
     names = [f"fold-{fold}" for fold in range(experiment.folds)]
     table = run.path / "folds.csv"
-    if table.exists():
-        assigned = read_folds(table, dataset.ids)
-        check_folds(assigned, dataset.labels, dataset.groups, dataset.class_names, experiment.folds)
-    else:
-        assigned = make_folds(
-            dataset.ids, dataset.labels, dataset.groups, dataset.class_names, experiment.folds, experiment.seed
-        )
+    assigned = _assign_folds(experiment, dataset, table)
+    split = count_split(assigned, dataset.groups)
+    if split:
+        say(f"folds: {split:,} of {len(dataset):,} images have a duplicate or a face of the same photo in another fold")
 
     def begin() -> None:
-        _start(experiment, dataset, run, "cv", names, "every fold in turn")
+        _start(experiment, dataset, run, "cv", names, "every fold in turn", split)
         if not table.exists():
             write_folds(table, dataset.ids, assigned)
 
@@ -54,6 +52,20 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
         watched = _set_aside(experiment, dataset, train)
         parts[name] = (np.setdiff1d(train, watched), np.flatnonzero(assigned == fold), watched)
     _train_parts(experiment, dataset, run, parts, begin, say)
+
+
+def _assign_folds(experiment: Experiment, dataset: Dataset, begun: Path) -> np.ndarray:
+    """The fold of each example, int64 ``[N]``: of the run if it was begun, of the table that is given, or drawn."""
+    groups = dataset.groups if experiment.group_folds else dataset.ids
+    given = Path(experiment.fold_table) if experiment.fold_table else None
+    path = begun if begun.exists() else given
+    if path is None:
+        return make_folds(dataset.ids, dataset.labels, groups, dataset.class_names, experiment.folds, experiment.seed)
+    assigned = read_folds(path, dataset.ids, others=path == given)
+    check_folds(assigned, dataset.labels, groups, dataset.class_names, experiment.folds)
+    if given and path == begun and not np.array_equal(assigned, read_folds(given, dataset.ids, others=True)):
+        raise UserError(f"{given} holds other folds than the run was begun with ({begun}): give another --run-dir")
+    return assigned
 
 
 def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say) -> None:
@@ -87,7 +99,13 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
 
 
 def _start(
-    experiment: Experiment, dataset: Dataset, run: RunFolder, kind: str, parts: list[str], held_out: str
+    experiment: Experiment,
+    dataset: Dataset,
+    run: RunFolder,
+    kind: str,
+    parts: list[str],
+    held_out: str,
+    split_over_folds: int = 0,
 ) -> None:
     run.start(
         experiment,
@@ -99,6 +117,7 @@ def _start(
             "class_names": list(dataset.class_names),
             "images": len(dataset),
             "held_out": held_out,
+            "split_over_folds": split_over_folds,
         },
     )
 
