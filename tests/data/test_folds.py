@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_tl.data.folds import check_folds, make_folds, read_folds, write_folds
+from fer_tl.data.folds import check_folds, count_split, make_folds, read_folds, write_folds
 from fer_tl.errors import UserError
 
 CLASSES = ("angry", "happy", "sad")
@@ -141,9 +141,27 @@ def test_a_written_table_is_read_for_the_ids_in_any_order(tmp_path: Path) -> Non
     for wrong in (ids[1:], np.append(ids, "new.png"), np.append(ids[1:], "new.png")):
         with pytest.raises(UserError, match=r"holds 40 ids"):
             read_folds(tmp_path / "folds.csv", wrong)
+    np.testing.assert_array_equal(read_folds(tmp_path / "folds.csv", ids[1:], others=True), assigned[1:])
+    with pytest.raises(UserError, match=r"such as 'new\.png'"):
+        read_folds(tmp_path / "folds.csv", np.append(ids[1:], "new.png"), others=True)
+    with (tmp_path / "folds.csv").open("a") as lines:
+        lines.write(f"{ids[3]},1\n")
+    with pytest.raises(UserError, match=f"has '{ids[3]}' 2 times"):
+        read_folds(tmp_path / "folds.csv", ids)
     (tmp_path / "folds.csv").write_text("name,fold\na,0\n")
     with pytest.raises(UserError, match="columns id and fold"):
         read_folds(tmp_path / "folds.csv", ids)
+
+
+def test_planted_copies_leak_over_random_folds_and_not_over_ours() -> None:
+    ids, labels, groups = make_examples(400, group_size=2)
+    random = make_folds(ids, labels, ids, CLASSES, 4, seed=0)
+    copied = int((np.unique(groups, return_counts=True)[1] > 1)[np.unique(groups, return_inverse=True)[1]].sum())
+    # Two copies meet in one of four random folds a quarter of the time.
+    assert 0.6 * copied < count_split(random, groups) < 0.9 * copied
+    assert count_split(make_folds(ids, labels, groups, CLASSES, 4, seed=0), groups) == 0
+    with pytest.raises(UserError, match="is split over several folds: that leaks"):
+        check_folds(random, labels, groups, CLASSES, 4)
 
 
 def test_the_folds_are_the_same_everywhere() -> None:

@@ -13,12 +13,14 @@ import pytest
 
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
+from fer_tl.data.folds import write_folds
 from fer_tl.errors import UserError
 from fer_tl.files import read_json
 from fer_tl.models.backbones import find_backbone
 from fer_tl.models.record import Variant
 from fer_tl.models.weights import kernel_checksum
 from fer_tl.options import load_experiment
+from fer_tl.reports.run_report import selection_note
 from fer_tl.training.cross_validation import train_folds, train_one
 from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions
 from fer_tl.training.saved_model import load_model, predict_saved, save_model
@@ -62,9 +64,9 @@ def trained(copies: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Callab
     still = {"rotation": 0, "zoom": 0, "shift": 0, "flip": False}
     settings = experiment(epochs=30, augment=still, batch_norm_momentum=0.5, optimizer={"rate": 0.003})
     runs = {}
-    for name, dataset in (("grouped", copies), ("strangers", replace(copies, groups=copies.ids))):
+    for name, kept in (("grouped", True), ("strangers", False)):
         runs[name] = RunFolder(tmp_path_factory.mktemp("leak") / name)
-        train_folds(settings, dataset, runs[name], lambda line: None)
+        train_folds(replace(settings, group_folds=kept), copies, runs[name], lambda line: None)
     return lambda name: runs[name]
 
 
@@ -72,6 +74,31 @@ def test_twins_over_folds_would_pass_for_knowledge_and_groups_prevent_it(trained
     assert accuracy(out_of_fold(trained("strangers"))) > 0.7
     # Chance is 0.25; the standard error of 32 independent pictures is 0.08.
     assert accuracy(out_of_fold(trained("grouped"))) < 0.5
+
+
+def test_folds_that_leak_say_so(trained: Callable[[str], RunFolder], copies: Dataset):
+    split = {name: trained(name).read_run()["split_over_folds"] for name in ("grouped", "strangers")}
+    folds = fold_table(trained("strangers"))
+    photos = {group: {folds[i] for i in copies.ids[copies.groups == group]} for group in np.unique(copies.groups)}
+    assert split == {"grouped": 0, "strangers": COPIES * sum(len(found) > 1 for found in photos.values())}
+    assert split["strangers"] > 0
+    assert "leak" not in selection_note(trained("grouped"))
+    assert f"The folds leak: {split['strangers']} images have a duplicate" in selection_note(trained("strangers"))
+
+
+def test_a_given_table_is_used_checked_and_not_changed_under_a_run(copies: Dataset, tmp_path: Path):
+    table, run = tmp_path / "table.csv", RunFolder(tmp_path / "run")
+    settings = experiment(epochs=1, fold_table=str(table))
+    given = np.arange(len(copies)) // COPIES // len(CLASSES) % 2
+    write_folds(table, np.append(copies.ids, "left out"), np.append(given, 1))
+    train_folds(settings, copies, run, lambda line: None)
+    assert fold_table(run) == dict(zip(copies.ids, given, strict=True))
+    write_folds(table, copies.ids, 1 - given)
+    with pytest.raises(UserError, match=r"table\.csv holds other folds than the run was begun with"):
+        train_folds(settings, copies, run, lambda line: None)
+    write_folds(table, copies.ids, np.arange(len(copies)) % 2)
+    with pytest.raises(UserError, match="group 'photo-0' is split over several folds"):
+        train_folds(settings, copies, RunFolder(tmp_path / "other"), lambda line: None)
 
 
 def test_every_image_is_held_out_once_in_the_fold_of_the_table(trained: Callable[[str], RunFolder], copies: Dataset):

@@ -1,0 +1,258 @@
+"""Curation: groups hold together what must not be divided, evaluation images stay, and what goes is accounted for."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_tl.data.curate import Curated, Curation, describe_duplicates
+from fer_tl.data.examples import Example, read_examples, write_examples
+from fer_tl.data.splits import read_splits
+from fer_tl.errors import UserError
+from tfrecords_builder.records import Record, Source
+
+CLASSES = ("angry", "happy")
+
+
+def picture(seed: int) -> np.ndarray:
+    """A smooth random texture, uint8 [48, 48, 1]: no two are alike."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((48, 48), Image.Resampling.BICUBIC))[..., None]
+
+
+def brighter(image: np.ndarray) -> np.ndarray:
+    return (image * 0.9 + 20).astype(np.uint8)
+
+
+class Given(Source):
+    """Records that a test has made."""
+
+    kind, name, class_names, image_shape = "given", "given", CLASSES, (48, 48, 1)
+
+    def __init__(self, records: list[Record]) -> None:
+        self.options: dict[str, str] = {}
+        self.notes: list[str] = []
+        self._records = records
+
+    def total(self) -> int:
+        return len(self._records)
+
+    def records(self) -> Iterator[Record]:
+        yield from self._records
+
+    def sha256(self) -> str:
+        return "0" * 64
+
+    def warnings(self) -> list[str]:
+        return []
+
+
+def record(identity: str, image: np.ndarray, split: str | None = "train", label: int = 0, group: str = "") -> Record:
+    return Record(split, identity, label, image, group or identity, size=(50, 60))
+
+
+def curate(tmp_path: Path, records: list[Record], **settings: object) -> Curated:
+    place = tmp_path / str(len(list(tmp_path.iterdir())))
+    place.mkdir()
+    return Curated(Given(records), Curation(**settings), place)  # type: ignore[arg-type]
+
+
+def by_id(curated: Curated) -> dict[str, Example]:
+    return {example.id: example for example in curated.examples}
+
+
+def test_copies_get_one_group_and_alone_stays_alone(tmp_path: Path) -> None:
+    images = [picture(1), picture(2), picture(1), brighter(picture(1)), picture(3)]
+    found = by_id(curate(tmp_path, [record(name, image) for name, image in zip("dbcae", images, strict=True)]))
+    assert {name: found[name].group for name in "abcde"} == {"a": "a", "b": "b", "c": "a", "d": "a", "e": "e"}
+    assert {name: (found[name].cluster, found[name].copy) for name in "abcde"} == {
+        "a": ("a", "near"),
+        "b": ("", ""),
+        "c": ("a", "exact"),
+        "d": ("a", "exact"),
+        "e": ("", ""),
+    }
+
+
+def test_copies_join_the_photos_they_were_cut_from(tmp_path: Path) -> None:
+    faces = [("p1#0", 1, "p1"), ("p1#1", 2, "p1"), ("p2#0", 2, "p2"), ("p2#1", 3, "p2"), ("p3#0", 4, "p3")]
+    found = by_id(curate(tmp_path, [record(name, picture(seed), group=photo) for name, seed, photo in faces]))
+    assert {name: example.group for name, example in found.items()} == {
+        "p1#0": "p1",
+        "p1#1": "p1",
+        "p2#0": "p1",
+        "p2#1": "p1",
+        "p3#0": "p3",
+    }
+    assert found["p1#0"].cluster == found["p2#1"].cluster == ""
+
+
+def test_training_loses_copies_of_evaluation_images_and_nothing_else_is_lost(tmp_path: Path) -> None:
+    records = [
+        record("t1", picture(1)),
+        record("v1", picture(1), "validation"),
+        record("t2", picture(2)),
+        record("x2", brighter(picture(2)), "test"),
+        record("v3", picture(3), "validation"),
+        record("x3", picture(3), "test"),
+        record("t4", picture(4)),
+        record("t5", picture(4), label=1),
+    ]
+    curated = curate(tmp_path, records)
+    assert {name: example.kept for name, example in by_id(curated).items()} == {
+        "t1": "copy of validation",
+        "t2": "copy of test",
+        **dict.fromkeys(("v1", "x2", "v3", "x3", "t4", "t5"), "yes"),
+    }
+    assert curated.counts() == {
+        "train": {"angry": 1, "happy": 1},
+        "validation": {"angry": 2, "happy": 0},
+        "test": {"angry": 2, "happy": 0},
+    }
+    assert [stored.id for stored in curated.records("train")] == ["t4", "t5"]
+    assert curated.duplicates == {
+        "policy": "group",
+        "exact": 6,
+        "near": 2,
+        "clusters": 4,
+        "conflicting": 1,
+        "dropped": {"copy of test": 1, "copy of validation": 1},
+    }
+    assert "6 images have an exact copy and 2 a near one, in 4 clusters, 1 of them with different labels" in (
+        describe_duplicates(curated.duplicates)
+    )
+
+
+def test_drop_leaves_one_training_copy_of_the_label_that_most_have(tmp_path: Path) -> None:
+    labels = {"a": 1, "b": 0, "c": 0, "d": 0, "e": 1}
+    records = [record(name, picture(1 if name < "d" else 2), label=label) for name, label in labels.items()]
+    records += [record(f"x{index}", picture(3), "test") for index in range(2)]
+    curated = curate(tmp_path, [*records, record("z", picture(4))], duplicates="drop")
+    assert {name: example.kept for name, example in by_id(curated).items()} == {
+        "a": "duplicate",
+        "b": "yes",
+        "c": "duplicate",
+        "d": "conflicting labels",
+        "e": "conflicting labels",
+        "x0": "yes",
+        "x1": "yes",
+        "z": "yes",
+    }
+
+
+def test_keep_does_not_look(tmp_path: Path) -> None:
+    curated = curate(tmp_path, [record("a", picture(1)), record("b", picture(1), "test")], duplicates="keep")
+    assert {example.group for example in curated.examples} == {"a", "b"}
+    assert all(example.kept == "yes" and not example.cluster for example in curated.examples)
+    assert curated.duplicates["exact"] == 0
+
+
+def unsplit(copies: bool = True) -> list[Record]:
+    """Sixty photos of two faces each, of which the second has a copy in the next photo of an even number."""
+    records = []
+    for photo in range(60):
+        for face in range(2):
+            seed = 1000 + photo + 1 if copies and face and photo % 2 == 0 else 2 * photo + face
+            image = picture(1000 + photo) if copies and face == 0 and photo % 2 else picture(seed)
+            records.append(record(f"p{photo:02d}#{face}", image, None, (photo + face) % 2, f"p{photo:02d}"))
+    return records
+
+
+def test_a_drawn_split_divides_no_photo_and_no_copy(tmp_path: Path) -> None:
+    curated = curate(tmp_path, unsplit())
+    splits = defaultdict(set)
+    for example in curated.examples:
+        splits[example.group].add(example.split)
+        splits[example.id.partition("#")[0]].add(example.split)
+    assert all(len(found) == 1 for found in splits.values())
+    assert curated.duplicates["clusters"] == 30 and not curated.duplicates["dropped"]
+    sizes = Counter((example.split, example.class_name) for example in curated.examples)
+    assert sizes == {("test", "angry"): 12, ("test", "happy"): 12, ("train", "angry"): 48, ("train", "happy"): 48}
+
+
+def test_a_split_is_of_the_seed_and_not_of_the_order(tmp_path: Path) -> None:
+    first = {name: example.split for name, example in by_id(curate(tmp_path, unsplit())).items()}
+    again = {name: example.split for name, example in by_id(curate(tmp_path, unsplit()[::-1])).items()}
+    other = {name: example.split for name, example in by_id(curate(tmp_path, unsplit(), split_seed=1)).items()}
+    assert first == again != other
+
+
+def test_a_saved_split_is_used_and_training_copies_of_test_go(tmp_path: Path) -> None:
+    given = {record.id: "test" if index % 3 == 0 else "train" for index, record in enumerate(unsplit())}
+    curated = curate(tmp_path, unsplit(), splits=given)
+    assert {example.id: example.split for example in curated.examples} == given
+    copied = {example.cluster for example in curated.examples if example.split == "test" and example.cluster}
+    gone = {example.id for example in curated.examples if example.kept == "copy of test"}
+    assert gone == {e.id for e in curated.examples if e.split == "train" and e.cluster and e.cluster in copied} != set()
+    given.pop("p00#0")
+    with pytest.raises(UserError, match=r"--splits says nothing about 1 of 120 examples, such as 'p00#0'"):
+        curate(tmp_path, unsplit(), splits=given)
+
+
+def test_too_few_photos_for_a_split(tmp_path: Path) -> None:
+    records = [record(str(seed), picture(seed), None, int(seed < 4)) for seed in range(20)]
+    with pytest.raises(UserError, match="class 'happy' has 4 groups of images, too few for an 80:20 split"):
+        curate(tmp_path, records)
+
+
+def test_an_id_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Two examples have the id 'a'"):
+        curate(tmp_path, [record("a", picture(1)), record("a", picture(2), "test")])
+
+
+def test_nothing_left_to_train_on_or_nothing_at_all(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="every training image of given is a copy"):
+        curate(tmp_path, [record("a", picture(1)), record("b", picture(1), "test")])
+    with pytest.raises(UserError, match="no example that can be used"):
+        curate(tmp_path, [])
+
+
+def test_stored_images_are_the_given_pixels(tmp_path: Path) -> None:
+    import io
+
+    records = [record(name, picture(index)) for index, name in enumerate("abc")]
+    for encoding, tolerance in (("png", 0), ("jpeg", 6)):
+        curated = curate(tmp_path, records, encoding=encoding)
+        assert curated.encoding == encoding
+        for stored, given in zip(curated.records("train"), records, strict=True):
+            with Image.open(io.BytesIO(stored.encoded)) as image:
+                assert image.format == encoding.upper()
+                difference = np.asarray(image).astype(int) - given.image[..., 0]
+            assert np.abs(difference).max() <= tolerance
+
+
+def test_the_table_is_read_back_and_serves_as_a_split(tmp_path: Path) -> None:
+    curated = curate(tmp_path, unsplit())
+    write_examples(curated.examples, tmp_path)
+    assert read_examples(tmp_path) == sorted(curated.examples, key=lambda example: example.id)
+    splits = read_splits(tmp_path / "examples.csv")
+    assert splits == {example.id: example.split for example in curated.examples}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n", "no columns id and split"),
+        ("id,split\n", "no rows"),
+        ("id,split\na,train\nb,dev\n", "line 3: split 'dev' is none of"),
+        ("id,split\na,train\na,test\n", "line 3: 'a' was in train before"),
+        ("id,split\na\n", "line 2: split None"),
+    ],
+)
+def test_a_bad_table_of_splits_names_its_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_splits(tmp_path / "s.csv")
+
+
+def test_an_old_dataset_has_no_table(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="built by an older fer-tl; build it again"):
+        read_examples(tmp_path)
+    (tmp_path / "examples.csv").write_text("id,split\na,train\n")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_examples(tmp_path)
