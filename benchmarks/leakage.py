@@ -67,7 +67,7 @@ def report(experiment: Experiment, out: Path, seeds: int) -> None:
         )
     for seed in range(seeds):
         pair = [100 * right[arm][seed].mean() for arm in ARMS]
-        print(f"seed {seed}: random {pair[0]:.2f} %, grouped {pair[1]:.2f} %, difference {pair[0] - pair[1]:+.2f} points")
+        print(f"seed {seed}: random {pair[0]:.2f} %, grouped {pair[1]:.2f} %, {pair[0] - pair[1]:+.2f} points")
 
 
 def read_right(run_dir: Path, dataset: Dataset) -> np.ndarray:
