@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from fer_tl.errors import UserError
 
 if TYPE_CHECKING:
-    from fer_tl.api import build, cross_validate, ensemble, evaluate, fit, list_models, load_dataset, sweep
+    from fer_tl.api import build, cross_validate, draw_folds, ensemble, evaluate, fit, list_models, load_dataset, sweep
     from fer_tl.config import Experiment
     from fer_tl.options import load_experiment
 
@@ -27,6 +27,7 @@ __all__ = [
     "UserError",
     "build",
     "cross_validate",
+    "draw_folds",
     "ensemble",
     "evaluate",
     "fit",

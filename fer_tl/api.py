@@ -41,10 +41,10 @@ __all__ = [
     "SweepResult",
     "build",
     "cross_validate",
+    "draw_folds",
     "ensemble",
     "evaluate",
     "fit",
-    "folds",
     "list_models",
     "load_dataset",
     "sweep",
@@ -81,7 +81,7 @@ def cross_validate(experiment: Experiment | None = None, say: Say = print) -> Cv
     return CvResult(run.path, summary, folds, text)
 
 
-def folds(
+def draw_folds(
     data: str = "toyfaces",
     data_dir: Path | str = "data",
     number: int = 4,
@@ -116,6 +116,8 @@ def folds(
     if table:
         assigned = read_folds(Path(table), dataset.ids, others=True)
         number = int(assigned.max()) + 1
+        if number < 2:
+            raise UserError(f"{table} has fewer than two folds: cross validation needs two or more")
     else:
         assigned = make_folds(dataset.ids, dataset.labels, dataset.groups, dataset.class_names, number, seed)
     text = folds_text(dataset, assigned)

@@ -86,7 +86,7 @@ def _call(command: str, values: dict[str, Any]) -> None:
     if command == "build":
         api.build(**values)
     elif command == "folds":
-        api.folds(values.pop("data"), number=values.pop("folds"), **values)
+        api.draw_folds(values.pop("data"), number=values.pop("folds"), **values)
     elif command == "evaluate":
         api.evaluate(**values)
     elif command == "ensemble":

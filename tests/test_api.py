@@ -437,3 +437,22 @@ def test_a_damaged_model_is_found_before_the_split_is_opened(run_copy: Path, dat
 
 def test_a_run_finds_its_data_from_another_folder(cv: CvResult):
     assert Path(fer_tl.load_experiment(cv.run_dir / "config.yaml").data_dir).is_absolute()
+
+
+def test_folds_are_those_of_a_cross_validation_and_a_table_is_checked(
+    cv: CvResult, data_dir: Path, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    drawn = fer_tl.draw_folds("folder/tiny", data_dir, number=2, out=tmp_path / "f.csv", say=lines.append)
+    assert (tmp_path / "f.csv").read_text() == (cv.run_dir / "folds.csv").read_text()
+    assert "no group is split" in "\n".join(lines) and drawn.path == tmp_path / "f.csv"
+    assert fer_tl.draw_folds("folder/tiny", data_dir, table=tmp_path / "f.csv", say=str).fold_of == drawn.fold_of
+    rows = (tmp_path / "f.csv").read_text().splitlines()
+    for text, message in {
+        "\n".join(rows[:-1]): "1 of its ids are not there",
+        "\n".join([*rows, rows[1]]): "2 times",
+        "\n".join([rows[0], *(f"{row[:-1]}0" for row in rows[1:])]): "fewer than two folds",
+    }.items():
+        (tmp_path / "bad.csv").write_text(text)
+        with pytest.raises(UserError, match=message):
+            fer_tl.draw_folds("folder/tiny", data_dir, table=tmp_path / "bad.csv", say=str)

@@ -217,7 +217,8 @@ def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.Captur
     text = capsys.readouterr().out
     expected = {
         "": list(COMMANDS),
-        "build": ["--source", "--data-dir", "--shards", "--image-size", "--overwrite"],
+        "build": ["--source", "--data-dir", "--duplicates", "--splits", "--image-size", "--on-error", "--overwrite"],
+        "folds": ["DATASET", "--data-dir", "--folds", "--seed", "--table", "--out"],
         "evaluate": ["RUN", "--split", "--data-dir", "--tta"],
         "ensemble": ["RUN", "--split", "--tta", "--weights", "--out"],
         "models": ["-h,"],

@@ -16,8 +16,11 @@ from PIL import Image
 
 from fer_tl.data import dataset as module
 from fer_tl.data.build import build
+from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.errors import UserError
+from tfrecords_builder.records import VERSION
+from tfrecords_builder.votes import COLUMNS
 
 SIZE = 16
 CLASSES = ("angry", "happy", "sad")
@@ -51,7 +54,7 @@ def data_dir(tmp_path: Path, built: Path) -> Path:
 
 
 def records(data_dir: Path) -> Path:
-    return data_dir / "folder" / "mine" / "1.0.0"
+    return data_dir / "folder" / "mine" / VERSION
 
 
 def refusal(data_dir: Path, name: str = "folder/mine", split: str | tuple[str, ...] = "train") -> str:
@@ -77,6 +80,7 @@ def test_arrays_are_the_source(data_dir: Path, pixels: dict[str, np.ndarray]) ->
         np.testing.assert_array_equal(image, pixels[identity])
         assert identity.split("-")[1] == CLASSES[label]
     np.testing.assert_array_equal(loaded.groups, loaded.ids)
+    assert loaded.targets is None
 
 
 def test_splits_are_joined_in_the_order_asked_for(data_dir: Path) -> None:
@@ -109,6 +113,35 @@ def test_the_second_load_needs_no_tensorflow(data_dir: Path) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code, str(data_dir)], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == f"{first.images.sum()} []"
+
+
+def test_shares_of_votes_are_kept_and_old_caches_have_none(tmp_path: Path) -> None:
+    votes = {"happy": "0,7,3,0,0,0,0,0,0,0", "sad": "2,0,0,8,0,0,0,0,0,0"}
+    rng = np.random.default_rng(0)
+    faces, table = "emotion,pixels,Usage\n", f"Usage,Image name,{','.join(COLUMNS)}\n"
+    for row in range(12):
+        usage, name = ("Training", "PrivateTest")[row // 8], ("happy", "sad")[row % 2]
+        faces += f"{CLASS_NAMES.index(name)},{' '.join(map(str, rng.integers(0, 256, 48 * 48)))},{usage}\n"
+        table += f"{usage},,{votes[name]}\n"
+    (tmp_path / "fer2013.csv").write_text(faces)
+    (tmp_path / "fer2013new.csv").write_text(table)
+    build(
+        "fer2013",
+        tmp_path / "fer2013.csv",
+        tmp_path,
+        ferplus=tmp_path / "fer2013new.csv",
+        votes="soft",
+        say=lambda _: None,
+    )
+    shares = {"happy": [0, 0, 0, 0.7, 0, 0.3, 0], "sad": [0, 0, 0, 0, 0.8, 0, 0.2]}
+    for _ in ("decoded", "kept"):
+        loaded = load_dataset("fer2013", tmp_path, ("test", "train"))
+        assert loaded.targets is not None and loaded.targets.dtype == np.float32 and len(loaded) == 12
+        np.testing.assert_allclose(loaded.targets, [shares[CLASS_NAMES[label]] for label in loaded.labels], rtol=1e-6)
+    for file in (tmp_path / ".cache").rglob("examples.npz"):
+        with np.load(file) as data:
+            np.savez(file, **{name: data[name] for name in data.files if name != "targets"})
+    assert load_dataset("fer2013", tmp_path, ("test", "train")).targets is None
 
 
 def test_a_new_build_is_not_answered_from_the_old_cache(data_dir: Path, tmp_path: Path) -> None:
