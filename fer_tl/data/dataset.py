@@ -141,8 +141,7 @@ def _load_split(directory: Path, manifest: Manifest, split: str, cache: Path) ->
         images = np.load(cache / "images.npy", mmap_mode="r", allow_pickle=False)
         # Opened here: NumPy leaves a file that is no archive open.
         with (cache / "examples.npz").open("rb") as file, np.load(file, allow_pickle=False) as data:
-            targets = data.get("targets")
-            return images, data["labels"], data["ids"], data["groups"], targets
+            return images, data["labels"], data["ids"], data["groups"], data.get("targets")
     except BROKEN_ARRAYS as error:
         raise UserError(f"the cache {cache} is damaged ({error}); delete that folder, it is made again") from None
 
@@ -160,19 +159,18 @@ def _decode(directory: Path, manifest: Manifest, split: str, cache: Path) -> Non
         images = np.lib.format.open_memmap(
             temporary / "images.npy", mode="w+", dtype=np.uint8, shape=(count, *manifest.image_shape)
         )
-        labels = np.empty(count, np.int64)
-        ids, groups = [], []
         records = tfds.builder_from_directory(str(directory)).as_dataset(split=split)
-        optional: dict[str, Any] = {}
+        columns: dict[str, Any] = {"label": np.empty(count, np.int64)}
         if "targets" in records.element_spec:
-            optional["targets"] = np.empty((count, len(manifest.class_names)), np.float32)
+            columns["targets"] = np.empty((count, len(manifest.class_names)), np.float32)
+        ids, groups = [], []
         row = 0
         for batch in records.batch(256).as_numpy_iterator():
             stop = row + len(batch["label"])
             if stop > count:
                 break
-            images[row:stop], labels[row:stop] = batch["image"], batch["label"]
-            for name, values in optional.items():
+            images[row:stop] = batch["image"]
+            for name, values in columns.items():
                 values[row:stop] = batch[name]
             ids += [value.decode() for value in batch["id"]]
             groups += [value.decode() for value in batch["group"]]
@@ -182,7 +180,8 @@ def _decode(directory: Path, manifest: Manifest, split: str, cache: Path) -> Non
                 f"{directory}: split '{split}' does not hold the {count} examples of its manifest; build it again"
             )
         images.flush()
-        np.savez(temporary / "examples.npz", labels=labels, ids=np.array(ids), groups=np.array(groups), **optional)
+        columns |= {"labels": columns.pop("label"), "ids": np.array(ids), "groups": np.array(groups)}
+        np.savez(temporary / "examples.npz", **columns)
         try:
             os.replace(temporary, cache)
         except OSError:

@@ -7,27 +7,6 @@ from typing import Any
 from fer_tl.config import Loss
 
 
-def soft_targets(labels: Any, classes: int, partner_labels: Any = None, shares: Any = None) -> Any:
-    """One-hot targets, or those of two images that are mixed.
-
-    Args:
-        labels: int ``[B]``.
-        classes: K.
-        partner_labels: int ``[B]``, classes of the images mixed in; None for no mixing.
-        shares: float32 ``[B]``, 0..1, share of the first image.
-
-    Returns:
-        float32 ``[B, K]``, rows that sum to 1.
-    """
-    from keras import ops
-
-    targets = ops.one_hot(labels, classes, dtype="float32")
-    if partner_labels is None:
-        return targets
-    others = ops.one_hot(partner_labels, classes, dtype="float32")
-    return shares[:, None] * targets + (1 - shares[:, None]) * others
-
-
 def image_losses(settings: Loss, logits: Any, targets: Any, offsets: Any = None) -> Any:
     """The loss of each image.
 

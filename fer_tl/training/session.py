@@ -63,7 +63,9 @@ class Session:
             keras.config.set_dtype_policy(policy)
         self.model = self.classifier.model
         self._initial = read_values(self.model.variables)
-        self.engine = TensorFlowEngine(self.strategy, self.model, dataset.images, dataset.labels, experiment.batch_size)
+        self.engine = TensorFlowEngine(
+            self.strategy, self.model, dataset.images, dataset.labels, experiment.batch_size, dataset.targets
+        )
         self.stages = stages_of(experiment)
         self._compiled: dict[str, CompiledStage] = {}
 

@@ -18,7 +18,7 @@ from fer_tl.config import Loss
 from fer_tl.data.augment import IDENTITY
 from fer_tl.data.mixing import prepare
 from fer_tl.errors import UserError
-from fer_tl.training.objective import image_losses, soft_targets, weight_penalty
+from fer_tl.training.objective import image_losses, weight_penalty
 from fer_tl.training.optimizers import clip_by_global_norm
 from fer_tl.training.plan import EpochPlan, steps_per_epoch
 
@@ -37,8 +37,10 @@ class TensorFlowEngine:
         strategy: any ``tf.distribute.Strategy``, including the default one.
         model: built in the strategy's scope; pixels ``[B, H, W, C]`` to logits ``[B, K]``.
         images: uint8 ``[N, H, W, C]``; stays on the devices.
-        labels: int ``[N]``.
+        labels: int ``[N]``, 0..K-1.
         batch_size: B, images a step over all replicas.
+        targets: float32 ``[N, K]``, rows that sum to 1, what training aims at; None for the labels. Accuracy is always
+            that of the labels.
 
     Raises:
         UserError: the batch does not divide over the replicas.
@@ -51,6 +53,7 @@ class TensorFlowEngine:
         images: np.ndarray,
         labels: np.ndarray,
         batch_size: int,
+        targets: np.ndarray | None = None,
     ):
         self.strategy = strategy
         self.model = model
@@ -61,7 +64,9 @@ class TensorFlowEngine:
                 f"'batch_size' {batch_size} does not divide over the devices: use a multiple of {self.replicas}"
             )
         self._images = self._resident(np.ascontiguousarray(images))
-        self._labels = self._resident(labels.astype(np.int32))
+        one_hot = np.eye(model.output_shape[-1], dtype=np.float32)[labels]  # [N, K]
+        # Side by side, so that both are gathered and mixed at once.
+        self._truth = self._resident(np.stack([one_hot if targets is None else targets, one_hot], 1))  # [N, 2, K]
         # Augmentation alone is compiled by XLA: 8 times faster on a CPU, where XLA slows the model down 8 times
         # (measured, see DESIGN). A TPU compiles the whole step by itself.
         tpu = isinstance(strategy, tf.distribute.TPUStrategy)
@@ -102,11 +107,11 @@ class TensorFlowEngine:
         variables = self.model.trainable_variables
         values = [v.value for v in variables]
 
-        def replica_step(images: tf.Tensor, labels: tf.Tensor, step: dict[str, Any]) -> tf.Tensor:
+        def replica_step(images: tf.Tensor, truth: tf.Tensor, step: dict[str, Any]) -> tf.Tensor:
             count, offsets = step["counts"], step.get("offsets")
             mine = {name: self._own_share(step[name]) for name in PER_IMAGE if name in step}
             weights = mine["weights"]  # [b]
-            pixels, targets = self._inputs(images, labels, mine)
+            pixels, targets, labels = self._inputs(images, truth, mine)
             with tf.GradientTape() as tape:
                 logits = self.model(pixels, training=True)  # [b, K]
                 # Divided by the images of the whole step: the replicas' gradients then add up to the step's.
@@ -118,15 +123,15 @@ class TensorFlowEngine:
                 gradients = self._clip(gradients, clip * (optimizer.loss_scale_factor or 1.0))
             optimizer.apply(gradients, variables)
             real = tf.cast(weights > 0, tf.float32)
-            # The share of the target that the answer hits: 1 or 0 where nothing is mixed.
-            right = tf.gather(targets, tf.argmax(logits, axis=1), batch_dims=1)  # [b]
+            # The share of the image that the answer is right for: 1 or 0 where nothing is mixed.
+            right = tf.gather(labels, tf.argmax(logits, axis=1), batch_dims=1)  # [b]
             return tf.stack([data_loss * count, tf.reduce_sum(right * real), tf.reduce_sum(real)])
 
         def train(arrays):  # type: ignore[no-untyped-def]
             def body(step: tf.Tensor, sums: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
                 now = tf.nest.map_structure(lambda array: array[step], arrays)
                 optimizer.learning_rate = now["rates"]
-                part = self.strategy.run(replica_step, (self._images, self._labels, now))
+                part = self.strategy.run(replica_step, (self._images, self._truth, now))
                 return step + 1, sums.write(step, self.strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None))
 
             return _stacked(body, tf.shape(arrays["rows"])[0])  # [S, 3]
@@ -144,16 +149,17 @@ class TensorFlowEngine:
 
         return run
 
-    def _inputs(self, images: tf.Tensor, labels: tf.Tensor, mine: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
-        """What a replica's part of a step trains on: pixels ``[b, H, W, C]`` and targets ``[b, K]``."""
-        rows, mixing, classes = mine["rows"], mine.get("mixing"), self.model.output_shape[-1]
-        own, truth = tf.gather(images, rows), tf.gather(labels, rows)
+    def _inputs(self, images: tf.Tensor, truth: tf.Tensor, mine: dict[str, Any]) -> tuple[tf.Tensor, ...]:
+        """What a replica's part of a step trains on: pixels ``[b, H, W, C]``, targets and labels ``[b, K]``."""
+        rows, mixing = mine["rows"], mine.get("mixing")
+        own, known = tf.gather(images, rows), tf.gather(truth, rows)  # [b, H, W, C], [b, 2, K]
         if mixing is None:
             pixels = self._prepare(own, mine["transforms"], erased=mine.get("erased"))
-            return pixels, soft_targets(truth, classes)
-        others, other_truth = tf.gather(images, mixing["partners"]), tf.gather(labels, mixing["partners"])
-        pixels = self._prepare(own, mine["transforms"], others, mixing, mine.get("erased"))
-        return pixels, soft_targets(truth, classes, other_truth, mixing["shares"])
+        else:
+            others, shares = tf.gather(images, mixing["partners"]), mixing["shares"][:, None, None]
+            known = shares * known + (1 - shares) * tf.gather(truth, mixing["partners"])
+            pixels = self._prepare(own, mine["transforms"], others, mixing, mine.get("erased"))
+        return pixels, *tf.unstack(known, axis=1)
 
     def _clip(self, gradients: list[Any], limit: float) -> list[Any]:
         if self.replicas == 1:

@@ -31,6 +31,7 @@ IMAGES = RNG.integers(0, 256, (COUNT, SIDE, SIDE, 1)).astype(np.uint8)
 LABELS = RNG.integers(0, CLASSES, COUNT)
 KEYS = example_keys(np.array([f"image-{row}" for row in range(COUNT)]))
 EXAMPLE_WEIGHTS = RNG.uniform(0.5, 1.5, COUNT)
+TARGETS = RNG.dirichlet(np.ones(CLASSES), COUNT).astype(np.float32)  # the largest is seldom the label's
 PLAIN, FULL = Loss(), Loss("focal", gamma=1.5, smoothing=0.1, logit_adjustment=1.0, l2=0.01)
 MIXED = Augment(vertical_flip=True, mixup=0.4, cutmix=1.0, erase=0.5)
 
@@ -65,13 +66,19 @@ class Trainer:
         return read_values(self.engine.model.trainable_variables)
 
 
-def make_trainer(settings: Optimizer, strategy: str = "cpu", dropout: float = 0.0, loss: Loss = PLAIN) -> Trainer:
+def make_trainer(
+    settings: Optimizer,
+    strategy: str = "cpu",
+    dropout: float = 0.0,
+    loss: Loss = PLAIN,
+    targets: np.ndarray | None = None,
+) -> Trainer:
     chosen = choose_strategy(strategy)
     with chosen.scope():
         model = small_cnn(dropout)
         optimizer = make_optimizer(settings, "float32")
         optimizer.build(model.trainable_variables)
-    engine = TensorFlowEngine(chosen, model, IMAGES, LABELS, BATCH)
+    engine = TensorFlowEngine(chosen, model, IMAGES, LABELS, BATCH, targets)
     variables = model.variables + optimizer.variables
     return Trainer(engine, engine.compile_training(optimizer, settings.clip, loss), variables, read_values(variables))
 
@@ -118,7 +125,7 @@ def test_two_devices_train_and_predict_as_one(settings: Optimizer, loss: Loss, a
     plan = make_plan(settings.rate, augment)
     losses, logits, weights = [], [], []
     for strategy, replicas in (("cpu", 1), ("mirrored", 2)):
-        trainer = make_trainer(settings, strategy, loss=loss)
+        trainer = make_trainer(settings, strategy, loss=loss, targets=TARGETS if augment is MIXED else None)
         assert trainer.engine.replicas == replicas
         steps = np.stack([trainer.train(plan.part(step, step + 1)) for step in range(len(plan))])  # [S, 3]
         np.testing.assert_array_equal(steps[:, 2], plan.counts)
@@ -182,9 +189,9 @@ def test_steps_are_those_of_plain_keras_on_the_same_augmented_images(sgd: Traine
 
 
 def test_a_mixed_step_is_that_of_plain_keras_on_the_same_mixed_images():
-    """With every part of the objective, as Keras's own losses and regularizers compute them."""
+    """With soft targets and every part of the objective, as Keras's own losses and regularizers compute them."""
     loss = replace(FULL, name="cross_entropy")
-    trainer = make_trainer(Optimizer("sgd", momentum=0.0), loss=loss)
+    trainer = make_trainer(Optimizer("sgd", momentum=0.0), loss=loss, targets=TARGETS)
     regularizer = keras.regularizers.L2(loss.l2)
     criterion = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=loss.smoothing)
     model = small_cnn()
@@ -195,15 +202,17 @@ def test_a_mixed_step_is_that_of_plain_keras_on_the_same_mixed_images():
     images = prepare(
         IMAGES[rows], plan.transforms[0][real], IMAGES[mixing.partners], vars(mixing), plan.erased[0][real]
     )
-    one_hot, share = np.eye(CLASSES), mixing.shares[:, None]
-    targets = share * one_hot[LABELS[rows]] + (1 - share) * one_hot[LABELS[mixing.partners]]
+    share = mixing.shares[:, None]
+    targets, answers = (
+        share * truth[rows] + (1 - share) * truth[mixing.partners] for truth in (TARGETS, np.eye(CLASSES)[LABELS])
+    )
     with tf.GradientTape() as tape:
         logits = model(images, training=True)
         value = criterion(targets, logits + plan.offsets[0], sample_weight=plan.weights[0][real])
         whole = value + sum(regularizer(variable) for variable in variables if len(variable.shape) > 1)
     for variable, gradient in zip(variables, tape.gradient(whole, [v.value for v in variables]), strict=True):
         variable.assign_sub(plan.rates[0] * gradient)
-    right = targets[np.arange(len(rows)), np.argmax(logits, axis=1)].sum()
+    right = answers[np.arange(len(rows)), np.argmax(logits, axis=1)].sum()
     sums = trainer.train(plan)
     np.testing.assert_allclose(sums, [float(value) * 4, right, 4], rtol=0, atol=1e-4)
     assert_close(trainer.weights(), read_values(variables), atol=1e-5)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from fer_tl.config import Loss
-from fer_tl.training.objective import image_losses, soft_targets, weight_penalty
+from fer_tl.training.objective import image_losses, weight_penalty
 
 CROSS_ENTROPY = Loss()
 # Probabilities 1/2, 1/4, 1/4.
@@ -87,13 +87,6 @@ def test_adjusted_logits_hold_the_prior_of_the_classes() -> None:
     np.testing.assert_allclose(
         losses(CROSS_ENTROPY, logits, targets, uniform), losses(CROSS_ENTROPY, logits, targets), rtol=1e-5
     )
-
-
-def test_targets_of_mixed_images_are_shared() -> None:
-    labels = tf.constant([2, 0, 1])
-    np.testing.assert_array_equal(soft_targets(labels, 3), [[0, 0, 1], [1, 0, 0], [0, 1, 0]])
-    mixed = soft_targets(labels, 3, tf.constant([0, 0, 2]), tf.constant([0.75, 0.25, 1.0]))
-    np.testing.assert_allclose(mixed, [[0.25, 0, 0.75], [1, 0, 0], [0, 1, 0]])
 
 
 def test_the_penalty_is_that_of_keras_on_kernels_that_learn() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -14,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from fer_tl.errors import UserError
-from tfrecords_builder.fer2013.labels import CONTEMPT_LABEL, class_index
+from tfrecords_builder.fer2013.labels import class_index
 from tfrecords_builder.files import Files, readable, refuse_non_data
 from tfrecords_builder.records import canonical_split
 
@@ -63,7 +62,7 @@ class CsvFile:
         self.stem = PurePosixPath(name).name.split(".")[0]
         head = files.head(name, 1 << 16)
         refuse_non_data(head[:512], self.where)
-        self._encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+        self._encoding = encoding_of(head)
         self._delimiter, names = _read_header(head.decode(self._encoding, "replace"), self.where)
         self.columns = {name: position for position, name in enumerate(names)}
         self._width = len(names)
@@ -83,7 +82,7 @@ class CsvFile:
         known: dict[tuple[str, str], tuple[int, str]] = {}
         last = ""  # where a row is that the file may be cut in
         with readable(self.where), self._files.open(self._name) as stream:
-            lines = _cells(stream, self._encoding, self._delimiter, self.where)
+            lines = data_rows(stream, self._encoding, self._delimiter, self.where)
             for index, (line, cells) in enumerate(lines):
                 if len(cells) < width:
                     raise UserError(self._cut_off(self._place(index, line), cells, pixels))
@@ -179,11 +178,17 @@ def has_pixels(files: Files, name: str) -> bool:
 
 def is_fer_plus(files: Files, name: str) -> bool:
     """Whether a file is one of FER+'s vote tables."""
-    cells = _first_row(files.head(name, 1 << 12).decode("utf-8-sig", "replace"))[1]
+    cells = first_row(files.head(name, 1 << 12).decode("utf-8-sig", "replace"))[1]
     return _looks_like_fer_plus(cells)
 
 
-def _first_row(text: str) -> tuple[str, list[str]]:
+def encoding_of(head: bytes) -> str:
+    """The encoding of a text file, from its first bytes: spreadsheets write UTF-16."""
+    return "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+
+
+def first_row(text: str) -> tuple[str, list[str]]:
+    """The delimiter of a CSV, comma, semicolon or tab, and the cells of its first row."""
     line = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
     delimiter = next((mark for mark in ",;\t" if mark in line), ",")
     cells = next(csv.reader([line], delimiter=delimiter), [])
@@ -199,7 +204,7 @@ def _looks_like_fer_plus(cells: list[str]) -> bool:
 
 def _read_header(text: str, where: str) -> tuple[str, list[str]]:
     """Delimiter and column names in lower case; raises `UserError` for files that are known not to do."""
-    delimiter, cells = _first_row(text)
+    delimiter, cells = first_row(text)
     columns = [cell.lower() for cell in cells]
     if _looks_like_fer_plus(cells):
         raise UserError(f"{where} holds the votes of FER+, not images: {_GIVE}.")
@@ -216,7 +221,7 @@ def _read_header(text: str, where: str) -> tuple[str, list[str]]:
     return delimiter, columns
 
 
-def _cells(stream: BinaryIO, encoding: str, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
+def data_rows(stream: BinaryIO, encoding: str, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
     """Line numbers and rows below the header, without empty ones; NUL bytes left by a broken download are not data."""
     text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
     reader = csv.reader(text, delimiter=delimiter)
@@ -235,20 +240,13 @@ def _cells(stream: BinaryIO, encoding: str, delimiter: str, where: str) -> Itera
 
 @dataclass(frozen=True)
 class Survey:
-    """What a CSV holds: {(split, label): rows}, the indices of rows of contempt, left out there, and all its rows."""
+    """What a CSV says of each of its R rows besides the pixels: the split, and the label or `CONTEMPT_LABEL`."""
 
-    counts: Counter[tuple[str, int]]
-    contempt: frozenset[int]
-    rows: int
+    splits: list[str]
+    labels: list[int]
 
 
 def survey(file: CsvFile) -> Survey:
     """Reads a CSV once without parsing pixels."""
-    counts: Counter[tuple[str, int]] = Counter()
-    contempt = []
-    for row in file.rows():
-        if row.label == CONTEMPT_LABEL:
-            contempt.append(row.index)
-        else:
-            counts[row.split, row.label] += 1
-    return Survey(counts, frozenset(contempt), sum(counts.values()) + len(contempt))
+    found = [(row.split, row.label) for row in file.rows()]
+    return Survey([split for split, _ in found], [label for _, label in found])

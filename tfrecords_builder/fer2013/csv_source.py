@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 
 from PIL import Image
 
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.errors import UserError
 from tfrecords_builder.fer2013.csv_reader import SIZE, CsvFile, Survey, survey
+from tfrecords_builder.fer2013.ferplus import FerPlus
 from tfrecords_builder.fer2013.labels import CONTEMPT_LABEL, count_warnings
 from tfrecords_builder.files import Origin
 from tfrecords_builder.images import is_constant, to_square
@@ -40,34 +42,50 @@ class CsvSource(Source):
         ]
         self._origin = origin
         self._tables = tables
-        self._surveyed: list[Survey] | None = None
+        self._votes: FerPlus | None = None
         self._constant = 0
+
+    def use_votes(self, votes: FerPlus) -> None:
+        """Takes the labels from FER+ in place of the emotion column; call it before `records`.
+
+        Raises:
+            UserError: there is no table of all splits whose rows they can be compared with.
+        """
+        if len(self._tables) > 1 or self._tables[0].split:
+            raise UserError(
+                f"{self.name} is no single table with a Usage column, which FER+'s votes are joined to: "
+                "give fer2013.csv."
+            )
+        self._votes = votes
+        self.options = {**self.options, "ferplus": votes.sha256, "votes": votes.mode}
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         return (SIZE, SIZE, 1)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Rows of each split and class, those of contempt left out."""
-        return tabulate(sum((found.counts for found in self._survey()), Counter()), self.class_names)
+        """Rows of each split and class, without those that are left out."""
+        return self._tabulate(self._labels)
 
     def names(self) -> dict[str, str | None]:
         ids = [
             self._id(table, index)
-            for table, found in zip(self._tables, self._survey(), strict=True)
-            for index in range(found.rows)
-            if index not in found.contempt
+            for table, labels in zip(self._tables, self._labels, strict=True)
+            for index, label in enumerate(labels)
+            if label is not None
         ]
         return {identity: identity for identity in ids}
 
     def total(self) -> int:
-        return sum(sum(found.counts.values()) for found in self._survey())
+        return sum(label is not None for labels in self._labels for label in labels)
 
     def records(self) -> Iterator[Record]:
-        cropping = self.crop  # before a table is open: finding the image of each box reads them all
-        for table in self._tables:
+        # Before a table is open: labels and the image of each box are found by reading them all.
+        cropping, surveyed = self.crop, self._labels
+        for table, labels in zip(self._tables, surveyed, strict=True):
             for row in table.rows():
-                if row.label == CONTEMPT_LABEL:
+                label = labels[row.index]
+                if label is None:
                     continue
                 image, crop, size = table.image(row), "", (SIZE, SIZE)  # [48, 48, 1]
                 identity = self._id(table, row.index)
@@ -75,19 +93,22 @@ class CsvSource(Source):
                     picture, crop = cropping.cut(Image.fromarray(image[..., 0]), identity)
                     image, size = to_square(picture, SIZE), (picture.height, picture.width)
                 self._constant += is_constant(image)
-                yield Record(row.split, identity, row.label, image, group=identity, crop=crop, size=size)
+                targets = self._votes.verdicts[row.index].targets if self._votes else None
+                yield Record(row.split, identity, label, image, identity, targets, crop, size)
 
     def sha256(self) -> str:
         return self._origin.sha256()
 
     def warnings(self) -> list[str]:
         lines = []
-        contempt = sum(len(found.contempt) for found in self._survey())
-        if contempt:
+        contempt = sum(label is None for labels in self._emotions for label in labels)
+        if self._votes:
+            lines += self._votes.warnings(self._surveys[0])
+        elif contempt:
             lines.append(f"{contempt:,} rows of contempt left out: FER-2013 has no such class.")
         if self._constant:
             lines.append(f"{self._constant:,} images are one flat colour (no face in them); they are kept.")
-        return lines + count_warnings(self.counts(), whole=False)
+        return lines + count_warnings(self._tabulate(self._emotions), whole=False)
 
     def close(self) -> None:
         self._origin.files.close()
@@ -95,10 +116,27 @@ class CsvSource(Source):
     def _id(self, table: CsvFile, index: int) -> str:
         return f"{table.stem}-{index:05d}" if len(self._tables) > 1 else f"{index:05d}"
 
-    def _survey(self) -> list[Survey]:
-        if self._surveyed is None:
-            found = [survey(table) for table in self._tables]
-            if not any(one.counts for one in found):
-                raise UserError(f"{self._tables[0].where} has a header but no rows: download it again.")
-            self._surveyed = found
-        return self._surveyed
+    @cached_property
+    def _surveys(self) -> list[Survey]:
+        found = [survey(table) for table in self._tables]
+        if not any(one.labels for one in found):
+            raise UserError(f"{self._tables[0].where} has a header but no rows: download it again.")
+        return found
+
+    @property
+    def _emotions(self) -> list[list[int | None]]:
+        """What the emotion column of each table says of each row, None for contempt."""
+        return [[None if label == CONTEMPT_LABEL else label for label in found.labels] for found in self._surveys]
+
+    @cached_property
+    def _labels(self) -> list[list[int | None]]:
+        """The label of each row of each table, None if it is left out."""
+        return [self._votes.join(self._surveys[0], self._tables[0].where)] if self._votes else self._emotions
+
+    def _tabulate(self, labels: list[list[int | None]]) -> dict[str, dict[str, int]]:
+        rows = (
+            row
+            for found, known in zip(self._surveys, labels, strict=True)
+            for row in zip(found.splits, known, strict=True)
+        )
+        return tabulate(Counter((split, label) for split, label in rows if label is not None), self.class_names)

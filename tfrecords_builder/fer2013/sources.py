@@ -7,6 +7,7 @@ from pathlib import Path
 from fer_tl.errors import UserError
 from tfrecords_builder.fer2013.csv_reader import CsvFile, has_pixels, is_fer_plus
 from tfrecords_builder.fer2013.csv_source import CsvSource
+from tfrecords_builder.fer2013.ferplus import read_ferplus
 from tfrecords_builder.fer2013.image_reader import open_images
 from tfrecords_builder.fer2013.labels import LABEL_ORDERS
 from tfrecords_builder.files import Files, Origin, is_archive, open_files
@@ -19,7 +20,7 @@ _SUFFIXES = (".csv", ".gz", ".zip", ".tar", ".tgz", ".bz2", ".xz")
 _MAX_DEPTH = 4  # archives in archives; Kaggle's competition file is a zip of a tar.gz
 
 
-def open_source(path: Path, labels: str | None = None) -> Source:
+def open_source(path: Path, labels: str | None = None, ferplus: Path | None = None, votes: str = "majority") -> Source:
     """Opens a FER-2013 source.
 
     Where several are found, the order is fer2013.csv, icml_face_data.csv, train.csv (with val.csv and test.csv beside
@@ -28,15 +29,27 @@ def open_source(path: Path, labels: str | None = None) -> Source:
     Args:
         path: a file, a folder or an archive.
         labels: what numbers mean as classes: "fer" (0..6), "raf" (1..7), or None (FER-2013's if that is certain).
+        ferplus: FER+'s fer2013new.csv, whose votes replace the labels of fer2013.csv; None for none.
+        votes: how they become labels, one of `tfrecords_builder.votes.MODES`.
 
     Raises:
-        UserError: nothing usable is there.
+        UserError: nothing usable is there, or votes that cannot be joined to it.
     """
     if labels not in (None, *LABEL_ORDERS):
         raise UserError(f"labels is {labels!r}, not one of {', '.join(LABEL_ORDERS)}.")
     files = open_files(path)
     try:
-        return _find(path, files, files, None, labels, _MAX_DEPTH)
+        source = _find(path, files, files, None, labels, _MAX_DEPTH)
+        if ferplus is not None:
+            if not isinstance(source, CsvSource):
+                # Checked on Kaggle's copy: the numbers in its file names, up to 99,999,696, are neither rows nor in
+                # their order.
+                raise UserError(
+                    f"{files.label} holds images, whose names do not tell the row of fer2013.csv that FER+'s votes "
+                    "are for: give fer2013.csv."
+                )
+            source.use_votes(read_ferplus(ferplus, votes))
+        return source
     except BaseException:
         files.close()
         raise
