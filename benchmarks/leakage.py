@@ -10,6 +10,7 @@ and order are drawn anew for each seed.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,9 +33,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("options", nargs=argparse.REMAINDER, help="-- and options of fer-tl cv")
-    arguments = parser.parse_args()
-    values = parse(["cv", *arguments.options[1:]])[1]
+    given = [*sys.argv[1:], "--"]
+    middle = given.index("--")
+    arguments = parser.parse_args(given[:middle])
+    values = parse(["cv", *given[middle + 1 : -1]])[1]
     values.pop("config")
     experiment = from_flat(values)
     for seed in range(arguments.seeds):
