@@ -100,6 +100,7 @@ def test_training_loses_copies_of_evaluation_images_and_nothing_else_is_lost(tmp
         record("x2", brighter(picture(2)), "test"),
         record("v3", picture(3), "validation"),
         record("x3", picture(3), "test"),
+        record("t3", picture(3)),
         record("t4", picture(4)),
         record("t5", picture(4), label=1),
     ]
@@ -107,6 +108,7 @@ def test_training_loses_copies_of_evaluation_images_and_nothing_else_is_lost(tmp
     assert {name: example.kept for name, example in by_id(curated).items()} == {
         "t1": "copy of validation",
         "t2": "copy of test",
+        "t3": "copy of test",
         **dict.fromkeys(("v1", "x2", "v3", "x3", "t4", "t5"), "yes"),
     }
     assert curated.counts() == {
@@ -117,13 +119,13 @@ def test_training_loses_copies_of_evaluation_images_and_nothing_else_is_lost(tmp
     assert [stored.id for stored in curated.records("train")] == ["t4", "t5"]
     assert curated.duplicates == {
         "policy": "group",
-        "exact": 6,
+        "exact": 7,
         "near": 2,
         "clusters": 4,
         "conflicting": 1,
-        "dropped": {"copy of test": 1, "copy of validation": 1},
+        "dropped": {"copy of test": 2, "copy of validation": 1},
     }
-    assert "6 images have an exact copy and 2 a near one, in 4 clusters, 1 of them with different labels" in (
+    assert "7 images have an exact copy and 2 a near one, in 4 clusters, 1 of them with different labels" in (
         describe_duplicates(curated.duplicates)
     )
 
