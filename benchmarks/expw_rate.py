@@ -52,11 +52,11 @@ def measure(path: Path, image_size: int, threads: int) -> str:
 def draw_photos(folder: Path, count: int) -> Path:
     """JPEG photos with a face box in each, and a second one in every third, as in ExpW.
 
-    Amplitudes fall with the frequency, as in photographs, so that a file has about as many bytes as one: 2 bits a pixel.
+    Amplitudes fall with the frequency, as in photographs, so that a file is about as large as one: 2 bits a pixel.
     """
     random = np.random.default_rng(0)
     rows, columns = np.fft.fftfreq(HEIGHT)[:, None], np.fft.rfftfreq(WIDTH)[None, :]
-    falloff = 1 / np.maximum(np.hypot(rows, columns), 1 / WIDTH) ** 1.2  # [H, W/2+1]
+    falloff = 1 / np.maximum(np.hypot(rows, columns), 1 / WIDTH) ** 1.4  # [H, W/2+1]
     lines = []
     for number in range(count):
         noise = np.fft.rfft2(random.normal(size=(3, HEIGHT, WIDTH))) * falloff
