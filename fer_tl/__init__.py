@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Any
 from fer_tl.errors import UserError
 
 if TYPE_CHECKING:
-    from fer_tl.api import build, cross_validate, draw_folds, ensemble, evaluate, fit, list_models, load_dataset, sweep
+    from fer_tl.api import (
+        audit,
+        build,
+        cross_validate,
+        draw_folds,
+        ensemble,
+        evaluate,
+        fit,
+        list_models,
+        load_dataset,
+        sweep,
+    )
     from fer_tl.config import Experiment
     from fer_tl.options import load_experiment
 
@@ -25,6 +36,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Experiment",
     "UserError",
+    "audit",
     "build",
     "cross_validate",
     "draw_folds",

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from fer_tl.config import Experiment, check
 from fer_tl.data.build import build
+from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.manifest import dataset_directory, read_manifest
+from fer_tl.data.merging import parse_classes, take_classes
 from fer_tl.errors import UserError
 from fer_tl.evaluation.open_split import FIT_SPLITS
 from fer_tl.models.backbones import BACKBONES
@@ -18,7 +20,7 @@ from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.options import flatten_known
 from fer_tl.quiet import import_tensorflow
-from fer_tl.results import CvResult, EnsembleResult, EvaluationResult, FitResult, FoldsResult, SweepResult
+from fer_tl.results import AuditResult, CvResult, EnsembleResult, EvaluationResult, FitResult, FoldsResult, SweepResult
 from fer_tl.sweeps import Cell, Sweep, read_sweep
 from fer_tl.training.run_folder import (
     RunFolder,
@@ -33,12 +35,14 @@ if TYPE_CHECKING:
     from fer_tl.reports.sweep_table import SweepRow
 
 __all__ = [
+    "AuditResult",
     "CvResult",
     "EnsembleResult",
     "EvaluationResult",
     "FitResult",
     "FoldsResult",
     "SweepResult",
+    "audit",
     "build",
     "cross_validate",
     "draw_folds",
@@ -70,6 +74,7 @@ def cross_validate(experiment: Experiment | None = None, say: Say = print) -> Cv
     from fer_tl.training.cross_validation import train_folds
 
     dataset = load_dataset(experiment.data, experiment.data_dir, "train")
+    dataset = take_classes(dataset, experiment.classes, say)
     train_folds(experiment, dataset, run, say)
     from fer_tl.evaluation.summary import summarize
     from fer_tl.reports.run_report import write_cv_report
@@ -148,7 +153,7 @@ def fit(experiment: Experiment | None = None, say: Say = print) -> FitResult:
 
     manifest = read_manifest(dataset_directory(Path(experiment.data_dir), experiment.data))
     splits = tuple(split for split in FIT_SPLITS if split in manifest.counts)
-    dataset = load_dataset(experiment.data, experiment.data_dir, splits)
+    dataset = take_classes(load_dataset(experiment.data, experiment.data_dir, splits), experiment.classes, say)
     train_one(experiment, dataset, run, say)
     from fer_tl.reports.run_report import score_rows, write_train_report
 
@@ -200,9 +205,11 @@ def sweep(path: Path | str, say: Say = print, **overrides: Any) -> SweepResult:
 
 def evaluate(
     run_dir: Path | str,
-    split: str = "test",
+    split: str | None = None,
     data_dir: Path | str | None = None,
     tta: str = "none",
+    data: str | None = None,
+    classes: Sequence[str] | None = None,
     say: Say = print,
 ) -> EvaluationResult:
     """Open a split that the run has not seen: every model of the run, and the mean of their probabilities.
@@ -211,26 +218,35 @@ def evaluate(
 
     Args:
         run_dir: a finished run.
-        split: ``test`` or ``validation``.
+        split: ``test`` or ``validation``; of another dataset any, none of which the run has seen. Default: ``test``,
+            or the only split of another dataset.
         data_dir: where the dataset is now; default: where the run found it.
         tta: test-time augmentation, probabilities averaged over views of each image: ``flip`` for the image and its
             mirror, ``ten-crop`` for corners, centre and their mirrors; ``none`` for the image alone.
+        data: another dataset to score on, as built; default: the run's own. Its classes are matched by name, its images
+            are brought to the size and channels of the run's.
+        classes: the classes to score, such as ``["happy", "negative=angry+sad"]``: labels are merged, and the
+            probabilities of the parts added; images of other classes are left out. Default: those of the run.
         say: prints a line.
 
     Raises:
-        UserError: no run, an unfinished one, other classes, a split it was trained on, no such test-time augmentation,
-            or results on another build of the dataset in the way.
+        UserError: no run, an unfinished one, classes that one side does not know, a split it was trained on, no such
+            test-time augmentation, or results on another build of the dataset in the way.
     """
-    from fer_tl.evaluation.open_split import predict_opening, prepare_opening
+    from fer_tl.evaluation.open_split import prepare_opening
 
-    opening = prepare_opening(RunFolder(Path(run_dir)), split, tta, data_dir)
+    opening = prepare_opening(RunFolder(Path(run_dir)), split, tta, data_dir, data, classes)
     import_tensorflow()
+    from fer_tl.evaluation.class_matching import answers_without_images
+    from fer_tl.evaluation.predict_split import adapt_opening, predict_opening
     from fer_tl.reports.run_report import score_rows, selection_note, write_result
 
     note = selection_note(opening.run)
+    opening = adapt_opening(opening)
     predictions = predict_opening(opening, say)
     result = score_rows(predictions, _groups(opening.dataset))
-    text = write_result(opening.folder, opening.title, result, note + opening.remark)
+    note += opening.remark + answers_without_images(next(iter(predictions.values())))
+    text = write_result(opening.folder, opening.title, result, note)
     say(f"\n{text}\n\nresults: {opening.folder}")
     return EvaluationResult(result, predictions, text)
 
@@ -279,6 +295,38 @@ def ensemble(
     return EnsembleResult(folder, result, made.predictions, made.weights, text)
 
 
+def audit(
+    run_dir: Path | str,
+    data_dir: Path | str | None = None,
+    top: int = 60,
+    out: Path | str | None = None,
+    say: Say = print,
+) -> AuditResult:
+    """List the labels that are most likely wrong, by the predictions that a run made of images it was not trained on.
+
+    Args:
+        run_dir: a finished ``cv`` run; of a ``train`` run, the images that it was scored on are judged.
+        data_dir: where the dataset is now; default: where the run found it. Without it, no images are shown.
+        top: how many images the page shows.
+        out: folder of list and page; default: ``audit`` in the run.
+        say: prints a line.
+
+    Raises:
+        UserError: no run, an unfinished or diverged one, another build of the data, or other files in the folder.
+    """
+    if top < 1:
+        raise UserError(f"--top {top}: show one image or more")
+    from fer_tl.evaluation.label_errors import open_audit
+    from fer_tl.reports.audit_page import choose_folder, write_audit
+
+    run = RunFolder(Path(run_dir))
+    folder = choose_folder(run, out)
+    opened = open_audit(run, data_dir)
+    text = write_audit(opened, folder, top)
+    say(text)
+    return AuditResult(folder, opened.found, text)
+
+
 def list_models(say: Say = print) -> tuple[ModelRow, ...]:
     """Every backbone with its record, and which of its published weights are in the Keras cache.
 
@@ -324,9 +372,13 @@ def _check_ready(experiment: Experiment, kind: str) -> RunFolder:
         path = path.with_name(f"{path.name}-worker-{worker}")
     run = RunFolder(path)
     run.refuse_others(experiment, kind)
+    class_names: tuple[str, ...] = CLASS_NAMES
     if experiment.data != "toyfaces":
         manifest = read_manifest(dataset_directory(Path(experiment.data_dir), experiment.data))
         spec.channels_for(manifest.image_shape[2])
+        class_names = manifest.class_names
+    if experiment.classes is not None:
+        parse_classes(experiment.classes, class_names)
     if not run.is_finished:
         find_weights(spec, experiment.weights, experiment.accept_licence)
     return run

@@ -25,6 +25,7 @@ COMMANDS = {
     "sweep": "run a grid of experiments from one file and print one table",
     "evaluate": "open a split that a run has not seen: fold ensemble and each fold alone",
     "ensemble": "average the probabilities that several runs saved (soft voting)",
+    "audit": "list and show the labels that a run's held-out predictions contradict",
     "models": "list the backbones: parameters, sizes, weights and which of them are here, licences",
 }
 
@@ -91,6 +92,8 @@ def _call(command: str, values: dict[str, Any]) -> None:
         api.evaluate(**values)
     elif command == "ensemble":
         api.ensemble(**values)
+    elif command == "audit":
+        api.audit(values.pop("run"), **values)
     elif command == "models":
         api.list_models()
     elif command == "sweep":
@@ -132,8 +135,8 @@ def _add_build(parser: Any) -> None:
     add("--ferplus", type=str | None, help="fer2013 as CSV: FER+'s fer2013new.csv, whose votes replace the labels")
     add("--votes", type=str | None, help="--ferplus, cleaned expw: majority, or soft: train on the shares of votes "
         "(default: majority)")  # fmt: skip
-    add("--boxes", type=str | None, help="fer2013, folder: CSV of face boxes to crop to, columns id, top, left, bottom, "
-        "right in pixels of the original image; id: row number from 0 of a CSV source, else the image's file name or "
+    add("--boxes", type=str | None, help="fer2013, folder: CSV of face boxes to crop to, columns id, top, left, "
+        "bottom, right in pixels of the original image; id: row number from 0 of a CSV source, else the image's file name or "
         "path in the source; others stay whole")  # fmt: skip
     add("--box-margin", type=float | None, help="what to add on each side of a box, as a fraction of it (default: 0)")
     add("--min-confidence", type=float | None, help="expw: leave out faces with a lower detector score")
@@ -167,8 +170,16 @@ def _add_sweep(parser: Any) -> None:
 
 def _add_evaluate(parser: Any) -> None:
     parser.add_argument("run_dir", type=str, metavar="RUN", help="folder of a finished run")
-    parser.add_argument("--split", type=str, default="test", help="test or validation (default: test)")
+    parser.add_argument("--data", type=str | None, help="score on another dataset, as built (default: the run's own)")
+    parser.add_argument(
+        "--split", type=str | None, help="test or validation, of another dataset train too (default: test)"
+    )
     parser.add_argument("--data-dir", type=str | None, help="where the dataset is now (default: where it was)")
+    parser.add_argument(
+        "--classes",
+        type=tuple[str, ...] | None,
+        help="merge classes of images and answers: a list of names and of NAME=PART+PART, others are left out",
+    )
     parser.add_argument(
         "--tta", type=str, default="none", help="average over views of each image: none, flip, ten-crop (default: none)"
     )
@@ -186,6 +197,13 @@ def _add_ensemble(parser: Any) -> None:
     parser.add_argument("--out", type=str | None, help="folder of the result (default: runs/ensemble-<hash>)")
 
 
+def _add_audit(parser: Any) -> None:
+    parser.add_argument("run", type=str, metavar="RUN", help="folder of a finished cv or train run")
+    parser.add_argument("--data-dir", type=str | None, help="where the dataset is now (default: where it was)")
+    parser.add_argument("--top", type=int, default=60, help="images to show (default: 60)")
+    parser.add_argument("--out", type=str | None, help="folder to write to (default: RUN/audit)")
+
+
 _ADD = {
     "build": _add_build,
     "folds": _add_folds,
@@ -194,6 +212,7 @@ _ADD = {
     "sweep": _add_sweep,
     "evaluate": _add_evaluate,
     "ensemble": _add_ensemble,
+    "audit": _add_audit,
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from fer_tl.evaluation.label_errors import LabelErrors
     from fer_tl.evaluation.summary import CvSummary
     from fer_tl.reports.run_report import Result
     from fer_tl.reports.sweep_table import SweepRow
@@ -76,6 +77,15 @@ class EnsembleResult:
     result: Result
     predictions: dict[str, Predictions]
     weights: np.ndarray
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class AuditResult:
+    """Labels that a run contradicts: the folder of list and page, the suspects with counts, and the tables as text."""
+
+    out_dir: Path
+    found: LabelErrors
     text: str
 
 

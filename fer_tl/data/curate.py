@@ -105,14 +105,13 @@ class Curated:
             if curation.duplicates != "keep":
                 found = find_duplicates([row.pixels for row in self._rows], self._spool.sketches())
             self.examples = _describe(self._rows, self.class_names, curation, found)
+            training = [example.kept for example in self.examples if example.split == "train"]
+            if training and KEPT not in training:
+                raise UserError(f"every training image of {source.name} is a copy of one in validation or test")
         except BaseException:
             self.close()
             raise
         self.duplicates = _summarize(self.examples, curation.duplicates)
-        if found is not None and not any(example.kept == KEPT for example in self.examples if example.split == "train"):
-            if any(example.split == "train" for example in self.examples):
-                self.close()
-                raise UserError(f"every training image of {source.name} is a copy of one in validation or test")
 
     @property
     def has_targets(self) -> bool:

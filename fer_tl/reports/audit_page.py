@@ -1,0 +1,185 @@
+"""What a run says of its labels, for people: the list as CSV, a page with the images, the terminal's text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from fer_tl.errors import UserError
+from fer_tl.evaluation.label_errors import Audit, LabelErrors, Suspect
+from fer_tl.files import write_atomically, write_text
+from fer_tl.reports.page import Section, Tile, gallery, montage, page, paragraph, table
+from fer_tl.reports.rendering import Table, as_csv, as_text
+from fer_tl.training.run_folder import RunFolder
+
+LIST = "label_errors.csv"
+PAGE = "index.html"
+GRID = "grid.png"
+_SIDE = 144  # pixels of a picture: three times those of FER-2013, two in a row on a phone
+_COLUMNS = 10  # of the grid
+_PAIRS_CAPTION = (
+    "Listed images by label and most probable class; estimated images by label and the class that the networks are "
+    "sure of."
+)
+_PAIRS = 10  # in the terminal; the page has all
+_FIRST = 10  # suspects in the terminal
+_WIDTH = 100  # letters of a line there
+_UNBROKEN = "\u00a0"  # a blank at which no line ends
+
+
+def choose_folder(run: RunFolder, out: Path | str | None) -> Path:
+    """Where an audit is written: ``out``, or ``audit`` in the run. An earlier audit there is replaced.
+
+    Raises:
+        UserError: the folder holds something else.
+    """
+    folder = Path(out) if out else run.path / "audit"
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / LIST).is_file()):
+        raise UserError(f"{folder} holds other files and is no audit: give another --out")
+    return folder
+
+
+def write_audit(audit: Audit, folder: Path, top: int) -> str:
+    """Write the list, the page and, if there are images to show, the same images as one PNG.
+
+    Args:
+        audit: from ``fer_tl.evaluation.label_errors.open_audit``.
+        folder: from ``choose_folder``.
+        top: how many images are shown at most, those of the least probable labels; 1 or more.
+
+    Returns:
+        What the terminal shows.
+    """
+    # First: a folder left by an interruption is then known as an audit's.
+    write_text(folder / LIST, label_errors_csv(audit.found))
+    tiles = _tiles(audit, top)
+    if tiles:
+        rows = [tiles[start : start + _COLUMNS] for start in range(0, len(tiles), _COLUMNS)]
+        picture = montage(rows, _SIDE)
+        write_atomically(folder / GRID, lambda temporary: temporary.write_bytes(picture))
+    else:
+        (folder / GRID).unlink(missing_ok=True)
+    classes, pairs = _class_table(audit.found), _pair_table(audit.found)
+    sections = [
+        Section("Images to look at", _images_html(audit, tiles, top)),
+        Section(
+            "Classes", table(classes, "Listed and estimated images by their label, with their share of the class.")
+        ),
+        Section("Pairs of classes", table(pairs, _PAIRS_CAPTION)),
+    ]
+    lead = "".join(map(paragraph, _notes(audit)))
+    write_text(folder / PAGE, page(_title(audit), sections, lead))
+    return _audit_text(audit, folder, classes, pairs)
+
+
+def label_errors_csv(found: LabelErrors) -> str:
+    """One line a suspect, in order: probabilities as fractions; labels of duplicates joined by ``|``."""
+    header = ["id", "given", "suggested", "p_given", "p_suggested", "fold", "group", "cluster", "cluster_labels"]
+    lines = [
+        [s.id, s.given, s.suggested, s.p_given, s.p_suggested, s.fold, s.group, s.cluster, "|".join(s.cluster_labels)]
+        for s in found.suspects
+    ]
+    return as_csv([header, *lines])
+
+
+def _audit_text(audit: Audit, folder: Path, classes: Table, pairs: Table) -> str:
+    found = audit.found
+    (rows,) = pairs.blocks
+    parts = [_title(audit), "\n".join(textwrap.fill(note, _WIDTH) for note in _notes(audit)), as_text(classes).rstrip()]
+    if found.suspects:
+        shown = as_text(Table(pairs.header, [rows[:_PAIRS]], pairs.left)).rstrip()
+        parts.append(f"{shown}\n{len(rows) - _PAIRS} further pairs: {folder / PAGE}" if len(rows) > _PAIRS else shown)
+        parts.append(as_text(_suspect_table(found.suspects[:_FIRST])).rstrip())
+    if audit.missing:
+        parts.append(f"The images are not shown: {audit.missing} If it is elsewhere, name its folder with --data-dir.")
+    return "\n\n".join([*parts, f"list: {folder / LIST}\npage: {folder / PAGE}"])
+
+
+def _title(audit: Audit) -> str:
+    member = audit.member
+    return f"{member.backbone} on {member.dataset}, {member.held_out}: labels to look at"
+
+
+def _notes(audit: Audit) -> list[str]:
+    """What the list is, and what it is not: a sentence or two each."""
+    found = audit.found
+    many = len(found.suspects)
+    notes = [
+        f"{many:,} of {found.images:,} labels ({_percent(many / found.images)}) are confidently contradicted by a "
+        "network that was not trained on the image. They are candidates for a human look, not errors: images that the "
+        "networks themselves get wrong are listed too. The higher on the list, the more likely is the label wrong.",
+        f"Confident learning estimates that {found.estimated:,} images belong to another class than their label. This "
+        f"is no count of wrong labels: the networks agree with {_percent(found.agreement)} of the labels, and their "
+        "own mistakes are in the estimate.",
+    ]
+    conflicts = sum(bool(suspect.cluster_labels) for suspect in found.suspects)
+    if conflicts:
+        notes.append(f"Listed images that have a duplicate with another label: {conflicts:,}.")
+    if audit.split_over_folds:
+        notes.append(
+            f"The folds leak: {audit.split_over_folds:,} images have a duplicate or a face of the same photo in "
+            "another fold. A wrong label that both share may be missing here."
+        )
+    return notes
+
+
+def _class_table(found: LabelErrors) -> Table:
+    images, listed = found.joint.sum(axis=1), found.listed.sum(axis=1)  # [K]
+    estimated = images - found.joint.diagonal()  # [K]
+
+    def row(name: str, count: int, *parts: int) -> list[str]:
+        return [name, f"{count:,}", *(cell for n in parts for cell in (f"{n:,}", _percent(n / max(count, 1))))]
+
+    rows = [row(*values) for values in zip(found.class_names, images, listed, estimated, strict=True)]
+    last = row("all", found.images, len(found.suspects), found.estimated)
+    return Table(["label", "images", "listed", "share", "estimated", "share"], [rows, [last]])
+
+
+def _pair_table(found: LabelErrors) -> Table:
+    """Every pair that is listed or estimated, the most listed first."""
+    names, listed, joint = found.class_names, found.listed, found.joint
+    pairs = [(i, j) for i in range(len(names)) for j in range(len(names)) if i != j and (listed[i, j] or joint[i, j])]
+    pairs.sort(key=lambda pair: (-listed[pair], -joint[pair], pair))
+    rows = [[names[i], names[j], f"{listed[i, j]:,}", f"{joint[i, j]:,}"] for i, j in pairs]
+    return Table(["label", "rather", "listed", "estimated"], [rows], left=frozenset({0, 1}))
+
+
+def _suspect_table(suspects: Sequence[Suspect]) -> Table:
+    rows = [[s.id, s.given, _percent(s.p_given), s.suggested, _percent(s.p_suggested), str(s.fold)] for s in suspects]
+    return Table(["image", "label", "probability", "rather", "probability", "fold"], [rows], left=frozenset({0, 1, 3}))
+
+
+def _tiles(audit: Audit, top: int) -> list[Tile]:
+    if audit.dataset is None:
+        return []
+    row_of = {example_id: row for row, example_id in enumerate(audit.dataset.ids.tolist())}
+    return [Tile(audit.dataset.images[row_of[s.id]], _caption(s)) for s in audit.found.suspects[:top]]
+
+
+def _caption(suspect: Suspect) -> str:
+    lines = [
+        f"{suspect.given} {100 * suspect.p_given:.0f}{_UNBROKEN}%",
+        f"→ {suspect.suggested} {100 * suspect.p_suggested:.0f}{_UNBROKEN}%",
+        suspect.id,
+    ]
+    if suspect.cluster_labels:
+        lines.append(f"copies: {', '.join(suspect.cluster_labels)}")
+    return "\n".join(lines)
+
+
+def _images_html(audit: Audit, tiles: Sequence[Tile], top: int) -> str:
+    suspects = audit.found.suspects
+    if not suspects:
+        return paragraph("There is none.")
+    shown = f"{min(top, len(suspects)):,} of {len(suspects):,}, the least probable label first; all are in {LIST}."
+    if not tiles:
+        html = paragraph("The images were not at hand: the dataset is not where the run found it.")
+        return html + table(_suspect_table(suspects[:top]), shown)
+    meaning = "Label and its probability → most probable class and its probability; id"
+    copies = "; labels of its copies, if they differ" if any(s.cluster_labels for s in suspects[:top]) else ""
+    return paragraph(shown) + gallery(tiles, f"{meaning}{copies}.", _SIDE)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
