@@ -20,7 +20,7 @@ from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.options import flatten_known
 from fer_tl.quiet import import_tensorflow
-from fer_tl.results import AuditResult, CvResult, EnsembleResult, EvaluationResult, FitResult, FoldsResult, SweepResult
+from fer_tl.results import AuditResult, CvResult, EnsembleResult, EvaluationResult, FitResult, FoldsResult, InspectionResult, SweepResult
 from fer_tl.sweeps import Cell, Sweep, read_sweep
 from fer_tl.training.run_folder import (
     RunFolder,
@@ -41,6 +41,7 @@ __all__ = [
     "EvaluationResult",
     "FitResult",
     "FoldsResult",
+    "InspectionResult",
     "SweepResult",
     "audit",
     "build",
@@ -49,6 +50,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "fit",
+    "inspect_dataset",
     "list_models",
     "load_dataset",
     "sweep",
@@ -84,6 +86,30 @@ def cross_validate(experiment: Experiment | None = None, say: Say = print) -> Cv
     text = write_cv_report(run, summary)
     say(f"\n{text}\n\n{_last_line(experiment, run)}")
     return CvResult(run.path, summary, folds, text)
+
+
+def inspect_dataset(
+    data: str = "toyfaces", data_dir: Path | str = "data", out: Path | str | None = None, say: Say = print
+) -> InspectionResult:
+    """Show what is in a built dataset: counts, duplicates, conflicting labels, blank images, brightness, sizes, faces.
+
+    No image of the test split is shown.
+
+    Args:
+        data: a built dataset.
+        data_dir: where it is.
+        out: folder of page and pictures; default: ``inspect/<data>``.
+        say: prints a line.
+
+    Raises:
+        UserError: no such data, or it was built by an older version.
+    """
+    from fer_tl.reports.inspect_page import write_inspection
+
+    folder = Path(out) if out else Path("inspect") / data.replace("/", "-")
+    text = write_inspection(data, data_dir, folder)
+    say(f"{text}\n\npage: {folder / 'index.html'}")
+    return InspectionResult(folder, text)
 
 
 def draw_folds(

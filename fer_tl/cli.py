@@ -19,6 +19,7 @@ CV = "cross-validate a backbone on the training split of a dataset"
 TRAIN = "train one model and score the validation split"
 COMMANDS = {
     "build": "turn FER-2013, ExpW, a folder of images or drawn faces into sharded TFRecords",
+    "inspect": "show what is in a dataset: counts, duplicates, blank images, samples of each class",
     "folds": "draw, write and check the folds of a cross validation",
     "cv": CV,
     "train": TRAIN,
@@ -86,6 +87,8 @@ def _call(command: str, values: dict[str, Any]) -> None:
 
     if command == "build":
         api.build(**values)
+    elif command == "inspect":
+        api.inspect_dataset(**values)
     elif command == "folds":
         api.draw_folds(values.pop("data"), number=values.pop("folds"), **values)
     elif command == "evaluate":
@@ -136,8 +139,8 @@ def _add_build(parser: Any) -> None:
     add("--votes", type=str | None, help="--ferplus, cleaned expw: majority, or soft: train on the shares of votes "
         "(default: majority)")  # fmt: skip
     add("--boxes", type=str | None, help="fer2013, folder: CSV of face boxes to crop to, columns id, top, left, "
-        "bottom, right in pixels of the original image; id: row number from 0 of a CSV source, else the image's file name or "
-        "path in the source; others stay whole")  # fmt: skip
+        "bottom, right in pixels of the original image; id: row number from 0 of a CSV source, else the image's file "
+        "name or path in the source; others stay whole")  # fmt: skip
     add("--box-margin", type=float | None, help="what to add on each side of a box, as a fraction of it (default: 0)")
     add("--min-confidence", type=float | None, help="expw: leave out faces with a lower detector score")
     add("--on-error", type=str | None, help="expw: stop at a photo or line that cannot be used, or skip it "
@@ -147,6 +150,12 @@ def _add_build(parser: Any) -> None:
     add("--encoding", type=str | None, help="png, or jpeg: a third of the size, not exact (default: png)")
     add("--shards", type=int | None, help="TFRecord files a split (default: 16)")
     add("--overwrite", action="store_true", help="replace a dataset that is built from something else")
+
+
+def _add_inspect(parser: Any) -> None:
+    parser.add_argument("data", type=str, metavar="DATASET", help="a built dataset: fer2013, expw, folder/mine")
+    parser.add_argument("--data-dir", type=str, default="data", help="folder that holds it (default: data)")
+    parser.add_argument("--out", type=str | None, help="folder of page and pictures (default: inspect/DATASET)")
 
 
 def _add_folds(parser: Any) -> None:
@@ -206,6 +215,7 @@ def _add_audit(parser: Any) -> None:
 
 _ADD = {
     "build": _add_build,
+    "inspect": _add_inspect,
     "folds": _add_folds,
     "cv": _add_experiment,
     "train": _add_experiment,

@@ -52,6 +52,14 @@ class FoldsResult:
     text: str
 
 
+@dataclass(frozen=True)
+class InspectionResult:
+    """What is in a dataset: the folder of page and pictures, and the tables as text."""
+
+    out_dir: Path
+    text: str
+
+
 @dataclass(frozen=True, eq=False)
 class EvaluationResult:
     """Predictions of a run's models on a split by model name, the ensemble first, their metrics, and the tables."""

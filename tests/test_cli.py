@@ -226,6 +226,7 @@ def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.Captur
         "folds": ["DATASET", "--data-dir", "--folds", "--seed", "--table", "--out"],
         "evaluate": ["RUN", "--split", "--data-dir", "--tta"],
         "ensemble": ["RUN", "--split", "--tta", "--weights", "--out"],
+        "inspect": ["DATASET", "--data-dir", "--out"],
         "audit": ["RUN", "--data-dir", "--top", "--out"],
         "models": ["-h,"],
         "sweep": ["FILE", *(f"--{name.replace('_', '-')}" for name, *_ in walk())],

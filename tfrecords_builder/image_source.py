@@ -110,7 +110,7 @@ class ImageSource(Source):
     def warnings(self) -> list[str]:
         if not self._constant:
             return []
-        return [f"{self._constant:,} images are one flat colour (no face in them); they are kept."]
+        return [f"{self._constant:,} images are one flat colour: there is no face in them."]
 
     def close(self) -> None:
         self._origin.files.close()

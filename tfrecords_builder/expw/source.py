@@ -92,7 +92,7 @@ class ExpwSource(Source):
         if self._seen["clipped"]:
             lines.append(f"{self._seen['clipped']:,} boxes reach beyond their photo and were clipped to it.")
         if self._seen["flat"]:
-            lines.append(f"{self._seen['flat']:,} images are one flat colour (no face in them); they are kept.")
+            lines.append(f"{self._seen['flat']:,} images are one flat colour: there is no face in them.")
         if survey.turned:
             lines.append(
                 f"{survey.turned:,} photos have an EXIF tag that asks for a turn; they are taken as they are stored."

@@ -107,7 +107,7 @@ class CsvSource(Source):
         elif contempt:
             lines.append(f"{contempt:,} rows of contempt left out: FER-2013 has no such class.")
         if self._constant:
-            lines.append(f"{self._constant:,} images are one flat colour (no face in them); they are kept.")
+            lines.append(f"{self._constant:,} images are one flat colour: there is no face in them.")
         return lines + count_warnings(self._tabulate(self._emotions), whole=False)
 
     def close(self) -> None:

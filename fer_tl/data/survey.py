@@ -1,0 +1,240 @@
+"""What is in a built dataset: duplicates, blank pictures, brightness, sizes, crops. The test split stays closed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from fer_tl.data.dataset import load_dataset
+from fer_tl.data.examples import FILE_NAME, KEPT, Example, read_examples
+from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
+from fer_tl.data.randomness import example_keys, uniform
+from fer_tl.errors import UserError
+
+CLOSED_SPLIT = "test"
+"""Its pictures are neither shown nor measured: ``fer-tl evaluate`` alone opens them. Its counts are known."""
+
+NEARLY_BLANK = 8.0
+"""Standard deviation of grey, 0..255, below which nothing can be seen. In FER-2013's 32,298 training and validation
+images, 12 have 0.0; below 8 come one at 0.6 (grey noise) and one at 4.1 (black, a few lights); the next, at 9.1, is a
+dark face that can be recognised. No face photograph with usual exposure is below 12."""
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow turns colour to grey
+_BLOCK_BYTES = 2**22  # of pixels at a time; the counting needs 8 times that
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """Grey values of N images.
+
+    Attributes:
+        brightness: their mean, float64 ``[N]``, 0..255.
+        contrast: their standard deviation, float64 ``[N]``, 0..127.5.
+        entropy: of their histogram, in bits, float64 ``[N]``, 0 (one tone) to 8 (all tones equally often). Drawings,
+            signs and text have few tones: in FER-2013, the lowest are notes that a photo is not available.
+    """
+
+    brightness: np.ndarray
+    contrast: np.ndarray
+    entropy: np.ndarray
+
+    @property
+    def is_blank(self) -> np.ndarray:
+        """All pixels have one tone: bool ``[N]``."""
+        return self.contrast == 0
+
+    @property
+    def is_nearly_blank(self) -> np.ndarray:
+        """See ``NEARLY_BLANK``; blank ones not among them: bool ``[N]``."""
+        return (self.contrast < NEARLY_BLANK) & ~self.is_blank
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Images that are copies of each other, exact or near: two or more, in order of their ids."""
+
+    members: tuple[Example, ...]
+
+    @cached_property
+    def splits(self) -> set[str]:
+        """Official splits of its members."""
+        return {member.split for member in self.members}
+
+    @cached_property
+    def class_names(self) -> set[str]:
+        """Labels of its members."""
+        return {member.class_name for member in self.members}
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """A built dataset and what was found in it. The arrays hold the N examples of the records outside the closed split.
+
+    Attributes:
+        manifest: of the dataset.
+        examples: everything that its build has read, in the records or not, of all splits.
+        clusters: duplicates among them, the largest first.
+        ids: text ``[N]``.
+        labels: int64 ``[N]``.
+        splits: text ``[N]``.
+        looks: of the N images.
+        images: pixels by id, uint8 ``[H, W, C]``, 0..255.
+    """
+
+    manifest: Manifest
+    examples: tuple[Example, ...]
+    clusters: tuple[Cluster, ...]
+    ids: np.ndarray
+    labels: np.ndarray
+    splits: np.ndarray
+    looks: Looks
+    images: Mapping[str, np.ndarray]
+
+    @cached_property
+    def by_id(self) -> dict[str, Example]:
+        """The examples by their ids."""
+        return {example.id: example for example in self.examples}
+
+    @property
+    def all_splits(self) -> list[str]:
+        """Those of the records, then those that have lost all their examples."""
+        return list(dict.fromkeys([*self.manifest.counts, *sorted({example.split for example in self.examples})]))
+
+    @property
+    def open_splits(self) -> list[str]:
+        """Those of the N examples."""
+        return [split for split in self.manifest.counts if split != CLOSED_SPLIT]
+
+    @property
+    def conflicts(self) -> list[Cluster]:
+        """Clusters whose members have different labels."""
+        return [cluster for cluster in self.clusters if len(cluster.class_names) > 1]
+
+    def sample(self, class_name: str, count: int) -> list[str]:
+        """Ids of some images of a class, at most ``count``: the same ones whenever the examples are the same."""
+        ids = self.ids[self.labels == self.manifest.class_names.index(class_name)]
+        drawn = uniform(example_keys(ids), "inspect")
+        return [str(identity) for identity in ids[np.argsort(drawn, kind="stable")[:count]]]
+
+    def lowest(self, values: np.ndarray, count: int) -> list[str]:
+        """Ids of the images with the lowest values, float64 ``[N]``; those on which nothing is seen are passed over."""
+        order = np.lexsort((self.ids, values))  # equal values in order of their ids
+        seen = order[~(self.looks.is_blank | self.looks.is_nearly_blank)[order]]
+        return [str(identity) for identity in self.ids[seen[:count]]]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Images by property and split, in the order in which they are told. What needs pixels is not counted in the
+        closed split, so it is not there."""
+        height, width, _ = self.manifest.image_shape
+        enlarged = Counter(e.split for e in self.examples if 0 < e.height < height or 0 < e.width < width)
+        reasons = sorted({example.kept for example in self.examples} - {KEPT})
+        return {
+            "read": self._count("copy", "exact", "near", ""),
+            "exact copies": self._count("copy", "exact"),
+            "near copies": self._count("copy", "near"),
+            **{f"left out: {reason}": self._count("kept", reason) for reason in reasons},
+            "in the records": self._count("kept", KEPT),
+            "cropped to a box": self._count("crop", "cropped", "clipped"),
+            "box beyond the image": self._count("crop", "clipped"),
+            "whole, without a box": self._count("crop", "whole"),
+            "enlarged": {split: enlarged[split] for split in self.all_splits},
+            "blank": self._count_open(self.looks.is_blank),
+            "nearly blank": self._count_open(self.looks.is_nearly_blank),
+        }
+
+    def _count(self, field: str, *values: str) -> dict[str, int]:
+        found = Counter((example.split, getattr(example, field)) for example in self.examples)
+        return {split: sum(found[split, value] for value in values) for split in self.all_splits}
+
+    def _count_open(self, chosen: np.ndarray) -> dict[str, int]:
+        return {split: int(chosen[self.splits == split].sum()) for split in self.open_splits}
+
+
+def survey(name: str, data_dir: str | Path = "data") -> Survey:
+    """Look at all that a built dataset holds, but for the pixels of the closed split.
+
+    Needs TensorFlow only where a split was never loaded.
+
+    Args:
+        name: ``fer2013``, ``toyfaces``, ``folder/mine``.
+        data_dir: folder that holds the built datasets.
+
+    Raises:
+        UserError: not built, half built, or built by a version that wrote no table of examples.
+    """
+    directory = dataset_directory(Path(data_dir), name)
+    manifest = read_manifest(directory)
+    examples = tuple(read_examples(directory))
+    _check(directory, manifest, examples)
+    # One by one: several splits at once would be copied into memory, a single one is mapped.
+    parts = [load_dataset(name, data_dir, split) for split in manifest.counts if split != CLOSED_SPLIT]
+    if not parts:
+        raise UserError(f"{name} has only a {CLOSED_SPLIT} split, which stays closed: there is nothing to look at")
+    return Survey(
+        manifest,
+        examples,
+        find_clusters(examples),
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.splits for part in parts]),
+        _join([measure(part.images) for part in parts]),
+        {str(i): image for part in parts for i, image in zip(part.ids, np.asarray(part.images), strict=True)},
+    )
+
+
+def find_clusters(examples: Sequence[Example]) -> tuple[Cluster, ...]:
+    """Clusters of duplicates, the largest first, equally large ones in order of their ids."""
+    members = defaultdict(list)
+    for example in sorted(examples, key=lambda example: example.id):
+        if example.cluster:
+            members[example.cluster].append(example)
+    return tuple(
+        Cluster(tuple(found)) for _, found in sorted(members.items(), key=lambda item: (-len(item[1]), item[0]))
+    )
+
+
+def measure(images: np.ndarray) -> Looks:
+    """Measure images in blocks, so that a memory map of any size fits: about 30,000 grey ones of 48 by 48 a second.
+
+    Args:
+        images: uint8 ``[N, H, W, C]``, 0..255, C is 1 or 3.
+    """
+    step = max(1, _BLOCK_BYTES // max(1, int(np.prod(images.shape[1:]))))
+    return _join([_measure(images[start : start + step]) for start in range(0, max(len(images), 1), step)])
+
+
+def _measure(images: np.ndarray) -> Looks:
+    """One block, from its histograms: they give all three exactly, and a blank image a contrast of exactly 0."""
+    shares = _histograms(images) / np.prod(images.shape[1:3])  # [B, 256], 0..1
+    tones = np.arange(256.0)
+    brightness = shares @ tones
+    contrast = np.sqrt(np.maximum(shares @ tones**2 - brightness**2, 0))
+    bits = np.log2(shares, where=shares > 0, out=np.zeros_like(shares))
+    return Looks(brightness, contrast, np.abs((shares * bits).sum(axis=1)))
+
+
+def _join(looks: Sequence[Looks]) -> Looks:
+    return Looks(*(np.concatenate([getattr(look, field.name) for look in looks]) for field in fields(Looks)))
+
+
+def _histograms(images: np.ndarray) -> np.ndarray:
+    """How often each grey value is in each image: uint8 [B, H, W, C] to int64 [B, 256]."""
+    grey = images[..., 0] if images.shape[-1] == 1 else np.rint(images @ _LUMA)  # [B, H, W]
+    number, height, width = grey.shape
+    values = grey.reshape(number, height * width).astype(np.int64) + 256 * np.arange(number)[:, None]
+    return np.bincount(values.ravel(), minlength=256 * number).reshape(number, 256)
+
+
+def _check(directory: Path, manifest: Manifest, examples: Sequence[Example]) -> None:
+    """Raises ``UserError`` if the table of examples is not that of the records."""
+    kept = Counter((example.split, example.class_name) for example in examples if example.kept == KEPT)
+    told = Counter(
+        {(split, name): number for split, classes in manifest.counts.items() for name, number in classes.items()}
+    )
+    if +kept != +told:
+        raise UserError(f"{directory / FILE_NAME} does not fit the manifest: build the dataset again with --overwrite")
