@@ -37,9 +37,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
         if curated is None:
             raise ValueError(f"build {self.name} with `fer-tl build`; TFDS reads it with `builder_from_directory` then")
         features: dict[str, Any] = {
-            "image": tfds.features.Image(
-                shape=curated.image_shape, dtype=np.uint8, encoding_format=curated.encoding
-            ),
+            "image": tfds.features.Image(shape=curated.image_shape, dtype=np.uint8, encoding_format=curated.encoding),
             "label": tfds.features.ClassLabel(names=list(curated.class_names)),
             "id": tfds.features.Text(),
             "group": tfds.features.Text(),

@@ -22,7 +22,7 @@ CLOSED_SPLIT = "test"
 NEARLY_BLANK = 8.0
 """Standard deviation of grey, 0..255, below which nothing can be seen. In FER-2013's 32,298 training and validation
 images, 12 have 0.0; below 8 come one at 0.6 (grey noise) and one at 4.1 (black, a few lights); the next, at 9.1, is a
-dark face that can be recognised. No face photograph with usual exposure is below 12."""
+dark face whose smile can be seen."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow turns colour to grey
 _BLOCK_BYTES = 2**22  # of pixels at a time; the counting needs 8 times that

@@ -82,6 +82,8 @@ def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
 
 def _is_ours(path: Path) -> bool:
     """Whether there is a page of an earlier inspection; one of someone else is refused."""
+    if path.parent.is_file():
+        raise UserError(f"{path.parent} is a file, not a folder: choose another --out")
     if not path.exists():
         return False
     if f"<title>{_TITLE}" not in path.read_text(encoding="utf-8", errors="replace"):

@@ -187,10 +187,8 @@ def montage(rows: Sequence[Sequence[Tile]], side: int = 96) -> bytes:
         side: as of ``gallery``, in pixels.
     """
     font, line = _font(), round(1.25 * _FONT_SIZE)
-    blocks = [
-        [(_enlarged(tile.image, side), tile.caption.split("\n") if tile.caption else []) for tile in row]
-        for row in rows
-    ]
+    enlarged = [[(_enlarged(tile.image, side), tile.caption) for tile in row] for row in rows]
+    blocks = [[(image, _wrapped(caption, image.width, font)) for image, caption in row] for row in enlarged]
     colour = any(image.mode == "RGB" for row in blocks for image, _ in row)
     heights = [max(image.height + line * len(text) for image, text in row) + _GAP for row in blocks]
     width = max(sum(image.width + _GAP for image, _ in row) for row in blocks) + _GAP
@@ -202,8 +200,7 @@ def montage(rows: Sequence[Sequence[Tile]], side: int = 96) -> bytes:
         for image, text in row:
             canvas.paste(image, (left, top))
             for number, words in enumerate(text):
-                place = left, top + image.height + number * line
-                pen.text(place, _fitted(words, image.width, font), fill="black", font=font)
+                pen.text((left, top + image.height + number * line), words, fill="black", font=font)
             left += image.width + _GAP
         top += height
     return _png(canvas)
@@ -243,13 +240,20 @@ def _enlarged(image: np.ndarray, side: int) -> Image.Image:
     return picture.resize((times * picture.width, times * picture.height), Image.Resampling.NEAREST)
 
 
-def _fitted(words: str, width: int, font: ImageFont.FreeTypeFont) -> str:
-    """Text cut in its middle to a width in pixels: ids differ at their ends, classes at their starts."""
-    fitted, kept = words, len(words)
-    while kept and font.getlength(fitted) > width:
-        kept -= 1
-        fitted = f"{words[: kept - kept // 2]}…{words[len(words) - kept // 2 :]}"
-    return fitted
+def _wrapped(caption: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
+    """The lines of a caption, broken so that none exceeds a width in pixels: between the parts of an id or between
+    words if they fit, else between letters."""
+    lines = []
+    for words in caption.split("\n") if caption else []:
+        line = ""
+        for part in re.findall(r"[^ _/.#-]*[ _/.#-]|[^ _/.#-]+", words):
+            for piece in [part] if font.getlength(part.rstrip()) <= width else part:
+                if line and font.getlength((line + piece).rstrip()) > width:
+                    lines.append(line.rstrip())
+                    line = ""
+                line += piece
+        lines.append(line)
+    return lines
 
 
 @cache

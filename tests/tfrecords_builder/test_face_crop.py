@@ -118,7 +118,9 @@ def test_a_photo_is_cropped_before_it_is_resized(tmp_path: Path) -> None:
     stream = io.BytesIO()
     Image.fromarray(PHOTO).save(stream, "png", exif=exif)
     root = write_folder(tmp_path / "r", {"x/flat.png": png(PHOTO), "y/turned.png": stream.getvalue()})
-    found = with_boxes(open_folder(root, 16, "stretch"), tmp_path / "b.csv", ["flat,10,20,30,50", "turned,45,5,58,35"], 0.1)
+    found = with_boxes(
+        open_folder(root, 16, "stretch"), tmp_path / "b.csv", ["flat,10,20,30,50", "turned,45,5,58,35"], 0.1
+    )
     np.testing.assert_array_equal(found["flat"].image, resized(PHOTO[8:32, 17:53], 16))
     shown = np.rot90(PHOTO, -1)  # [60, 40, 3]
     np.testing.assert_array_equal(found["turned"].image, resized(shown[44:59, 2:38], 16))

@@ -1,0 +1,116 @@
+"""A page: sound HTML that loads nothing, escapes everything, can be read by all, and shows the very pixels."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from html_reader import Reader, assert_sound, decoded
+from PIL import Image
+
+from fer_tl.reports.page import (
+    Section,
+    Tile,
+    abreast,
+    figure,
+    gallery,
+    montage,
+    page,
+    paragraph,
+    subheading,
+    table,
+)
+from fer_tl.reports.rendering import Table
+
+HOSTILE = "</style></td>\"'><script src=http://evil.example/x>alert(1)</script>&amp;"
+
+
+def noise(side: int, channels: int = 3, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (side, side, channels), dtype=np.uint8)
+
+
+def everything(text: str) -> str:
+    """A page on which every place for text holds ``text``."""
+    cells = Table([text, text], [[[text, text]], [[text, text]]])
+    parts = [
+        paragraph(text),
+        subheading(text),
+        table(cells, text),
+        figure(b"png", text, text),
+        abreast([gallery([Tile(noise(8), text), Tile(noise(8), alt=text)], text)]),
+    ]
+    return page(text, [Section(text, "".join(parts)), Section("last", paragraph("end"))], paragraph(text))
+
+
+def test_a_page_is_sound() -> None:
+    reader = assert_sound(everything("angry"))
+    assert [link["href"] for link in reader.all("a")] == ["#part-1", "#part-2"]
+    assert len(reader.all("tbody")) == 2
+
+
+def test_what_users_wrote_is_shown_and_never_run() -> None:
+    reader, plain = assert_sound(everything(HOSTILE)), assert_sound(everything("angry"))
+    assert [tag for tag, _ in reader.tags if tag != "wbr"] == [tag for tag, _ in plain.tags]
+    # Breaks in captions are no text; attributes say it as it is.
+    assert reader.text.count(HOSTILE) == plain.text.count("angry")
+    assert reader.all("img")[0]["alt"] == HOSTILE
+    assert "default-src 'none'" in next(m["content"] for m in reader.all("meta") if "http-equiv" in m)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of WCAG 2 of ``#rrggbb``, 0..1."""
+    channels = np.array([int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_text_can_be_read_in_light_and_in_dark() -> None:
+    schemes = re.findall(r":root \{(.*?)\}", page("", []), re.DOTALL)
+    assert len(schemes) == 2
+    for scheme in schemes:
+        colours = dict(re.findall(r"--(\w+): (#\w{6})", scheme))
+        for ink in ("ink", "quiet", "link"):
+            for ground in ("ground", "panel"):
+                low, high = sorted((luminance(colours[ink]), luminance(colours[ground])))
+                assert (high + 0.05) / (low + 0.05) >= 4.5, f"{ink} on {ground}"
+    dark = [luminance(dict(re.findall(r"--(\w+): (#\w{6})", scheme))["ground"]) < 0.1 for scheme in schemes]
+    assert dark == [False, True]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_gallery_shows_the_very_pixels(channels: int) -> None:
+    small, fitting, large = noise(20, channels), noise(96, channels), noise(200, channels)
+    reader = Reader(gallery([Tile(image, "face") for image in (small, fitting, large)], side=96))
+    shown = reader.all("img")
+    np.testing.assert_array_equal(decoded(shown[0]), small.squeeze())
+    np.testing.assert_array_equal(decoded(shown[1]), fitting.squeeze())
+    assert decoded(shown[2]).shape[:2] == (96, 96)
+    assert [(image["width"], image["height"]) for image in shown] == [("80", "80"), ("96", "96"), ("96", "96")]
+
+
+def test_a_montage_holds_its_tiles_in_rows() -> None:
+    grey, colour = noise(20, 1), noise(48, 3, seed=1)
+    png = montage([[Tile(grey, "a" * 99), Tile(colour)], [Tile(colour, "below\nit")]], side=96)
+    assert png == montage([[Tile(grey, "a" * 99), Tile(colour)], [Tile(colour, "below\nit")]], side=96)
+    canvas = np.asarray(Image.open(io.BytesIO(png)))  # [H, W, 3]
+
+    def places(image: np.ndarray, times: int) -> list[tuple[int, int]]:
+        wanted = np.broadcast_to(image, (*image.shape[:2], 3)).repeat(times, 0).repeat(times, 1)
+        windows = np.lib.stride_tricks.sliding_window_view(canvas, (2, 2, 3))[:, :, 0]
+        starts = np.argwhere((windows == wanted[:2, :2]).all(axis=(2, 3, 4)))
+        height, width = wanted.shape[:2]
+        return [(y, x) for y, x in starts if np.array_equal(canvas[y : y + height, x : x + width], wanted)]
+
+    ((top, left),) = places(grey, 4)
+    first, second = places(colour, 2)
+    assert first[0] == top and first[1] >= left + 80
+    assert second[0] >= top + 96 and second[1] == left
+    # A caption that is too long is broken into lines: it stays below its own tile.
+    assert second[0] > top + 80 + 5 * 11
+    caption = canvas[top + 80 : second[0] - 6] < 128
+    assert caption[-14:, left : left + 80].any()
+    assert not caption[:, left + 80 : first[1]].any()
+    assert not caption[16:, left + 80 :].any()
+    assert (canvas[second[0] + 96 :] < 128).any()
