@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -397,3 +398,14 @@ def test_a_single_file_is_not_enough(tmp_path: Path, name: str) -> None:
 def test_options_that_do_not_fit(tmp_path: Path, files: dict[str, bytes], options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         open_expw(write_folder(tmp_path, files), SIZE, **options)
+
+
+@pytest.mark.skipif("FER_TL_REAL_DATA" not in os.environ, reason="needs FER_TL_REAL_DATA")
+def test_the_real_subset() -> None:
+    with closing(open_expw(Path(os.environ["FER_TL_REAL_DATA"]) / "expw-subset.zip", SIZE)) as source:
+        assert source.total() == 2711
+        records = [record for _, record in zip(range(100), source.records(), strict=False)]
+    assert len({record.id for record in records}) == 100 and all(record.split is None for record in records)
+    assert all(record.id.startswith(f"{record.group}#") and record.crop in ("cropped", "clipped") for record in records)
+    # Boxes are square but for those that were clipped: rows and columns are not mixed up.
+    assert all(record.size[0] == record.size[1] for record in records if record.crop == "cropped")
