@@ -20,7 +20,16 @@ from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.options import flatten_known
 from fer_tl.quiet import import_tensorflow
-from fer_tl.results import AuditResult, CvResult, EnsembleResult, EvaluationResult, FitResult, FoldsResult, InspectionResult, SweepResult
+from fer_tl.results import (
+    AuditResult,
+    CvResult,
+    EnsembleResult,
+    EvaluationResult,
+    FitResult,
+    FoldsResult,
+    InspectionResult,
+    SweepResult,
+)
 from fer_tl.sweeps import Cell, Sweep, read_sweep
 from fer_tl.training.run_folder import (
     RunFolder,

@@ -104,6 +104,11 @@ class Experiment:
         "toyfaces", "dataset built with fer-tl build: fer2013, folder/mine, ...; toyfaces is drawn on the spot"
     )
     data_dir: str = option("data", "folder that holds the built datasets")
+    classes: tuple[str, ...] | None = option(
+        None,
+        "the classes to learn, in label order, as a list of names and of merged ones such as negative=angry+disgust; "
+        "images of others are left out; default: those of the dataset",
+    )
     run_dir: str | None = option(None, "folder of the run; default: runs/<data>-<backbone>-<hash of the settings>")
     backbone: str = option("mobilenetv2", "model, one of those that fer-tl models lists")
     alpha: float = option(1.0, "width multiplier of mobilenetv2 and shallow_cnn")

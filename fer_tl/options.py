@@ -188,6 +188,8 @@ def _reword(message: str) -> str:
 
 def _spell(kind: Any) -> str:
     text = str(kind)
+    if "tuple[str" in text:
+        return "a list of names such as [happy,negative=angry+sad]"
     if "tuple" in text:
         return "a list of numbers such as [64,32]"
     if "bool" in text:

@@ -1,23 +1,25 @@
-"""Open a split that a run has not seen: check, write the opening down, predict, save."""
+"""A split that a run has not seen, of its dataset or of another: what is checked before it is opened, and where the
+results go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
 from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
+from fer_tl.data.merging import left_out, merge_dataset, parse_classes
 from fer_tl.errors import UserError, suggest
-from fer_tl.evaluation.soft_voting import soft_vote
-from fer_tl.evaluation.views import TTA, check_tta, make_views
-from fer_tl.files import read_json, write_json
-from fer_tl.training.progress import Clock
-from fer_tl.training.run_folder import Predictions, RunFolder, save_predictions
+from fer_tl.evaluation.class_matching import Matching, match_classes
+from fer_tl.evaluation.views import TTA, check_tta
+from fer_tl.files import read_json
+from fer_tl.training.run_folder import RunFolder
 
-Say = Callable[[str], None]
 SPLITS = ("train", "validation", "test")
 FIT_SPLITS = SPLITS[:2]
 
@@ -28,33 +30,61 @@ class Opening:
 
     Attributes:
         run: whose models predict.
-        split: ``test`` or ``validation``.
+        backbone: of these models.
+        trained_on: the run's dataset.
+        split: of the dataset.
         tta: one of ``fer_tl.evaluation.views.TTA``.
-        dataset: the examples of the split.
+        asked: the classes that were asked for, as ``ClassMap.items`` spells them; None for the model's.
+        dataset: the examples of the split, with the classes that are scored.
+        fingerprint: of the split as it was built.
+        matching: from the classes of dataset and model to those that are scored.
         remark: what a reader of the results must know, each sentence with a blank before it; may be empty.
     """
 
     run: RunFolder
+    backbone: str
+    trained_on: str
     split: str
     tta: str
+    asked: tuple[str, ...] | None
     dataset: Dataset
+    fingerprint: str
+    matching: Matching
     remark: str
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the dataset is another than the run's."""
+        return self.dataset.name != self.trained_on
 
     @property
     def folder(self) -> Path:
         """Where the results go."""
-        return results_folder(self.run, self.split, self.tta)
+        return results_folder(self.run, self.split, self.tta, self.dataset.name, self.asked)
 
     @property
     def title(self) -> str:
-        """Model, dataset, split and views."""
+        """Model, dataset, split, views and classes."""
         views = f", {TTA[self.tta]}" if TTA[self.tta] else ""
-        return f"{self.run.read_experiment().backbone} on {self.dataset.name}, split {self.split}{views}"
+        trained = f" of {self.trained_on}" if self.foreign else ""
+        classes = f", {len(self.asked)} classes" if self.asked else ""
+        return f"{self.backbone}{trained} on {self.dataset.name}, split {self.split}{views}{classes}"
 
 
-def results_folder(run: RunFolder, split: str, tta: str) -> Path:
-    """``evaluate-test``, or ``evaluate-test-flip``: what one test-time augmentation gave never overwrites another's."""
-    return run.path / "-".join(["evaluate", split, *([tta] if tta != "none" else [])])
+def results_folder(
+    run: RunFolder, split: str, tta: str, data: str | None = None, asked: Sequence[str] | None = None
+) -> Path:
+    """``evaluate-test``, ``evaluate-test-flip``, ``evaluate-expw-test``, ``evaluate-test-3-classes-1a2b3c``: what one
+    dataset, test-time augmentation or choice of classes gave never overwrites another's."""
+    parts = ["evaluate"]
+    if data and data != run.read_run()["dataset"]:
+        parts.append(data.replace("/", "-"))
+    parts.append(split)
+    if tta != "none":
+        parts.append(tta)
+    if asked:
+        parts.append(f"{len(asked)}-classes-{hashlib.sha256(chr(10).join(asked).encode()).hexdigest()[:6]}")
+    return run.path / "-".join(parts)
 
 
 def ensemble_name(parts: list[str]) -> str:
@@ -68,11 +98,34 @@ def read_openings(run: RunFolder) -> list[dict[str, Any]]:
     return list(read_json(path)) if path.exists() else []
 
 
-def last_fingerprint(run: RunFolder, split: str, tta: str) -> str | None:
-    """Fingerprint of the split as it was last opened with this test-time augmentation, None if it never was."""
-    # Openings without 'tta' are older than the option.
-    found = [entry for entry in read_openings(run) if (entry["split"], entry.get("tta", "none")) == (split, tta)]
+def last_fingerprint(
+    run: RunFolder, split: str, tta: str, data: str | None = None, asked: Sequence[str] | None = None
+) -> str | None:
+    """Fingerprint of a split as it was last opened with this test-time augmentation and these classes, None if it
+    never was.
+
+    Args:
+        run: whose openings.
+        split: of the dataset.
+        tta: one of ``fer_tl.evaluation.views.TTA``.
+        data: the dataset; None for the run's.
+        asked: as in ``Opening``.
+    """
+    wanted = (tta, list(asked) if asked else None)
+    # Openings without 'tta' or 'classes' are older than these options.
+    found = [
+        entry for entry in _openings_of(run, split, data) if (entry.get("tta", "none"), entry.get("classes")) == wanted
+    ]
     return str(found[-1]["fingerprint"]) if found else None
+
+
+def _openings_of(run: RunFolder, split: str, data: str | None = None) -> list[dict[str, Any]]:
+    """The openings of a split of a dataset, None for the run's, with whatever views and classes."""
+    own = run.read_run()["dataset"]
+    # An opening without 'dataset' is older than the choice of one.
+    return [
+        entry for entry in read_openings(run) if (entry.get("dataset", own), entry["split"]) == (data or own, split)
+    ]
 
 
 def check_finished(run: RunFolder) -> None:
@@ -97,26 +150,78 @@ def check_split(split: str, verb: str) -> None:
         raise UserError(f"--split {split}: {hint}; {verb} validation or test")
 
 
-def prepare_opening(run: RunFolder, split: str, tta: str, data_dir: Path | str | None) -> Opening:
+def prepare_opening(
+    run: RunFolder,
+    split: str | None,
+    tta: str,
+    data_dir: Path | str | None,
+    data: str | None = None,
+    asked: Sequence[str] | None = None,
+) -> Opening:
     """Check all that can be checked without a model, and load the split.
 
+    Args:
+        run: a finished run.
+        split: None for test; of another dataset without it, its only one.
+        tta: one of ``fer_tl.evaluation.views.TTA``.
+        data_dir: folder of the built datasets; None for where the run found its own.
+        data: the dataset; None for the run's.
+        asked: the classes to score, see ``fer_tl.evaluation.class_matching.match_classes``.
+
     Raises:
-        UserError: no run, an unfinished one, a split it was trained on, no such test-time augmentation, or results on
-            another build of the dataset that would be overwritten.
+        UserError: no run, an unfinished one, a split it was trained on, no such test-time augmentation, classes that do
+            not go together, fewer than two groups of images, or results on another build of the dataset that would be
+            overwritten.
     """
-    check_split(split, "evaluate opens")
     check_tta(tta)
-    about, experiment = run.read_run(), run.read_experiment()
+    about = run.read_run()
     check_finished(run)
+    experiment = run.read_experiment()
+    data = data or about["dataset"]
+    own = data == about["dataset"]
+    if own:
+        check_split(split or "test", "evaluate opens")
     data_dir = data_dir or experiment.data_dir
-    manifest = read_manifest(dataset_directory(Path(data_dir), about["dataset"]))
-    _refuse_to_overwrite(run, split, tta, manifest)
-    dataset = load_dataset(about["dataset"], data_dir, split)
-    return Opening(run, split, tta, dataset, _remark(run, split, manifest, about["fingerprint"]))
+    manifest = read_manifest(dataset_directory(Path(data_dir), data))
+    chosen = split or "test" if own else _choose_split(split, manifest)
+    matching = match_classes(data, manifest.class_names, about["class_names"], experiment.classes, asked, own)
+    items = None if asked is None else matching.model.items
+    _refuse_to_overwrite(run, chosen, tta, manifest, items)
+    whole = load_dataset(data, data_dir, chosen)
+    dataset = merge_dataset(whole, matching.dataset)
+    if len(np.unique(dataset.groups)) < 2:
+        raise UserError(f"split '{chosen}' of {data} holds a single group of images: two are the least to score")
+    remark = _remark(run, chosen, manifest, _was_trained_on(run, manifest, experiment.classes)) + matching.remark
+    lost = left_out(whole, matching.dataset)
+    return Opening(
+        run=run,
+        backbone=experiment.backbone,
+        trained_on=about["dataset"],
+        split=chosen,
+        tta=tta,
+        asked=items,
+        dataset=dataset,
+        fingerprint=whole.fingerprint,
+        matching=matching,
+        remark=remark + (f" Images left out: {lost}." if lost else ""),
+    )
 
 
-def _refuse_to_overwrite(run: RunFolder, split: str, tta: str, manifest: Manifest) -> None:
-    folder, before = results_folder(run, split, tta), last_fingerprint(run, split, tta)
+def _choose_split(split: str | None, manifest: Manifest) -> str:
+    """The split of a dataset that the run was not trained on: any of them is unseen."""
+    there = list(manifest.counts)
+    if split is None:
+        if "test" in there or len(there) == 1:
+            return "test" if "test" in there else there[0]
+        raise UserError(f"{manifest.dataset} has no split 'test': choose one of {', '.join(there)} with --split")
+    if split not in there:
+        raise UserError(f"--split {split}: {manifest.dataset} has no such split{suggest(split, there)}")
+    return split
+
+
+def _refuse_to_overwrite(run: RunFolder, split: str, tta: str, manifest: Manifest, asked: Sequence[str] | None) -> None:
+    folder = results_folder(run, split, tta, manifest.dataset, asked)
+    before = last_fingerprint(run, split, tta, manifest.dataset, asked)
     now = manifest.fingerprints.get(split, "")
     if folder.exists() and before and now and before != now:
         raise UserError(
@@ -125,65 +230,35 @@ def _refuse_to_overwrite(run: RunFolder, split: str, tta: str, manifest: Manifes
         )
 
 
-def _remark(run: RunFolder, split: str, manifest: Manifest, trained_on: str) -> str:
+def _remark(run: RunFolder, split: str, manifest: Manifest, trained: bool) -> str:
+    """What is known before the split is opened; each sentence with a blank before it."""
+    about, data = run.read_run(), manifest.dataset
+    times = len(_openings_of(run, split, data))
+    before = f" was opened {times} time{'s' if times > 1 else ''} before: do not choose by it."
     remark = ""
-    times = sum(entry["split"] == split for entry in read_openings(run))
+    if data != about["dataset"]:
+        if split != "test" and len(manifest.counts) == 1:
+            remark += f" {data} has no split but {split}: all of it is scored."
+        if times:
+            remark += f" Split {split} of {data}{before}"
+        if trained:
+            remark += f" The run was trained on the images of {data}, under the name {about['dataset']}."
+        return remark
     if times and split == "test":
-        remark += f" The test split was opened {times} time{'s' if times > 1 else ''} before: do not choose by it."
-    if trained_on not in (manifest.fingerprints.get("train"), join_fingerprints(manifest, FIT_SPLITS)):
+        remark += f" The test split{before}"
+    if not trained:
         what = "what the run was trained on" if "train" in manifest.fingerprints else "there to compare"
         remark += f" This build's training data is not {what}."
     return remark
 
 
-def predict_opening(opening: Opening, say: Say) -> dict[str, Predictions]:
-    """Write down that the split is opened, and predict it.
-
-    Args:
-        opening: from ``prepare_opening``.
-        say: prints a line.
-
-    Returns:
-        Predictions of every model of the run by name; where there are several, ``ensemble``, the mean of their
-        probabilities, comes first. They are saved as well.
-
-    Raises:
-        UserError: a damaged model (before the opening is recorded), or one of other classes or image sizes.
-    """
-    from fer_tl.training.saved_model import check_model, predict_saved
-
-    run, dataset = opening.run, opening.dataset
-    # What can fail without the split must fail before it is opened.
-    for name in run.parts:
-        check_model(run.part(name) / "model.keras")
-    _record(opening)
-    say(f"opening '{opening.split}' of {dataset.name}: {len(dataset):,} images.{opening.remark}")
-    views = make_views(opening.tta, dataset.image_shape[:2])
-    single = {}
-    for name in run.parts:
-        clock = Clock()
-        logits = predict_saved(run.part(name) / "model.keras", dataset, views)  # [V, N, K]
-        seen = [Predictions(dataset.ids, dataset.labels, each, dataset.class_names) for each in logits]
-        single[name] = seen[0] if len(seen) == 1 else soft_vote(seen)
-        seconds = clock.lap()
-        say(f"{name}: predicted in {seconds:.1f} s, {len(dataset) / seconds:,.0f} images/s with loading{_each(views)}")
-    first = {ensemble_name(run.parts): soft_vote(list(single.values()))} if len(single) > 1 else {}
-    predictions = first | single
-    for name, part in predictions.items():
-        save_predictions(opening.folder / f"{name}.npz", part)
-    return predictions
-
-
-def _each(views: list[Any]) -> str:
-    return f", {len(views)} views each" if len(views) > 1 else ""
-
-
-def _record(opening: Opening) -> None:
-    entry = {
-        "split": opening.split,
-        "tta": opening.tta,
-        "images": len(opening.dataset),
-        "fingerprint": opening.dataset.fingerprint,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    write_json(opening.run.path / "evaluations.json", [*read_openings(opening.run), entry])
+def _was_trained_on(run: RunFolder, manifest: Manifest, items: Sequence[str] | None) -> bool:
+    """Whether a build's images, of the classes that the run took, are what it was trained on."""
+    found = {join_fingerprints(manifest, splits) for splits in (FIT_SPLITS[:1], FIT_SPLITS)}
+    if items:
+        try:
+            class_map = parse_classes(items, manifest.class_names)
+        except UserError:  # it does not have these classes
+            return False
+        found = {class_map.fingerprint(each) for each in found}
+    return run.read_run()["fingerprint"] in found
