@@ -13,8 +13,8 @@ from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.manifest import dataset_directory, read_manifest
 from fer_tl.data.merging import parse_classes, take_classes
+from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.errors import UserError
-from fer_tl.evaluation.open_split import FIT_SPLITS
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights

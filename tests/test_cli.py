@@ -224,7 +224,7 @@ def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.Captur
         "": list(COMMANDS),
         "build": ["--source", "--data-dir", "--duplicates", "--splits", "--image-size", "--on-error", "--overwrite"],
         "folds": ["DATASET", "--data-dir", "--folds", "--seed", "--table", "--out"],
-        "evaluate": ["RUN", "--split", "--data-dir", "--tta"],
+        "evaluate": ["RUN", "--data", "--split", "--data-dir", "--classes", "--tta"],
         "ensemble": ["RUN", "--split", "--tta", "--weights", "--out"],
         "inspect": ["DATASET", "--data-dir", "--out"],
         "audit": ["RUN", "--data-dir", "--top", "--out"],

@@ -249,7 +249,7 @@ def test_every_other_option_does(name: str) -> None:
     """No option is forgotten by what tells runs apart."""
     default = flatten(to_dict(Experiment()))
     words = ["imagenet", "none", "sgd", "step", "mixed_float16", "balanced", "frozen", "max", "elu", "3x3", "centred"]
-    for value in (0.05, 1, 2, 24, *words, "focal", [1], [0.5], True, False):
+    for value in (0.05, 1, 2, 24, *words, "focal", [1], [0.5], ["a", "b"], True, False):
         group, _, member = name.rpartition(".")
         given = {member: value} | ({"name": "focal"} if name == "loss.gamma" else {})
         try:

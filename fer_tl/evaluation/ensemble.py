@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from fer_tl.data.dataset import cached_groups
+from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.errors import UserError, suggest
 from fer_tl.evaluation.members import Member, match, open_members
-from fer_tl.evaluation.open_split import FIT_SPLITS, check_split
+from fer_tl.evaluation.open_split import check_split
 from fer_tl.evaluation.soft_voting import cross_fitted_weights, mixture_weights, soft_vote, true_class_probabilities
 from fer_tl.evaluation.views import TTA, check_tta
 from fer_tl.files import read_json

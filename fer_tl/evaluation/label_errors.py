@@ -13,9 +13,10 @@ from cleanlab.filter import find_label_issues
 from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
 from fer_tl.data.examples import read_examples
 from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
+from fer_tl.data.merging import parse_classes
+from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.errors import UserError
-from fer_tl.evaluation.members import Member
-from fer_tl.evaluation.open_split import FIT_SPLITS, check_finished
+from fer_tl.evaluation.members import Member, open_member
 from fer_tl.training.run_folder import Predictions, RunFolder
 
 
@@ -170,22 +171,15 @@ def open_audit(run: RunFolder, data_dir: Path | str | None) -> Audit:
     Raises:
         UserError: no run, an unfinished or diverged one, or another build of the dataset.
     """
-    about = run.read_run()
-    check_finished(run)
-    experiment = run.read_experiment()
-    held_out = "out of fold" if about["kind"] == "cv" else about["held_out"]
-    path = str(run.path)
-    member = Member(
-        run.path.name, path, run, about["kind"], experiment.backbone, about["dataset"], experiment.data_dir, held_out
-    )
+    member = open_member(run.path.name, run.path)
     predictions, folds = member.own_predictions()
     dataset, clusters, missing = _find_dataset(member, data_dir)
     groups = dict(zip(dataset.ids.tolist(), dataset.groups.tolist(), strict=True)) if dataset else {}
     try:
         found = find_label_errors(predictions, folds, groups, clusters)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    return Audit(member, found, dataset, missing, about.get("split_over_folds", 0))
+        raise UserError(f"{run.path}: {error}") from None
+    return Audit(member, found, dataset, missing, run.read_run().get("split_over_folds", 0))
 
 
 def _find_dataset(member: Member, data_dir: Path | str | None) -> tuple[Dataset | None, dict[str, str], str]:
@@ -208,6 +202,9 @@ def _find_dataset(member: Member, data_dir: Path | str | None) -> tuple[Dataset 
 
 def _refuse_another_build(member: Member, manifest: Manifest, directory: Path) -> None:
     now = join_fingerprints(manifest, FIT_SPLITS[:1] if member.kind == "cv" else FIT_SPLITS)
+    merged = member.run.read_experiment().classes
+    if merged:
+        now = parse_classes(merged, manifest.class_names).fingerprint(now)
     before = member.fingerprint(None, "none")
     if now != before:
         raise UserError(

@@ -89,10 +89,15 @@ def open_members(run_dirs: Sequence[Path | str]) -> tuple[Member, ...]:
     names = [path.name for path in real]
     if len({*names, "ensemble"}) <= len(names):
         names = [str(path) for path in real]
-    return tuple(_open(name, path) for name, path in zip(names, paths, strict=True))
+    return tuple(open_member(name, path) for name, path in zip(names, paths, strict=True))
 
 
-def _open(name: str, path: Path) -> Member:
+def open_member(name: str, path: Path) -> Member:
+    """Read a run as a member called ``name``.
+
+    Raises:
+        UserError: no run, or an unfinished one.
+    """
     run = RunFolder(path)
     about = run.read_run()
     check_finished(run)

@@ -14,14 +14,12 @@ import numpy as np
 from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
 from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
 from fer_tl.data.merging import left_out, merge_dataset, parse_classes
+from fer_tl.data.splits import FIT_SPLITS, SPLITS
 from fer_tl.errors import UserError, suggest
 from fer_tl.evaluation.class_matching import Matching, match_classes
 from fer_tl.evaluation.views import TTA, check_tta
 from fer_tl.files import read_json
 from fer_tl.training.run_folder import RunFolder
-
-SPLITS = ("train", "validation", "test")
-FIT_SPLITS = SPLITS[:2]
 
 
 @dataclass(frozen=True, eq=False)
