@@ -101,6 +101,11 @@ def _joined(arrays: tuple[Any, ...]) -> Any:
     return arrays[0] if len(arrays) == 1 or arrays[0] is None else np.concatenate(arrays)
 
 
+def group_by_id(dataset: Dataset) -> dict[str, str]:
+    """The group of each example by its id."""
+    return dict(zip(dataset.ids.tolist(), dataset.groups.tolist(), strict=True))
+
+
 def cached_groups(name: str, data_dir: str | Path, splits: tuple[str, ...]) -> dict[str, str]:
     """Group of each example by id, of those of the splits that were decoded before: needs no TensorFlow.
 

@@ -1,0 +1,93 @@
+"""The verbs of data: look at a built dataset, draw and check its folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fer_tl.data.dataset import load_dataset
+from fer_tl.errors import UserError
+from fer_tl.results import FoldsResult, InspectionResult
+
+Say = Callable[[str], None]
+
+
+def inspect_dataset(
+    data: str = "toyfaces", data_dir: Path | str = "data", out: Path | str | None = None, say: Say = print
+) -> InspectionResult:
+    """Show what is in a built dataset: counts, duplicates, conflicting labels, blank images, brightness, sizes, faces.
+
+    No image of the test split is shown.
+
+    Args:
+        data: a built dataset.
+        data_dir: where it is.
+        out: folder of page and pictures; default: ``inspect/<data>``.
+        say: prints a line.
+
+    Raises:
+        UserError: no such data, or it was built by an older version.
+    """
+    from fer_tl.reports.inspect_page import write_inspection
+
+    folder = Path(out) if out else Path("inspect") / data.replace("/", "-")
+    text = write_inspection(data, data_dir, folder)
+    say(f"{text}\n\npage: {folder / 'index.html'}")
+    return InspectionResult(folder, text)
+
+
+def draw_folds(
+    data: str = "toyfaces",
+    data_dir: Path | str = "data",
+    number: int = 4,
+    seed: int = 0,
+    table: Path | str | None = None,
+    out: Path | str | None = None,
+    say: Say = print,
+) -> FoldsResult:
+    """Draw the folds that ``cv`` would draw and write them down, or check a table that somebody gives.
+
+    A table is good if it has every training image once, every fold has every class, and no group (duplicates, faces of
+    one photo) is split.
+
+    Args:
+        data: a built dataset.
+        data_dir: where it is.
+        number: how many folds to draw.
+        seed: of the drawing.
+        table: a CSV with the columns id and fold to check in place of drawing one.
+        out: file to write; default: ``folds-<data>-<number>-<seed>.csv``, none where a table is checked.
+        say: prints a line.
+
+    Raises:
+        UserError: no such data, or the table is not good, with the reason.
+    """
+    from fer_tl.data.folds import check_folds, count_split, make_folds, read_folds, write_folds
+    from fer_tl.reports.folds_table import folds_text
+
+    if number < 2:
+        raise UserError(f"--folds {number}: cross validation needs two folds or more")
+    dataset = load_dataset(data, data_dir, "train")
+    if table:
+        assigned = read_folds(Path(table), dataset.ids, others=True)
+        number = int(assigned.max()) + 1
+        if number < 2:
+            raise UserError(f"{table} has fewer than two folds: cross validation needs two or more")
+    else:
+        assigned = make_folds(dataset.ids, dataset.labels, dataset.groups, dataset.class_names, number, seed)
+    text = folds_text(dataset, assigned)
+    say(f"{data}, split train, {number} folds{f' of {table}' if table else f', seed {seed}'}\n\n{text}")
+    split = count_split(assigned, dataset.groups)
+    if split:
+        raise UserError(
+            f"{table} leaks: {split:,} of {len(dataset):,} images have a duplicate or a face of the same photo in "
+            "another fold; draw folds without --table"
+        )
+    check_folds(assigned, dataset.labels, dataset.groups, dataset.class_names, number)
+    say("Every image is in one fold, every fold has every class, no group is split.")
+    path = None
+    if out or not table:
+        path = Path(out) if out else Path(f"folds-{data.replace('/', '-')}-{number}-{seed}.csv")
+        write_folds(path, dataset.ids, assigned)
+        say(f"Written to {path}; fer-tl cv --data {data} --folds {number} --fold-table {path} uses it.")
+    return FoldsResult(dict(zip(dataset.ids.tolist(), assigned.tolist(), strict=True)), path, text)
