@@ -199,7 +199,7 @@ def _build(
         say(note)
     with workplace(root, request.builder) as place:
         (place / "spool").mkdir()
-        with contextlib.closing(Curated(source, request.curation, place / "spool")) as curated:
+        with contextlib.closing(Curated(source, request.curation, place / "spool", say)) as curated:
             absent = [split for split in SPLITS if split not in curated.counts()]
             if absent:
                 splits = ", ".join(curated.counts())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +82,7 @@ class Curated:
         source: read once, by this call.
         curation: see there.
         place: an empty folder for the images meanwhile.
+        say: called before what may take minutes.
 
     Attributes:
         class_names: names in label order.
@@ -94,7 +95,9 @@ class Curated:
         UserError: an example that cannot be used, an id that occurs twice, or nothing left to train on.
     """
 
-    def __init__(self, source: Source, curation: Curation, place: Path) -> None:
+    def __init__(
+        self, source: Source, curation: Curation, place: Path, say: Callable[[str], None] = lambda line: None
+    ) -> None:
         self.class_names = source.class_names
         self.image_shape = source.image_shape
         self.encoding = curation.encoding
@@ -103,6 +106,7 @@ class Curated:
             self._rows = _read(source, self._spool)
             found = None
             if curation.duplicates != "keep":
+                say(f"Looking for copies among {len(self._rows):,} images.")
                 found = find_duplicates([row.pixels for row in self._rows], self._spool.sketches())
             self.examples = _describe(self._rows, self.class_names, curation, found)
             training = [example.kept for example in self.examples if example.split == "train"]
