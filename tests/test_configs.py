@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import FrameType
@@ -17,7 +17,7 @@ import tensorflow as tf
 import fer_tl
 from fer_tl.config import Experiment, flatten, to_dict
 from fer_tl.options import from_raw, load_experiment, read_mapping
-from fer_tl.sweeps import read_sweep
+from fer_tl.sweeps import Cell, read_sweep
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 SWEEPS = [path for path in CONFIGS if "sweep" in read_mapping(path)]
@@ -104,6 +104,16 @@ def keys_of_axes(axes: dict[str, Any]) -> set[str]:
     }
 
 
+def covering(cells: Sequence[Cell]) -> list[Cell]:
+    """Few cells in which every value of every axis is used: 4 of 12 where all would take 9 s more."""
+    left = {value for cell in cells for value in enumerate(cell.labels)}
+    chosen = []
+    while left:
+        chosen.append(max(cells, key=lambda cell: len(left & set(enumerate(cell.labels)))))
+        left -= set(enumerate(chosen[-1].labels))
+    return chosen
+
+
 @pytest.mark.parametrize("path", [path for path in CONFIGS if path not in SWEEPS], ids=lambda path: path.stem)
 def test_a_config_builds_trains_a_step_and_has_every_key_read(
     path: Path, data_dir: Path, tmp_path: Path, used: set[str]
@@ -114,12 +124,12 @@ def test_a_config_builds_trains_a_step_and_has_every_key_read(
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
-def test_every_cell_of_a_sweep_builds_trains_a_step_and_has_every_key_read(
+def test_every_value_of_a_sweep_builds_trains_a_step_and_has_every_key_read(
     path: Path, data_dir: Path, tmp_path: Path, used: set[str]
 ) -> None:
     assert command_of(path) == "sweep"
     content, sweep = read_mapping(path), read_sweep(path)
-    for cell in sweep.cells:
+    for cell in covering(sweep.cells):
         keys = flatten(to_dict(cell.experiment))
         run(sweep.command, from_raw(keys | shortened(cell.experiment, data_dir, tmp_path / cell.name)))
     spec = content.pop("sweep")
