@@ -48,6 +48,8 @@ class Record:
         targets: float32 [K], the share of votes for each class, sum 1; None where the label is all there is.
         crop: "whole", "cropped", or "clipped" (cropped, and the box left the image); "" where there are no boxes.
         size: height and width in pixels of what was resized to `image`, after cropping.
+        photo: uint8 [h, w, 3], the whole of what `image` was cropped from, in small; None if there was no more. The
+            same for all examples of a group.
     """
 
     split: str | None
@@ -58,6 +60,7 @@ class Record:
     targets: np.ndarray | None = None
     crop: str = ""
     size: tuple[int, int] = (0, 0)
+    photo: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

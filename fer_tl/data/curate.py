@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from fer_tl.data.duplicates import Duplicates, find_duplicates
 from fer_tl.data.examples import KEPT, Example
 from fer_tl.data.fingerprints import Stamp
+from fer_tl.data.grouping import Photos, hash_pixels, merge_groups
 from fer_tl.data.progress import Progress
 from fer_tl.data.splits import SPLITS, apply_splits, draw_split
 from fer_tl.data.spool import Spool
@@ -103,12 +101,15 @@ class Curated:
         self.encoding = curation.encoding
         self._spool = Spool(place, curation.encoding, sketched=curation.duplicates != "keep")
         try:
-            self._rows = _read(source, self._spool)
+            self._photos = Photos()
+            self._rows = _read(source, self._spool, self._photos)
             found = None
+            groups = np.array([row.group for row in self._rows])  # [N]
             if curation.duplicates != "keep":
                 say(f"Looking for copies among {len(self._rows):,} images.")
                 found = find_duplicates([row.pixels for row in self._rows], self._spool.sketches())
-            self.examples = _describe(self._rows, self.class_names, curation, found)
+                groups = merge_groups(self._photos.merge(groups), found.clusters)
+            self.examples = _describe(self._rows, groups, self.class_names, curation, found)
             training = [example.kept for example in self.examples if example.split == "train"]
             if training and KEPT not in training:
                 raise UserError(f"every training image of {source.name} is a copy of one in validation or test")
@@ -166,7 +167,7 @@ class Curated:
         self._spool.close()
 
 
-def _read(source: Source, spool: Spool) -> list[_Row]:
+def _read(source: Source, spool: Spool, photos: Photos) -> list[_Row]:
     rows: list[_Row] = []
     seen = set()
     with Progress(source.total(), "examples read") as progress:
@@ -176,7 +177,7 @@ def _read(source: Source, spool: Spool) -> list[_Row]:
                 raise UserError(f"Two examples have the id {record.id!r}: rename one of the files.")
             seen.add(record.id)
             spool.add(record.image)
-            pixels = hashlib.sha256(np.ascontiguousarray(record.image).data).hexdigest()
+            photos.add(record)
             rows.append(
                 _Row(
                     record.split,
@@ -186,7 +187,7 @@ def _read(source: Source, spool: Spool) -> list[_Row]:
                     record.targets,
                     record.crop,
                     record.size,
-                    pixels,
+                    hash_pixels(record.image),
                 )
             )
             progress.step()
@@ -202,13 +203,12 @@ def _check(record: Record, source: Source) -> None:
 
 
 def _describe(
-    rows: list[_Row], class_names: tuple[str, ...], curation: Curation, found: Duplicates | None
+    rows: list[_Row], groups: np.ndarray, class_names: tuple[str, ...], curation: Curation, found: Duplicates | None
 ) -> list[Example]:
-    """Groups, splits and what is left out."""
+    """Splits and what is left out, from the groups, text [N], that are never divided."""
     ids = np.array([row.id for row in rows])  # [N]
     labels = np.array([row.label for row in rows])  # [N]
     clusters = np.arange(len(rows)) if found is None else found.clusters  # [N]
-    groups = _merge_groups(np.array([row.group for row in rows]), clusters)  # [N]
     if rows[0].split is not None:
         splits = np.array([row.split for row in rows])
     elif curation.splits is not None:
@@ -228,6 +228,10 @@ def _describe(
             copies[index] = "exact" if found.exact[index] else "near"
         for index, reason in _leave_out(cluster, splits, labels, curation.duplicates).items():
             kept[index] = reason
+    evaluated = {groups[i]: str(splits[i]) for i in np.argsort(splits == "test") if splits[i] != "train"}
+    for index, group in enumerate(groups):
+        if splits[index] == "train" and kept[index] == KEPT and group in evaluated:
+            kept[index] = f"same photo as {evaluated[group]}"
     return [
         Example(
             row.id, str(splits[i]), class_names[row.label], str(groups[i]), names[i], copies[i], kept[i], *row.size,
@@ -235,15 +239,6 @@ def _describe(
         )
         for i, row in enumerate(rows)
     ]  # fmt: skip
-
-
-def _merge_groups(groups: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Groups, text [N], of which those that share a cluster become one, named after the first by name."""
-    names, member_of = np.unique(groups, return_inverse=True)  # [G], [N]
-    edges = (np.ones(len(groups), bool), (member_of, member_of[clusters]))
-    _, merged = connected_components(coo_array(edges, shape=(len(names), len(names))), directed=False)  # [G]
-    first = np.unique(merged, return_index=True)[1]
-    return names[first[merged[member_of]]]
 
 
 def _leave_out(cluster: list[int], splits: np.ndarray, labels: np.ndarray, policy: str) -> dict[int, str]:

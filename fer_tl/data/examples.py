@@ -26,8 +26,8 @@ class Example:
         group: what is never divided over folds, duplicates merged.
         cluster: id of the first example, by id, of its duplicates; "" if it has none.
         copy: "exact" if its pixels are those of another example, "near" if it has only near duplicates, or "".
-        kept: `KEPT`, or why it is not in the records: "copy of test", "copy of validation", "duplicate",
-            "conflicting labels".
+        kept: `KEPT`, or why it is not in the records: "copy of test", "copy of validation", "same photo as
+            test", "same photo as validation", "duplicate", "conflicting labels".
         height: of what was resized, pixels; 0 if unknown.
         width: of the same.
         crop: see `tfrecords_builder.records.Record`.

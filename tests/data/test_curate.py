@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -184,16 +185,38 @@ def test_a_split_is_of_the_seed_and_not_of_the_order(tmp_path: Path) -> None:
     assert first == again != other
 
 
-def test_a_saved_split_is_used_and_training_copies_of_test_go(tmp_path: Path) -> None:
-    given = {record.id: "test" if index % 3 == 0 else "train" for index, record in enumerate(unsplit())}
+def test_a_saved_split_is_used_and_what_it_divides_leaves_training(tmp_path: Path) -> None:
+    given = {record.id: "test" if int(record.group[1:]) % 6 == 0 else "train" for record in unsplit()}
+    given["p10#0"] = "test"
     curated = curate(tmp_path, unsplit(), splits=given)
     assert {example.id: example.split for example in curated.examples} == given
-    copied = {example.cluster for example in curated.examples if example.split == "test" and example.cluster}
-    gone = {example.id for example in curated.examples if example.kept == "copy of test"}
-    assert gone == {e.id for e in curated.examples if e.split == "train" and e.cluster and e.cluster in copied} != set()
+    # The second face of photo 6 k has a copy in photo 6 k + 1, whose other face is then of the same group.
+    left_out = {example.id: example.kept for example in curated.examples if example.kept != "yes"}
+    assert left_out == {
+        **{f"p{photo:02d}#0": "copy of test" for photo in range(1, 60, 6)},
+        **{f"p{photo:02d}#1": "same photo as test" for photo in range(1, 60, 6)},
+        **dict.fromkeys(("p10#1", "p11#0", "p11#1"), "same photo as test"),
+    }
+    groups = defaultdict(set)
+    for example in curated.examples:
+        if example.kept == "yes":
+            groups[example.group].add(example.split)
+    assert all(len(splits) == 1 for splits in groups.values())
     given.pop("p00#0")
     with pytest.raises(UserError, match=r"--splits says nothing about 1 of 120 examples, such as 'p00#0'"):
         curate(tmp_path, unsplit(), splits=given)
+
+
+def test_one_photo_under_two_names_is_one_group(tmp_path: Path) -> None:
+    records = [
+        replace(record(f"p{number}#0", picture(number), group=f"p{number}"), photo=picture(photo).repeat(3, axis=2))
+        for number, photo in enumerate((50, 51, 50, 52, 53))
+    ]
+    records[4] = replace(records[4], photo=brighter(records[1].photo))
+    groups = {name: example.group for name, example in by_id(curate(tmp_path, records)).items()}
+    assert groups == {"p0#0": "p0", "p1#0": "p1", "p2#0": "p0", "p3#0": "p3", "p4#0": "p1"}
+    kept = by_id(curate(tmp_path, records, duplicates="keep"))
+    assert all(example.group == name[:2] for name, example in kept.items())
 
 
 def test_too_few_photos_for_a_split(tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ class ExpwSource(Source):
             targets=face.targets,
             crop="" if face.box is None else "clipped" if clipped else "cropped",
             size=picture.size,
+            photo=None if face.box is None else picture.photo,
         )
 
     def _survey(self) -> Survey:
