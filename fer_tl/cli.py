@@ -90,7 +90,7 @@ def _call(command: str, values: dict[str, Any]) -> None:
     elif command == "inspect":
         api.inspect_dataset(**values)
     elif command == "folds":
-        api.draw_folds(values.pop("data"), number=values.pop("folds"), **values)
+        api.draw_folds(**values)
     elif command == "evaluate":
         api.evaluate(**values)
     elif command == "ensemble":
@@ -161,8 +161,8 @@ def _add_inspect(parser: Any) -> None:
 def _add_folds(parser: Any) -> None:
     parser.add_argument("data", type=str, metavar="DATASET", help="a built dataset: fer2013, expw, folder/mine")
     parser.add_argument("--data-dir", type=str, default="data", help="folder that holds it (default: data)")
-    parser.add_argument("--folds", type=int, default=4, help="number of folds (default: 4)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the folds (default: 0)")
+    parser.add_argument("--folds", type=int | None, help="number of folds (default: 4)")
+    parser.add_argument("--seed", type=int | None, help="seed of the folds (default: 0)")
     parser.add_argument("--table", type=str | None, help="check this table, columns id and fold, in place of drawing")
     parser.add_argument("--out", type=str | None, help="file to write (default: folds-DATASET-FOLDS-SEED.csv)")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from fer_tl.data.dataset import load_dataset
 from fer_tl.errors import UserError
 from fer_tl.results import FoldsResult, InspectionResult
@@ -39,8 +41,8 @@ def inspect_dataset(
 def draw_folds(
     data: str = "toyfaces",
     data_dir: Path | str = "data",
-    number: int = 4,
-    seed: int = 0,
+    folds: int | None = None,
+    seed: int | None = None,
     table: Path | str | None = None,
     out: Path | str | None = None,
     say: Say = print,
@@ -53,10 +55,10 @@ def draw_folds(
     Args:
         data: a built dataset.
         data_dir: where it is.
-        number: how many folds to draw.
-        seed: of the drawing.
+        folds: how many to draw, 4 if not given; how many the table should have.
+        seed: of the drawing, 0 if not given.
         table: a CSV with the columns id and fold to check in place of drawing one.
-        out: file to write; default: ``folds-<data>-<number>-<seed>.csv``, none where a table is checked.
+        out: file to write; default: ``folds-<data>-<folds>-<seed>.csv``, none where a table is checked.
         say: prints a line.
 
     Raises:
@@ -65,18 +67,19 @@ def draw_folds(
     from fer_tl.data.folds import check_folds, count_split, make_folds, read_folds, write_folds
     from fer_tl.reports.folds_table import folds_text
 
-    if number < 2:
-        raise UserError(f"--folds {number}: cross validation needs two folds or more")
+    if folds is not None and folds < 2:
+        raise UserError(f"--folds {folds}: cross validation needs two folds or more")
+    if table and seed is not None:
+        raise UserError("--seed draws folds and --table gives them: use one of them")
     dataset = load_dataset(data, data_dir, "train")
     if table:
         assigned = read_folds(Path(table), dataset.ids, others=True)
-        number = int(assigned.max()) + 1
-        if number < 2:
-            raise UserError(f"{table} has fewer than two folds: cross validation needs two or more")
+        number = folds or max(2, int(assigned.max()) + 1)
     else:
-        assigned = make_folds(dataset.ids, dataset.labels, dataset.groups, dataset.class_names, number, seed)
+        number = folds or 4
+        assigned = make_folds(dataset.ids, dataset.labels, dataset.groups, dataset.class_names, number, seed or 0)
     text = folds_text(dataset, assigned)
-    say(f"{data}, split train, {number} folds{f' of {table}' if table else f', seed {seed}'}\n\n{text}")
+    say(f"{data}, split train, {number} folds{f' of {table}' if table else f', seed {seed or 0}'}\n\n{text}")
     split = count_split(assigned, dataset.groups)
     if split:
         raise UserError(
@@ -87,7 +90,9 @@ def draw_folds(
     say("Every image is in one fold, every fold has every class, no group is split.")
     path = None
     if out or not table:
-        path = Path(out) if out else Path(f"folds-{data.replace('/', '-')}-{number}-{seed}.csv")
+        path = Path(out) if out else Path(f"folds-{data.replace('/', '-')}-{number}-{seed or 0}.csv")
+        if path.exists() and (path.is_dir() or not np.array_equal(read_folds(path, dataset.ids, True), assigned)):
+            raise UserError(f"{path} is there and holds something else: give another --out")
         write_folds(path, dataset.ids, assigned)
         say(f"Written to {path}; fer-tl cv --data {data} --folds {number} --fold-table {path} uses it.")
     return FoldsResult(dict(zip(dataset.ids.tolist(), assigned.tolist(), strict=True)), path, text)

@@ -443,7 +443,7 @@ def test_folds_are_those_of_a_cross_validation_and_a_table_is_checked(
     cv: CvResult, data_dir: Path, tmp_path: Path
 ) -> None:
     lines: list[str] = []
-    drawn = fer_tl.draw_folds("folder/tiny", data_dir, number=2, out=tmp_path / "f.csv", say=lines.append)
+    drawn = fer_tl.draw_folds("folder/tiny", data_dir, folds=2, out=tmp_path / "f.csv", say=lines.append)
     assert (tmp_path / "f.csv").read_text() == (cv.run_dir / "folds.csv").read_text()
     assert "no group is split" in "\n".join(lines) and drawn.path == tmp_path / "f.csv"
     assert fer_tl.draw_folds("folder/tiny", data_dir, table=tmp_path / "f.csv", say=str).fold_of == drawn.fold_of
@@ -451,8 +451,12 @@ def test_folds_are_those_of_a_cross_validation_and_a_table_is_checked(
     for text, message in {
         "\n".join(rows[:-1]): "1 of its ids are not there",
         "\n".join([*rows, rows[1]]): "2 times",
-        "\n".join([rows[0], *(f"{row[:-1]}0" for row in rows[1:])]): "fewer than two folds",
+        "\n".join([rows[0], *(f"{row[:-1]}0" for row in rows[1:])]): "should hold the folds 0 to 1, but holds 0",
     }.items():
         (tmp_path / "bad.csv").write_text(text)
         with pytest.raises(UserError, match=message):
             fer_tl.draw_folds("folder/tiny", data_dir, table=tmp_path / "bad.csv", say=str)
+    with pytest.raises(UserError, match=r"f\.csv is there and holds something else"):
+        fer_tl.draw_folds("folder/tiny", data_dir, folds=3, out=tmp_path / "f.csv", say=str)
+    with pytest.raises(UserError, match="should hold the folds 0 to 2, but holds 0, 1"):
+        fer_tl.draw_folds("folder/tiny", data_dir, folds=3, table=tmp_path / "f.csv", say=str)

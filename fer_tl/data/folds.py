@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -93,9 +94,8 @@ def check_folds(
         UserError: naming the group, fold or class.
     """
     if set(np.unique(assigned).tolist()) != set(range(folds)):
-        raise UserError(
-            f"the fold table should hold the folds 0 to {folds - 1}, but holds {sorted(set(assigned.tolist()))}"
-        )
+        held = ", ".join(map(str, sorted(set(assigned.tolist()))))
+        raise UserError(f"the fold table should hold the folds 0 to {folds - 1}, but holds {held}")
     pairs = np.unique(np.stack([np.unique(groups, return_inverse=True)[1], assigned], axis=1), axis=0)  # [P, 2]
     if len(pairs) != len(np.unique(groups)):
         group, _ = Counter(pairs[:, 0].tolist()).most_common(1)[0]
@@ -146,11 +146,7 @@ def read_folds(path: Path, ids: np.ndarray, others: bool = False) -> np.ndarray:
     Raises:
         UserError: no such table, an id that is in it twice, or not these ids.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            rows = [(row["id"], int(row["fold"])) for row in csv.DictReader(lines)]
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path} cannot be read as a fold table with the columns id and fold ({error})") from None
+    rows = list(_read_rows(path))
     fold_of = dict(rows)
     if len(fold_of) != len(rows):
         name, times = Counter(name for name, _ in rows).most_common(1)[0]
@@ -162,3 +158,20 @@ def read_folds(path: Path, ids: np.ndarray, others: bool = False) -> np.ndarray:
             f"{path} holds {len(fold_of)} ids, the dataset {len(ids)}; {len(missing)} of its ids are not there{example}"
         )
     return np.array([fold_of[str(name)] for name in ids], dtype=np.int64)
+
+
+def _read_rows(path: Path) -> Iterator[tuple[str, int]]:
+    advice = "give a CSV with the columns id and fold"
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            if not {"id", "fold"} <= set(reader.fieldnames or ()):
+                raise UserError(f"{path} is no fold table: {advice}")
+            for row in reader:
+                if not (row["fold"] or "").strip().isdecimal():
+                    raise UserError(f"{path}, line {reader.line_num:,}: fold {row['fold']!r} is not 0, 1, 2, ...")
+                yield row["id"], int(row["fold"])
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: {advice}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as a fold table ({error}): {advice}") from None

@@ -90,8 +90,9 @@ def split_items(items: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
     Raises:
         UserError: fewer than two items, or one that cannot be read.
     """
-    if isinstance(items, str) or len(items) < 2:
-        raise UserError(f"classes: name two or more in a list such as {EXAMPLE}, not {items or 'an empty one'}")
+    if isinstance(items, str | dict) or len(items) < 2:
+        given = f"a {type(items).__name__}" if items else "an empty one"
+        raise UserError(f"classes: name two or more in a list such as {EXAMPLE}, not {given}")
     found = []
     for item in items:
         name, equals, right = (text.strip() for text in item.partition("="))
@@ -123,7 +124,7 @@ def merge_dataset(dataset: Dataset, class_map: ClassMap) -> Dataset:
     into = class_map.labels_of(dataset.class_names)  # [K]
     labels = into[dataset.labels]  # [N]
     if (labels < 0).all():
-        raise UserError(f"{dataset.name} has no image of {', '.join(class_map.items)}")
+        raise UserError(f"{dataset.name} has no image of {', '.join(class_map.names)}")
     rows = np.flatnonzero(labels >= 0) if (labels < 0).any() else slice(None)
     targets = dataset.targets
     joins = (into[:, None] == np.arange(len(class_map.names))).astype(np.float32)  # [K, M]

@@ -69,6 +69,8 @@ def read_splits(path: Path) -> dict[str, str]:
                     raise UserError(f"{place}: split {row['split']!r} is none of {', '.join(SPLITS)}")
                 if found.setdefault(row["id"], row["split"]) != row["split"]:
                     raise UserError(f"{place}: {row['id']!r} was in {found[row['id']]} before: keep one row of it")
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: give a CSV with the columns id and split") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as a table of splits ({error})") from None
     if not found:

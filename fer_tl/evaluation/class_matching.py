@@ -24,9 +24,13 @@ class Matching:
 
     @property
     def remark(self) -> str:
-        """A sentence, with a blank before it, on classes of the dataset scored by other names; may be empty."""
-        pairs = zip(self.dataset.items, self.dataset.names, self.dataset.parts, strict=True)
-        renamed = [item for item, name, parts in pairs if parts and parts != (name,)]
+        """A sentence, with a blank before it, on classes of either side scored by other names; may be empty."""
+        joined = (
+            (theirs or ours) if ours == (name,) else tuple(dict.fromkeys(ours + theirs))
+            for name, ours, theirs in zip(self.model.names, self.model.parts, self.dataset.parts, strict=True)
+        )
+        items = ClassMap(self.model.names, tuple(joined)).items
+        renamed = [item for item, name in zip(items, self.model.names, strict=True) if item != name]
         return f" Scored as: {', '.join(renamed)}." if renamed else ""
 
 
@@ -62,15 +66,22 @@ def match_classes(
         merged = ClassMap(tuple(known), tuple((each,) for each in known))
         strange = [each for each in found if as_trained[each] not in known]
         if strange and not (own and trained):
+            common = [each for each in known if each in as_trained.values()]
+            way_out = (
+                f"leave classes out with --classes '[{','.join(common)}]', or merge" if len(common) > 1 else "merge"
+            )
             raise UserError(
-                f"the model does not know {', '.join(strange)} ({sides}): leave classes out with --classes "
-                f"'[{','.join(known)}]', or merge them: NAME=PART+PART"
+                f"the model does not know {', '.join(strange)} ({sides}): {leave}merge classes of both by "
+                "NAME=PART+PART in --classes"
             )
     else:
         merged = parse_classes(asked, list(dict.fromkeys([*known, *as_trained.values()])))
         for item, parts in zip(merged.items, merged.parts, strict=True):
             if not set(parts) & set(known):
-                raise UserError(f"classes: the model knows nothing of '{item}' ({sides})")
+                raise UserError(
+                    f"classes: the model knows nothing of '{item}' ({sides}): write NAME=PART+PART with a class of the "
+                    "model among the parts"
+                )
     theirs = tuple(tuple(each for each in found if as_trained[each] in parts) for parts in merged.parts)
     return Matching(ClassMap(merged.names, theirs), merged)
 

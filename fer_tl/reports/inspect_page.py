@@ -117,7 +117,7 @@ def _duplicates_section(found: Survey, out: Path) -> Section:
         return [m for m in cluster.members if m.kept == KEPT and m.split in found.open_splits]
 
     largest = [cluster for cluster in found.clusters if shown(cluster)]
-    conflicts = [cluster for cluster in largest if len({member.class_name for member in shown(cluster)}) > 1]
+    conflicts = [cluster for cluster in largest if len({member.class_name for member in cluster.members}) > 1]
     near = [c for c in largest if len(shown(c)) > 1 and all(member.copy == "near" for member in c.members)]
     drawn = uniform(example_keys(np.array([cluster.members[0].id for cluster in near], str)), "inspect")
     kinds = {

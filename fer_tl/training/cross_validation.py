@@ -36,6 +36,7 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
     """
     names = [f"fold-{fold}" for fold in range(experiment.folds)]
     table = run.path / "folds.csv"
+    run.refuse_another_build(dataset.name, dataset.fingerprint)  # before its fold table seems to hold wrong ids
     assigned = _assign_folds(experiment, dataset, table)
     split = count_split(assigned, dataset.groups)
     if split:

@@ -171,11 +171,21 @@ class RunFolder:
                 raise UserError(f"{self.path} cannot be written ({error.strerror}): give another --run-dir") from None
             return
         self.refuse_others(experiment, run["kind"])
-        found = self.read_run()
-        if found["fingerprint"] != run["fingerprint"]:
+        self.refuse_another_build(run["dataset"], run["fingerprint"])
+
+    def refuse_another_build(self, dataset: str, fingerprint: str) -> None:
+        """Make sure that a run which is here, if any, was begun on this build of its dataset.
+
+        Raises:
+            UserError: on another one.
+        """
+        if not (self.path / "run.json").exists():
+            return
+        before = self.read_run()["fingerprint"]
+        if before != fingerprint:
             raise UserError(
-                f"{self.path} was begun on another build of '{run['dataset']}' (fingerprint "
-                f"{found['fingerprint'][:12]}, now {run['fingerprint'][:12]}): give another --run-dir"
+                f"{self.path} was begun on another build of '{dataset}' (fingerprint {before[:12]}, now "
+                f"{fingerprint[:12]}): give another --run-dir"
             )
 
 
