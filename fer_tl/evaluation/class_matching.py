@@ -67,9 +67,7 @@ def match_classes(
         strange = [each for each in found if as_trained[each] not in known]
         if strange and not (own and trained):
             common = [each for each in known if each in as_trained.values()]
-            way_out = (
-                f"leave classes out with --classes '[{','.join(common)}]', or merge" if len(common) > 1 else "merge"
-            )
+            leave = f"leave classes out with --classes '[{','.join(common)}]', or " if len(common) > 1 else ""
             raise UserError(
                 f"the model does not know {', '.join(strange)} ({sides}): {leave}merge classes of both by "
                 "NAME=PART+PART in --classes"
