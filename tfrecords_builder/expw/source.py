@@ -90,7 +90,8 @@ class ExpwSource(Source):
         survey = self._survey()
         lines = self._left_out(survey)
         if self._seen["clipped"]:
-            lines.append(f"{self._seen['clipped']:,} boxes reach beyond their photo and were clipped to it.")
+            wide = " with their margin" if self._cutting.margin else ""
+            lines.append(f"{self._seen['clipped']:,} boxes{wide} reach beyond their photo and were clipped to it.")
         if self._seen["flat"]:
             lines.append(f"{self._seen['flat']:,} images are one flat colour: there is no face in them.")
         if survey.turned:
