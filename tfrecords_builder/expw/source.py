@@ -133,8 +133,8 @@ class ExpwSource(Source):
             if survey.problems and (cutting.on_error == "stop" or not usable):
                 lines = len(listing.faces) + len(listing.problems)
                 raise UserError(
-                    f"{self._describe(survey.problems[0]).rstrip('.')}; {len(survey.problems):,} of {lines:,} lines cannot be "
-                    f"used, {usable:,} faces can. Correct the list or its photos"
+                    f"{self._describe(survey.problems[0]).rstrip('.')}; {len(survey.problems):,} of {lines:,} lines "
+                    f"cannot be used, {usable:,} faces can. Correct the list or its photos"
                     + (f", or {_ADVICE}." if usable else ".")
                 )
             if not usable:
