@@ -207,6 +207,15 @@ def test_a_saved_split_is_used_and_what_it_divides_leaves_training(tmp_path: Pat
         curate(tmp_path, unsplit(), splits=given)
 
 
+def test_faces_of_one_photo_in_official_splits_leave_training(tmp_path: Path) -> None:
+    splits = {"a": "train", "b": "validation", "c": "test", "d": "train", "e": "validation", "f": "train"}
+    groups = dict(zip("abcdef", ("p1", "p1", "p1", "p2", "p2", "p3"), strict=True))
+    records = [record(name, picture(n), splits[name], group=groups[name]) for n, name in enumerate("fedcba")]
+    for policy in ("group", "keep"):
+        kept = {name: example.kept for name, example in by_id(curate(tmp_path, records, duplicates=policy)).items()}
+        assert kept == dict.fromkeys("bcef", "yes") | {"a": "same photo as test", "d": "same photo as validation"}
+
+
 def test_one_photo_under_two_names_is_one_group(tmp_path: Path) -> None:
     records = [
         replace(record(f"p{number}#0", picture(number), group=f"p{number}"), photo=picture(photo).repeat(3, axis=2))

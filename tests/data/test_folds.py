@@ -148,6 +148,9 @@ def test_a_written_table_is_read_for_the_ids_in_any_order(tmp_path: Path) -> Non
         lines.write(f"{ids[3]},1\n")
     with pytest.raises(UserError, match=f"has '{ids[3]}' 2 times"):
         read_folds(tmp_path / "folds.csv", ids)
+    (tmp_path / "folds.csv").write_text("id,fold\na,0\nb,x\n")
+    with pytest.raises(UserError, match=r"line 3: fold 'x' is not 0, 1, 2"):
+        read_folds(tmp_path / "folds.csv", ids)
     (tmp_path / "folds.csv").write_text("name,fold\na,0\n")
     with pytest.raises(UserError, match="columns id and fold"):
         read_folds(tmp_path / "folds.csv", ids)

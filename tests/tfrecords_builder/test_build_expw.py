@@ -31,12 +31,13 @@ def photo(number: int) -> np.ndarray:
 def lines() -> str:
     rows = [f"p{n:02d}.jpg {face} 0 {face * SIZE} {face * SIZE + SIZE} {SIZE} 9 {(n + face) % 7}" for n in range(PHOTOS)
             for face in range(2)]  # fmt: skip
-    return "\n".join(rows) + "\n"
+    return "\n".join([*rows, "again.png 0 0 16 48 32 9 3"]) + "\n"
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = {f"origin/p{number:02d}.jpg": png(photo(number)) for number in range(PHOTOS)}
+    files["origin/again.png"] = png(photo(2))  # with another box
     return write_folder(tmp_path_factory.mktemp("expw"), files | {"label.lst": lines().encode()})
 
 
@@ -57,16 +58,20 @@ def rows_of(data_dir: Path) -> dict[str, Example]:
 
 def test_the_records_are_the_faces_and_neither_photos_nor_copies_are_divided(built: Path) -> None:
     examples = rows_of(built)
-    assert len(examples) == 2 * PHOTOS
+    again = examples.pop("again.png#0")
+    assert len(examples) == 2 * PHOTOS and not again.cluster
+    assert {again.group, again.split} == {examples["p02.jpg#0"].group, examples["p02.jpg#0"].split}
     for split, count in (("train", 112), ("test", 28)):
         dataset = load_dataset("expw", built, split)
         assert len(dataset) == pytest.approx(count, abs=4)
-        assert sorted(dataset.ids) == sorted(name for name, example in examples.items() if example.split == split)
+        assert {*dataset.ids} - {again.id} == {name for name, example in examples.items() if example.split == split}
         for name, image, label, group in zip(dataset.ids, dataset.images, dataset.labels, dataset.groups, strict=True):
+            if name == again.id:
+                continue
             number, face = int(name[1:3]), int(name[-1])
             np.testing.assert_array_equal(image, photo(number)[:, face * SIZE : face * SIZE + SIZE])
             assert label == (number + face) % 7
-            assert group == ("p00.jpg" if number < 2 else f"p{number:02d}.jpg")
+            assert group == {1: "p00.jpg", 2: again.group}.get(number, f"p{number:02d}.jpg")
     assert {name for name, example in examples.items() if example.cluster} == {"p00.jpg#1", "p01.jpg#0"}
     assert len({examples[f"p0{number}.jpg#{face}"].split for number in range(2) for face in range(2)}) == 1
 
@@ -80,7 +85,7 @@ def test_another_seed_is_another_split_and_a_saved_one_is_the_same(built: Path, 
     table = dataset_directory(built, "expw") / "examples.csv"
     shared = quiet("expw", source, tmp_path / "shared", splits=table)
     assert {name: example.split for name, example in rows_of(tmp_path / "shared").items()} == first
-    assert "140 ids" in shared.drawn_split["splits"]
+    assert "141 ids" in shared.drawn_split["splits"]
 
 
 def test_bad_photos_stop_the_build_or_leave_a_trace(source: Path, tmp_path: Path) -> None:
@@ -93,7 +98,7 @@ def test_bad_photos_stop_the_build_or_leave_a_trace(source: Path, tmp_path: Path
         quiet("expw", root, tmp_path / "data")
     assert not list((tmp_path / "data").glob("*")) and not list((tmp_path / "data").glob(".building*"))
     manifest = quiet("expw", root, tmp_path / "data", on_error="skip")
-    assert manifest.skipped == 4 and len(rows_of(tmp_path / "data")) == 136
+    assert manifest.skipped == 4 and len(rows_of(tmp_path / "data")) == 137
     with (dataset_directory(tmp_path / "data", "expw") / "skipped.csv").open(newline="") as table:
         skipped = list(csv.DictReader(table))
     assert sorted(row["what"] for row in skipped) == ["p05.jpg#0", "p05.jpg#1", "p09.jpg#0", "p09.jpg#1"]
