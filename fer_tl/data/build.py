@@ -158,8 +158,9 @@ def _tell_counts(manifest: Manifest, say: Say) -> None:
     say(describe(manifest))
     if manifest.crops:
         say(describe_crops(manifest.crops))
-    if manifest.duplicates["policy"] != "keep":
-        say(describe_duplicates(manifest.duplicates))
+    found = manifest.duplicates  # empty in datasets built before 1.1.0
+    if found and (found["policy"] != "keep" or found["dropped"]):
+        say(describe_duplicates(found))
 
 
 def _check_shards(directory: Path, manifest: Manifest) -> None:

@@ -277,15 +277,16 @@ def _summarize(examples: list[Example], policy: str) -> dict[str, object]:
 
 def describe_duplicates(found: Mapping[str, object]) -> str:
     """One line about `Manifest.duplicates`."""
-    if found["policy"] == "keep":
-        return "Duplicates: not looked for."
-    if not found["clusters"]:
-        return "Duplicates: none."
     dropped = found["dropped"]
     assert isinstance(dropped, dict)
     reasons = ", ".join(f"{number:,} ({reason})" for reason, number in dropped.items())
+    left_out = f" Left out of training: {reasons}." if reasons else ""
+    if found["policy"] == "keep":
+        return f"Duplicates: not looked for.{left_out}"
+    if not found["clusters"]:
+        return f"Duplicates: none.{left_out}"
     return (
         f"Duplicates: {found['exact']:,} images have an exact copy and {found['near']:,} a near one, in "
         f"{found['clusters']:,} clusters, {found['conflicting']:,} of them with different labels; each cluster is one "
-        f"group. {f'Left out of training: {reasons}' if reasons else 'Nothing was left out'}."
+        f"group.{left_out or ' Nothing was left out.'}"
     )

@@ -214,6 +214,8 @@ def test_faces_of_one_photo_in_official_splits_leave_training(tmp_path: Path) ->
     for policy in ("group", "keep"):
         kept = {name: example.kept for name, example in by_id(curate(tmp_path, records, duplicates=policy)).items()}
         assert kept == dict.fromkeys("bcef", "yes") | {"a": "same photo as test", "d": "same photo as validation"}
+        told = describe_duplicates(curate(tmp_path, records, duplicates=policy).duplicates)
+        assert told.endswith("Left out of training: 1 (same photo as test), 1 (same photo as validation).")
 
 
 def test_one_photo_under_two_names_is_one_group(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
 from fer_tl.errors import UserError
 
 FACES = make_faces(42)
+NEW_IN_2 = ("duplicates", "drawn_split", "skipped", "targets")  # of the manifest's format
 
 
 @pytest.fixture
@@ -117,6 +119,14 @@ def test_a_second_build_does_nothing(tmp_path: Path, fer_csv: Path, monkeypatch:
     assert build("fer2013", moved, tmp_path / "data", say=lines.append) == manifest
     assert "already built" in lines[0]
     assert quiet("fer2013", None, tmp_path / "data") == manifest
+
+
+def test_a_dataset_of_an_older_version_is_still_told(tmp_path: Path, fer_csv: Path) -> None:
+    manifest = quiet("fer2013", fer_csv, tmp_path / "data")
+    directory = dataset_directory(tmp_path / "data", "fer2013")
+    old = {key: value for key, value in dataclasses.asdict(manifest).items() if key not in NEW_IN_2} | {"format": 1}
+    (directory / "manifest.json").write_text(json.dumps(old))
+    assert quiet("fer2013", None, tmp_path / "data").duplicates == {}
 
 
 def test_another_source_needs_a_word(tmp_path: Path, fer_csv: Path) -> None:
