@@ -101,14 +101,14 @@ class Curated:
         self.encoding = curation.encoding
         self._spool = Spool(place, curation.encoding, sketched=curation.duplicates != "keep")
         try:
-            self._photos = Photos()
-            self._rows = _read(source, self._spool, self._photos)
+            photos = Photos() if curation.duplicates != "keep" else None
+            self._rows = _read(source, self._spool, photos)
             found = None
             groups = np.array([row.group for row in self._rows])  # [N]
-            if curation.duplicates != "keep":
+            if photos is not None:
                 say(f"Looking for copies among {len(self._rows):,} images.")
                 found = find_duplicates([row.pixels for row in self._rows], self._spool.sketches())
-                groups = merge_groups(self._photos.merge(groups), found.clusters)
+                groups = merge_groups(photos.merge(groups), found.clusters)
             self.examples = _describe(self._rows, groups, self.class_names, curation, found)
             training = [example.kept for example in self.examples if example.split == "train"]
             if training and KEPT not in training:
@@ -167,7 +167,7 @@ class Curated:
         self._spool.close()
 
 
-def _read(source: Source, spool: Spool, photos: Photos) -> list[_Row]:
+def _read(source: Source, spool: Spool, photos: Photos | None) -> list[_Row]:
     rows: list[_Row] = []
     seen = set()
     with Progress(source.total(), "examples read") as progress:
@@ -177,7 +177,8 @@ def _read(source: Source, spool: Spool, photos: Photos) -> list[_Row]:
                 raise UserError(f"Two examples have the id {record.id!r}: rename one of the files.")
             seen.add(record.id)
             spool.add(record.image)
-            photos.add(record)
+            if photos is not None:
+                photos.add(record)
             rows.append(
                 _Row(
                     record.split,
