@@ -163,10 +163,24 @@ class Experiment:
         0.1,
         "share of the training images that early stopping and plateau watch, so that the held-out fold stays unseen",
     )
+    views: int = option(
+        4,
+        "frozen backbone (unfreeze none): its features are computed once, for each image as it is and for this many "
+        "augmented views, of which each epoch learns from the next; 0: new augmentation and features every epoch",
+    )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = option("float32", "arithmetic of the layers")
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = option(
         "auto", "devices; auto: a TPU, else all GPUs, else the CPU"
     )
+    workers: tuple[str, ...] | None = option(
+        None, "multiworker: host:port of every worker, the chief first, the same on all; default: those of TF_CONFIG"
+    )
+    worker: int | None = option(None, "multiworker: which of --workers this is, from 0; default: found by its host")
+    input: Literal["auto", "resident", "stream"] = option(
+        "auto",
+        "images: resident in memory, where the compute is, or streamed from the records; auto: resident where they fit",
+    )
+    fold: int | None = option(None, "cv: train this fold only, from 0; fer-tl collect joins the folds of several runs")
 
     @property
     def watches(self) -> bool:
@@ -175,7 +189,7 @@ class Experiment:
 
 
 # Where a run is read and written, on what it runs and what its user consents to do not change what it is.
-PLACES = ("data_dir", "run_dir", "strategy", "accept_licence")
+PLACES = ("data_dir", "run_dir", "strategy", "workers", "worker", "input", "fold", "accept_licence")
 
 
 def walk(cls: type = Experiment, prefix: str = "") -> Iterator[tuple[str, Any, Any, str]]:
@@ -237,6 +251,9 @@ def check(experiment: Experiment) -> None:
         "seed": (0, 2**32 - 1),
         "image_size": (8, 2048),
         "holdout": (0.01, 0.5),
+        "views": (0, 100),
+        "worker": (0, 100_000),
+        "fold": (0, 999),
         "alpha": (0.1, 4.0),
         "batch_norm_momentum": (0.0, 0.9999),
         "optimizer.rate": (1e-9, 100.0),
@@ -282,5 +299,7 @@ def check(experiment: Experiment) -> None:
     used = [name for name, on in balancing.items() if on]
     if len(used) > 1:
         raise UserError(f"{' and '.join(used)} even out the classes twice: use one of them")
+    if experiment.fold is not None and experiment.fold >= experiment.folds:
+        raise UserError(f"'fold' {experiment.fold} is not one of the {experiment.folds} folds: they count from 0")
     if experiment.schedule.kind == "plateau" and experiment.schedule.warmup:
         raise UserError("'schedule.warmup' does not go with 'schedule.kind: plateau', whose rate follows the loss")

@@ -1,4 +1,4 @@
-"""The one error that a user is meant to see, and what to suggest in it."""
+"""The errors that a user is meant to see, and what to suggest in them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,24 @@ class UserError(Exception):
 
     The command line prints the message without a traceback and exits with code 2.
     """
+
+
+class TrainingFailed(UserError):
+    """The loss of a fold is not finite any more; its last good checkpoint is kept.
+
+    Attributes:
+        epoch: in which it happened, from 1.
+        step: of that epoch, from 1; None if it was the held-out loss after it.
+    """
+
+    def __init__(self, message: str, epoch: int, step: int | None):
+        super().__init__(message)
+        self.epoch = epoch
+        self.step = step
+
+
+class Terminated(BaseException):
+    """SIGTERM: like ``KeyboardInterrupt`` nothing that handles errors should stop it."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
