@@ -152,7 +152,14 @@ def _area(boxes: np.ndarray) -> np.ndarray:
     return (bottom - top) * (right - left)
 
 
-def prepare(images: Any, transforms: Any, others: Any = None, mixing: Any = None, erased: Any = None) -> Any:
+def prepare(
+    images: Any,
+    transforms: Any,
+    others: Any = None,
+    mixing: Any = None,
+    erased: Any = None,
+    side: tuple[int, int] | None = None,
+) -> Any:
     """All that is done to the pixels of a step before the model: resampling, mixing, erasing, in this order.
 
     Written with ``keras.ops``; compiles under XLA.
@@ -164,16 +171,17 @@ def prepare(images: Any, transforms: Any, others: Any = None, mixing: Any = None
         mixing: with ``others``: the fields of ``Mixing`` by name, ``[B]``.
         erased: int32 ``[B, 4]`` from ``draw_erased``; None for no erasing. A box takes the mean of its image, so that
             there is nothing to learn from how bright the box is.
+        side: height and width of the result, in whose pixels the boxes are; None for those of the images.
 
     Returns:
-        float32 ``[B, H, W, C]``, 0..255.
+        float32 ``[B, *side, C]``, 0..255.
     """
     from keras import ops
 
-    pixels = resample(images, transforms)
+    pixels = resample(images, transforms, side)
     if mixing is not None:
         blends = mixing["blends"][:, None, None, None]  # [B, 1, 1, 1]
-        others = resample(others, mixing["transforms"])
+        others = resample(others, mixing["transforms"], side)
         blended = blends * pixels + (1 - blends) * others
         pixels = ops.where(_inside(mixing["boxes"], pixels), others, blended)
     if erased is not None:

@@ -1,17 +1,20 @@
-"""Checkpoints: the values of all variables and the state of the loop, in one file, written atomically."""
+"""Checkpoints: the values of all variables and the state of the loop, in one file; the last two of a fold are kept."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fer_tl.errors import UserError
-from fer_tl.files import BROKEN_ARRAYS, write_atomically
+from fer_tl.files import write_atomically
 
 Values = list[np.ndarray]
+
+KEPT = 2
 
 
 def read_values(variables: list[Any]) -> Values:
@@ -29,26 +32,86 @@ def assign_values(variables: list[Any], values: Values) -> None:
         variable.assign(value)
 
 
-def save_checkpoint(path: Path, variables: dict[str, list[Any]], state: dict[str, Any]) -> None:
-    """Write named lists of variables and a JSON-ready state."""
-    arrays: dict[str, Any] = {
-        f"{name}-{index:05d}": value
-        for name, listed in variables.items()
-        for index, value in enumerate(read_values(listed))
-    }
-    write_atomically(path, lambda temporary: np.savez(temporary, state=json.dumps(state), **arrays))
+class Checkpoints:
+    """The checkpoints of a fold: ``checkpoint-000001.npz`` and so on, of which the last ones are kept.
 
+    Args:
+        folder: where.
+        warn: prints a line, when one is damaged and the one before is taken.
+    """
 
-def load_checkpoint(path: Path) -> tuple[dict[str, Values], dict[str, Any]] | None:
-    """Read what ``save_checkpoint`` wrote; None if there is none, a ``UserError`` if it is damaged."""
-    if not path.exists():
+    def __init__(self, folder: Path, warn: Callable[[str], None]):
+        self._folder = folder
+        self._warn = warn
+
+    def save(self, values: dict[str, Values], state: dict[str, Any]) -> None:
+        """Write named lists of arrays and a JSON-ready state as the newest one; a kill leaves it whole or not at all.
+
+        Raises:
+            OSError: the disk is full, for instance; those before stay.
+        """
+        arrays: dict[str, Any] = {
+            f"{name}-{index:05d}": value for name, listed in values.items() for index, value in enumerate(listed)
+        }
+        arrays["state"] = np.array(json.dumps(state))
+        found = self._found()
+        path = self._folder / f"checkpoint-{_number(found[0]) + 1 if found else 1:06d}.npz"
+        write_atomically(path, lambda temporary: _write(temporary, arrays))
+        for old in found[KEPT - 1 :]:
+            old.unlink(missing_ok=True)
+
+    def load(self) -> tuple[dict[str, Values], dict[str, Any]] | None:
+        """Read the newest one that is whole; None if there is none. Damaged ones are deleted, with a warning."""
+        for path in self._found():
+            try:
+                return _read(path)
+            except (OSError, ValueError) as error:
+                path.unlink(missing_ok=True)
+                others = self._found()
+                before = f"{others[0].name} is taken" if others else "training begins anew"
+                reason = " ".join(str(error).split()) or type(error).__name__
+                self._warn(f"warning: checkpoint {path} is damaged ({reason}): {before}")
         return None
-    values: dict[str, Values] = {}
-    try:
-        with np.load(path, allow_pickle=False) as data:
+
+    def forget(self) -> None:
+        """Delete all."""
+        for path in self._found():
+            path.unlink(missing_ok=True)
+
+    def _found(self) -> list[Path]:
+        """All that are there, the newest first."""
+        found = [
+            path for path in self._folder.glob("checkpoint-*.npz") if path.stem.removeprefix("checkpoint-").isdigit()
+        ]
+        return sorted(found, key=_number, reverse=True)
+
+
+def _number(path: Path) -> int:
+    return int(path.stem.removeprefix("checkpoint-"))
+
+
+def _write(path: Path, arrays: dict[str, Any]) -> None:
+    """An ``.npz`` archive and, behind it, its SHA-256: the archive's own checksums leave its headers out."""
+    np.savez(path, **arrays)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    with path.open("ab") as file:
+        file.write(digest)
+
+
+def _read(path: Path) -> tuple[dict[str, Values], dict[str, Any]]:
+    with path.open("rb") as file:
+        digest, left = hashlib.sha256(), path.stat().st_size - hashlib.sha256().digest_size
+        while left > 0:
+            part = file.read(min(left, 1 << 20))
+            digest.update(part)
+            left -= len(part)
+        if file.read() != digest.digest():
+            raise ValueError("it is not what was written")
+        file.seek(0)
+        values: dict[str, Values] = {}
+        with np.load(file, allow_pickle=False) as data:
             state = json.loads(str(data["state"]))
             for key in sorted(set(data.files) - {"state"}):
                 values.setdefault(key.rsplit("-", 1)[0], []).append(data[key])
-    except BROKEN_ARRAYS as error:
-        raise UserError(f"checkpoint {path} is damaged ({error}); delete it to start this fold anew") from None
     return values, state

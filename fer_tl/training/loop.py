@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,17 @@ import numpy as np
 import psutil
 
 from fer_tl.data.randomness import key_of
-from fer_tl.errors import UserError
-from fer_tl.training.checkpoint import Values, assign_values, load_checkpoint, save_checkpoint
-from fer_tl.training.plan import EpochPlan, adjustment, balanced_weights, plan_epoch, sample_evenly, steps_per_epoch
+from fer_tl.errors import TrainingFailed
+from fer_tl.training.checkpoint import assign_values, read_values
+from fer_tl.training.interrupts import deferred
+from fer_tl.training.keeper import SECONDS_PER_CHECKPOINT, Keeper, Position, advice
+from fer_tl.training.plan import EpochPlan, adjustment, balanced_weights, sample_evenly, steps_per_epoch
 from fer_tl.training.progress import Clock, Progress
 from fer_tl.training.schedules import rate_factors
 from fer_tl.training.session import CompiledStage, Session
+from fer_tl.training.stages import Stage
+
+Asked = Callable[[], type[BaseException] | None]
 
 # One call of the engine should last about this long: short enough for a live line and for Ctrl-C, long enough that
 # the call itself (under 1 ms) does not count.
@@ -45,14 +50,15 @@ class Fitted:
             ``accuracy`` is over the augmented images; of a mixed one it counts the share that was right.
             ``val_loss`` and ``watched_loss`` are plain cross-entropy.
         kept_epoch: whose weights the model holds.
-        seconds_to_first_step: until the first call of the engine was back; None where no epoch was left to train.
-        memory_mb: resident memory of the process at the end of the fold, in millions of bytes.
+        timing: what no two runs have in common: ``seconds`` of training over all sessions that worked on the fold,
+            ``epoch_seconds`` of each epoch, ``seconds_to_first_step`` until the first call of the engine was back (None
+            where nothing was left to train), ``memory_mb``, resident memory of the process at the end of the fold in
+            millions of bytes.
     """
 
     history: list[dict[str, Any]]
     kept_epoch: int
-    seconds_to_first_step: float | None
-    memory_mb: int
+    timing: dict[str, Any]
 
 
 class Loop:
@@ -83,60 +89,67 @@ class Loop:
         self.rows = rows
         self.progress = progress
         self.name = name
-        self.history: list[dict[str, Any]] = []
-        self._checkpoint = folder / "checkpoint.npz"
-        self._best = folder / "best.npz"
+        self._at = Position()
+        self._keeper = Keeper(session, folder, name, progress.line)
         experiment = session.experiment
         labels, classes = session.dataset.labels[rows.train], len(session.dataset.class_names)
         balanced, tau = experiment.class_weights == "balanced", experiment.loss.logit_adjustment
         self._weights = balanced_weights(labels, classes) if balanced else np.ones(len(labels))
         self._offsets = adjustment(labels, classes, tau) if tau else None
-        self._steps_per_call = 4
+        # The first call traces and compiles: one step of it is enough.
+        self._steps_per_call = 1
         self._idle = idle
         self._seconds_to_first_step: float | None = None
 
     def run(self) -> Fitted:
-        """Train all stages; the model holds the kept weights afterwards."""
+        """Train all stages; the model holds the kept weights afterwards.
+
+        Raises:
+            TrainingFailed: the loss is not finite any more.
+            KeyboardInterrupt, Terminated: asked for from outside; a checkpoint of the present step is written first.
+        """
         self.session.reset(self.rows.train)
-        resume = load_checkpoint(self._checkpoint)
-        if resume:
-            self.history = resume[1]["history"]
-        for stage in self.session.stages:
-            done = [epoch for epoch in self.history if epoch["stage"] == stage.name]
-            compiled = self.session.start(stage)
-            callbacks = self._callbacks(compiled)
-            # Callbacks are functions of the logs: showing them the recorded ones brings their state back.
-            for epoch in done:
-                callbacks.on_epoch_end(epoch["epoch"], epoch)
-            if resume and resume[1]["stage"] == stage.name:
-                self._restore(compiled, resume[0])
-            self.progress.skip(len(done) * len(self.rows.train))
-            for _ in self._epochs(compiled, callbacks, len(done)):
-                save_checkpoint(
-                    self._checkpoint,
-                    {"model": self.session.model.variables, "optimizer": compiled.optimizer.variables},
-                    {"stage": stage.name, "history": self.history},
-                )
-        kept = len(self.history)
+        self._at = self._keeper.resume()
+        with deferred(self.progress.line) as asked:
+            for stage in self.session.stages:
+                self._run_stage(stage, asked)
+            self._keeper.save(self._at)
+            if interruption := asked():
+                raise interruption
         if self.session.experiment.early_stopping:
-            kept = self._best_epoch()
-            best = load_checkpoint(self._best)
-            assert best is not None
-            assign_values(self.session.model.variables, best[0]["model"])
-        memory = round(psutil.Process().memory_info().rss / 1e6)
-        return Fitted(self.history, kept, self._seconds_to_first_step, memory)
+            assign_values(self.session.model.variables, self._keeper.best)
+        kept = self._at.best or len(self._at.history)
+        timing = {
+            "seconds": round(sum(self._at.epoch_seconds), 3),
+            "seconds_to_first_step": self._seconds_to_first_step,
+            "memory_mb": round(psutil.Process().memory_info().rss / 1e6),
+            "epoch_seconds": [round(seconds, 3) for seconds in self._at.epoch_seconds[:-1]],
+        }
+        return Fitted(self._at.history, kept, timing)
 
     def forget(self) -> None:
         """Delete the checkpoints, once the fold's results are saved."""
-        self._checkpoint.unlink(missing_ok=True)
-        self._best.unlink(missing_ok=True)
+        self._keeper.forget()
 
-    def _restore(self, compiled: CompiledStage, values: dict[str, Values]) -> None:
-        assign_values(self.session.model.variables, values["model"])
-        assign_values(compiled.optimizer.variables, values["optimizer"])
-
-    def _best_epoch(self) -> int:
-        return 1 + int(np.argmin([epoch["watched_loss"] for epoch in self.history]))
+    def _run_stage(self, stage: Stage, asked: Asked) -> None:
+        done = [epoch for epoch in self._at.history if epoch["stage"] == stage.name]
+        compiled = self.session.start(stage)
+        callbacks = self._callbacks(compiled)
+        # Callbacks are functions of the logs: showing them the recorded ones brings their state back.
+        for epoch in done:
+            callbacks.on_epoch_end(epoch["epoch"], epoch)
+        if self._at.stage == stage.name:
+            self._keeper.restore(self._at, compiled.optimizer)
+        self.progress.skip(len(done) * len(self.rows.train))
+        for index in range(len(done), stage.epochs):
+            if self.session.model.stop_training:
+                self.progress.skip((stage.epochs - index) * len(self.rows.train))
+                return
+            self._at.stage = stage.name
+            record = self._epoch(compiled, index, asked)
+            # Plateau changes the optimizer here: a checkpoint between this and the end of the epoch would lack it.
+            callbacks.on_epoch_end(record["epoch"], record)
+            self._leave_if(asked)
 
     def _callbacks(self, compiled: CompiledStage) -> Any:
         experiment = self.session.experiment
@@ -161,62 +174,78 @@ class Loop:
         listed.on_train_begin()
         return listed
 
-    def _epochs(self, compiled: CompiledStage, callbacks: Any, first: int) -> Iterator[None]:
-        """Run the epochs of a stage that are left, yielding after each, when its state is whole."""
-        stage = compiled.stage
-        for epoch in range(first, stage.epochs):
-            if self.session.model.stop_training:
-                self.progress.skip((stage.epochs - epoch) * len(self.rows.train))
-                return
-            # Epochs count through the stages, so that no stage repeats another's randomness.
-            number = len(self.history) + 1
-            logs = self._train_epoch(compiled, epoch, number)
-            logs |= self._measure(number)
-            record = {"stage": stage.name, "epoch": number, **logs}
-            self.history.append(record)
-            callbacks.on_epoch_end(number, record)
-            if self.session.experiment.early_stopping and self._best_epoch() == number:
-                save_checkpoint(self._best, {"model": self.session.model.variables}, {"epoch": number})
-            self.progress.line(
-                f"{self.name}  epoch {number}  loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.3f}  "
-                f"held-out loss {logs['val_loss']:.4f}  accuracy {logs['val_accuracy']:.3f}  {self.progress.rate()}"
-            )
-            yield
+    def _epoch(self, compiled: CompiledStage, index: int, asked: Asked) -> dict[str, Any]:
+        """Train what is left of an epoch and measure it; its entry in the history."""
+        at, number = self._at, self._at.epoch
+        plan = self._plan(compiled, index, number)
+        if not at.step:  # else the checkpoint has the state of the dropout layers
+            self.session.reseed(key_of("dropout", self.session.experiment.seed, self.fold, number))
+        self._train(compiled, plan, asked)
+        record = {
+            "stage": at.stage,
+            "epoch": number,
+            "loss": at.sums[0] / at.sums[2],
+            "accuracy": at.sums[1] / at.sums[2],
+            "learning_rate": float(plan.rates[-1]),
+            **self._measure(number),
+        }
+        at.history.append(record)
+        at.step, at.sums = 0, [0.0, 0.0, 0.0]
+        at.epoch_seconds.append(0.0)
+        if self.session.experiment.early_stopping:
+            best = 1 + int(np.argmin([epoch["watched_loss"] for epoch in at.history]))
+            if best == number:
+                at.best, self._keeper.best = best, read_values(self.session.model.variables)
+        self.progress.line(
+            f"{self.name}  epoch {number}  loss {record['loss']:.4f}  accuracy {record['accuracy']:.3f}  "
+            f"held-out loss {record['val_loss']:.4f}  accuracy {record['val_accuracy']:.3f}  {self.progress.rate()}"
+        )
+        return record
 
-    def _train_epoch(self, compiled: CompiledStage, epoch: int, number: int) -> dict[str, float]:
-        experiment = self.session.experiment
-        plan = self._plan(compiled, epoch, number)
-        self.session.engine.reseed(key_of("dropout", experiment.seed, self.fold, number))
-        sums = np.zeros(3)
-        step, clock, spent = 0, Clock(), 0.0
-        while step < len(plan):
-            part = plan.part(step, step + self._steps_per_call)
-            new = compiled.train(part)
+    def _train(self, compiled: CompiledStage, plan: EpochPlan, asked: Asked) -> None:
+        """Run the steps of an epoch that are left."""
+        at, clock = self._at, Clock()
+        if at.step:
+            self.progress.skip(int(plan.counts[: at.step].sum()))
+        while at.step < len(plan):
+            stop = min(at.step + self._steps_per_call, len(plan))
+            new = compiled.train(plan, at.step, stop)  # [S, 3]
+            seconds = clock.lap()
             if self._seconds_to_first_step is None:
                 self._seconds_to_first_step = round(self._idle.lap(), 2)
-                self.progress.line(f"{self.name}  first steps after {self._seconds_to_first_step:.1f} s of preparation")
-            if not math.isfinite(new[0]):
-                raise UserError(
-                    f"{self.name}: the loss is {new[0]} in epoch {number}, "
-                    f"steps {step + 1} to {step + len(part)}; {self._advice()}"
-                )
-            sums += new
-            step += len(part)
-            seconds = clock.lap()
-            spent += seconds
-            # Neither the numbers nor the trace depend on how the steps are cut into calls.
-            self._steps_per_call = max(1, min(1024, round(len(part) * SECONDS_PER_CALL / max(seconds, 1e-3))))
-            self.progress.step(int(new[2]), seconds, f"{self.name}  epoch {number}  step {step}/{len(plan)}")
-        return {
-            "loss": sums[0] / sums[2],
-            "accuracy": sums[1] / sums[2],
-            "learning_rate": float(plan.rates[-1]),
-            "seconds": round(spent, 3),
-        }
+                self.progress.line(f"{self.name}  first step after {self._seconds_to_first_step:.1f} s of preparation")
+            self._refuse_infinite(new)
+            for row in new.astype(np.float64).tolist():  # one by one: the sum does not depend on where calls are cut
+                at.sums = [before + value for before, value in zip(at.sums, row, strict=True)]
+            at.epoch_seconds[-1] += seconds
+            where = f"{self.name}  epoch {at.epoch}  step {stop}/{len(plan)}"
+            self.progress.step(int(new[:, 2].sum()), seconds, where)
+            self._set_steps_per_call(stop - at.step, seconds)
+            at.step = stop
+            self._keeper.save_if_due(at, SECONDS_PER_CHECKPOINT)
+            self._leave_if(asked)
+            clock.lap()
+        # Measuring a slow model takes a while: what is trained should not be lost in it.
+        self._keeper.save_if_due(at, SECONDS_PER_CHECKPOINT / 6)
 
-    def _advice(self) -> str:
-        rate = self.session.experiment.optimizer.rate
-        return f"lower --optimizer.rate (now {rate:g}) or set --optimizer.clip 1"
+    def _set_steps_per_call(self, steps: int, seconds: float) -> None:
+        # Neither the numbers nor the trace depend on how the steps are cut into calls.
+        fitting = round(steps * SECONDS_PER_CALL / max(seconds, 1e-3))
+        # At most eightfold at once: the first call is no measure of the next.
+        self._steps_per_call = max(1, min(self.session.engine.steps_at_once, 8 * steps, fitting))
+
+    def _refuse_infinite(self, new: np.ndarray) -> None:
+        bad = np.flatnonzero(~np.isfinite(new[:, 0]))
+        if len(bad):
+            epoch, step = self._at.epoch, self._at.step + int(bad[0]) + 1
+            told = f"{self.name}: the loss is {new[bad[0], 0]} in epoch {epoch}, step {step}"
+            raise TrainingFailed(f"{told}; {advice(self.session.experiment)}", epoch, step)
+
+    def _leave_if(self, asked: Asked) -> None:
+        interruption = asked()
+        if interruption is not None:
+            self._keeper.save(self._at)
+            raise interruption
 
     def _plan(self, compiled: CompiledStage, epoch: int, number: int) -> EpochPlan:
         experiment, stage, rows = self.session.experiment, compiled.stage, self.rows.train
@@ -231,23 +260,17 @@ class Loop:
         if experiment.sampling == "balanced":
             chosen, keys = sample_evenly(self.session.dataset.labels[rows], keys, *stream)
             rows, weights = rows[chosen], weights[chosen]
-        return plan_epoch(
-            rows,
-            keys,
-            weights,
-            experiment.batch_size,
-            experiment.augment,
-            self.session.dataset.image_shape[:2],
-            np.maximum(rates, min(stage.schedule.floor, peak)),
-            *stream,
-            offsets=self._offsets,
+        return self.session.plan(
+            rows, keys, weights, np.maximum(rates, min(stage.schedule.floor, peak)), *stream, offsets=self._offsets
         )
 
     def _measure(self, number: int) -> dict[str, float]:
         loss, accuracy, _ = self.session.evaluate(self.rows.held_out)
         if not math.isfinite(loss):
-            raise UserError(
-                f"{self.name}: training diverged, the held-out loss is {loss} after epoch {number}; {self._advice()}"
+            raise TrainingFailed(
+                f"{self.name}: the held-out loss is {loss} after epoch {number}; {advice(self.session.experiment)}",
+                number,
+                None,
             )
         logs = {"val_loss": loss, "val_accuracy": accuracy}
         if len(self.rows.watched):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fer_tl.config import Augment
-from fer_tl.data.augment import IDENTITY, draw_transforms
+from fer_tl.data.augment import IDENTITY, compose, draw_transforms, scaling
 from fer_tl.data.mixing import Mixing, draw_erased, draw_mixing
 from fer_tl.data.randomness import INCREMENT, mix, uniform
 
@@ -21,7 +21,7 @@ class EpochPlan:
         rows: int32 ``[S, B]``, which resident image.
         weights: float32 ``[S, B]``, weight of its loss; 0 marks the filling of the last step.
         counts: float32 ``[S]``, how many images of the step are real: the loss is divided by it.
-        transforms: float32 ``[S, B, 6]``, see ``fer_tl.data.augment``.
+        transforms: float32 ``[S, B, 6]``, from pixels that the model takes to stored ones, see ``fer_tl.data.augment``.
         rates: float32 ``[S]``, learning rates.
         offsets: float32 ``[S, K]``, what the objective adds to the logits, see ``adjustment``.
         mixing: ``[S, B]``, which other image is combined with it and how, see ``fer_tl.data.mixing``; its partners are
@@ -68,6 +68,7 @@ def plan_epoch(
     rates: np.ndarray,
     *stream: object,
     offsets: np.ndarray | None = None,
+    side: tuple[int, int] | None = None,
 ) -> EpochPlan:
     """Shuffle one epoch and draw its augmentation, keyed on the examples.
 
@@ -81,7 +82,9 @@ def plan_epoch(
         rates: float ``[S]``, learning rate of each step.
         stream: (seed, fold, epoch).
         offsets: float ``[K]`` from ``adjustment``, the same in every step.
+        side: height and width at which the model takes them, if it is another: the same resampling resizes.
     """
+    side = side or size
     order = np.argsort(uniform(keys, "order", *stream), kind="stable")  # [N]
     steps = steps_per_epoch(len(rows), batch_size)
     # The last step is filled with images of the first at weight 0, so that shapes stay fixed (a TPU needs that) and
@@ -89,12 +92,15 @@ def plan_epoch(
     slots = np.resize(order, steps * batch_size).reshape(steps, batch_size)  # [S, B]
     real = (np.arange(steps * batch_size) < len(rows)).reshape(steps, batch_size)
     if augment.moves:
-        transforms = draw_transforms(augment, keys, size, *stream)[slots]  # [S, B, 6]
+        transforms = draw_transforms(augment, keys, side, *stream)[slots]  # [S, B, 6]
     else:
         transforms = np.broadcast_to(np.array(IDENTITY, np.float32), (steps, batch_size, 6))
-    mixing = None
-    if augment.mixes:
-        mixing = draw_mixing(augment, keys, size, *stream)
+    mixing = draw_mixing(augment, keys, side, *stream) if augment.mixes else None
+    if side != size:
+        resize = scaling(size, side)
+        transforms = compose(resize, transforms)
+        mixing = mixing and replace(mixing, transforms=compose(resize, mixing.transforms))
+    if mixing:
         others, share = mixing.partners, mixing.shares.astype(np.float64)
         example_weights = share * example_weights + (1 - share) * example_weights[others]
         mixing = replace(mixing, partners=rows[others].astype(np.int32))[slots]  # [S, B]
@@ -106,7 +112,7 @@ def plan_epoch(
         rates=rates.astype(np.float32),
         offsets=None if offsets is None else np.broadcast_to(offsets.astype(np.float32), (steps, len(offsets))),
         mixing=mixing,
-        erased=draw_erased(augment.erase, keys, size, *stream)[slots] if augment.erase else None,  # [S, B, 4]
+        erased=draw_erased(augment.erase, keys, side, *stream)[slots] if augment.erase else None,  # [S, B, 4]
     )
 
 

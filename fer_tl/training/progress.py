@@ -32,6 +32,7 @@ class Progress:
         self._live = self._out.isatty()
         self._done = 0
         self._timed = 0
+        self._begun = False
         self._seconds = 0.0
 
     def skip(self, images: int) -> None:
@@ -42,9 +43,10 @@ class Progress:
         """Count images just trained, and show the live line."""
         self._done += images
         # The first call of a run traces the model: counting it would promise far too long a run.
-        if self._timed or seconds < 5:
+        if self._begun:
             self._timed += images
             self._seconds += seconds
+        self._begun = True
         if self._live:
             width = shutil.get_terminal_size().columns - 1
             print(f"\r{f'{where}  {self.rate()}'[:width]:<{width}}", end="", file=self._out, flush=True)
@@ -72,6 +74,10 @@ class Clock:
 
     def lap(self) -> float:
         """Seconds since the last lap or the start."""
-        now = time.perf_counter()
-        passed, self._last = now - self._last, now
+        passed = self.look()
+        self._last += passed
         return passed
+
+    def look(self) -> float:
+        """The same, without starting anew."""
+        return time.perf_counter() - self._last

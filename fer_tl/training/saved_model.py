@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,12 +20,25 @@ CLASSES_MEMBER = "fer_tl.json"
 
 
 def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
-    """Save a model without its optimizer, and its class names in the same file, atomically."""
+    """Save a model without its optimizer, and its class names in the same file, atomically.
+
+    The same model and weights give the same bytes: the dates that Keras writes into the archive are left out.
+    """
 
     def write(temporary: Path) -> None:
-        keras.Model(model.input, model.output, name=model.name).save(temporary)
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(CLASSES_MEMBER, json.dumps({"class_names": list(class_names)}))
+        saved = temporary.with_name(f"{temporary.stem}.dated.keras")
+        try:
+            keras.Model(model.input, model.output, name=model.name).save(saved)
+            with zipfile.ZipFile(saved) as dated, zipfile.ZipFile(temporary, "w") as archive:
+                for name in dated.namelist():
+                    with dated.open(name) as source, archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as copy:
+                        if name == "metadata.json":
+                            copy.write(json.dumps({"keras_version": keras.__version__}).encode())
+                        else:
+                            shutil.copyfileobj(source, copy)
+                archive.writestr(zipfile.ZipInfo(CLASSES_MEMBER), json.dumps({"class_names": list(class_names)}))
+        finally:
+            saved.unlink(missing_ok=True)
 
     write_atomically(path, write)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,11 @@ from fer_tl.models.classifier import build_classifier
 from fer_tl.models.pixels import fit_standardization
 from fer_tl.training.checkpoint import Values, assign_values, read_values
 from fer_tl.training.optimizers import make_optimizer
-from fer_tl.training.plan import EpochPlan
+from fer_tl.training.plan import EpochPlan, plan_epoch
 from fer_tl.training.saved_model import save_model
 from fer_tl.training.stages import Stage, set_trainable, stages_of
 from fer_tl.training.strategy import choose_strategy, describe
-from fer_tl.training.tensorflow_engine import Sums, TensorFlowEngine
+from fer_tl.training.tensorflow_engine import TensorFlowEngine, Train
 
 
 @dataclass
@@ -31,7 +30,7 @@ class CompiledStage:
     stage: Stage
     optimizer: Any
     initial_optimizer: Values
-    train: Callable[[EpochPlan], Sums]
+    train: Train
 
 
 class Session:
@@ -99,6 +98,33 @@ class Session:
         self.model.optimizer = compiled.optimizer
         self.model.stop_training = False
         return compiled
+
+    def plan(
+        self,
+        rows: np.ndarray,
+        keys: np.ndarray,
+        weights: np.ndarray,
+        rates: np.ndarray,
+        *stream: object,
+        offsets: np.ndarray | None,
+    ) -> EpochPlan:
+        """The plan of an epoch of these images, see ``fer_tl.training.plan.plan_epoch``."""
+        return plan_epoch(
+            rows,
+            keys,
+            weights,
+            self.experiment.batch_size,
+            self.experiment.augment,
+            self.dataset.image_shape[:2],
+            rates,
+            *stream,
+            offsets=offsets,
+            side=self.engine.side,
+        )
+
+    def reseed(self, key: int) -> None:
+        """Set the state of every dropout layer from a 64-bit key."""
+        self.engine.reseed(key)
 
     def evaluate(self, rows: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Mean loss, accuracy and logits ``[N, K]`` of images as they are."""

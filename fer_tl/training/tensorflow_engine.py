@@ -1,4 +1,5 @@
-"""The TensorFlow engine: one compiled function that runs many training steps on resident images.
+"""The TensorFlow engine: one compiled function that runs many training steps, on images that stay on the device or are
+streamed to it.
 
 It knows no model and no dataset. Keras's own ``fit`` is not used: under Keras 3 it fails with several workers
 (keras issue 20585), with many steps a call on two devices (19246), and on a last batch smaller than the number of
@@ -7,27 +8,38 @@ replicas.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from fer_tl.config import Loss
-from fer_tl.data.augment import IDENTITY
+from fer_tl.data.augment import IDENTITY, compose, scaling
 from fer_tl.data.mixing import prepare
 from fer_tl.errors import UserError
+from fer_tl.training.feed import Feed, Images
 from fer_tl.training.objective import image_losses, weight_penalty
 from fer_tl.training.optimizers import clip_by_global_norm
 from fer_tl.training.plan import EpochPlan, steps_per_epoch
 
-# Sum over images of the weighted loss without the penalty on the weights, number of right answers (of mixed images:
-# the shares that were right), number of images.
+# Of each step, float32 [S, 3]: sum over its images of the weighted loss without the penalty on the weights, number of
+# right answers (of mixed images: the shares that were right), number of images.
 Sums = np.ndarray
 
-# The arrays of a plan that every replica takes its own part of.
-PER_IMAGE = ("rows", "weights", "transforms", "mixing", "erased")
+# The arrays of a step that every replica takes its own part of.
+PER_IMAGE = ("rows", "weights", "transforms", "mixing", "erased", "pixels", "others")
+
+# Steps of one call of prediction: between two calls an interruption is noticed.
+PREDICTED_AT_ONCE = 32
+
+
+class Train(Protocol):
+    """Runs the steps ``start`` to ``stop`` of a plan, by default all, and returns their ``Sums``."""
+
+    def __call__(self, plan: EpochPlan, start: int = 0, stop: int | None = None) -> Sums: ...
 
 
 class TensorFlowEngine:
@@ -36,7 +48,8 @@ class TensorFlowEngine:
     Args:
         strategy: any ``tf.distribute.Strategy``, including the default one.
         model: built in the strategy's scope; pixels ``[B, H, W, C]`` to logits ``[B, K]``.
-        images: uint8 ``[N, H, W, C]``; stays on the devices.
+        images: uint8 or float32 ``[N, ...]``: an array stays on the devices; anything else that gives images by row is
+            streamed, and gives the same numbers.
         labels: int ``[N]``, 0..K-1.
         batch_size: B, images a step over all replicas.
         targets: float32 ``[N, K]``, rows that sum to 1, what training aims at; None for the labels. Accuracy is always
@@ -50,7 +63,7 @@ class TensorFlowEngine:
         self,
         strategy: tf.distribute.Strategy,
         model: keras.Model,
-        images: np.ndarray,
+        images: Images,
         labels: np.ndarray,
         batch_size: int,
         targets: np.ndarray | None = None,
@@ -63,14 +76,24 @@ class TensorFlowEngine:
             raise UserError(
                 f"'batch_size' {batch_size} does not divide over the devices: use a multiple of {self.replicas}"
             )
-        self._images = self._resident(np.ascontiguousarray(images))
+        self.image_size = images.shape[1:3]
+        self._feed = None if isinstance(images, np.ndarray) else Feed(images, batch_size)
+        self._images = self._resident(np.ascontiguousarray(images)) if isinstance(images, np.ndarray) else ()
+        # Behind the layer that resizes: what is resampled anyway is brought to the side of the backbone at once.
+        self._trunk = _behind_resizing(model)
+        self.side = self._trunk.input_shape[1:3]
         one_hot = np.eye(model.output_shape[-1], dtype=np.float32)[labels]  # [N, K]
         # Side by side, so that both are gathered and mixed at once.
         self._truth = self._resident(np.stack([one_hot if targets is None else targets, one_hot], 1))  # [N, 2, K]
         # Augmentation alone is compiled by XLA: 8 times faster on a CPU, where XLA slows the model down 8 times
         # (measured, see DESIGN). A TPU compiles the whole step by itself.
         tpu = isinstance(strategy, tf.distribute.TPUStrategy)
-        self._prepare = prepare if tpu else tf.function(prepare, jit_compile=True, autograph=False)
+        if not tpu and not tf.config.list_logical_devices("GPU"):
+            # TensorFlow's rewriting of graphs takes 5 s of MobileNetV2's start and gains nothing on a CPU (measured,
+            # benchmarks/results/engine.md).
+            tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+        resize = functools.partial(prepare, side=self.side)
+        self._prepare = resize if tpu else tf.function(resize, jit_compile=True, autograph=False)
         self._predict = self._compile_prediction(moved=False)
         self._predict_moved = self._compile_prediction(moved=True)
         self._seeds = [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
@@ -92,7 +115,12 @@ class TensorFlowEngine:
 
         return tf.nest.map_structure(own, arrays)
 
-    def compile_training(self, optimizer: Any, clip: float, loss: Loss) -> Callable[[EpochPlan], Sums]:
+    @property
+    def steps_at_once(self) -> int:
+        """The largest number of steps of one call of training."""
+        return self._feed.steps_at_once if self._feed else 1024
+
+    def compile_training(self, optimizer: Any, clip: float, loss: Loss) -> Train:
         """Compile training of the variables that are trainable now.
 
         Args:
@@ -101,8 +129,8 @@ class TensorFlowEngine:
             loss: the objective.
 
         Returns:
-            A function that runs the steps of a plan and returns their ``Sums``. It traces at its first call, so the
-            layers must still be as they are now, and never again: all plans must have the same arrays in use.
+            A function that traces at its first call, so the layers must still be as they are now, and never again: all
+            plans must have the same arrays in use.
         """
         variables = self.model.trainable_variables
         values = [v.value for v in variables]
@@ -113,7 +141,7 @@ class TensorFlowEngine:
             weights = mine["weights"]  # [b]
             pixels, targets, labels = self._inputs(images, truth, mine)
             with tf.GradientTape() as tape:
-                logits = self.model(pixels, training=True)  # [b, K]
+                logits = self._trunk(pixels, training=True)  # [b, K]
                 # Divided by the images of the whole step: the replicas' gradients then add up to the step's.
                 data_loss = tf.reduce_sum(image_losses(loss, logits, targets, offsets) * weights) / count
                 whole = data_loss + weight_penalty(loss.l2, variables) / self.replicas if loss.l2 else data_loss
@@ -138,25 +166,31 @@ class TensorFlowEngine:
 
         compiled: list[Any] = []
 
-        def run(plan: EpochPlan) -> Sums:
-            arrays = plan.arrays()
+        def run(plan: EpochPlan, start: int = 0, stop: int | None = None) -> Sums:
+            stop = len(plan) if stop is None else stop
+            arrays = plan.part(start, stop).arrays()
+            if self._feed:
+                following = plan.part(stop, min(2 * stop - start, len(plan)))
+                read = self._feed.read(_rows_of(plan.part(start, stop)), _rows_of(following))
+                arrays |= dict(zip(("pixels", "others"), read, strict=False))
             if not compiled:
                 # A given signature: parts of any number of steps share one trace.
                 signature = tf.nest.map_structure(lambda a: tf.TensorSpec([None, *a.shape[1:]], a.dtype), arrays)
                 compiled.append(tf.function(train, input_signature=[signature], autograph=False))
-            # In float64 the sum of float32 numbers does not depend on how an epoch is cut into calls.
-            return np.asarray(compiled[0](arrays)).sum(axis=0, dtype=np.float64)
+            return np.asarray(compiled[0](arrays))
 
         return run
 
     def _inputs(self, images: tf.Tensor, truth: tf.Tensor, mine: dict[str, Any]) -> tuple[tf.Tensor, ...]:
-        """What a replica's part of a step trains on: pixels ``[b, H, W, C]``, targets and labels ``[b, K]``."""
+        """What a replica's part of a step trains on: pixels ``[b, *side, C]``, targets and labels ``[b, K]``."""
         rows, mixing = mine["rows"], mine.get("mixing")
-        own, known = tf.gather(images, rows), tf.gather(truth, rows)  # [b, H, W, C], [b, 2, K]
+        own = mine["pixels"] if self._feed else tf.gather(images, rows)  # [b, H, W, C]
+        known = tf.gather(truth, rows)  # [b, 2, K]
         if mixing is None:
             pixels = self._prepare(own, mine["transforms"], erased=mine.get("erased"))
         else:
-            others, shares = tf.gather(images, mixing["partners"]), mixing["shares"][:, None, None]
+            others = mine["others"] if self._feed else tf.gather(images, mixing["partners"])
+            shares = mixing["shares"][:, None, None]
             known = shares * known + (1 - shares) * tf.gather(truth, mixing["partners"])
             pixels = self._prepare(own, mine["transforms"], others, mixing, mine.get("erased"))
         return pixels, *tf.unstack(known, axis=1)
@@ -172,29 +206,31 @@ class TensorFlowEngine:
     def _compile_prediction(self, moved: bool) -> Any:
         share = self.batch_size // self.replicas
 
-        def replica_predict(images: tf.Tensor, rows: tf.Tensor, transform: tf.Tensor) -> tf.Tensor:
-            pixels = tf.gather(images, self._own_share(rows))  # [b, H, W, C]
+        def replica_predict(images: tf.Tensor, step: tf.Tensor, transform: tf.Tensor) -> tf.Tensor:
+            step = self._own_share(step)
+            pixels = step if self._feed else tf.gather(images, step)  # [b, H, W, C]
             if moved:
-                pixels = self._prepare(pixels, tf.tile(transform[None], (share, 1)))
-            logits = self.model(pixels, training=False)  # [b, K]
+                logits = self._trunk(self._prepare(pixels, tf.tile(transform[None], (share, 1))), training=False)
+            else:
+                logits = self.model(pixels, training=False)  # [b, K]
             return tf.distribute.get_replica_context().all_gather(logits, axis=0) if self.replicas > 1 else logits
 
+        shape = (self.batch_size, *self.model.input_shape[1:]) if self._feed else (self.batch_size,)
+        steps_spec = tf.TensorSpec([None, *shape], tf.uint8 if self._feed else tf.int32)
+
         # The transform is an argument: all of them share one trace, which is made when the first one comes.
-        @tf.function(
-            input_signature=[tf.TensorSpec([None, self.batch_size], tf.int32), tf.TensorSpec([6], tf.float32)],
-            autograph=False,
-        )
-        def predict(rows, transform):  # type: ignore[no-untyped-def]
+        @tf.function(input_signature=[steps_spec, tf.TensorSpec([6], tf.float32)], autograph=False)
+        def predict(steps, transform):  # type: ignore[no-untyped-def]
             def body(step: tf.Tensor, logits: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-                part = self.strategy.run(replica_predict, (self._images, rows[step], transform))
+                part = self.strategy.run(replica_predict, (self._images, steps[step], transform))
                 return step + 1, logits.write(step, self.strategy.experimental_local_results(part)[0])
 
-            return _stacked(body, tf.shape(rows)[0])  # [S, B, K]
+            return _stacked(body, tf.shape(steps)[0])  # [S, B, K]
 
         return predict
 
     def predict(self, rows: np.ndarray, transform: np.ndarray | None = None) -> np.ndarray:
-        """Logits of resident images, every image once.
+        """Logits of images, every image once.
 
         Args:
             rows: int ``[N]``.
@@ -206,16 +242,31 @@ class TensorFlowEngine:
         """
         steps = steps_per_epoch(len(rows), self.batch_size)
         filled = np.resize(rows, steps * self.batch_size).reshape(steps, self.batch_size).astype(np.int32)  # [S, B]
-        if transform is None:
-            logits = self._predict(filled, np.array(IDENTITY, np.float32))
-        else:
-            logits = self._predict_moved(filled, np.asarray(transform, np.float32))
-        return np.asarray(logits).reshape(steps * self.batch_size, -1)[: len(rows)]  # [N, K]
+        run, onto_image = self._predict, np.array(IDENTITY, np.float32)
+        if transform is not None:
+            run, onto_image = self._predict_moved, compose(transform, scaling(self.image_size, self.side))
+        size = min(PREDICTED_AT_ONCE, self.steps_at_once)
+        parts = [filled[start : start + size] for start in range(0, steps, size)]
+        logits = []
+        for index, part in enumerate(parts):
+            read = self._feed.read([part], parts[index + 1 : index + 2])[0] if self._feed else part
+            logits.append(np.asarray(run(read, onto_image)))  # [s, B, K]
+        return np.concatenate(logits).reshape(steps * self.batch_size, -1)[: len(rows)]  # [N, K]
 
     def reseed(self, key: int) -> None:
         """Set the state of every dropout layer from a 64-bit key, so that a resumed run draws the same."""
         for index, state in enumerate(self._seeds):
             state.assign(np.array([(key + index) & 0x7FFFFFFF, (key >> 32) & 0x7FFFFFFF], dtype=np.int64))
+
+
+def _behind_resizing(model: keras.Model) -> keras.Model:
+    """The same model from where its images have the side that its backbone takes."""
+    resized = [layer for layer in model.layers if isinstance(layer, keras.layers.Resizing)]
+    return keras.Model(resized[0].output, model.output) if resized else model
+
+
+def _rows_of(plan: EpochPlan) -> list[np.ndarray]:
+    return [plan.rows] if plan.mixing is None else [plan.rows, plan.mixing.partners]
 
 
 def _stacked(body: Callable[[tf.Tensor, tf.TensorArray], tuple[tf.Tensor, tf.TensorArray]], steps: tf.Tensor) -> Any:
