@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,12 +19,13 @@ from fer_tl.data.mixing import prepare
 from fer_tl.data.randomness import example_keys
 from fer_tl.errors import UserError
 from fer_tl.options import load_experiment
+from fer_tl.training import feed
 from fer_tl.training.checkpoint import assign_values, read_values
 from fer_tl.training.optimizers import make_optimizer
 from fer_tl.training.plan import EpochPlan, adjustment, plan_epoch, steps_per_epoch
 from fer_tl.training.session import Session
 from fer_tl.training.strategy import choose_strategy
-from fer_tl.training.tensorflow_engine import Sums, TensorFlowEngine
+from fer_tl.training.tensorflow_engine import TensorFlowEngine
 
 COUNT, SIDE, CLASSES, BATCH = 60, 12, 7, 8  # 60 images: the last of the 8 steps is filled up with 4
 RNG = np.random.default_rng(0)
@@ -55,7 +57,7 @@ class Trainer:
     """An engine on a small model, with a way back to where it started."""
 
     engine: TensorFlowEngine
-    train: Callable[[EpochPlan], Sums]
+    train: Callable[..., np.ndarray]
     variables: list
     initial: list[np.ndarray]
 
@@ -72,15 +74,21 @@ def make_trainer(
     dropout: float = 0.0,
     loss: Loss = PLAIN,
     targets: np.ndarray | None = None,
+    images: Any = None,
 ) -> Trainer:
     chosen = choose_strategy(strategy)
     with chosen.scope():
         model = small_cnn(dropout)
         optimizer = make_optimizer(settings, "float32")
         optimizer.build(model.trainable_variables)
-    engine = TensorFlowEngine(chosen, model, IMAGES, LABELS, BATCH, targets)
+    engine = TensorFlowEngine(chosen, model, IMAGES if images is None else images, LABELS, BATCH, targets)
     variables = model.variables + optimizer.variables
-    return Trainer(engine, engine.compile_training(optimizer, settings.clip, loss), variables, read_values(variables))
+    run = engine.compile_training(optimizer, settings.clip, loss)
+
+    def train(*given: Any) -> np.ndarray:
+        return run(*given).sum(axis=0, dtype=np.float64)  # over the steps
+
+    return Trainer(engine, train, variables, read_values(variables))
 
 
 def make_plan(rate: float, augment: Augment | None = None, epoch: int = 1) -> EpochPlan:
@@ -162,7 +170,7 @@ def test_shallow_cnn_trains_alike_on_one_and_on_two_devices(make_faces: Callable
         train = session.start(session.stages[0]).train
         rows, rates = np.arange(len(dataset)), np.full(8, 1e-3)
         plan = plan_epoch(rows, session.keys, np.ones(60), 8, experiment.augment, (24, 24), rates, 0, 0, 1)
-        measured.append([train(plan)[0] / 60, *session.evaluate(rows)[:2]])
+        measured.append([train(plan)[:, 0].sum() / 60, *session.evaluate(rows)[:2]])
     np.testing.assert_allclose(*measured, rtol=0, atol=1e-5)
 
 
@@ -256,10 +264,107 @@ def test_cutting_the_steps_into_calls_changes_no_bit(forgetful: Trainer):
     for cuts in ([0, 8], [0, 1, 4, 8], list(range(9))):
         forgetful.restart()
         forgetful.engine.reseed(5)
-        sums = sum(forgetful.train(plan.part(start, stop)) for start, stop in pairwise(cuts))
+        sums = sum(forgetful.train(plan, start, stop) for start, stop in pairwise(cuts))
         results.append([sums, *read_values(forgetful.variables)])
     assert_equal(results[0], results[1])
     assert_equal(results[0], results[2])
+
+
+class Streamed:
+    """Images by row that are no array, as those of records are."""
+
+    def __init__(self, images: np.ndarray):
+        self._images, self.shape = images, images.shape
+        self.read: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        self.read.append(len(rows))
+        return self._images[rows]
+
+
+@pytest.mark.parametrize("strategy", ["cpu", "mirrored"])
+def test_streamed_images_give_the_same_bits_as_resident_ones(strategy: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(feed, "BYTES_AT_ONCE", 3 * BATCH * SIDE * SIDE)
+    plan, streamed = make_plan(0.01, MIXED), Streamed(IMAGES)
+    results = []
+    for images in (IMAGES, streamed):
+        trainer = make_trainer(Optimizer("adam"), strategy, dropout=0.5, loss=FULL, images=images)
+        trainer.engine.reseed(3)
+        cuts = [0, 3, 6, 7, 8]  # the last read ahead is longer than what is asked for
+        sums = [trainer.train(plan, start, stop) for start, stop in pairwise(cuts)]
+        rows = np.arange(COUNT)[::-1]
+        predicted = [trainer.engine.predict(rows), trainer.engine.predict(rows, MIRRORED)]
+        results.append([*sums, *trainer.weights(), *predicted])
+        steps = trainer.engine.steps_at_once
+    assert_equal(*results)
+    assert steps == 3
+    assert max(streamed.read) <= 3 * BATCH  # never all of them
+
+
+def resizing_cnn() -> keras.Model:
+    """Takes images of 12 and brings them to 20 pixels."""
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((SIDE, SIDE, 1))
+    x = keras.layers.Resizing(20, 20)(inputs, training=False)
+    x = keras.layers.Conv2D(4, 3, strides=2, activation="tanh")(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(x))
+    return keras.Model(inputs, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(x)))
+
+
+def test_images_that_are_resampled_go_straight_to_the_side_of_the_backbone():
+    model = resizing_cnn()
+    engine = TensorFlowEngine(choose_strategy("cpu"), model, IMAGES, LABELS, BATCH)
+    assert (engine.image_size, engine.side) == ((SIDE, SIDE), (20, 20))
+    rows = np.arange(COUNT)
+    plain = engine.predict(rows)
+    np.testing.assert_allclose(plain, model(IMAGES.astype(np.float32)), rtol=0, atol=1e-5)
+    # Not moved, it is what the model's own layer makes of them.
+    np.testing.assert_allclose(engine.predict(rows, np.array(IDENTITY)), plain, rtol=0, atol=1e-4)
+    mirrored = model(IMAGES[:, :, ::-1].astype(np.float32))
+    np.testing.assert_allclose(engine.predict(rows, MIRRORED), mirrored, rtol=0, atol=1e-4)
+
+
+def test_a_step_without_augmentation_trains_on_what_the_model_itself_makes_of_the_images():
+    settings, still = Optimizer("sgd", momentum=0.0), Augment(rotation=0, zoom=0, shift=0, flip=False)
+    model, reference = resizing_cnn(), resizing_cnn()
+    optimizer = make_optimizer(settings, "float32")
+    optimizer.build(model.trainable_variables)
+    engine = TensorFlowEngine(choose_strategy("cpu"), model, IMAGES, LABELS, BATCH)
+    sides, rates = (SIDE, SIDE), np.full(8, 0.1)
+    plan = plan_epoch(np.arange(COUNT), KEYS, np.ones(COUNT), BATCH, still, sides, rates, 0, 0, 1, side=engine.side)
+    sums = engine.compile_training(optimizer, 0.0, PLAIN)(plan, 0, 1)
+    with tf.GradientTape() as tape:
+        logits = reference(IMAGES[plan.rows[0]].astype(np.float32))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(LABELS[plan.rows[0]], logits)
+    assert sums[0, 0] / BATCH == pytest.approx(float(loss), abs=1e-5)
+    variables = reference.trainable_variables
+    for mine, variable, gradient in zip(
+        read_values(model.trainable_variables),
+        variables,
+        tape.gradient(loss, [v.value for v in variables]),
+        strict=True,
+    ):
+        np.testing.assert_allclose(mine, variable.value - 0.1 * gradient, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+def test_the_fused_adam_is_keras_adam(decay: float):
+    rng = np.random.default_rng(0)
+    values, gradients = rng.normal(size=(5, 3)), rng.normal(size=(4, 5, 3))
+    results = []
+    for optimizer in (
+        make_optimizer(Optimizer("adam", 0.1, decay=decay), "float32"),
+        keras.optimizers.Adam(0.1, weight_decay=decay or None),
+    ):
+        variable = keras.Variable(values.astype(np.float32))
+        for gradient in gradients:
+            optimizer.apply([tf.constant(gradient, tf.float32)], [variable])
+        results.append(read_values([variable, *optimizer.variables]))
+        kinds = [v.path.split("/")[-1] for v in optimizer.variables]
+    assert len(kinds) == 4  # iterations, rate and two moments
+    assert_close(*results, atol=1e-5)  # of steps of 0.1
 
 
 def test_dropout_repeats_from_its_key_and_differs_for_another(forgetful: Trainer):
@@ -295,15 +400,20 @@ def test_predictions_of_moved_images_share_one_trace_and_plain_ones_are_not_resa
     engine, rows = sgd.engine, np.arange(COUNT)[::-1]
     plain = engine.predict(rows)
     calls: list[object] = []
-    model = engine.model
-    monkeypatch.setattr(engine, "model", lambda *given, **named: (calls.append(given), model(*given, **named))[1])
+    model, call = engine.model, type(engine.model).call
+
+    def counted(*given: Any, **named: Any) -> Any:
+        calls.append(given)
+        return call(*given, **named)
+
     for transform in (MIRRORED, np.array([1.1, 0.1, -1, 0, 0.9, 2]), np.array(IDENTITY)):
-        moved = resample(IMAGES[rows], np.tile(np.float32(transform), (COUNT, 1)))
-        np.testing.assert_allclose(engine.predict(rows, transform), model(moved), rtol=0, atol=1e-5)
+        moved = model(resample(IMAGES[rows], np.tile(np.float32(transform), (COUNT, 1))))
+        with monkeypatch.context() as patch:
+            patch.setattr(type(model), "call", counted)
+            np.testing.assert_allclose(engine.predict(rows, transform), moved, rtol=0, atol=1e-5)
     assert len(calls) == 1
     np.testing.assert_array_equal(engine.predict(rows), plain)
     np.testing.assert_array_equal(engine.predict(rows[:5]), plain[:5])
-    assert len(calls) == 1
 
 
 def test_weight_decay_shrinks_what_no_gradient_moves():
@@ -338,7 +448,7 @@ def test_mixed_precision_trains_with_finite_loss_and_float32_logits(precision: s
     plan = plan_epoch(
         np.arange(40), session.keys, np.ones(40), 64, experiment.augment, (16, 16), np.full(1, 1e-3), 0, 0, 1
     )
-    losses = [train(plan)[0] / 40 for _ in range(4)]
+    losses = [train(plan)[0, 0] / 40 for _ in range(4)]
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0]
     after = read_values(session.model.trainable_variables)
