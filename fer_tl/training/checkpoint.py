@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.files import write_atomically
+from fer_tl.data.sealed import read_sealed, write_sealed
 
 Values = list[np.ndarray]
 
@@ -56,7 +55,7 @@ class Checkpoints:
         arrays["state"] = np.array(json.dumps(state))
         found = self._found()
         path = self._folder / f"checkpoint-{_number(found[0]) + 1 if found else 1:06d}.npz"
-        write_atomically(path, lambda temporary: _write(temporary, arrays))
+        write_sealed(path, arrays)
         for old in found[KEPT - 1 :]:
             old.unlink(missing_ok=True)
 
@@ -90,28 +89,10 @@ def _number(path: Path) -> int:
     return int(path.stem.removeprefix("checkpoint-"))
 
 
-def _write(path: Path, arrays: dict[str, Any]) -> None:
-    """An ``.npz`` archive and, behind it, its SHA-256: the archive's own checksums leave its headers out."""
-    np.savez(path, **arrays)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").digest()
-    with path.open("ab") as file:
-        file.write(digest)
-
-
 def _read(path: Path) -> tuple[dict[str, Values], dict[str, Any]]:
-    with path.open("rb") as file:
-        digest, left = hashlib.sha256(), path.stat().st_size - hashlib.sha256().digest_size
-        while left > 0:
-            part = file.read(min(left, 1 << 20))
-            digest.update(part)
-            left -= len(part)
-        if file.read() != digest.digest():
-            raise ValueError("it is not what was written")
-        file.seek(0)
-        values: dict[str, Values] = {}
-        with np.load(file, allow_pickle=False) as data:
-            state = json.loads(str(data["state"]))
-            for key in sorted(set(data.files) - {"state"}):
-                values.setdefault(key.rsplit("-", 1)[0], []).append(data[key])
+    arrays = read_sealed(path)
+    state = json.loads(str(arrays.pop("state")))
+    values: dict[str, Values] = {}
+    for key in sorted(arrays):
+        values.setdefault(key.rsplit("-", 1)[0], []).append(arrays[key])
     return values, state

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from fer_tl.config import Loss
-from fer_tl.data.augment import IDENTITY, compose, scaling
+from fer_tl.data.augment import compose, scaling
 from fer_tl.data.mixing import prepare
 from fer_tl.errors import UserError
 from fer_tl.training.feed import Feed, Images
@@ -48,8 +48,8 @@ class TensorFlowEngine:
     Args:
         strategy: any ``tf.distribute.Strategy``, including the default one.
         model: built in the strategy's scope; pixels ``[B, H, W, C]`` to logits ``[B, K]``.
-        images: uint8 or float32 ``[N, ...]``: an array stays on the devices; anything else that gives images by row is
-            streamed, and gives the same numbers.
+        images: uint8 ``[N, H, W, C]``, or features, float32 ``[N, F]``, that are neither resampled nor mixed. An array
+            stays on the devices; anything else that gives images by row is streamed, and gives the same numbers.
         labels: int ``[N]``, 0..K-1.
         batch_size: B, images a step over all replicas.
         targets: float32 ``[N, K]``, rows that sum to 1, what training aims at; None for the labels. Accuracy is always
@@ -82,9 +82,7 @@ class TensorFlowEngine:
         # Behind the layer that resizes: what is resampled anyway is brought to the side of the backbone at once.
         self._trunk = _behind_resizing(model)
         self.side = self._trunk.input_shape[1:3]
-        one_hot = np.eye(model.output_shape[-1], dtype=np.float32)[labels]  # [N, K]
-        # Side by side, so that both are gathered and mixed at once.
-        self._truth = self._resident(np.stack([one_hot if targets is None else targets, one_hot], 1))  # [N, 2, K]
+        self._labels, self._targets = labels, targets
         # Augmentation alone is compiled by XLA: 8 times faster on a CPU, where XLA slows the model down 8 times
         # (measured, see DESIGN). A TPU compiles the whole step by itself.
         tpu = isinstance(strategy, tf.distribute.TPUStrategy)
@@ -94,8 +92,7 @@ class TensorFlowEngine:
             tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         resize = functools.partial(prepare, side=self.side)
         self._prepare = resize if tpu else tf.function(resize, jit_compile=True, autograph=False)
-        self._predict = self._compile_prediction(moved=False)
-        self._predict_moved = self._compile_prediction(moved=True)
+        self._predict: dict[tuple[str, ...], Any] = {}
         self._seeds = [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
 
     def _resident(self, values: np.ndarray) -> Any:
@@ -134,6 +131,9 @@ class TensorFlowEngine:
         """
         variables = self.model.trainable_variables
         values = [v.value for v in variables]
+        one_hot = np.eye(self.model.output_shape[-1], dtype=np.float32)[self._labels]  # [N, K]
+        # Side by side, so that both are gathered and mixed at once.
+        both = self._resident(np.stack([one_hot if self._targets is None else self._targets, one_hot], 1))  # [N, 2, K]
 
         def replica_step(images: tf.Tensor, truth: tf.Tensor, step: dict[str, Any]) -> tf.Tensor:
             count, offsets = step["counts"], step.get("offsets")
@@ -159,7 +159,7 @@ class TensorFlowEngine:
             def body(step: tf.Tensor, sums: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
                 now = tf.nest.map_structure(lambda array: array[step], arrays)
                 optimizer.learning_rate = now["rates"]
-                part = self.strategy.run(replica_step, (self._images, self._truth, now))
+                part = self.strategy.run(replica_step, (self._images, both, now))
                 return step + 1, sums.write(step, self.strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None))
 
             return _stacked(body, tf.shape(arrays["rows"])[0])  # [S, 3]
@@ -186,7 +186,9 @@ class TensorFlowEngine:
         rows, mixing = mine["rows"], mine.get("mixing")
         own = mine["pixels"] if self._feed else tf.gather(images, rows)  # [b, H, W, C]
         known = tf.gather(truth, rows)  # [b, 2, K]
-        if mixing is None:
+        if len(own.shape) == 2:
+            pixels = own
+        elif mixing is None:
             pixels = self._prepare(own, mine["transforms"], erased=mine.get("erased"))
         else:
             others = mine["others"] if self._feed else tf.gather(images, mixing["partners"])
@@ -203,54 +205,64 @@ class TensorFlowEngine:
         whole = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         return [gradient / self.replicas for gradient in clip_by_global_norm(whole, limit)]
 
-    def _compile_prediction(self, moved: bool) -> Any:
-        share = self.batch_size // self.replicas
+    def _compile_prediction(self, step: dict[str, np.ndarray]) -> Any:
+        """A function of the arrays of some steps, which are told by name; it traces when it is first called."""
 
-        def replica_predict(images: tf.Tensor, step: tf.Tensor, transform: tf.Tensor) -> tf.Tensor:
-            step = self._own_share(step)
-            pixels = step if self._feed else tf.gather(images, step)  # [b, H, W, C]
-            if moved:
-                logits = self._trunk(self._prepare(pixels, tf.tile(transform[None], (share, 1))), training=False)
+        def replica_predict(images: tf.Tensor, now: dict[str, tf.Tensor]) -> tf.Tensor:
+            mine = self._own_share(now)
+            pixels = mine["pixels"] if self._feed else tf.gather(images, mine["rows"])  # [b, H, W, C]
+            if "transforms" in mine:
+                prepared = self._prepare(pixels, mine["transforms"], erased=mine.get("erased"))
+                logits = self._trunk(prepared, training=False)
             else:
                 logits = self.model(pixels, training=False)  # [b, K]
             return tf.distribute.get_replica_context().all_gather(logits, axis=0) if self.replicas > 1 else logits
 
-        shape = (self.batch_size, *self.model.input_shape[1:]) if self._feed else (self.batch_size,)
-        steps_spec = tf.TensorSpec([None, *shape], tf.uint8 if self._feed else tf.int32)
+        def predict(arrays):  # type: ignore[no-untyped-def]
+            def body(index: tf.Tensor, logits: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+                now = tf.nest.map_structure(lambda array: array[index], arrays)
+                part = self.strategy.run(replica_predict, (self._images, now))
+                return index + 1, logits.write(index, self.strategy.experimental_local_results(part)[0])
 
-        # The transform is an argument: all of them share one trace, which is made when the first one comes.
-        @tf.function(input_signature=[steps_spec, tf.TensorSpec([6], tf.float32)], autograph=False)
-        def predict(steps, transform):  # type: ignore[no-untyped-def]
-            def body(step: tf.Tensor, logits: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-                part = self.strategy.run(replica_predict, (self._images, steps[step], transform))
-                return step + 1, logits.write(step, self.strategy.experimental_local_results(part)[0])
+            return _stacked(body, tf.shape(arrays["rows"])[0])  # [S, B, K]
 
-            return _stacked(body, tf.shape(steps)[0])  # [S, B, K]
+        signature = {name: tf.TensorSpec([None, *array.shape[1:]], array.dtype) for name, array in step.items()}
+        return tf.function(predict, input_signature=[signature], autograph=False)
 
-        return predict
-
-    def predict(self, rows: np.ndarray, transform: np.ndarray | None = None) -> np.ndarray:
-        """Logits of images, every image once.
+    def predict(
+        self, rows: np.ndarray, transforms: np.ndarray | None = None, erased: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Logits of images, in the order of the rows.
 
         Args:
             rows: int ``[N]``.
-            transform: float32 ``[6]``, one affine map for all images, see ``fer_tl.data.augment``; None leaves the
-                stored pixels as they are, not even resampled.
+            transforms: float32 ``[6]``, one affine map for all images, or ``[N, 6]``, one for each, from pixels of the
+                image to pixels of the image, see ``fer_tl.data.augment``; None leaves the stored pixels as they are,
+                not even resampled.
+            erased: with transforms: int32 ``[N, 4]``, boxes to blank, in pixels of ``side``.
 
         Returns:
             float32 ``[N, K]``.
         """
         steps = steps_per_epoch(len(rows), self.batch_size)
-        filled = np.resize(rows, steps * self.batch_size).reshape(steps, self.batch_size).astype(np.int32)  # [S, B]
-        run, onto_image = self._predict, np.array(IDENTITY, np.float32)
-        if transform is not None:
-            run, onto_image = self._predict_moved, compose(transform, scaling(self.image_size, self.side))
+        filled = np.resize(np.arange(len(rows)), (steps, self.batch_size))  # [S, B]
+        arrays: dict[str, np.ndarray] = {"rows": rows[filled].astype(np.int32)}
+        if transforms is not None:
+            moved = compose(np.broadcast_to(transforms, (len(rows), 6)), scaling(self.image_size, self.side))
+            arrays["transforms"] = moved[filled]
+        if erased is not None:
+            arrays["erased"] = erased[filled]
         size = min(PREDICTED_AT_ONCE, self.steps_at_once)
-        parts = [filled[start : start + size] for start in range(0, steps, size)]
+        parts = [{name: array[at : at + size] for name, array in arrays.items()} for at in range(0, steps, size)]
         logits = []
         for index, part in enumerate(parts):
-            read = self._feed.read([part], parts[index + 1 : index + 2])[0] if self._feed else part
-            logits.append(np.asarray(run(read, onto_image)))  # [s, B, K]
+            if self._feed:
+                following = [later["rows"] for later in parts[index + 1 : index + 2]]
+                part["pixels"] = self._feed.read([part["rows"]], following)[0]
+            compiled = self._predict.get(tuple(part))
+            if compiled is None:
+                compiled = self._predict[tuple(part)] = self._compile_prediction(part)
+            logits.append(np.asarray(compiled(part)))  # [s, B, K]
         return np.concatenate(logits).reshape(steps * self.batch_size, -1)[: len(rows)]  # [N, K]
 
     def reseed(self, key: int) -> None:
