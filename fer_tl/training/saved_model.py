@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ CLASSES_MEMBER = "fer_tl.json"
 def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
     """Save a model without its optimizer, and its class names in the same file, atomically.
 
-    The same model and weights give the same bytes: the dates that Keras writes into the archive are left out.
+    The same model and weights give the same bytes: the dates and memory addresses that Keras writes into the archive
+    are left out.
     """
 
     def write(temporary: Path) -> None:
@@ -34,6 +36,8 @@ def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> 
                     with dated.open(name) as source, archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as copy:
                         if name == "metadata.json":
                             copy.write(json.dumps({"keras_version": keras.__version__}).encode())
+                        elif name == "config.json":
+                            copy.write(_renumbered(source.read()))
                         else:
                             shutil.copyfileobj(source, copy)
                 archive.writestr(zipfile.ZipInfo(CLASSES_MEMBER), json.dumps({"class_names": list(class_names)}))
@@ -41,6 +45,16 @@ def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> 
             saved.unlink(missing_ok=True)
 
     write_atomically(path, write)
+
+
+def _renumbered(config: bytes) -> bytes:
+    """A model's configuration in which objects that layers share are numbered, not told by their memory address."""
+    numbers: dict[bytes, int] = {}
+
+    def number(match: re.Match[bytes]) -> bytes:
+        return match[1] + str(numbers.setdefault(match[2], len(numbers) + 1)).encode()
+
+    return re.sub(rb'("shared_object_id": )(\d+)', number, config)
 
 
 def check_model(path: Path) -> None:

@@ -68,6 +68,9 @@ class Session:
         self.stages = stages_of(experiment)
         self._compiled: dict[str, CompiledStage] = {}
 
+    def prepare(self, cache: Path | None) -> None:
+        """What is done once before the first fold: nothing, where the backbone learns."""
+
     def describe(self) -> str:
         """One line: model, parameters, devices."""
         return f"{self.model.name}, {self.model.count_params():,} parameters, {describe(self.strategy)}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,11 +18,11 @@ import pytest
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.randomness import example_keys
-from fer_tl.errors import UserError
+from fer_tl.errors import Terminated, TrainingFailed
 from fer_tl.files import read_json
 from fer_tl.options import load_experiment
-from fer_tl.training import loop, tensorflow_engine
-from fer_tl.training.checkpoint import read_values
+from fer_tl.training import keeper, loop, session, tensorflow_engine
+from fer_tl.training.checkpoint import Checkpoints, read_values
 from fer_tl.training.cross_validation import train_folds, train_one
 from fer_tl.training.loop import FoldRows, Loop
 from fer_tl.training.plan import EpochPlan, adjustment, balanced_weights
@@ -51,45 +53,46 @@ def train(settings: Experiment, dataset: Dataset, path: Path) -> None:
 
 
 def same_result(one: Path, other: Path) -> None:
-    """Weights, predictions and history of two parts are bit-equal; what they took is not compared."""
-    for left, right in zip(*(read_values(load_model(p / "model.keras")[0].weights) for p in (one, other)), strict=True):
-        np.testing.assert_array_equal(left, right)
-    left, right = (load_predictions(p / "predictions.npz") for p in (one, other))
-    np.testing.assert_array_equal(left.ids, right.ids)
-    np.testing.assert_array_equal(left.logits, right.logits)
-    histories = [read_history(p / "history.csv") for p in (one, other)]
-    for epoch in (epoch for history in histories for epoch in history):
-        del epoch["seconds"]
-    assert histories[0] == histories[1]
-    results = [read_json(p / "result.json") for p in (one, other)]
-    for result in results:
-        for measured in ("seconds", "seconds_to_first_step", "memory_mb"):
-            del result[measured]
-    assert results[0] == results[1]
+    """All files of two parts are the same bytes, but for what they took."""
+    names = {path.name for path in one.iterdir()}
+    assert names == {path.name for path in other.iterdir()}
+    assert names >= {"model.keras", "predictions.npz", "history.csv", "result.json", "timing.json"}
+    for name in names - {"timing.json"}:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
 @contextmanager
-def interrupted_at(epoch: int, saved: bool) -> Iterator[None]:
-    """Ctrl-C at the end of an epoch counted from the start of the run, after or before its checkpoint is written."""
-    write = loop.save_checkpoint
+def interrupted_at(epoch: int, step: int, end: Callable[[], None], saved: bool = True) -> Iterator[None]:
+    """A checkpoint after every step, and ``end`` before or after that of one step of an epoch is written."""
+    save = keeper.Keeper.save
 
-    def save(path: Path, variables: dict, state: dict) -> None:
-        last = path.name == "checkpoint.npz" and len(state["history"]) == epoch
-        if saved or not last:
-            write(path, variables, state)
-        if last:
-            raise KeyboardInterrupt
+    def ending(self: keeper.Keeper, at: keeper.Position) -> None:
+        here = (at.epoch, at.step) == (epoch, step)
+        if saved or not here:
+            save(self, at)
+        if here:
+            end()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "save_checkpoint", save)
-        with pytest.raises(KeyboardInterrupt):
-            yield
+        patch.setattr(keeper.Keeper, "save", ending)
+        patch.setattr(keeper, "WRITING_SHARE", math.inf)
+        patch.setattr(loop, "SECONDS_PER_CHECKPOINT", 0.0)
+        patch.setattr(loop, "SECONDS_PER_CALL", 0.0)  # one step a call
+        yield
 
 
-def train_with_interruptions(settings: Experiment, dataset: Dataset, path: Path, where: list[tuple[int, bool]]) -> None:
+class Killed(BaseException):
+    """The end of a process, as far as one process can play it."""
+
+
+def kill() -> None:
+    raise Killed
+
+
+def train_with_kills(settings: Experiment, dataset: Dataset, path: Path, where: list[tuple[int, int, bool]]) -> None:
     """Every part in a new session, as a new process would have."""
-    for epoch, saved in where:
-        with interrupted_at(epoch, saved):
+    for epoch, step, saved in where:
+        with interrupted_at(epoch, step, kill, saved), pytest.raises(Killed):
             train(settings, dataset, path)
     train(settings, dataset, path)
 
@@ -116,11 +119,73 @@ def uninterrupted(two_stages: Experiment, faces: Dataset, tmp_path_factory: pyte
     return path
 
 
-def test_an_interrupted_run_ends_as_an_uninterrupted_one(
+def test_a_killed_run_ends_as_an_uninterrupted_one(
     two_stages: Experiment, uninterrupted: Path, faces: Dataset, tmp_path: Path
 ):
-    # After the head stage; within the epoch after it; and after an epoch of the main stage.
-    train_with_interruptions(two_stages, faces, tmp_path / "run", [(1, True), (2, False), (3, True)])
+    # In the head stage; at the end of the first epoch of the main stage, before it is measured; in the second one,
+    # whose last step is not saved; and before anything of the next epoch is.
+    train_with_kills(two_stages, faces, tmp_path / "run", [(1, 2, True), (2, 3, True), (3, 3, False), (4, 1, False)])
+    same_result(tmp_path / "run" / "model", uninterrupted / "model")
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_leaves_a_checkpoint_of_its_step(
+    number: int,
+    error: type[BaseException],
+    two_stages: Experiment,
+    uninterrupted: Path,
+    faces: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    handler, steps = signal.getsignal(number), []
+    plain = tensorflow_engine.TensorFlowEngine.compile_training
+
+    def counted(*given: Any) -> Any:
+        run = plain(*given)
+
+        def train(plan: EpochPlan, start: int, stop: int) -> np.ndarray:
+            steps.append(stop - start)
+            if len(steps) == 8:  # the second step of the third epoch
+                signal.raise_signal(number)
+            return run(plan, start, stop)
+
+        return train
+
+    monkeypatch.setattr(tensorflow_engine.TensorFlowEngine, "compile_training", counted)
+    monkeypatch.setattr(loop, "SECONDS_PER_CALL", 0.0)  # one step a call
+    with pytest.raises(error):
+        train(two_stages, faces, tmp_path / "run")
+    assert signal.getsignal(number) is handler
+    _, state = Checkpoints(tmp_path / "run" / "model", print).load()
+    assert (len(state["history"]), state["step"]) == (2, 2)
+    train(two_stages, faces, tmp_path / "run")
+    assert steps == [1] * (8 + 4)  # none twice
+    same_result(tmp_path / "run" / "model", uninterrupted / "model")
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    two_stages: Experiment, uninterrupted: Path, faces: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with interrupted_at(3, 1, kill), pytest.raises(Killed):
+        train(two_stages, faces, tmp_path / "run")
+    one, other = sorted((tmp_path / "run" / "model").glob("checkpoint-*.npz"))
+    other.write_bytes(other.read_bytes()[:-100])
+    train(two_stages, faces, tmp_path / "run")
+    warning = f"warning: checkpoint {other} is damaged (it is not what was written): {one.name} is taken"
+    assert warning in capsys.readouterr().out
+    same_result(tmp_path / "run" / "model", uninterrupted / "model")
+
+
+def test_without_a_whole_checkpoint_training_begins_anew(
+    two_stages: Experiment, uninterrupted: Path, faces: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with interrupted_at(3, 1, kill), pytest.raises(Killed):
+        train(two_stages, faces, tmp_path / "run")
+    for path in (tmp_path / "run" / "model").glob("checkpoint-*.npz"):
+        path.write_bytes(b"")
+    train(two_stages, faces, tmp_path / "run")
+    assert "training begins anew" in capsys.readouterr().out
     same_result(tmp_path / "run" / "model", uninterrupted / "model")
 
 
@@ -140,16 +205,16 @@ def test_history_tells_stage_rate_and_epoch(uninterrupted: Path):
 
 def test_a_finished_part_leaves_no_checkpoint(uninterrupted: Path):
     names = {path.name for path in (uninterrupted / "model").iterdir()}
-    assert names == {"model.keras", "predictions.npz", "history.csv", "result.json"}
+    assert names == {"model.keras", "predictions.npz", "history.csv", "result.json", "timing.json"}
 
 
 def test_a_kill_after_the_last_epoch_loses_nothing(
     two_stages: Experiment, uninterrupted: Path, faces: Dataset, tmp_path: Path
 ):
-    with interrupted_at(4, saved=True):
+    with interrupted_at(5, 0, kill), pytest.raises(Killed):
         train(two_stages, faces, tmp_path / "run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "plan_epoch", None)  # no epoch is left to plan
+        patch.setattr(session, "plan_epoch", None)  # no epoch is left to plan
         train(two_stages, faces, tmp_path / "run")
     same_result(tmp_path / "run" / "model", uninterrupted / "model")
 
@@ -197,8 +262,7 @@ def test_callbacks_decide_as_if_the_run_had_not_been_interrupted(watching: Exper
     assert result["loss"] == history[4]["val_loss"] != history[7]["val_loss"]
     kept = load_predictions(whole / "predictions.npz").logits
     np.testing.assert_allclose(load_model(whole / "model.keras")[0](faces.images[TRAIN:]), kept, rtol=0, atol=1e-5)
-
-    train_with_interruptions(watching, faces, tmp_path / "cut", [(3, True), (6, False)])
+    train_with_kills(watching, faces, tmp_path / "cut", [(4, 2, True), (5, 1, True), (7, 2, False)])
     same_result(tmp_path / "cut" / "model", whole)
 
 
@@ -245,8 +309,10 @@ def test_a_fold_comes_out_the_same_alone_and_after_another(
     same_result(tmp_path / "both" / "fold-1", tmp_path / "second" / "fold-1")
     results = [read_json(tmp_path / "both" / f"fold-{fold}" / "result.json") for fold in (0, 1)]
     assert results[0]["loss"] != results[1]["loss"]
-    assert all(result["seconds_to_first_step"] > 0 for result in results)
-    assert all(100 < result["memory_mb"] < 100_000 for result in results)
+    timings = [read_json(tmp_path / "both" / f"fold-{fold}" / "timing.json") for fold in (0, 1)]
+    assert all(timing["seconds_to_first_step"] > 0 for timing in timings)
+    assert all(100 < timing["memory_mb"] < 100_000 for timing in timings)
+    assert all(len(timing["epoch_seconds"]) == 2 for timing in timings)
 
 
 class Recorder:
@@ -255,19 +321,25 @@ class Recorder:
     def __init__(self, settings: Experiment, dataset: Dataset):
         self.experiment, self.dataset, self.keys = settings, dataset, example_keys(dataset.ids)
         self.stages = stages_of(settings)
-        self.model = SimpleNamespace(variables=[], stop_training=False)
-        self.engine = SimpleNamespace(reseed=lambda key: None)
+        self.model = SimpleNamespace(variables=[], optimizer=SimpleNamespace(variables=[]), stop_training=False)
+        self.engine = SimpleNamespace(steps_at_once=1024, side=dataset.image_shape[:2])
+        self.strategy = None
         self.plans: list[EpochPlan] = []
 
+    plan = Session.plan
+
     def reset(self, rows: np.ndarray) -> None:
+        pass
+
+    def reseed(self, key: int) -> None:
         pass
 
     def start(self, stage: Stage) -> CompiledStage:
         return CompiledStage(stage, SimpleNamespace(variables=[]), [], self.train)
 
-    def train(self, plan: EpochPlan) -> np.ndarray:
+    def train(self, plan: EpochPlan, start: int, stop: int) -> np.ndarray:
         self.plans.append(plan)
-        return np.array([1.0, 1.0, 1.0])
+        return np.ones((stop - start, 3))
 
     def evaluate(self, rows: np.ndarray) -> tuple[float, float, None]:
         return 1.0, 0.5, None
@@ -302,8 +374,39 @@ def test_classes_are_evened_out_by_the_images_that_are_trained_on(faces: Dataset
 def test_a_loss_that_explodes_is_one_clear_line_that_says_where(faces: Dataset, tmp_path: Path):
     settings = experiment(epochs=3, schedule={"kind": "constant"}, optimizer={"name": "sgd"})
     settings = replace(settings, optimizer=replace(settings.optimizer, rate=1e30))
-    with pytest.raises(UserError, match=r"model: the loss is (nan|inf) in epoch \d, steps \d to \d; lower") as error:
+    with pytest.raises(TrainingFailed, match=r"model: the loss is (nan|inf) in epoch \d, step \d; lower") as error:
         train(settings, faces, tmp_path / "run")
     assert "1e+30" in str(error.value)
     assert "\n" not in str(error.value)
+    assert f"epoch {error.value.epoch}, step {error.value.step};" in str(error.value)
     assert not RunFolder(tmp_path / "run").is_done("model")
+
+
+def test_the_last_checkpoint_before_a_step_that_ruins_the_weights_is_kept(faces: Dataset, tmp_path: Path):
+    settings = experiment(epochs=3, augment={"rotation": 0.0})
+    ruined = []
+
+    def ruin() -> None:
+        (variable,) = (v for v in ruined[0].model.trainable_variables if v.path.endswith("logits/bias"))
+        variable.assign(np.full(7, np.nan))
+
+    start = Session.start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "start", lambda self, stage: (ruined.append(self), start(self, stage))[1])
+        with interrupted_at(2, 1, ruin), pytest.raises(TrainingFailed) as error:
+            train(settings, faces, tmp_path / "run")
+    assert (error.value.epoch, error.value.step) == (2, 2)
+    values, state = Checkpoints(tmp_path / "run" / "model", print).load()
+    assert (len(state["history"]), state["step"]) == (1, 1)
+    assert all(np.isfinite(value).all() for value in values["model"])
+
+
+def test_weights_that_are_not_finite_are_never_saved(faces: Dataset, tmp_path: Path):
+    training = Session(experiment(epochs=1), faces, None)
+    training.start(training.stages[0])
+    kept = keeper.Keeper(training, tmp_path, "fold-0", print)
+    kept.save(keeper.Position(stage="main", step=4))
+    training.model.trainable_variables[0].assign(training.model.trainable_variables[0] * np.nan)
+    with pytest.raises(TrainingFailed, match="fold-0: weights are not finite after step 5 of epoch 1; lower"):
+        kept.save(keeper.Position(stage="main", step=5))
+    assert Checkpoints(tmp_path, print).load()[1]["step"] == 4

@@ -1,0 +1,135 @@
+"""What a frozen backbone makes of the images: computed once, kept on disk, used by all folds and by later runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import psutil
+
+from fer_tl.config import Augment
+from fer_tl.data.augment import draw_transforms
+from fer_tl.data.dataset import Dataset
+from fer_tl.data.mixing import draw_erased
+from fer_tl.data.randomness import example_keys
+from fer_tl.data.sealed import read_sealed, write_sealed
+from fer_tl.errors import UserError
+from fer_tl.training.progress import Clock, Progress
+from fer_tl.training.tensorflow_engine import TensorFlowEngine
+
+# Images whose features are in one file: what a kill costs at most.
+ROWS_A_FILE = 1024
+
+
+class FeatureStore:
+    """Features of a dataset's images as they are and of augmented views of them.
+
+    Args:
+        model: from pixels ``[B, H, W, C]`` to features ``[B, F]``; nothing in it learns or is random.
+        dataset: N images.
+        engine: that predicts with this model.
+        cache: folder for the files; None to keep them in memory only.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        dataset: Dataset,
+        engine: TensorFlowEngine,
+        cache: Path | None,
+    ):
+        self._dataset = dataset
+        self._engine = engine
+        self._cache = cache
+        self._keys = example_keys(dataset.ids)
+        self._source = _digest_source(model, dataset)
+
+    def compute(self, augment: Augment, views: int, seed: int) -> np.ndarray:
+        """Features of all images and views; those that were computed before are read.
+
+        Args:
+            augment: of the views; what mixes images is not used.
+            views: V, how many there are besides the images as they are.
+            seed: of the views.
+
+        Returns:
+            float32 ``[(1 + V) N, F]``: first the images as they are, then view after view.
+
+        Raises:
+            UserError: they would take more than half of the memory that is free.
+        """
+        count = len(self._dataset)
+        width = int(self._engine.model.output_shape[-1])
+        needed, free = 4 * (1 + views) * count * width, psutil.virtual_memory().available
+        if needed > free / 2:
+            raise UserError(
+                f"features of {views} views would take {needed / 1e9:.1f} GB of the {free / 1e9:.1f} GB of memory that "
+                "are free: use fewer --views, --head.pooling avg, or --views 0, which computes them anew every epoch"
+            )
+        features = np.empty(((1 + views) * count, width), np.float32)
+        progress, clock, computed = Progress(len(features)), Clock(), 0
+        for view in range(1 + views):
+            place = self._place(augment, view, seed)
+            for start in range(0, count, ROWS_A_FILE):
+                rows = np.arange(start, min(start + ROWS_A_FILE, count))
+                path = place and place / f"{start:09d}.npz"
+                part = self._read(path, (len(rows), width), progress) if path else None
+                if part is None:
+                    part = self._predict(rows, augment, view, seed)
+                    computed += len(rows)
+                    if path:
+                        write_sealed(path, {"features": part})
+                    where = f"features of view {view}/{views}, image {rows[-1] + 1}/{count}"
+                    progress.step(len(rows), clock.lap(), where)
+                else:
+                    progress.skip(len(rows))
+                    clock.lap()
+                features[view * count + rows] = part
+        progress.line(
+            f"features: {count:,} images and {views} augmented views of each, {computed:,} computed now, "
+            f"{len(features) - computed:,} from before, {features.nbytes / 1e6:,.0f} MB"
+        )
+        return features
+
+    def _predict(self, rows: np.ndarray, augment: Augment, view: int, seed: int) -> np.ndarray:
+        if not view:
+            return self._engine.predict(rows)
+        keys, stream = self._keys[rows], ("view", seed, view)
+        transforms = draw_transforms(augment, keys, self._dataset.image_shape[:2], *stream)
+        erased = draw_erased(augment.erase, keys, self._engine.side, *stream) if augment.erase else None
+        return self._engine.predict(rows, transforms, erased)
+
+    def _place(self, augment: Augment, view: int, seed: int) -> Path | None:
+        """Folder of a view's files, by all that decides what is in them."""
+        if self._cache is None:
+            return None
+        drawn = [repr(augment), seed, view] if view else []
+        digest = hashlib.sha256(json.dumps([self._source, *drawn]).encode()).hexdigest()[:32]
+        return self._cache / f"features-{digest}"
+
+    def _read(self, path: Path, shape: tuple[int, int], progress: Progress) -> np.ndarray | None:
+        try:
+            part = read_sealed(path)["features"]
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError) as error:
+            progress.line(f"warning: {path} is damaged ({error}): its features are computed again")
+            return None
+        return part if part.shape == shape else None
+
+
+def _digest_source(model: keras.Model, dataset: Dataset) -> str:
+    """Of the images, of what is done to them before the backbone, and of its weights: SHA-256."""
+    digest = hashlib.sha256()
+    for layer in model.layers:
+        # Less its name, which may count the models that a process has built.
+        settings = {key: value for key, value in layer.get_config().items() if key != "name"}
+        digest.update(json.dumps([type(layer).__name__, settings], sort_keys=True, default=str).encode())
+    for variable in model.variables:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
+    digest.update(dataset.fingerprint.encode())
+    digest.update("\n".join(dataset.ids.tolist()).encode())  # some classes may be left out
+    return digest.hexdigest()
