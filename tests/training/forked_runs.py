@@ -1,0 +1,46 @@
+"""Runs ``fer-tl`` commands in children of a process that has imported everything, so that each starts at once.
+
+Reads lists of arguments as lines of JSON; for each prints the child's process number and, at its end, its status.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import keras
+import tensorflow as tf
+
+from fer_tl import api, cli
+from fer_tl.training import keeper, loop, parts, session
+
+assert keras and tf and api and parts and session
+
+# A run of seconds shall be as full of checkpoints as a real one of hours.
+keeper.WRITING_SHARE = 1.0
+loop.SECONDS_PER_CHECKPOINT = 0.1
+loop.SECONDS_PER_CALL = 0.05
+
+
+def main() -> None:
+    """Until the end of the input."""
+    print("ready", flush=True)
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                os.dup2(2, 1)
+                status = cli.main(json.loads(line))
+                sys.stdout.flush()
+            finally:
+                os._exit(status)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

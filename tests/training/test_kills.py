@@ -1,0 +1,100 @@
+"""A real process that is killed at any moment loses nothing: the same command ends with the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+KILLS, SEED = 10, 20
+DIFFERS = {"timing.json", "environment.json", ".lock"}
+
+
+class Runs:
+    """Training processes, one at a time."""
+
+    def __init__(self, folder: Path):
+        self.log = (folder / "log.txt").open("w+")
+        self._server = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("forked_runs.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            cwd=folder,
+        )
+        assert self._line() == "ready"
+
+    def _line(self) -> str:
+        return self._server.stdout.readline().strip()
+
+    def run(self, arguments: list[str], kill_after: float | None = None) -> tuple[int, float]:
+        """Its exit status, negative for a signal, and the seconds that it took."""
+        self._server.stdin.write(json.dumps(arguments) + "\n")
+        self._server.stdin.flush()
+        process, start = int(self._line()), time.monotonic()
+        timer = threading.Timer(kill_after or 0, os.kill, (process, signal.SIGKILL))
+        if kill_after is not None:
+            timer.start()
+        status = int(self._line())
+        timer.cancel()
+        return status, time.monotonic() - start
+
+    def close(self) -> None:
+        self._server.stdin.close()
+        self._server.wait(timeout=30)
+        self._server.stdout.close()
+        self.log.close()
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Runs]:
+    opened = Runs(tmp_path)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(run).as_posix(): path.read_bytes()
+        for path in sorted(run.rglob("*"))
+        if path.is_file() and path.name not in DIFFERS
+    }
+
+
+def test_ten_kills_at_random_moments_leave_the_same_bytes(runs: Runs, tmp_path: Path):
+    data, run = str(tmp_path / "data"), tmp_path / "run"
+    options = "--backbone shallow_cnn --alpha 0.25 --weights none --image-size 24 --folds 2 --epochs 2 --head-epochs 1"
+    rest = ["--early-stopping", "2", "--holdout", "0.2", "--data-dir", data, "--run-dir", str(run)]
+    command = ["cv", *options.split(), *rest]
+    assert runs.run(["build", "toyfaces", "--data-dir", data])[0] == 0
+    status, seconds = runs.run(command)
+    assert status == 0
+    whole = contents(run)
+    assert {"folds.csv", "fold-0/model.keras", "fold-1/predictions.npz", "fold-1/history.csv"} <= whole.keys()
+    shutil.rmtree(run)
+    rng, killed, continued = random.Random(SEED), 0, 0
+    while killed < KILLS:
+        status, _ = runs.run(command, kill_after=rng.uniform(0, seconds))
+        if status == -signal.SIGKILL:
+            killed += 1
+            continued += any(run.rglob("checkpoint-*.npz"))
+        else:
+            assert status == 0, runs.log.seek(0) or runs.log.read()
+            assert contents(run) == whole
+            shutil.rmtree(run)
+    assert runs.run(command)[0] == 0
+    assert contents(run) == whole
+    assert continued >= 3  # else the kills came where there was nothing to continue
