@@ -131,7 +131,7 @@ def merge_dataset(dataset: Dataset, class_map: ClassMap) -> Dataset:
     return replace(
         dataset,
         splits=dataset.splits[rows],
-        images=dataset.images[rows],
+        images=dataset.images[rows] if isinstance(dataset.images, np.ndarray) else dataset.images.select(rows),
         labels=labels[rows],
         ids=dataset.ids[rows],
         groups=dataset.groups[rows],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import keras
@@ -31,7 +33,7 @@ class FeatureStore:
         model: from pixels ``[B, H, W, C]`` to features ``[B, F]``; nothing in it learns or is random.
         dataset: N images.
         engine: that predicts with this model.
-        cache: folder for the files; None to keep them in memory only.
+        cache: folder for the files; None, or one that cannot be written, to keep them in memory only.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class FeatureStore:
     ):
         self._dataset = dataset
         self._engine = engine
-        self._cache = cache
+        self._cache = cache if cache and _is_writable(cache) else None
         self._keys = example_keys(dataset.ids)
         self._source = _digest_source(model, dataset)
 
@@ -119,6 +121,12 @@ class FeatureStore:
             progress.line(f"warning: {path} is damaged ({error}): its features are computed again")
             return None
         return part if part.shape == shape else None
+
+
+def _is_writable(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return os.access(folder, os.W_OK)
 
 
 def _digest_source(model: keras.Model, dataset: Dataset) -> str:

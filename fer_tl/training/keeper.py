@@ -96,7 +96,7 @@ class Keeper:
             self.best = self._take("best", model)
 
     def _take(self, kind: str, variables: list[Any]) -> Values:
-        return share_values(self._session.strategy, self._values.pop(kind, None) or read_values(variables))
+        return share_values(self._session.strategy, self._values.pop(kind, []) or read_values(variables))
 
     def save(self, at: Position) -> None:
         """Write a checkpoint.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import keras
 import numpy as np
@@ -76,12 +76,12 @@ class TensorFlowEngine:
             raise UserError(
                 f"'batch_size' {batch_size} does not divide over the devices: use a multiple of {self.replicas}"
             )
-        self.image_size = images.shape[1:3]
+        self.image_size = cast(tuple[int, int], tuple(images.shape[1:3]))
         self._feed = None if isinstance(images, np.ndarray) else Feed(images, batch_size)
         self._images = self._resident(np.ascontiguousarray(images)) if isinstance(images, np.ndarray) else ()
         # Behind the layer that resizes: what is resampled anyway is brought to the side of the backbone at once.
         self._trunk = _behind_resizing(model)
-        self.side = self._trunk.input_shape[1:3]
+        self.side = cast(tuple[int, int], tuple(self._trunk.input_shape[1:3]))
         self._labels, self._targets = labels, targets
         # Augmentation alone is compiled by XLA: 8 times faster on a CPU, where XLA slows the model down 8 times
         # (measured, see DESIGN). A TPU compiles the whole step by itself.

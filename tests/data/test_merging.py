@@ -116,6 +116,23 @@ def test_classes_that_no_item_names_are_left_out_with_their_images(dataset: Data
     assert take_classes(dataset, None, lines.append) is dataset
 
 
+@pytest.mark.parametrize("items", [("calm=neutral", "happy", "sad"), CLASS_NAMES])
+def test_images_that_are_streamed_stay_in_their_records(items: tuple[str, ...], dataset: Dataset):
+    class Streamed:
+        def __init__(self, images: np.ndarray):
+            self.images = images
+
+        def select(self, rows: slice | np.ndarray) -> Streamed:
+            return Streamed(self.images[rows])
+
+    merged = [
+        merge_dataset(replace(dataset, images=images), parse_classes(items, dataset.class_names))
+        for images in (dataset.images, Streamed(dataset.images))
+    ]
+    assert isinstance(merged[1].images, Streamed)
+    np.testing.assert_array_equal(merged[0].images, merged[1].images.images)
+
+
 def test_an_image_without_a_vote_for_what_is_kept_aims_at_its_label(dataset: Dataset):
     targets = np.tile(np.eye(7, dtype=np.float32)[2], (COUNT, 1))  # all for fear
     merged = merge_dataset(replace(dataset, targets=targets), parse_classes(["sad", "happy"], CLASS_NAMES))
