@@ -169,7 +169,7 @@ def test_shallow_cnn_trains_alike_on_one_and_on_two_devices(make_faces: Callable
                 layer.rate = 0.0
         train = session.start(session.stages[0]).train
         rows, rates = np.arange(len(dataset)), np.full(8, 1e-3)
-        plan = plan_epoch(rows, session.keys, np.ones(60), 8, experiment.augment, (24, 24), rates, 0, 0, 1)
+        plan = session.plan(rows, session.keys, np.ones(60), rates, 0, 0, 1, offsets=None)
         measured.append([train(plan)[:, 0].sum() / 60, *session.evaluate(rows)[:2]])
     np.testing.assert_allclose(*measured, rtol=0, atol=1e-5)
 

@@ -64,8 +64,8 @@ def test_training_aims_at_the_votes_and_evaluation_at_the_labels(make_faces: Mak
             layer.rate = 0.0
     still = Augment(rotation=0, shear=0, zoom=0, shift=0, flip=False)
     rows, rates = np.arange(24), np.zeros(3)
-    plan = plan_epoch(rows, session.keys, np.ones(24), 8, still, (24, 24), rates, 0, 0, 1)
-    sums = session.start(session.stages[0]).train(plan)
+    plan = plan_epoch(rows, session.keys, np.ones(24), 8, still, (24, 24), rates, 0, 0, 1, side=session.engine.side)
+    sums = session.start(session.stages[0]).train(plan).sum(axis=0)
     loss, accuracy, logits = session.evaluate(rows)
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))  # [24, 7]
     np.testing.assert_allclose(sums, [-(targets * log_p).sum(), accuracy * 24, 24], rtol=1e-5)

@@ -11,7 +11,6 @@ import pytest
 from fer_tl.data.dataset import Dataset
 from fer_tl.errors import UserError
 from fer_tl.options import load_experiment
-from fer_tl.training.plan import plan_epoch
 from fer_tl.training.session import CompiledStage, Session
 from fer_tl.training.stages import set_trainable
 
@@ -34,11 +33,9 @@ def snapshot(session: Session) -> Snapshot:
 
 
 def train(session: Session, compiled: CompiledStage) -> None:
-    images, augment = len(session.dataset), session.experiment.augment
-    plan = plan_epoch(
-        np.arange(images), session.keys, np.ones(images), 16, augment, (24, 24), np.full(2, 1e-2), 0, 0, 1
-    )
-    compiled.train(plan)
+    images = len(session.dataset)
+    rates = np.full(-(-images // session.experiment.batch_size), 1e-2)
+    compiled.train(session.plan(np.arange(images), session.keys, np.ones(images), rates, 0, 0, 1, offsets=None))
 
 
 def changed_layers(before: Snapshot, after: Snapshot) -> set[str]:
