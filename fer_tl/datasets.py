@@ -1,4 +1,4 @@
-"""The verbs of data: look at a built dataset, draw and check its folds."""
+"""The verbs of data: look at a built dataset, verify it, draw and check its folds."""
 
 from __future__ import annotations
 
@@ -96,3 +96,22 @@ def draw_folds(
         write_folds(path, dataset.ids, assigned)
         say(f"Written to {path}; fer-tl cv --data {data} --folds {number} --fold-table {path} uses it.")
     return FoldsResult(dict(zip(dataset.ids.tolist(), assigned.tolist(), strict=True)), path, text)
+
+
+def verify(name: str = "toyfaces", data_dir: Path | str = "data", say: Say = print) -> None:
+    """Read every byte of a built dataset and compare it with what was built.
+
+    Files with their checksums, records with theirs, examples with the counts, fingerprints and table of the build, and
+    the decoded arrays that are kept of them. Says a line for each split and each finding; it needs no TensorFlow.
+
+    Args:
+        name: a built dataset.
+        data_dir: where it is.
+        say: prints a line.
+
+    Raises:
+        UserError: no such data, or something is damaged, after all of it has been said.
+    """
+    from fer_tl.data.verify import verify_dataset
+
+    verify_dataset(name, data_dir, say)

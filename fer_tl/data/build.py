@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.data.build_request import BuildRequest
+from fer_tl.data.checksums import checksums
 from fer_tl.data.curate import Curated, describe_duplicates
 from fer_tl.data.examples import write_examples
 from fer_tl.data.fingerprints import content_hash, split_fingerprints
@@ -19,12 +20,14 @@ from fer_tl.data.manifest import (
     FILE_NAME,
     Manifest,
     build_arguments,
+    check_shards,
     dataset_directory,
     describe,
     read_manifest,
     write_manifest,
 )
 from fer_tl.data.prepare import prepare
+from fer_tl.data.record_files import index_split
 from fer_tl.data.splits import SPLITS
 from fer_tl.data.staging import put_in_place, workplace
 from fer_tl.errors import UserError
@@ -147,7 +150,7 @@ def _smallest(counts: dict[str, dict[str, int]]) -> int:
 
 def _tell_built(directory: Path, say: Say) -> Manifest:
     manifest = read_manifest(directory)
-    _check_shards(directory, manifest)
+    _check_records(directory, manifest)
     say(f"{manifest.dataset} is already built from {manifest.source['name']}; nothing to do.")
     _tell_counts(manifest, say)
     say(f"It is in {directory}")
@@ -163,33 +166,12 @@ def _tell_counts(manifest: Manifest, say: Say) -> None:
         say(describe_duplicates(found))
 
 
-def _check_shards(directory: Path, manifest: Manifest) -> None:
-    """Raises `UserError` if a shard is cut short or examples are missing, without reading them."""
-    found = 0
-    for name in manifest.shard_names:
-        records = _count_records(directory / name)
-        if not records:
-            fault = f"{name} is empty" if records == 0 else f"{name} ends in the middle of a record"
-            raise UserError(f"{directory} is damaged ({fault}); build again with --overwrite.")
-        found += records
-    total = sum(sum(classes.values()) for classes in manifest.counts.values())
-    if found != total:
-        raise UserError(
-            f"{directory} is damaged (it holds {found:,} of {total:,} examples); build again with --overwrite."
-        )
-
-
-def _count_records(path: Path) -> int | None:
-    """Counts the records of a TFRecord file by their lengths; None if it does not end where a record does."""
-    size = path.stat().st_size
-    records = position = 0
-    with path.open("rb") as stream:
-        while position < size:
-            stream.seek(position)
-            length = stream.read(8)  # and 4 bytes of checksum, the data, and 4 bytes of checksum
-            position += 16 + int.from_bytes(length, "little")
-            records += 1
-    return records if position == size else None
+def _check_records(directory: Path, manifest: Manifest) -> None:
+    """Raises `UserError` if a shard is damaged."""
+    check_shards(directory, manifest, manifest.shards)
+    if not manifest.checksums:  # built before format 3: each record has a checksum of its own
+        for split in manifest.counts:
+            index_split(directory, manifest, split)
 
 
 def _build(
@@ -207,12 +189,14 @@ def _build(
                 say(f"The source has no {' and no '.join(absent)} split: the dataset has {splits} only.")
             number = min(request.shards or DEFAULT_SHARDS, _smallest(curated.counts()))
             directory, version = prepare(request.builder, config, curated, place, number)
-            manifest = _describe(request, config, version, source, entry, curated, number)
-            write_manifest(manifest, directory)
             write_examples(curated.examples, directory)
             skipped = source.skipped()
             if skipped:
                 _write_skipped(skipped, directory / SKIPPED)
+            manifest = _describe(request, config, version, source, entry, curated, number)
+            # Last: it has the checksums of all other files.
+            manifest = dataclasses.replace(manifest, checksums=checksums(sorted(directory.iterdir())))
+            write_manifest(manifest, directory)
         put_in_place(directory, target, place)
     _tell_counts(manifest, say)
     for line in manifest.warnings:

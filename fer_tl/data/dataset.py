@@ -1,22 +1,28 @@
-"""A built dataset as arrays: decoded once, memory-mapped from then on."""
+"""A built dataset as arrays, or with its images left in the records: the same examples either way."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
-import os
-import re
-import secrets
-import shutil
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal, cast
 
 import numpy as np
+import psutil
 
-from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
+from fer_tl.data.array_cache import IMAGES, INDEX, cache_folder, find_kept, is_kept, keep
+from fer_tl.data.manifest import Manifest, check_shards, dataset_directory, read_manifest
+from fer_tl.data.record_files import RecordIndex, index_split, load_index, save_index
+from fer_tl.data.stream import StreamedImages
 from fer_tl.errors import UserError
-from fer_tl.files import BROKEN_ARRAYS
-from fer_tl.quiet import import_tensorflow
+
+INPUTS = ("auto", "resident", "stream")
+
+_BLOCK_BYTES = 1 << 24  # of pixels, decoded before they are written
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,8 @@ class Dataset:
     Attributes:
         name: such as ``fer2013``.
         splits: text ``[N]``, the official split of each example.
-        images: uint8 ``[N, H, W, C]``, 0..255, C is 1 or 3; usually a read-only memory map.
+        images: uint8 ``[N, H, W, C]``, 0..255, C is 1 or 3; usually a read-only memory map, or ``StreamedImages``, read
+            by rows like an array.
         labels: int64 ``[N]``, indices into ``class_names``.
         ids: text ``[N]``, unique.
         groups: text ``[N]``; examples of one group must never be split over folds.
@@ -57,48 +64,54 @@ class Dataset:
 
 
 def load_dataset(
-    name: str = "toyfaces", data_dir: str | Path = "data", split: str | tuple[str, ...] = "train"
+    name: str = "toyfaces",
+    data_dir: str | Path = "data",
+    split: str | tuple[str, ...] = "train",
+    input: Literal["auto", "resident", "stream"] = "resident",
 ) -> Dataset:
-    """Load splits of a built dataset.
+    """Load splits of a built dataset, without TensorFlow, after making sure that its records are whole.
 
-    The first call decodes the records (about 10,000 images/s a core) and keeps the arrays under
-    ``<data_dir>/.cache/<fingerprint>``; later ones map them into memory and need no TensorFlow.
+    The first call reads the records, decodes them (together about 10,000 grey images of 48x48 a second) and keeps the
+    arrays under ``<data_dir>/.cache``, from where later ones map them into memory. Both ways of input give the same
+    examples in the same order and the same pixels.
 
     Args:
         name: ``fer2013``, ``toyfaces``, ``folder/mine``.
         data_dir: folder that holds the built datasets.
         split: one split or several, in this order.
+        input: "resident" for images as an array; "stream" for images that stay in the records, see ``StreamedImages``;
+            "auto" for an array if it takes at most a quarter of the memory that is free.
 
     Raises:
-        UserError: not built, half built, changed on disk, or a split that it does not have.
+        UserError: not built, half built, damaged, or a split that it does not have.
     """
+    if input not in INPUTS:
+        raise UserError(f"input '{input}' is none of {', '.join(INPUTS)}")
     splits = (split,) if isinstance(split, str) else split
     directory = dataset_directory(Path(data_dir), name)
     manifest = read_manifest(directory)
     for wanted in splits:
         if wanted not in manifest.counts:
             raise UserError(f"dataset '{name}' has no split '{wanted}', only: {', '.join(manifest.counts)}")
-    cache = Path(data_dir) / ".cache"
-    parts = [_load_split(directory, manifest, wanted, cache / manifest.fingerprints[wanted][:32]) for wanted in splits]
-    images, labels, ids, groups, targets = (_joined(arrays) for arrays in zip(*parts, strict=True))
+    parts = [_open_split(directory, manifest, wanted) for wanted in splits]
+    ids = np.concatenate([part.index.ids for part in parts])
     if len(np.unique(ids)) != len(ids):
         raise UserError(f"dataset '{name}': the ids of {' and '.join(splits)} are not unique; build it again")
+    if input == "auto":
+        size = len(ids) * int(np.prod(manifest.image_shape))  # bytes
+        input = "resident" if size <= psutil.virtual_memory().available // 4 else "stream"
+    targets = np.concatenate([part.index.targets for part in parts])  # [N, K], or [N, 0] where there are none
     return Dataset(
         name=name,
-        splits=np.repeat(splits, [len(part[1]) for part in parts]),
-        images=images,
-        labels=labels,
+        splits=np.repeat(splits, [len(part.index) for part in parts]),
+        images=cast(np.ndarray, _stream(parts, manifest)) if input == "stream" else _resident(parts, manifest),
+        labels=np.concatenate([part.index.labels for part in parts]),
         ids=ids,
-        groups=groups,
+        groups=np.concatenate([part.index.groups for part in parts]),
         class_names=manifest.class_names,
         fingerprint=join_fingerprints(manifest, splits),
-        targets=targets,
+        targets=targets if targets.shape[1] else None,
     )
-
-
-def _joined(arrays: tuple[Any, ...]) -> Any:
-    # One split stays the memory map that it is. The splits of a dataset have the same features: all targets or none.
-    return arrays[0] if len(arrays) == 1 or arrays[0] is None else np.concatenate(arrays)
 
 
 def group_by_id(dataset: Dataset) -> dict[str, str]:
@@ -107,13 +120,13 @@ def group_by_id(dataset: Dataset) -> dict[str, str]:
 
 
 def cached_groups(name: str, data_dir: str | Path, splits: tuple[str, ...]) -> dict[str, str]:
-    """Group of each example by id, of those of the splits that were decoded before: needs no TensorFlow.
+    """Group of each example by id, of those of the splits that were loaded before: this opens none.
 
     Returns:
         Nothing for a split, or a dataset, that is not there.
 
     Raises:
-        UserError: the cache is damaged.
+        UserError: the records are damaged.
     """
     try:
         directory = dataset_directory(Path(data_dir), name)
@@ -122,10 +135,9 @@ def cached_groups(name: str, data_dir: str | Path, splits: tuple[str, ...]) -> d
         return {}
     found: dict[str, str] = {}
     for split in splits:
-        cache = Path(data_dir) / ".cache" / manifest.fingerprints.get(split, "none")[:32]
-        if cache.exists():
-            _, _, ids, groups, _ = _load_split(directory, manifest, split, cache)
-            found |= dict(zip(ids.tolist(), groups.tolist(), strict=True))
+        if split in manifest.counts and is_kept(cache_folder(directory, manifest, split), INDEX):
+            index = _open_split(directory, manifest, split).index
+            found |= dict(zip(index.ids.tolist(), index.groups.tolist(), strict=True))
     return found
 
 
@@ -136,68 +148,67 @@ def join_fingerprints(manifest: Manifest, splits: tuple[str, ...]) -> str:
     return present[0] if len(present) == 1 else hashlib.sha256("".join(present).encode()).hexdigest()
 
 
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """A split whose records are whole: its shards, what is in them, and where its arrays are kept."""
+
+    files: list[Path]
+    index: RecordIndex
+    folder: Path
 
 
-def _load_split(directory: Path, manifest: Manifest, split: str, cache: Path) -> Arrays:
-    if not cache.exists():
-        _decode(directory, manifest, split, cache)
-    try:
-        images = np.load(cache / "images.npy", mmap_mode="r", allow_pickle=False)
-        # Opened here: NumPy leaves a file that is no archive open.
-        with (cache / "examples.npz").open("rb") as file, np.load(file, allow_pickle=False) as data:
-            return images, data["labels"], data["ids"], data["groups"], data.get("targets")
-    except BROKEN_ARRAYS as error:
-        raise UserError(f"the cache {cache} is damaged ({error}); delete that folder, it is made again") from None
+def _open_split(directory: Path, manifest: Manifest, split: str) -> _Split:
+    check_shards(directory, manifest, [split])
+    files = [directory / name for name in manifest.shards_of(split)]
+    folder = cache_folder(directory, manifest, split)
+    kept = find_kept(folder, INDEX)
+    if kept:
+        return _Split(files, load_index(kept), folder)
+    index = index_split(directory, manifest, split)
+    with contextlib.suppress(OSError):  # no room, or a folder that must not be written to
+        keep(folder, INDEX, lambda path: save_index(index, path))
+    return _Split(files, index, folder)
 
 
-def _decode(directory: Path, manifest: Manifest, split: str, cache: Path) -> None:
-    """Decode one split into ``cache``, which appears whole or not at all."""
-    import_tensorflow()
-    import tensorflow as tf
-    import tensorflow_datasets as tfds
+def _stream(parts: Sequence[_Split], manifest: Manifest) -> StreamedImages:
+    """The images of splits one after the other, all their files open."""
+    firsts = np.cumsum([0, *(len(part.files) for part in parts)])
+    return StreamedImages(
+        [file for part in parts for file in part.files],
+        np.concatenate([part.index.shards + first for part, first in zip(parts, firsts, strict=False)]),
+        np.concatenate([part.index.offsets for part in parts]),
+        np.concatenate([part.index.lengths for part in parts]),
+        manifest.image_shape,
+    )
 
-    count = sum(manifest.counts[split].values())
-    temporary = cache.with_name(f".{cache.name}-{secrets.token_hex(4)}")
-    try:
-        temporary.mkdir(parents=True)
-        images = np.lib.format.open_memmap(
-            temporary / "images.npy", mode="w+", dtype=np.uint8, shape=(count, *manifest.image_shape)
-        )
-        records = tfds.builder_from_directory(str(directory)).as_dataset(split=split)
-        columns: dict[str, Any] = {"label": np.empty(count, np.int64)}
-        if "targets" in records.element_spec:
-            columns["targets"] = np.empty((count, len(manifest.class_names)), np.float32)
-        ids, groups = [], []
-        row = 0
-        for batch in records.batch(256).as_numpy_iterator():
-            stop = row + len(batch["label"])
-            if stop > count:
-                break
-            images[row:stop] = batch["image"]
-            for name, values in columns.items():
-                values[row:stop] = batch[name]
-            ids += [value.decode() for value in batch["id"]]
-            groups += [value.decode() for value in batch["group"]]
-            row = stop
-        if row != count or len(ids) != count:
-            raise UserError(
-                f"{directory}: split '{split}' does not hold the {count} examples of its manifest; build it again"
-            )
-        images.flush()
-        columns |= {"labels": columns.pop("label"), "ids": np.array(ids), "groups": np.array(groups)}
-        np.savez(temporary / "examples.npz", **columns)
+
+def _resident(parts: Sequence[_Split], manifest: Manifest) -> np.ndarray:
+    """The images of splits one after the other: uint8 ``[N, H, W, C]``, of a single split a read-only memory map."""
+    arrays = [_decoded(part, manifest) for part in parts]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _decoded(part: _Split, manifest: Manifest) -> np.ndarray:
+    kept = find_kept(part.folder, IMAGES)
+    if kept is None:
+        images = _stream([part], manifest)
         try:
-            os.replace(temporary, cache)
-        except OSError:
-            if not cache.is_dir():  # else another process was faster: its arrays are the same
-                raise
-    except tf.errors.OpError as error:
-        reason = re.sub(r"\{\{.*?\}\} *", "", " ".join(error.message.split()))  # less TensorFlow's graph names
-        raise UserError(
-            f"{directory}: split '{split}' is damaged ({reason}); build it again with --overwrite"
-        ) from None
-    except OSError as error:
-        raise UserError(f"{directory}: split '{split}' cannot be kept in {cache} ({error.strerror or error})") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            kept = keep(part.folder, IMAGES, lambda path: _write_images(images, path))
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                reason = error.strerror or error
+                raise UserError(f"decoded images cannot be kept in {part.folder} ({reason})") from None
+            note = "must not be written to; the images are decoded again each time"
+            print(f"fer-tl: {part.folder.parent} {note}", file=sys.stderr)
+            return images[:]
+    return np.load(kept, mmap_mode="r", allow_pickle=False)
+
+
+def _write_images(images: StreamedImages, path: Path) -> None:
+    """Decode all images into a ``.npy`` file, a block of them in memory at a time."""
+    step = max(1, _BLOCK_BYTES // int(np.prod(images.shape[1:])))
+    with path.open("wb") as file:
+        # Not through a memory map: a full disk would end the process without a word.
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": images.shape})
+        for start in range(0, len(images), step):
+            file.write(images[start : start + step].data)

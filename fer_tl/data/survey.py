@@ -158,7 +158,7 @@ class Survey:
 def survey(name: str, data_dir: str | Path = "data") -> Survey:
     """Look at all that a built dataset holds, but for the pixels of the closed split.
 
-    Needs TensorFlow only where a split was never loaded.
+    Needs no TensorFlow.
 
     Args:
         name: ``fer2013``, ``toyfaces``, ``folder/mine``.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
+from fer_tl.data.checksums import Checksum, checksums
 from fer_tl.data.manifest import (
     Manifest,
     built_datasets,
+    check_shards,
     dataset_directory,
     describe,
     read_manifest,
@@ -28,10 +31,11 @@ MANIFEST = Manifest(
     image_shape=SHAPE,
     counts={"train": {"angry": 1200, "happy": 1}, "test": {"angry": 0, "happy": 1}},
     shards={"train": 1, "test": 1},
-    fingerprints={"train": "1" * 64},
+    fingerprints={"train": "1" * 64, "test": "3" * 64},
     content="2" * 64,
     warnings=("look out",),
 )
+SHARDS = ["fer2013-train.tfrecord-00000-of-00001", "fer2013-test.tfrecord-00000-of-00001"]
 
 
 def place(data_dir: Path, manifest: Manifest = MANIFEST) -> Path:
@@ -44,8 +48,35 @@ def place(data_dir: Path, manifest: Manifest = MANIFEST) -> Path:
 
 
 def test_written_manifest_is_read_back(tmp_path: Path) -> None:
-    write_manifest(MANIFEST, tmp_path)
-    assert read_manifest(tmp_path) == MANIFEST
+    known = {name: Checksum(size, "4" * 64) for size, name in enumerate(SHARDS)}
+    for manifest in (MANIFEST, dataclasses.replace(MANIFEST, checksums=known)):
+        write_manifest(manifest, tmp_path)
+        assert read_manifest(tmp_path) == manifest
+
+
+def test_a_manifest_of_before_checksums_is_read(tmp_path: Path) -> None:
+    values = dataclasses.asdict(MANIFEST) | {"format": 2}
+    del values["checksums"]
+    (tmp_path / "manifest.json").write_text(json.dumps(values))
+    assert read_manifest(tmp_path) == dataclasses.replace(MANIFEST, format=2)
+    check_shards(tmp_path, MANIFEST, ["train", "test"])  # nothing is known, so nothing is wrong
+
+
+def test_damaged_shards_are_counted_and_the_first_is_named(tmp_path: Path) -> None:
+    three = dataclasses.replace(MANIFEST, shards={"train": 3, "test": 1})
+    directory = place(tmp_path, three)
+    manifest = dataclasses.replace(three, checksums=checksums(directory / name for name in three.shard_names))
+    check_shards(directory, manifest, ["train", "test"])
+    for name in three.shards_of("train")[1:]:
+        (directory / name).write_bytes(b"12")
+    with pytest.raises(UserError) as caught:
+        check_shards(directory, manifest, ["train", "test"])
+    assert str(caught.value) == (
+        f"{directory}: split 'train' is damaged (fer2013-train.tfrecord-00001-of-00003 has 2 of 0 bytes, and 1 more of "
+        f"its 3 files are damaged); build it again: `fer-tl build fer2013 --source PATH --data-dir {tmp_path} "
+        "--overwrite`"
+    )
+    check_shards(directory, manifest, ["test"])
 
 
 def test_description_has_classes_splits_and_totals() -> None:
@@ -88,7 +119,28 @@ def test_a_missing_file_means_half_built(tmp_path: Path, missing: str) -> None:
         dataset_directory(tmp_path, "fer2013")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 99}'])
+VALUES = dataclasses.asdict(MANIFEST)
+BROKEN = [
+    *("", "{", "[]", "{}", '{"format": 1}', '{"format": 99}'),
+    *(
+        json.dumps(VALUES | changes)
+        for changes in (
+            {"counts": []},
+            {"counts": VALUES["counts"] | {"test": {"angry": 1}}},
+            {"shards": {"train": 1, "tset": 1}},
+            {"shards": {"train": 0, "test": 1}},
+            {"fingerprints": {"train": "1"}},
+            {"image_shape": [2, 2]},
+            {"class_names": ["happy", "angry"]},
+            {"checksums": {SHARDS[0]: {"size": 0, "sha256": ""}}},
+            {"checksums": {name: {"size": 0} for name in SHARDS}},
+            {"checksums": {name: {"size": "0", "sha256": ""} for name in SHARDS}},
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("text", BROKEN)
 def test_a_broken_manifest_is_one_clear_line(tmp_path: Path, text: str) -> None:
     (place(tmp_path) / "manifest.json").write_text(text)
     with pytest.raises(UserError, match=r"manifest\.json .*(build the dataset again|newer)") as caught:

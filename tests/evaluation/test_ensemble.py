@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stored_dataset import Stored, store_dataset
 
 import fer_tl
 from fer_tl.api import EnsembleResult
 from fer_tl.cli import main
 from fer_tl.config import Experiment
+from fer_tl.data.dataset import load_dataset
 from fer_tl.data.folds import write_folds
-from fer_tl.data.manifest import Manifest, write_manifest
 from fer_tl.files import read_json, write_json
 from fer_tl.training.run_folder import PART_FILES, Predictions, RunFolder, load_predictions, save_predictions
 
@@ -219,18 +220,10 @@ def test_out_of_fold_predictions_are_scored_with_weights_of_the_other_folds():
 
 
 def build_groups(data_dir: Path, ids: np.ndarray, groups: np.ndarray) -> None:
-    """What is left of a built and decoded dataset when only ids and groups count."""
-    counts = {"train": dict.fromkeys(CLASSES, COUNT // 3)}
-    directory = data_dir / "folder/mine/1.0.0"
-    directory.mkdir(parents=True)
-    for name in ("dataset_info.json", "features.json"):
-        (directory / name).write_text("{}")
-    manifest = Manifest("folder", "mine", "1.0.0", {}, CLASSES, (4, 4, 1), counts, {}, {"train": "f" * 64}, "c" * 64)
-    write_manifest(manifest, directory)
-    cache = data_dir / ".cache" / ("f" * 32)
-    cache.mkdir(parents=True)
-    np.save(cache / "images.npy", np.zeros((len(ids), 4, 4, 1), np.uint8))
-    np.savez(cache / "examples.npz", ids=ids, labels=LABELS, groups=groups)
+    """A built dataset that was loaded before, when only ids and groups count."""
+    images = np.zeros((len(ids), 4, 4, 1), np.uint8)
+    store_dataset(data_dir, "folder/mine", CLASSES, {"train": Stored(images, LABELS, ids, groups)})
+    load_dataset("folder/mine", data_dir)
 
 
 def test_intervals_are_over_the_groups_of_the_dataset_or_it_is_said(pair: tuple[Path, Path]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,13 +11,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from stored_dataset import Stored, store_dataset
 
 import fer_tl
 from fer_tl.api import EvaluationResult
 from fer_tl.cli import main
 from fer_tl.config import Experiment
 from fer_tl.data.adapt import adapt_images
-from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest, write_manifest
+from fer_tl.data.manifest import dataset_directory, read_manifest
 from fer_tl.data.merging import parse_classes
 from fer_tl.errors import UserError
 from fer_tl.evaluation.intervals import bootstrap_interval
@@ -52,7 +52,7 @@ def make_dataset(
     group: int = 1,
     seed: int = 0,
 ) -> str:
-    """What is left of a dataset under ``data`` that was built and decoded; without ``images`` each split has its own.
+    """A dataset under ``data`` as a build would leave it; without ``images`` each split has its own.
 
     Args:
         name: such as ``folder/own``.
@@ -63,27 +63,13 @@ def make_dataset(
         group: images a group.
         seed: of the drawing.
     """
-    builder, _, config = name.partition("/")
-    prints, pixels = {}, images
-    for split in splits:
-        pixels = draw(labels, seed + 10 * len(prints)) if images is None else images
-        described = f"{split} {classes} {group}".encode() + labels.tobytes() + pixels.tobytes()
-        prints[split] = hashlib.sha256(described).hexdigest()
-        cache = Path("data/.cache") / prints[split][:32]
-        cache.mkdir(parents=True, exist_ok=True)
-        np.save(cache / "images.npy", pixels)
+    stored = {}
+    for number, split in enumerate(splits):
         rows = np.arange(len(labels))
-        ids, groups = ([f"{split}-{kind}-{row:03d}" for row in numbers] for kind, numbers in
+        ids, groups = (np.array([f"{split}-{kind}-{row:03d}" for row in numbers]) for kind, numbers in
                        (("face", rows), ("photo", rows // group)))  # fmt: skip
-        np.savez(cache / "examples.npz", ids=ids, labels=labels, groups=groups)
-    directory = Path("data", name, "1.0.0")
-    directory.mkdir(parents=True, exist_ok=True)
-    for file in ("dataset_info.json", "features.json"):
-        (directory / file).write_text("{}")
-    counts = {split: {each: int((labels == k).sum()) for k, each in enumerate(classes)} for split in splits}
-    assert pixels is not None
-    manifest = Manifest(builder, config, "1.0.0", {}, tuple(classes), pixels.shape[1:], counts, {}, prints, "c" * 64)
-    write_manifest(manifest, directory)
+        stored[split] = Stored(draw(labels, seed + 10 * number) if images is None else images, labels, ids, groups)
+    store_dataset(Path("data"), name, classes, stored, version="1.0.0")
     return name
 
 

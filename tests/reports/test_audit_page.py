@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from stored_dataset import Stored, store_dataset
 
 from fer_tl.config import Experiment
 from fer_tl.data.examples import Example, write_examples
 from fer_tl.data.folds import write_folds
-from fer_tl.data.manifest import Manifest, write_manifest
 from fer_tl.errors import UserError
 from fer_tl.evaluation.label_errors import Audit, open_audit
 from fer_tl.files import write_json
@@ -50,31 +50,18 @@ def make_run(path: Path, kind: str = "cv", logits: np.ndarray = LOGITS, leak: in
 
 
 def build(data_dir: Path, fingerprint: str = "f" * 64) -> None:
-    """A built and decoded dataset, in an order of its own; image ``face-007`` is grey of level 7."""
-    directory = data_dir / "folder/mine/1.1.0"
-    directory.mkdir(parents=True)
-    for name in ("dataset_info.json", "features.json"):
-        (directory / name).write_text("{}")
-    counts = {"train": dict(zip(CLASSES, np.bincount(LABELS).tolist(), strict=True))}
-    found = {"policy": "group"}
-    write_manifest(
-        Manifest(
-            "folder", "mine", "1.1.0", {}, CLASSES, (4, 4, 1), counts, {}, {"train": fingerprint}, "c", duplicates=found
-        ),
-        directory,
-    )
+    """A built dataset, in an order of its own; image ``face-007`` is grey of level 7."""
+    order = np.random.default_rng(3).permutation(COUNT)
+    groups = np.char.add("photo-", (order // 10).astype(str))
+    stored = {"train": Stored(IMAGES[order], LABELS[order], IDS[order], groups)}
+    changes = {"fingerprints": {"train": fingerprint}, "duplicates": {"policy": "group"}}
+    directory = store_dataset(data_dir, "folder/mine", CLASSES, stored, **changes)
     clusters = {IDS[4]: IDS[2], IDS[2]: IDS[2]}  # labels: sad & tired by mistake, sad & tired
     clusters |= {IDS[33]: IDS[30], IDS[30]: IDS[30]}  # happy by mistake, angry
     write_examples(
         [Example(i, "train", CLASSES[k], i, clusters.get(i, "")) for i, k in zip(IDS.tolist(), LABELS, strict=True)],
         directory,
     )
-    cache = data_dir / ".cache" / fingerprint[:32]
-    cache.mkdir(parents=True)
-    order = np.random.default_rng(3).permutation(COUNT)
-    np.save(cache / "images.npy", IMAGES[order])
-    groups = np.char.add("photo-", (order // 10).astype(str))
-    np.savez(cache / "examples.npz", ids=IDS[order], labels=LABELS[order], groups=groups)
 
 
 def run_audit(run: RunFolder, data_dir: str | None = None, top: int = 60, out: str | None = None) -> tuple[Audit, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import signal
@@ -16,11 +17,13 @@ import pytest
 from fer_files import csv_text, image_files, make_faces, png, tar_bytes, write_folder, write_zip
 
 from fer_tl.data.build import build
-from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
+from fer_tl.data.checksums import Checksum
+from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest, write_manifest
+from fer_tl.datasets import verify
 from fer_tl.errors import UserError
 
 FACES = make_faces(42)
-NEW_IN_2 = ("duplicates", "drawn_split", "skipped", "targets")  # of the manifest's format
+NEW_SINCE_1 = ("duplicates", "drawn_split", "skipped", "targets", "checksums")  # of the manifest's formats
 
 
 @pytest.fixture
@@ -124,7 +127,7 @@ def test_a_second_build_does_nothing(tmp_path: Path, fer_csv: Path, monkeypatch:
 def test_a_dataset_of_an_older_version_is_still_told(tmp_path: Path, fer_csv: Path) -> None:
     manifest = quiet("fer2013", fer_csv, tmp_path / "data")
     directory = dataset_directory(tmp_path / "data", "fer2013")
-    old = {key: value for key, value in dataclasses.asdict(manifest).items() if key not in NEW_IN_2} | {"format": 1}
+    old = {key: value for key, value in dataclasses.asdict(manifest).items() if key not in NEW_SINCE_1} | {"format": 1}
     (directory / "manifest.json").write_text(json.dumps(old))
     assert quiet("fer2013", None, tmp_path / "data").duplicates == {}
 
@@ -161,20 +164,33 @@ def test_a_half_built_directory_is_not_taken_for_a_dataset(tmp_path: Path, fer_c
     assert shard.exists()
 
 
-@pytest.mark.parametrize(
-    ("size", "message"),
-    [(0, "is empty"), (7, "middle of a record"), (-1, "middle of a record"), (None, "41 of 42 examples")],
-)
-def test_a_damaged_shard_is_noticed(tmp_path: Path, fer_csv: Path, size: int | None, message: str) -> None:
+@pytest.mark.parametrize("size", [0, 7, -1, None])
+def test_a_damaged_shard_is_noticed(tmp_path: Path, fer_csv: Path, size: int | None) -> None:
     manifest = quiet("fer2013", fer_csv, tmp_path / "data", shards=1)
     shard = next((tmp_path / "data").rglob("*train.tfrecord-*"))
     data = shard.read_bytes()
     first = 16 + int.from_bytes(data[:8], "little")
     shard.write_bytes(data[first:] if size is None else data[:size])
-    for source in (fer_csv, None):
-        with pytest.raises(UserError, match=rf"is damaged \(.*{message}.*--overwrite"):
-            quiet("fer2013", source, tmp_path / "data")
+    said = r"(split 'train'|-train.tfrecord-\S+) (is damaged|does not hold).*--overwrite"
+    for known in (manifest, dataclasses.replace(manifest, checksums={})):  # and as before format 3
+        write_manifest(known, shard.parent)
+        for source in (fer_csv, None):
+            with pytest.raises(UserError, match=said):
+                quiet("fer2013", source, tmp_path / "data")
     assert quiet("fer2013", fer_csv, tmp_path / "data", shards=1, overwrite=True) == manifest
+
+
+def test_checksums_are_those_of_all_files(tmp_path: Path, fer_csv: Path) -> None:
+    manifest = quiet("fer2013", fer_csv, tmp_path / "data")
+    files = files_of(dataset_directory(tmp_path / "data", "fer2013"))
+    del files["manifest.json"]
+    assert {"examples.csv", "dataset_info.json", "features.json", *manifest.shard_names} <= files.keys()
+    assert manifest.checksums == {
+        name: Checksum(len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()
+    }
+    lines: list[str] = []
+    verify("fer2013", tmp_path / "data", lines.append)
+    assert lines[:3] == [f"{split}: 14 files, 14 images, whole" for split in ("train", "validation", "test")]
 
 
 TEXT = csv_text(FACES)
@@ -289,7 +305,9 @@ def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     assert (manifest.dataset, manifest.image_shape, manifest.shards) == ("folder/my-faces", (32, 32, 1), {"train": 8})
     assert dataset_directory(tmp_path / "data", "folder/my-faces").parent.name == "my-faces"
     named = quiet("folder/mine", root, tmp_path / "data", image_size=32)
-    assert dataclasses.replace(named, config="my-faces") == manifest
+    assert dataclasses.replace(named, config="my-faces", checksums=manifest.checksums) == manifest
+    different = {name for name, found in named.checksums.items() if found != manifest.checksums[name]}
+    assert different == {"dataset_info.json"}  # which has the name
     with pytest.raises(UserError, match=r"other options \(image_size\)"):
         quiet("folder", root, tmp_path / "data", image_size=48)
 

@@ -73,10 +73,10 @@ def test_without_augmentation_the_same_head_comes_out_as_by_way_of_the_backbone(
 
 def test_the_whole_model_is_saved_and_its_backbone_has_not_moved(faces: Dataset, tmp_path: Path):
     session = prepared(experiment(), faces, None)
-    before = [read_values(layer.variables) for layer in session.classifier.backbone_layers]
+    variables = [variable for layer in session.classifier.backbone_layers for variable in layer.variables]
+    before = read_values(variables)
     train(session, tmp_path)
-    after = [read_values(layer.variables) for layer in session.classifier.backbone_layers]
-    for one, other in zip(sum(before, []), sum(after, []), strict=True):
+    for one, other in zip(before, read_values(variables), strict=True):
         np.testing.assert_array_equal(one, other)
     session.save_model(tmp_path / "model.keras")
     model, _ = load_model(tmp_path / "model.keras")
@@ -99,7 +99,8 @@ def test_epochs_take_the_views_in_turn_and_each_is_that_of_its_image(faces: Data
         stream = ("view", 5, view)
         boxes = draw_erased(0.5, keys, (16, 16), *stream)
         pixels = prepare(faces.images, draw_transforms(settings.augment, keys, (16, 16), *stream), erased=boxes)
-        np.testing.assert_allclose(session.engine.predict(rows), np.asarray(model(pixels))[rows % count], rtol=0, atol=1e-4)
+        expected = np.asarray(model(pixels))[rows % count]
+        np.testing.assert_allclose(session.engine.predict(rows), expected, rtol=0, atol=1e-4)
     assert seen == [1, 2, 1]
     assert not np.allclose(pixels, resample(faces.images, np.tile(np.float32([1, 0, 0, 0, 1, 0]), (count, 1))))
 
@@ -159,5 +160,5 @@ def test_features_are_not_used_where_they_would_not_do(options: dict[str, Any]):
 def test_features_that_do_not_fit_are_refused_with_advice(faces: Dataset, monkeypatch: pytest.MonkeyPatch):
     free = type("Free", (), {"available": 100_000})
     monkeypatch.setattr(features.psutil, "virtual_memory", free)
-    with pytest.raises(UserError, match="would take .* use fewer --views, --head.pooling avg, or --views 0"):
+    with pytest.raises(UserError, match=r"would take .* use fewer --views, --head.pooling avg, or --views 0"):
         prepared(experiment(), faces, None)
