@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fer_tl.api import (
         audit,
         build,
+        collect,
         cross_validate,
         draw_folds,
         ensemble,
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
         inspect_dataset,
         list_models,
         load_dataset,
+        profile,
         sweep,
+        verify,
     )
     from fer_tl.config import Experiment
     from fer_tl.options import load_experiment
@@ -39,6 +42,7 @@ __all__ = [
     "UserError",
     "audit",
     "build",
+    "collect",
     "cross_validate",
     "draw_folds",
     "ensemble",
@@ -48,7 +52,9 @@ __all__ = [
     "list_models",
     "load_dataset",
     "load_experiment",
+    "profile",
     "sweep",
+    "verify",
 ]
 
 

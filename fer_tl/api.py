@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from fer_tl.collecting import collect
 from fer_tl.data.build import build
 from fer_tl.data.dataset import load_dataset
-from fer_tl.datasets import draw_folds, inspect_dataset
+from fer_tl.datasets import draw_folds, inspect_dataset, verify
 from fer_tl.fitting import cross_validate, fit, sweep
 from fer_tl.models.backbones import BACKBONES
+from fer_tl.profiling import ProfileResult, profile
 from fer_tl.results import (
     AuditResult,
     CvResult,
@@ -18,6 +20,7 @@ from fer_tl.results import (
     FitResult,
     FoldsResult,
     InspectionResult,
+    PartResult,
     SweepResult,
 )
 from fer_tl.scoring import audit, ensemble, evaluate
@@ -33,9 +36,12 @@ __all__ = [
     "FitResult",
     "FoldsResult",
     "InspectionResult",
+    "PartResult",
+    "ProfileResult",
     "SweepResult",
     "audit",
     "build",
+    "collect",
     "cross_validate",
     "draw_folds",
     "ensemble",
@@ -44,7 +50,9 @@ __all__ = [
     "inspect_dataset",
     "list_models",
     "load_dataset",
+    "profile",
     "sweep",
+    "verify",
 ]
 
 

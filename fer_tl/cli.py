@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
+import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from fer_tl import __version__
-from fer_tl.errors import UserError, suggest
+from fer_tl.errors import Terminated, UserError, suggest
 from fer_tl.options import add_options, from_flat, parse_values, read_yaml
 
 INTRO = "Transfer learning for facial expressions: from a dataset file to a table that can be trusted."
@@ -19,43 +23,80 @@ CV = "cross-validate a backbone on the training split of a dataset"
 TRAIN = "train one model and score the validation split"
 COMMANDS = {
     "build": "turn FER-2013, ExpW, a folder of images or drawn faces into sharded TFRecords",
+    "verify": "read a dataset's records again and name every one that is damaged or missing",
     "inspect": "show what is in a dataset: counts, duplicates, blank images, samples of each class",
     "folds": "draw, write and check the folds of a cross validation",
     "cv": CV,
     "train": TRAIN,
+    "collect": "join folds of one cross validation that were trained in several places",
     "sweep": "run a grid of experiments from one file and print one table",
     "evaluate": "open a split that a run has not seen: fold ensemble and each fold alone",
     "ensemble": "average the probabilities that several runs saved (soft voting)",
     "audit": "list and show the labels that a run's held-out predictions contradict",
     "models": "list the backbones: parameters, sizes, weights and which of them are here, licences",
+    "profile": "show where the time of a run goes: start, steps, input, scoring, files",
 }
+# Those whose options are an experiment's, and those that keep what they have done.
+EXPERIMENTS = ("cv", "train", "profile")
+TRAINING = ("cv", "train", "sweep")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for bad input (one line on stderr), 130 for Ctrl-C, 141 when nobody
-    reads the output any more."""
+    """Run one command; returns the exit code: 0, 2 for bad input or a full disk (one line on stderr), 130 for Ctrl-C,
+    143 for SIGTERM, 141 when nobody reads the output any more."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without the table's lines shows "?" for them
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        _call(*parse(sys.argv[1:] if arguments is None else arguments))
+        with _terminable():
+            _call(*parse(arguments))
     except UserError as error:
         print(f"fer-tl: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nfer-tl: interrupted; the same command continues after the last finished epoch", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, Terminated) as error:
+        done = (
+            "what is trained is kept, and the same command continues there"
+            if arguments[0] in TRAINING
+            else ("the same command starts again")
+        )
+        word, code = ("terminated", 143) if isinstance(error, Terminated) else ("interrupted", 130)
+        print(f"\nfer-tl: {word}; {done}", file=sys.stderr)
+        return code
     except BrokenPipeError:
         # Python flushes stdout once more at its end; that must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        print(f"fer-tl: {error.strerror}{where}; when that is mended, the same command continues", file=sys.stderr)
+        print(f"fer-tl: {_what_failed(error)}; when that is mended, the same command continues", file=sys.stderr)
         with contextlib.suppress(OSError):
             sys.stdout.flush()
         return 2
     return 0
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """While inside, SIGTERM raises ``Terminated``, so that what is in work is put down in order."""
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+
+    def leave(number: int, frame: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+def _what_failed(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on the disk{where}"
+    return f"{error.strerror or error}{where}"
 
 
 def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
@@ -65,13 +106,13 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
         UserError: unknown command or option, or a value of the wrong type.
         SystemExit: ``--help`` and ``--version``, which print and leave.
     """
-    parser, options = _parsers()
     if not arguments:
         arguments = ["--help"]
     command = arguments[0]
-    if command in options:
-        arguments = _spread_config(arguments) if command in ("cv", "train") else arguments
-        _refuse_unknown(command, arguments, options[command])
+    parser, options = _parsers(command)
+    if command in COMMANDS:
+        arguments = _spread_config(arguments) if command in EXPERIMENTS else arguments
+        _refuse_unknown(command, arguments, options)
     elif not command.startswith("-"):
         raise UserError(f"there is no command '{command}'{suggest(command, COMMANDS)}")
     try:
@@ -85,41 +126,48 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
 def _call(command: str, values: dict[str, Any]) -> None:
     from fer_tl import api
 
-    if command == "build":
-        api.build(**values)
-    elif command == "inspect":
-        api.inspect_dataset(**values)
-    elif command == "folds":
-        api.draw_folds(**values)
-    elif command == "evaluate":
-        api.evaluate(**values)
-    elif command == "ensemble":
-        api.ensemble(**values)
+    if command in EXPERIMENTS:
+        values.pop("config")
+        experiment = from_flat(values)
+        if command == "cv":
+            result = api.cross_validate(experiment)
+            if isinstance(result, api.CvResult):
+                result.refuse_failed()
+        else:
+            (api.fit if command == "train" else api.profile)(experiment)
     elif command == "audit":
         api.audit(values.pop("run"), **values)
-    elif command == "models":
-        api.list_models()
     elif command == "sweep":
         api.sweep(values.pop("file"), **values)
     else:
-        values.pop("config")
-        (api.cross_validate if command == "cv" else api.fit)(from_flat(values))
+        verbs: dict[str, Callable[..., object]] = {
+            "build": api.build,
+            "verify": api.verify,
+            "inspect": api.inspect_dataset,
+            "folds": api.draw_folds,
+            "collect": api.collect,
+            "evaluate": api.evaluate,
+            "ensemble": api.ensemble,
+            "models": api.list_models,
+        }
+        verbs[command](**values)
 
 
-def _parsers() -> tuple[Any, dict[str, set[str]]]:
-    """The parser of all commands, and the options of each."""
+def _parsers(command: str) -> tuple[Any, set[str]]:
+    """The parser of all commands, and the options of the one that is given; to add those of all takes 0.1 s."""
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(prog="fer-tl", description=INTRO, exit_on_error=False, add_help=True)
     parser.add_argument("--version", action="version", version=f"fer-tl {__version__}")
     commands = parser.add_subcommands(dest="command", required=False)
-    options = {}
+    options: set[str] = set()
     for name, text in COMMANDS.items():
         sub = ArgumentParser(description=text, exit_on_error=False)
-        if name in _ADD:
-            _ADD[name](sub)
+        if name == command:
+            if name in _ADD:
+                _ADD[name](sub)
+            options = {option for action in sub._actions for option in action.option_strings}
         commands.add_subcommand(name, sub, help=text)
-        options[name] = {option for action in sub._actions for option in action.option_strings}
     return parser, options
 
 
@@ -156,6 +204,19 @@ def _add_inspect(parser: Any) -> None:
     parser.add_argument("data", type=str, metavar="DATASET", help="a built dataset: fer2013, expw, folder/mine")
     parser.add_argument("--data-dir", type=str, default="data", help="folder that holds it (default: data)")
     parser.add_argument("--out", type=str | None, help="folder of page and pictures (default: inspect/DATASET)")
+
+
+def _add_verify(parser: Any) -> None:
+    parser.add_argument("name", type=str, metavar="DATASET", help="a built dataset: fer2013, expw, folder/mine")
+    parser.add_argument("--data-dir", type=str, default="data", help="folder that holds it (default: data)")
+
+
+def _add_collect(parser: Any) -> None:
+    parser.add_argument("run_dirs", type=str, nargs="+", metavar="RUN", help="folders of runs with some folds each")
+    parser.add_argument("--out", type=str, required=True, help="folder of the whole run")
+    parser.add_argument(
+        "--data-dir", type=str | None, help="where the dataset is now (default: where the runs found it)"
+    )
 
 
 def _add_folds(parser: Any) -> None:
@@ -215,10 +276,13 @@ def _add_audit(parser: Any) -> None:
 
 _ADD = {
     "build": _add_build,
+    "verify": _add_verify,
     "inspect": _add_inspect,
     "folds": _add_folds,
     "cv": _add_experiment,
     "train": _add_experiment,
+    "profile": _add_experiment,
+    "collect": _add_collect,
     "sweep": _add_sweep,
     "evaluate": _add_evaluate,
     "ensemble": _add_ensemble,

@@ -1,9 +1,12 @@
-"""Files written so that a kill leaves the old one or the new one, never a part."""
+"""Files written so that a kill or a power cut leaves the old one or the new one, never a part."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -14,21 +17,71 @@ from fer_tl.errors import UserError
 
 # What numpy.load raises for a file that is missing, empty, cut short, damaged, or something else.
 BROKEN_ARRAYS = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
+# What a write ends in when the disk, the user's share of it or the largest file that is allowed is full.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_TEMPORARY = re.compile(r"\.\d+\..")
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then rename it into place.
 
-    A kill leaves either the old file or the new one, never a part of one.
+    A kill or a power cut leaves either the old file or the new one, never a part of one.
+
+    Raises:
+        OSError: it cannot be written; on a full disk always one of ``FULL``, however the library said it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: Keras and NumPy choose the format by it.
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         write(temporary)
+        sync(temporary)
         os.replace(temporary, path)
+        with contextlib.suppress(OSError):  # some network file systems cannot do it to a folder
+            sync(path.parent)
+    except Exception as error:
+        code = _why_full(error)
+        if code is None:
+            raise
+        raise OSError(code, os.strerror(code), str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk: else a power cut may leave an empty file under
+    the name that it was renamed to."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows has no such call for folders
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a name is one under which ``write_atomically`` works."""
+    return bool(_TEMPORARY.match(path.name))
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Delete what a killed process left half written in a folder; call it where no other process can be writing."""
+    for path in folder.glob(".*"):
+        if is_temporary(path) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def _why_full(error: BaseException | None) -> int | None:
+    """Which of ``FULL`` an error came of, None if of none. HDF5 has the number in its text only, and an error while
+    the file is closed hides the one of the write."""
+    while error is not None:
+        for code in FULL:
+            if getattr(error, "errno", None) == code or os.strerror(code) in str(error):
+                return code
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_tl.config import Experiment, check
-from fer_tl.data.build import build
-from fer_tl.data.classes import CLASS_NAMES
+import numpy as np
+
+from fer_tl.config import Experiment
 from fer_tl.data.dataset import group_by_id, load_dataset
 from fer_tl.data.manifest import dataset_directory, read_manifest
-from fer_tl.data.merging import parse_classes, take_classes
+from fer_tl.data.merging import take_classes
 from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.errors import UserError
-from fer_tl.models.resolve import resolve_model
-from fer_tl.models.weights import find_weights
+from fer_tl.files import remove_temporaries
 from fer_tl.options import flatten_known
-from fer_tl.results import CvResult, FitResult, SweepResult
+from fer_tl.preparing import Work, check_ready, prepare
+from fer_tl.results import CvResult, FitResult, PartResult, SweepResult
 from fer_tl.scoring import ensemble
 from fer_tl.sweeps import Cell, Sweep, read_sweep
-from fer_tl.training.run_folder import (
-    RunFolder,
-    default_run_dir,
-    load_fold_predictions,
-    load_predictions,
-)
-from fer_tl.training.strategy import check_cluster, claim_devices
+from fer_tl.training.lock import hold, take_turns
+from fer_tl.training.run_folder import RunFolder, load_fold_predictions, load_predictions
 
 if TYPE_CHECKING:
     from fer_tl.reports.sweep_table import SweepRow
@@ -35,54 +30,110 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-def cross_validate(experiment: Experiment | None = None, say: Say = print) -> CvResult:
+def cross_validate(experiment: Experiment | None = None, say: Say = print) -> CvResult | PartResult:
     """Cross-validate an experiment on the training split of its dataset.
 
     Folds are stratified and grouped; every fold starts from the same weights. An interrupted run continues where its
-    last checkpoint stands, a finished one is only reported.
+    last checkpoint stands, a finished one is only reported. A fold whose training fails is named in the result, and
+    tried again by the next call.
 
     Args:
-        experiment: from ``fer_tl.load_experiment``; none for the defaults.
+        experiment: from ``fer_tl.load_experiment``; none for the defaults. Its ``fold`` trains that fold only.
         say: prints a line.
 
+    Returns:
+        The result; a ``PartResult`` while other folds are missing, and on every worker but the chief.
+
     Raises:
-        UserError: bad settings, missing or half-built data, missing weights, another run in the folder.
+        UserError: bad settings, missing or half-built data, missing weights, another run in the folder, another process
+            at work there, or folds whose training failed, if that is all or the one that was asked for.
     """
-    experiment, run = _prepare(experiment, "cv", say)
-    from fer_tl.training.cross_validation import train_folds
+    with prepare(experiment, "cv", say) as work:
+        if work.worker and work.trained:
+            return _leave_to_chief(work, say)
+        from fer_tl.training.cross_validation import train_folds
 
-    dataset = load_dataset(experiment.data, experiment.data_dir, "train")
-    dataset = take_classes(dataset, experiment.classes, say)
-    train_folds(experiment, dataset, run, say)
+        settings = work.experiment
+        dataset = load_dataset(settings.data, settings.data_dir, "train", settings.input)
+        dataset = take_classes(dataset, settings.classes, say)
+        train_folds(settings, dataset, work.run, say)
+        if work.worker:
+            return _leave_to_chief(work, say)
+        missing = _missing_folds(work, say)
+        if missing:
+            return missing
+        # Other folds may end at the same moment.
+        with take_turns(work.run.path) if work.shared and work.writes else nullcontext():
+            return report_folds(work.run, dataset.ids, group_by_id(dataset), say, writes=work.writes)
+
+
+def report_folds(
+    run: RunFolder,
+    ids: np.ndarray,
+    groups_by_id: Mapping[str, str],
+    say: Say,
+    remark: str = "",
+    writes: bool = True,
+) -> CvResult:
+    """Sum up the folds of a cross validation that are done, write the tables, and say them.
+
+    Args:
+        run: all of whose folds are done or failed; no other process may write to its folder.
+        ids: text ``[N]``, of all images that were cross-validated.
+        groups_by_id: the group of each.
+        say: prints a line.
+        remark: what a reader must know besides how the weights were chosen, with a blank before it; may be empty.
+        writes: whether the tables are written, or said only.
+
+    Raises:
+        UserError: no fold is done, or predictions that the fold table does not fit.
+    """
     from fer_tl.evaluation.summary import summarize
-    from fer_tl.reports.run_report import write_cv_report
+    from fer_tl.reports.run_report import cv_report_text, selection_note, write_cv_report
 
-    folds = load_fold_predictions(run, dataset.ids)
-    summary = summarize(folds, group_by_id(dataset))
-    text = write_cv_report(run, summary)
-    say(f"\n{text}\n\n{_last_line(experiment, run)}")
+    failed = {run.parts.index(name): why for name, why in run.failures.items()}
+    if len(failed) == len(run.parts):
+        raise UserError(f"the training of all {len(failed)} folds failed, of fold 0 so: {failed[0]}")
+    folds = load_fold_predictions(run, ids)
+    summary = summarize(folds, groups_by_id, failed=failed)
+    note = selection_note(run) + remark
+    text = cv_report_text(run, summary, note)
+    if writes:
+        remove_temporaries(run.path)
+        write_cv_report(run, summary, note)
+    say(f"\n{text}\n\n{_last_line(run)}")
     return CvResult(run.path, summary, folds, text)
 
 
-def fit(experiment: Experiment | None = None, say: Say = print) -> FitResult:
+def fit(experiment: Experiment | None = None, say: Say = print) -> FitResult | PartResult:
     """Train one model on the training split and score the validation split (the first fold where there is none).
 
-    Args and errors as ``cross_validate``.
+    Args, errors and what workers other than the chief return as ``cross_validate``; a training that fails is an error.
     """
-    experiment, run = _prepare(experiment, "train", say)
-    from fer_tl.training.cross_validation import train_one
+    with prepare(experiment, "train", say) as work:
+        if work.worker and work.trained:
+            return _leave_to_chief(work, say)
+        from fer_tl.training.cross_validation import train_one
 
-    manifest = read_manifest(dataset_directory(Path(experiment.data_dir), experiment.data))
-    splits = tuple(split for split in FIT_SPLITS if split in manifest.counts)
-    dataset = take_classes(load_dataset(experiment.data, experiment.data_dir, splits), experiment.classes, say)
-    train_one(experiment, dataset, run, say)
-    from fer_tl.reports.run_report import score_rows, write_train_report
+        settings = work.experiment
+        manifest = read_manifest(dataset_directory(Path(settings.data_dir), settings.data))
+        splits = tuple(split for split in FIT_SPLITS if split in manifest.counts)
+        dataset = load_dataset(settings.data, settings.data_dir, splits, settings.input)
+        dataset = take_classes(dataset, settings.classes, say)
+        train_one(settings, dataset, work.run, say)
+        if work.worker:
+            return _leave_to_chief(work, say)
+        from fer_tl.reports.run_report import score_rows, train_report_text, write_train_report
 
-    predictions = load_predictions(run.part("model") / "predictions.npz")
-    result = score_rows({"model": predictions}, group_by_id(dataset))
-    text = write_train_report(run, result)
-    say(f"\n{text}\n\n{_last_line(experiment, run)}")
-    return FitResult(run.path, result, predictions, text)
+        run = work.run
+        predictions = load_predictions(run.part("model") / "predictions.npz")
+        result = score_rows({"model": predictions}, group_by_id(dataset))
+        text = train_report_text(run, result)
+        if work.writes:
+            remove_temporaries(run.path)
+            write_train_report(run, result)
+        say(f"\n{text}\n\n{_last_line(run)}")
+        return FitResult(run.path, result, predictions, text)
 
 
 def sweep(path: Path | str, say: Say = print, **overrides: Any) -> SweepResult:
@@ -103,20 +154,25 @@ def sweep(path: Path | str, say: Say = print, **overrides: Any) -> SweepResult:
     grid = read_sweep(Path(path), flatten_known(overrides, "fer-tl sweep"))
     for cell in grid.cells:
         try:
-            _check_ready(cell.experiment, grid.command)
+            worker = check_ready(cell.experiment, grid.command).worker
         except UserError as error:
             raise UserError(f"{path}, cell {cell.name}: {error}") from None
-    say(f"sweep: {len(grid.cells)} runs in {grid.run_dir}")
-    rows = []
-    for number, cell in enumerate(grid.cells, start=1):
-        say(f"\n[{number}/{len(grid.cells)}] {cell.name}")
-        rows.append(_run_cell(grid, cell, say))
-    failed = [row for row in rows if row.failure]
-    if grid.ensemble and not failed:
-        rows.append(_vote_of_cells(grid))
-    from fer_tl.reports.sweep_table import write_sweep
+    with ExitStack() as stack:
+        if not worker:
+            stack.enter_context(hold(grid.run_dir, say=say))
+        say(f"sweep: {len(grid.cells)} runs in {grid.run_dir}")
+        rows = []
+        for number, cell in enumerate(grid.cells, start=1):
+            say(f"\n[{number}/{len(grid.cells)}] {cell.name}")
+            rows.append(_run_cell(grid, cell, say))
+        if worker:
+            return SweepResult(grid.run_dir, (), _say_chief(worker, say))
+        failed = [row for row in rows if row.failure]
+        if grid.ensemble and not failed:
+            rows.append(_vote_of_cells(grid))
+        from fer_tl.reports.sweep_table import write_sweep
 
-    text = write_sweep(grid.run_dir, f"{grid.name}, {grid.cells[0].experiment.data}", grid.axes, rows)
+        text = write_sweep(grid.run_dir, f"{grid.name}, {grid.cells[0].experiment.data}", grid.axes, rows)
     say(f"\n{text}\nresults: {grid.run_dir}")
     if failed:
         first = f"{failed[0].name}: {failed[0].failure}"
@@ -124,48 +180,34 @@ def sweep(path: Path | str, say: Say = print, **overrides: Any) -> SweepResult:
     return SweepResult(grid.run_dir, tuple(rows), text)
 
 
-def _prepare(experiment: Experiment | None, kind: str, say: Say) -> tuple[Experiment, RunFolder]:
-    """Check all that can be checked before TensorFlow is imported, and draw toyfaces if they are asked for."""
-    experiment = Experiment() if experiment is None else experiment
-    if not isinstance(experiment, Experiment):
-        raise UserError(
-            f"an experiment comes from fer_tl.load_experiment(...), but this is a {type(experiment).__name__}"
-        )
-    run = _check_ready(experiment, kind)
-    if not run.is_finished:
-        claim_devices(experiment.strategy)
-    if experiment.data == "toyfaces":
-        say("data: toyfaces, drawn faces made by code (no photographs); --data NAME takes a dataset of your own")
-        try:
-            dataset_directory(Path(experiment.data_dir), "toyfaces")
-        except UserError:
-            build("toyfaces", data_dir=experiment.data_dir, say=say)
-    say(f"run: {run.path}")
-    # Absolute, so that the run finds its data from another folder too.
-    return replace(experiment, run_dir=str(run.path), data_dir=str(Path(experiment.data_dir).absolute())), run
+def _missing_folds(work: Work, say: Say) -> PartResult | None:
+    """What to do about folds that are neither done nor failed, said, if there are any."""
+    run, fold = work.run, work.experiment.fold
+    done, failures = run.done, run.failures
+    asked = f"fold-{fold}"
+    if asked in failures:
+        raise UserError(f"the training of {asked} failed: {failures[asked]}; the same command tries it again")
+    missing = [name for name in run.parts if name not in done and name not in failures]
+    if not missing:
+        return None
+    text = (
+        f"{asked} is done; missing: {', '.join(missing)}.\n"
+        "The same command without --fold trains them all and prints the table; with --fold "
+        f"{missing[0].removeprefix('fold-')}, also on another machine, it trains one of them, and fer-tl collect RUN "
+        "RUN ... --out DIR joins runs of several places."
+    )
+    say(f"\n{text}")
+    return PartResult(run.path, tuple(done), tuple(missing), text)
 
 
-def _check_ready(experiment: Experiment, kind: str) -> RunFolder:
-    """The folder of an experiment whose settings, data and weights are good; needs no TensorFlow."""
-    check(experiment)
-    spec = resolve_model(experiment)
-    worker = check_cluster() if experiment.strategy == "multiworker" else 0
-    path = Path(experiment.run_dir) if experiment.run_dir else default_run_dir(experiment, kind)
-    if worker:
-        # Every worker ends with the whole result; the chief's is the run.
-        path = path.with_name(f"{path.name}-worker-{worker}")
-    run = RunFolder(path)
-    run.refuse_others(experiment, kind)
-    class_names: tuple[str, ...] = CLASS_NAMES
-    if experiment.data != "toyfaces":
-        manifest = read_manifest(dataset_directory(Path(experiment.data_dir), experiment.data))
-        spec.channels_for(manifest.image_shape[2])
-        class_names = manifest.class_names
-    if experiment.classes is not None:
-        parse_classes(experiment.classes, class_names)
-    if not run.is_finished:
-        find_weights(spec, experiment.weights, experiment.accept_licence)
-    return run
+def _leave_to_chief(work: Work, say: Say) -> PartResult:
+    return PartResult(None, (), (), _say_chief(work.worker, say))
+
+
+def _say_chief(worker: int, say: Say) -> str:
+    text = f"worker {worker} is done; the results are where the chief says"
+    say(text)
+    return text
 
 
 def _run_cell(grid: Sweep, cell: Cell, say: Say) -> SweepRow:
@@ -177,12 +219,14 @@ def _run_cell(grid: Sweep, cell: Cell, say: Say) -> SweepRow:
             say(line)
 
     try:
-        if grid.command == "cv":
-            summary = cross_validate(cell.experiment, brief).summary
-            metrics, intervals = summary.pooled, summary.intervals
+        found = (cross_validate if grid.command == "cv" else fit)(cell.experiment, brief)
+        if isinstance(found, PartResult):
+            return SweepRow(cell.labels, None)
+        if isinstance(found, CvResult):
+            found.refuse_failed()  # its images would be others than those of the other rows
+            metrics, intervals = found.summary.pooled, found.summary.intervals
         else:
-            result = fit(cell.experiment, brief).result
-            metrics, intervals = result.rows[0][1], result.intervals
+            metrics, intervals = found.result.rows[0][1], found.result.intervals
     except UserError as error:
         say(f"{cell.name} failed: {error}")
         return SweepRow(cell.labels, None, failure=str(error))
@@ -197,6 +241,7 @@ def _vote_of_cells(grid: Sweep) -> SweepRow:
     return SweepRow(("soft vote", *("" for _ in grid.axes[1:])), result.rows[0][1], result.intervals["accuracy"])
 
 
-def _last_line(experiment: Experiment, run: RunFolder) -> str:
-    drawn = " (on toyfaces, drawn faces: it says nothing about photographs)" if experiment.data == "toyfaces" else ""
+def _last_line(run: RunFolder) -> str:
+    toys = run.read_run()["dataset"] == "toyfaces"
+    drawn = " (on toyfaces, drawn faces: it says nothing about photographs)" if toys else ""
     return f"results: {run.path}{drawn}"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fer_tl.errors import UserError
+
 if TYPE_CHECKING:
     from fer_tl.evaluation.label_errors import LabelErrors
     from fer_tl.evaluation.summary import CvSummary
@@ -18,18 +20,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class CvResult:
-    """A finished cross validation.
+    """A cross validation all of whose folds were trained.
 
     Attributes:
         run_dir: its folder.
         summary: metrics of every fold, their spread, and the pooled out-of-fold result with intervals.
-        folds: out-of-fold predictions of each fold.
+        folds: out-of-fold predictions of each fold that is done.
         text: the tables as the terminal shows them.
     """
 
     run_dir: Path
     summary: CvSummary
     folds: tuple[Predictions, ...]
+    text: str
+
+    @property
+    def failed(self) -> dict[int, str]:
+        """Why the training of a fold failed, by its number; the summary is of the others."""
+        return self.summary.failed
+
+    def refuse_failed(self) -> None:
+        """Make folds whose training failed an error, for those who need them all.
+
+        Raises:
+            UserError: naming the first.
+        """
+        if self.failed:
+            fold, why = next(iter(self.failed.items()))
+            folds = len(self.failed) + len(self.folds)
+            raise UserError(
+                f"{len(self.failed)} of {folds} folds failed, fold {fold} so: {why}; the same command tries again"
+            )
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """What a process leaves that has no whole result to show: a cross validation of which other folds are missing, or
+    a worker whose chief writes the run.
+
+    Attributes:
+        run_dir: folder of the run; None on a worker.
+        done: names of the folds that are done.
+        missing: names of those that are not.
+        text: what that means, as the terminal shows it.
+    """
+
+    run_dir: Path | None
+    done: tuple[str, ...]
+    missing: tuple[str, ...]
     text: str
 
 

@@ -7,11 +7,15 @@ from pathlib import Path
 
 from fer_tl.data.dataset import group_by_id
 from fer_tl.errors import UserError
+from fer_tl.files import remove_temporaries
 from fer_tl.quiet import import_tensorflow
 from fer_tl.results import AuditResult, EnsembleResult, EvaluationResult
+from fer_tl.training.lock import hold
 from fer_tl.training.run_folder import RunFolder
 
 Say = Callable[[str], None]
+
+UNGROUPED = " The intervals resample images, not groups: the dataset is not where the runs found it."
 
 
 def evaluate(
@@ -42,17 +46,34 @@ def evaluate(
 
     Raises:
         UserError: no run, an unfinished one, classes that one side does not know, a split it was trained on, no such
-            test-time augmentation, or results on another build of the dataset in the way.
+            test-time augmentation, results on another build of the dataset in the way, or another process at work on
+            the run.
     """
+    run = RunFolder(Path(run_dir))
+    run.read_run()  # before the lock, which would make the folder
+    with hold(run.path, say=say):
+        return _evaluate(run, split, data_dir, tta, data, classes, say)
+
+
+def _evaluate(
+    run: RunFolder,
+    split: str | None,
+    data_dir: Path | str | None,
+    tta: str,
+    data: str | None,
+    classes: Sequence[str] | None,
+    say: Say,
+) -> EvaluationResult:
     from fer_tl.evaluation.open_split import prepare_opening
 
-    opening = prepare_opening(RunFolder(Path(run_dir)), split, tta, data_dir, data, classes)
+    opening = prepare_opening(run, split, tta, data_dir, data, classes)
     import_tensorflow()
     from fer_tl.evaluation.class_matching import answers_without_images
     from fer_tl.evaluation.predict_split import adapt_opening, predict_opening
     from fer_tl.reports.run_report import score_rows, selection_note, write_result
 
     note = selection_note(opening.run)
+    remove_temporaries(opening.folder)
     opening = adapt_opening(opening)
     predictions = predict_opening(opening, say)
     result = score_rows(predictions, group_by_id(opening.dataset))
@@ -99,7 +120,7 @@ def ensemble(
     groups, note = find_groups(made), made.note
     if groups is None:
         groups = {example_id: example_id for example_id in made.predictions["ensemble"].ids.tolist()}
-        note += " The intervals resample images, not groups: the dataset is not where the runs found it."
+        note += UNGROUPED
     result = score_rows(made.predictions, groups)
     text = write_ensemble(folder, made, result, note)
     say(f"{text}\n\nresults: {folder}")

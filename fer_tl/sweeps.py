@@ -15,8 +15,9 @@ from fer_tl.errors import UserError, suggest
 from fer_tl.options import flatten_known, from_raw, read_mapping
 
 COMMANDS = ("cv", "train")
-# What a cell cannot say: all cells lie in the sweep's folder and read the same data folder.
-SHARED = ("run_dir", "data_dir", "strategy")
+# What a cell cannot say: all cells lie whole in the sweep's folder, read the same data folder and run on the same
+# machines.
+SHARED = ("run_dir", "data_dir", "strategy", "workers", "worker", "fold")
 
 Axis = dict[str, dict[str, Any]]
 
@@ -83,6 +84,8 @@ def read_sweep(path: Path, overrides: dict[str, Any] | None = None) -> Sweep:
         raise UserError(f"{path} has no 'sweep' key, it is a single run: use fer-tl cv or train --config {path}")
     command, axes, ensemble = _read_spec(spec, path)
     base = flatten_known(content, str(path)) | (overrides or {})
+    if base.get("fold") is not None:
+        raise UserError(f"{path}: a sweep trains all folds of every cell: leave 'fold' out")
     for name, axis in axes.items():
         for key in sorted({key for values in axis.values() for key in values} & set(overrides or {})):
             raise UserError(f"'{key}' is what the axis '{name}' of {path} varies: leave it out, or change the file")

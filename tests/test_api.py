@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import resource
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,18 +19,24 @@ import pytest
 from PIL import Image
 
 import fer_tl
-from fer_tl.api import CvResult, EvaluationResult, FitResult
+from fer_tl import preparing
+from fer_tl.api import CvResult, EvaluationResult, FitResult, PartResult
 from fer_tl.config import Experiment
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.data.dataset import Dataset
-from fer_tl.errors import UserError
-from fer_tl.training import loop
-from fer_tl.training.run_folder import load_predictions, save_predictions
+from fer_tl.errors import TrainingFailed, UserError
+from fer_tl.files import write_json
+from fer_tl.fitting import report_folds
+from fer_tl.training import agreement, lock, loop, session
+from fer_tl.training.lock import hold
+from fer_tl.training.loop import Loop
+from fer_tl.training.run_folder import RunFolder, load_predictions, save_predictions
 from fer_tl.training.saved_model import load_model, save_model
+from fer_tl.training.strategy import choose_strategy
 from tfrecords_builder.toyfaces import source as toyfaces
 
 COUNTS = {"train": 8, "validation": 3, "test": 4}  # images of each of the seven classes
-PART = {"model.keras", "predictions.npz", "history.csv", "result.json"}
+PART = {"model.keras", "predictions.npz", "history.csv", "result.json", "timing.json"}
 
 
 def write_faces(root: Path, faces: Dataset) -> None:
@@ -160,24 +169,144 @@ def test_a_finished_run_is_only_reported(cv: CvResult, run_copy: Path, monkeypat
     reports = [path for path in run_copy.iterdir() if path.is_file() and path.suffix in (".csv", ".md", ".png")]
     for path in [*reports, run_copy / "result.json"]:
         path.unlink()
+    for name in (".4711.confusion.png", "fold-0/.4711.result.json", "fold-0/checkpoint-000009.npz"):
+        (run_copy / name).write_text("what a killed process left")
     again = fer_tl.cross_validate(replace(run_experiment(cv), run_dir=str(run_copy)), say=lambda line: None)
     after = bytes_below(run_copy)
     assert after.keys() == before.keys()
-    # Whatever was deleted comes back the same, the pictures with the date of their drawing aside.
-    assert {name for name in after if after[name] != before[name]} <= {"confusion.png", "learning_curves.png"}
+    assert {name for name in after if after[name] != before[name]} == set()  # what was deleted comes back the same
     assert again.text == cv.text
 
 
-def test_a_half_done_run_continues_with_what_is_missing(cv: CvResult, run_copy: Path):
+def test_a_full_disk_and_a_failed_fold_cost_nothing_but_what_is_missing(
+    cv: CvResult, run_copy: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
     before = bytes_below(run_copy)
     shutil.rmtree(run_copy / "fold-1")
+    experiment = replace(run_experiment(cv), run_dir=str(run_copy))
     lines: list[str] = []
-    again = fer_tl.cross_validate(replace(run_experiment(cv), run_dir=str(run_copy)), say=lines.append)
+
+    def fold_0() -> dict[str, bytes]:
+        return bytes_below(run_copy, "fold-0/*")
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as full:
+            fer_tl.cross_validate(experiment, say=lines.append)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "fold-1" in full.value.filename
+    assert not {name for name in files_below(run_copy) if "/." in name or name.startswith(".")}
+    assert capfd.readouterr().err == ""
     assert any(line.startswith("fold-0: done before") for line in lines)
-    assert bytes_below(run_copy, "fold-0/*") == {name: b for name, b in before.items() if name.startswith("fold-0/")}
+
+    def fail(self: Loop) -> None:
+        raise TrainingFailed(f"{self.name}: the loss is nan in epoch 1, step 2; do so", 1, 2)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "run", fail)
+        result = fer_tl.cross_validate(experiment, say=lines.append)
+    assert result.failed == {1: "the loss is nan in epoch 1, step 2; do so"}
+    assert [fold.accuracy for fold in result.summary.folds] == [cv.summary.folds[0].accuracy]
+    assert "Fold 1 failed: the loss is nan in epoch 1, step 2; do so." in (run_copy / "table.md").read_text()
+    assert json.loads((run_copy / "fold-1" / "failed.json").read_text())["step"] == 2
+    for verb in (fer_tl.evaluate, fer_tl.audit):
+        with pytest.raises(UserError, match=r"unfinished \(fold-1 failed: the loss is nan in epoch 1, step 2\): run"):
+            verb(run_copy, say=lambda line: None)
+
+    again = fer_tl.cross_validate(experiment, say=lines.append)
+    assert fold_0() == {name: content for name, content in before.items() if name.startswith("fold-0/")}
     np.testing.assert_array_equal(again.folds[1].logits, cv.folds[1].logits)
-    assert len(json.loads((run_copy / "environment.json").read_text())) == 2
     assert again.text == cv.text
+    assert files_below(run_copy) == before.keys()
+    assert len(json.loads((run_copy / "environment.json").read_text())) == 4
+
+
+def test_all_folds_that_fail_are_one_line_and_no_table(cv: CvResult, run_copy: Path):
+    for name in ("fold-0", "fold-1"):
+        shutil.rmtree(run_copy / name)
+        write_json(run_copy / name / "failed.json", {"message": f"nan in {name}", "epoch": 1, "step": 1})
+    before = bytes_below(run_copy)
+    ids = np.concatenate([fold.ids for fold in cv.folds])
+    with pytest.raises(UserError, match="the training of all 2 folds failed, of fold 0 so: nan in fold-0"):
+        report_folds(RunFolder(run_copy), ids, {}, lambda line: None)
+    assert bytes_below(run_copy) == before
+
+
+def test_folds_trained_in_two_places_are_collected_to_what_one_place_gives(
+    cv: CvResult, run_copy: Path, tmp_path: Path
+):
+    experiment = replace(run_experiment(cv), run_dir=str(tmp_path / "elsewhere"), fold=1)
+    lines: list[str] = []
+    part = fer_tl.cross_validate(experiment, say=lines.append)
+    assert isinstance(part, PartResult)
+    assert (part.done, part.missing) == (("fold-1",), ("fold-0",))
+    assert "missing: fold-0" in lines[-1] and "fer-tl collect" in lines[-1]
+    about = {"config.yaml", "run.json", "environment.json", "folds.csv"}
+    assert files_below(tmp_path / "elsewhere") == {f"fold-1/{name}" for name in PART} | about
+    shutil.rmtree(run_copy / "fold-1")
+    with pytest.raises(UserError, match=r"elsewhere is unfinished \(fold-0\)"):
+        fer_tl.evaluate(tmp_path / "elsewhere", say=lambda line: None)
+    joined = fer_tl.collect([run_copy, tmp_path / "elsewhere"], tmp_path / "all", say=lines.append)
+    assert joined.text == cv.text
+    assert joined.summary.intervals == cv.summary.intervals
+    first, second = bytes_below(cv.run_dir), bytes_below(tmp_path / "all")
+    different = {name for name in second if first[name] != second[name]}
+    assert different <= {"config.yaml", "environment.json", "fold-1/timing.json"}
+    # The last fold that is missing ends with the table.
+    shutil.copytree(run_copy / "fold-0", tmp_path / "elsewhere" / "fold-0")
+    assert fer_tl.cross_validate(experiment, say=lambda line: None).text == cv.text
+
+
+def test_a_run_is_worked_on_by_one_process_and_shown_to_any(
+    cv: CvResult, run_copy: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(lock, "_PATIENCE", 0.05)
+    experiment = replace(run_experiment(cv), run_dir=str(run_copy))
+    before, lines = bytes_below(run_copy), []
+    (run_copy / "table.md").unlink()
+    with hold(run_copy):
+        shown = fer_tl.cross_validate(experiment, say=lines.append)
+        assert shown.text == cv.text
+        assert any(re.search(f"not written: .* is worked on by process {os.getpid()} on", line) for line in lines)
+        assert not (run_copy / "table.md").exists()
+        with pytest.raises(UserError, match="is worked on by process"):
+            fer_tl.evaluate(run_copy, "validation", say=lambda line: None)
+        (run_copy / "fold-1" / "result.json").unlink()
+        for fold in (None, 1):
+            with pytest.raises(UserError, match="is worked on by process"):
+                fer_tl.cross_validate(replace(experiment, fold=fold), say=lambda line: None)
+    with hold(run_copy, shared=True), hold(run_copy / "fold-1"):
+        with pytest.raises(UserError, match="fold-1 is worked on by process"):
+            fer_tl.cross_validate(replace(experiment, fold=1), say=lambda line: None)
+        assert fer_tl.cross_validate(replace(experiment, fold=0), say=lambda line: None).missing == ("fold-1",)
+    assert before.keys() - files_below(run_copy) == {"table.md", "fold-1/result.json"}
+
+
+def test_a_worker_leaves_the_run_to_its_chief(
+    cv: CvResult, run_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It trains what the chief says, here nothing, in a folder of its own; beside a finished run it does not start."""
+    asked, temporary = [], tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(preparing, "check_cluster", lambda *given: 2)
+    monkeypatch.setattr(preparing, "claim_devices", lambda *given: None)
+    monkeypatch.setattr(session, "choose_strategy", lambda *given: choose_strategy("cpu"))
+    monkeypatch.setattr(agreement, "share_bytes", lambda strategy, payload: asked.append(payload) or b"[]")
+    monkeypatch.setattr(loop, "Loop", None)
+    experiment = replace(run_experiment(cv), run_dir=str(run_copy), strategy="multiworker")
+    for left in (False, True):
+        if left:
+            (run_copy / "fold-1" / "result.json").unlink()
+        before, lines = bytes_below(run_copy), []
+        result = fer_tl.cross_validate(experiment, say=lines.append)
+        assert isinstance(result, PartResult) and lines[-1].startswith("worker 2 is done")
+        assert not any(line.startswith(("fold-", "results")) for line in lines)
+        assert bytes_below(run_copy) == before
+        assert not list(temporary.iterdir())
+    assert [json.loads(payload) for payload in asked] == [["fold-0", "fold-1"]]
 
 
 def test_other_settings_in_the_same_folder_are_refused(cv: CvResult, run_copy: Path):

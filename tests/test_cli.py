@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,12 +23,13 @@ from fer_tl.config import Experiment, Head, walk
 from fer_tl.data.build import build
 from fer_tl.data.manifest import dataset_directory
 from fer_tl.errors import UserError
+from fer_tl.evaluation.summary import summarize
 from fer_tl.models.backbones import find_backbone
 from fer_tl.options import load_experiment
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.training.run_folder import Predictions, RunFolder
 
 FILES: dict[str, str | bytes] = {
-    "key.yaml": "fold: 3",
+    "key.yaml": "flods: 3",
     "nested.yaml": "head: {dens: [3]}",
     "group.yaml": "optimizer: adam",
     "type.yaml": "folds: many",
@@ -50,7 +53,7 @@ FILES: dict[str, str | bytes] = {
 CASES: dict[str, tuple[str, str]] = {
     "unknown command": ("crossvalidate", "there is no command 'crossvalidate'"),
     "near command": ("biuld fer2013", "did you mean 'build'?"),
-    "near flag": ("cv --fold 3", "no option --fold; did you mean '--folds'?"),
+    "near flag": ("cv --flods 3", "no option --flods; did you mean '--folds'?"),
     "group as flag": ("train --optimizer adam", "--optimizer.name"),
     "flag of another command": ("evaluate RUN --epochs 3", "fer-tl evaluate has no option --epochs"),
     "top flag": ("--verbose", "unrecognized arguments: --verbose"),
@@ -61,10 +64,19 @@ CASES: dict[str, tuple[str, str]] = {
     "folds of nothing": ("folds fer2013 --data-dir none", "fer2013 is not built under none"),
     "one fold": ("folds fer2013 --folds 1", "needs two folds or more"),
     "audit of no run": ("audit none", "none/run.json is missing"),
+    "verify nothing": ("verify fer2013 --data-dir none", "fer2013 is not built under none"),
+    "profile of one fold": ("profile --folds 1", "'folds' should be between 2 and 1000, but is 1"),
+    "fold of a single model": ("train --weights none --fold 1", "--fold 1 is for fer-tl cv"),
+    "fold beyond the last": ("cv --fold 4", "'fold' 4 is not one of the 4 folds"),
+    "collect nowhere": ("collect run run2", "out"),
+    "collect one": ("collect run --out all", "fer-tl collect joins two runs or more"),
+    "collect one twice": ("collect run ./run --out all", "run is given twice"),
+    "collect nothing": ("collect run none --out all", "none/run.json is missing"),
+    "collect into other files": ("collect run none --out half", "half holds other files and is no run"),
     "no config": ("cv --config", "--config needs a file"),
     "config missing": ("cv --config none.yaml", "there is no config file none.yaml"),
     "config a folder": ("cv --config .", "cannot be read"),
-    "config key": ("cv --config key.yaml", "key.yaml: unknown key 'fold'; did you mean 'folds'?"),
+    "config key": ("cv --config key.yaml", "key.yaml: unknown key 'flods'; did you mean 'folds'?"),
     "config nested key": ("train --config=nested.yaml", "'head.dens'; did you mean 'head.dense'?"),
     "config group": ("cv --config group.yaml", "optimizer.name"),
     "config type": ("cv --config type.yaml", "'folds' should be a whole number, but is 'many'"),
@@ -224,6 +236,8 @@ def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.Captur
         "": list(COMMANDS),
         "build": ["--source", "--data-dir", "--duplicates", "--splits", "--image-size", "--on-error", "--overwrite"],
         "folds": ["DATASET", "--data-dir", "--folds", "--seed", "--table", "--out"],
+        "verify": ["DATASET", "--data-dir"],
+        "collect": ["RUN", "--out", "--data-dir"],
         "evaluate": ["RUN", "--data", "--split", "--data-dir", "--classes", "--tta"],
         "ensemble": ["RUN", "--split", "--tta", "--weights", "--out"],
         "inspect": ["DATASET", "--data-dir", "--out"],
@@ -312,13 +326,47 @@ def test_the_command_that_a_message_gives_is_one(tmp_path: Path, name: str) -> N
     assert (command, values["name"], values["data_dir"]) == ("build", name, str(tmp_path))
 
 
-def test_ctrl_c_is_one_line_and_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupt(_: Experiment) -> None:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_is_one_line_that_says_what_is_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, code: int, word: str
+) -> None:
+    before = signal.getsignal(number)
+    monkeypatch.setattr(api, "fit", lambda experiment: signal.raise_signal(number))
+    monkeypatch.setattr(api, "list_models", lambda: signal.raise_signal(number))
+    assert main(["train"]) == code
+    assert capsys.readouterr().err == (
+        f"\nfer-tl: {word}; what is trained is kept, and the same command continues there\n"
+    )
+    assert main(["models"]) == code
+    assert capsys.readouterr().err == f"\nfer-tl: {word}; the same command starts again\n"
+    assert signal.getsignal(number) == before
 
-    monkeypatch.setattr(api, "fit", interrupt)
-    assert main(["train"]) == 130
-    assert "continues after the last finished epoch" in capsys.readouterr().err
+
+def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fill(_: Experiment) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "run/fold-0/model.keras")
+
+    monkeypatch.setattr(api, "cross_validate", fill)
+    assert main(["cv"]) == 2
+    assert capsys.readouterr().err == (
+        "fer-tl: no space left on the disk (run/fold-0/model.keras); when that is mended, the same command continues\n"
+    )
+
+
+def test_failed_folds_are_code_2_and_one_line_after_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folds = tuple(
+        Predictions(np.array([f"{k}a", f"{k}b"]), np.arange(2), np.eye(2, dtype=np.float32), ("happy", "sad"))
+        for k in range(2)
+    )
+    summary = summarize(folds, {str(i): str(i) for fold in folds for i in fold.ids}, failed={1: "the loss is nan"})
+    monkeypatch.setattr(api, "cross_validate", lambda _: api.CvResult(Path("run"), summary, folds, ""))
+    assert main(["cv"]) == 2
+    error = capsys.readouterr().err
+    assert error == "fer-tl: 1 of 3 folds failed, fold 1 so: the loss is nan; the same command tries again\n"
 
 
 @pytest.fixture(scope="module")

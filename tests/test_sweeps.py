@@ -111,7 +111,9 @@ def test_two_cells_never_share_a_folder(tmp_path: Path) -> None:
         ("sweep: {command: cv, axes: {epochs: [3, many]}}", "'epochs' should be a whole number, but is 'many'"),
         ("sweep: {command: cv, axes: {epochs: [3, 0]}}", "'epochs' should be between 1"),
         ("folds: 1\nsweep: {command: cv, axes: {epochs: [3]}}", "'folds' should be between 2"),
-        ("fold: 1\nsweep: {command: cv, axes: {epochs: [3]}}", "unknown key 'fold'; did you mean 'folds'?"),
+        ("flods: 1\nsweep: {command: cv, axes: {epochs: [3]}}", "unknown key 'flods'; did you mean 'folds'?"),
+        ("fold: 1\nsweep: {command: cv, axes: {epochs: [3]}}", "a sweep trains all folds of every cell"),
+        ("sweep: {command: cv, axes: {fold: [0, 1]}}", "sets 'fold', which all runs of a sweep share"),
     ],
 )
 def test_a_sweep_that_cannot_be_is_one_clear_line(tmp_path: Path, text: str, reason: str) -> None:

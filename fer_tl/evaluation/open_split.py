@@ -127,14 +127,23 @@ def _openings_of(run: RunFolder, split: str, data: str | None = None) -> list[di
 
 
 def check_finished(run: RunFolder) -> None:
-    """Refuse a run that has parts left to train.
+    """Refuse a run that has parts left to train, or whose configuration is not what it was trained with.
 
     Raises:
-        UserError: naming the parts.
+        UserError: naming the parts, and why their training failed if it did.
     """
-    unfinished = [name for name in run.parts if not run.is_done(name)]
+    run.refuse_edited()
+    failures = run.failures
+    unfinished = [
+        f"{name} failed: {failures[name].partition(';')[0]}" if name in failures else name
+        for name in run.parts
+        if not run.is_done(name)
+    ]
     if unfinished:
-        raise UserError(f"{run.path} is unfinished ({', '.join(unfinished)}): run its command again to continue it")
+        separator = "; " if failures else ", "
+        raise UserError(
+            f"{run.path} is unfinished ({separator.join(unfinished)}): run its command again to continue it"
+        )
 
 
 def check_split(split: str, verb: str) -> None:

@@ -19,25 +19,29 @@ class CvSummary:
 
     Attributes:
         class_names: the K class names.
-        folds: metrics of each fold's held-out examples, in fold order.
+        folds: metrics of the held-out examples of each fold that is done, in fold order.
+        numbers: of these folds, from 0.
         pooled: metrics of all held-out examples together.
         mean: over the folds, for each of ``METRIC_NAMES``.
         sd: sample standard deviation over the folds, for each of ``METRIC_NAMES``. It is no standard error: the
-            folds share training data.
+            folds share training data. Empty for a single fold.
         intervals: 95 % bootstrap interval over groups of the pooled accuracy, balanced accuracy and macro-F1, each
             ``(low, high)``.
         zero_recall: classes of which no held-out example is recognised in any fold.
         fold_zero_recall: the same for each fold alone.
+        failed: why the training of a fold failed, by its number. These folds are in none of the above.
     """
 
     class_names: tuple[str, ...]
     folds: tuple[Metrics, ...]
+    numbers: tuple[int, ...]
     pooled: Metrics
     mean: dict[str, float]
     sd: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     zero_recall: tuple[str, ...]
     fold_zero_recall: tuple[tuple[str, ...], ...]
+    failed: dict[int, str]
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain Python values, ready for JSON: fractions, not per cent."""
@@ -49,23 +53,30 @@ class CvSummary:
             "pooled_interval_95": {name: list(interval) for name, interval in self.intervals.items()},
             "zero_recall": list(self.zero_recall),
             "folds": [
-                {"fold": k, **fold.to_dict(), "zero_recall": list(self.fold_zero_recall[k])}
-                for k, fold in enumerate(self.folds)
+                {"fold": number, **fold.to_dict(), "zero_recall": list(missed)}
+                for number, fold, missed in zip(self.numbers, self.folds, self.fold_zero_recall, strict=True)
             ],
+            "failed": [{"fold": number, "why": why} for number, why in self.failed.items()],
         }
 
 
-def summarize(folds: Sequence[Predictions], groups_by_id: Mapping[str, str], seed: int = 0) -> CvSummary:
+def summarize(
+    folds: Sequence[Predictions],
+    groups_by_id: Mapping[str, str],
+    seed: int = 0,
+    failed: Mapping[int, str] | None = None,
+) -> CvSummary:
     """Score each fold and all of them pooled.
 
     Args:
-        folds: the held-out predictions of each of two or more folds, in fold order.
+        folds: the held-out predictions of each fold that is done, in fold order.
         groups_by_id: the group of every example, by its id.
         seed: of the bootstrap, 0 or more.
+        failed: why the training of other folds failed, by their numbers from 0.
 
     Raises:
-        ValueError: fewer than two folds or groups, class names that differ between folds, an id that occurs twice
-            or has no group.
+        ValueError: no fold, fewer than two groups, class names that differ between folds, an id that occurs twice or
+            has no group.
         UserError: a fold's logits are not finite.
     """
     pooled = _pool(folds)
@@ -75,24 +86,27 @@ def summarize(folds: Sequence[Predictions], groups_by_id: Mapping[str, str], see
         raise ValueError(f"{len(ungrouped)} ids have no group, the first is {ungrouped[0]!r}")
     groups = np.array([groups_by_id[example_id] for example_id in ids], dtype=str)
     scores = tuple(score(fold) for fold in folds)
-    spread = {name: mean_sd([getattr(fold, name) for fold in scores]) for name in METRIC_NAMES}
+    failed = dict(failed or {})
+    values = {name: [getattr(fold, name) for fold in scores] for name in METRIC_NAMES}
     pooled_score = score(pooled)
     return CvSummary(
         class_names=pooled.class_names,
         folds=scores,
+        numbers=tuple(number for number in range(len(folds) + len(failed)) if number not in failed),
         pooled=pooled_score,
-        mean={name: mean for name, (mean, _) in spread.items()},
-        sd={name: sd for name, (_, sd) in spread.items()},
+        mean={name: float(np.mean(each)) for name, each in values.items()},
+        sd={name: mean_sd(each)[1] for name, each in values.items()} if len(folds) > 1 else {},
         intervals={name: bootstrap_interval(pooled, groups, name, seed=seed) for name in STATISTICS},
         zero_recall=tuple(zero_recall(pooled_score)),
         fold_zero_recall=tuple(tuple(zero_recall(fold)) for fold in scores),
+        failed=failed,
     )
 
 
 def _pool(folds: Sequence[Predictions]) -> Predictions:
     """All folds' predictions one after the other."""
-    if len(folds) < 2:
-        raise ValueError(f"a cross validation has at least two folds: {len(folds)}")
+    if not folds:
+        raise ValueError("no fold is done")
     class_names = tuple(folds[0].class_names)
     for k, fold in enumerate(folds):
         if tuple(fold.class_names) != class_names:

@@ -59,7 +59,7 @@ def selection_note(run: RunFolder) -> str:
 
 def _selection(run: RunFolder) -> str:
     experiment = run.read_experiment()
-    results = [read_json(run.part(name) / "result.json") for name in run.parts]
+    results = [read_json(run.part(name) / "result.json") for name in run.done]
     if experiment.early_stopping:
         kept = ", ".join(f"{result['kept_epoch']} of {result['epochs']}" for result in results)
         return (
@@ -68,11 +68,14 @@ def _selection(run: RunFolder) -> str:
     return "The weights are those of the last epoch; no choice was made on the images scored here."
 
 
-def write_cv_report(run: RunFolder, summary: CvSummary) -> str:
-    """Write tables, confusion matrix and learning curves of a cross validation; returns what the terminal shows."""
-    experiment = run.read_experiment()
-    title = f"{experiment.backbone} on {experiment.data}, {len(summary.folds)}-fold cross validation"
-    note = selection_note(run)
+def cv_report_text(run: RunFolder, summary: CvSummary, note: str) -> str:
+    """What the terminal shows of a cross validation."""
+    return f"{_cv_title(run, summary)}\n\n{fold_table_text(summary)}\n{note}\n\n{confusion_text(summary.pooled)}"
+
+
+def write_cv_report(run: RunFolder, summary: CvSummary, note: str) -> None:
+    """Write tables, confusion matrix and learning curves of a cross validation."""
+    title = _cv_title(run, summary)
     write_text(run.path / "table.csv", fold_table_csv(summary))
     write_text(
         run.path / "table.md",
@@ -83,7 +86,13 @@ def write_cv_report(run: RunFolder, summary: CvSummary) -> str:
     write_json(run.path / "result.json", {"selection": note, **summary.to_dict()})
     save_figure(confusion_figure(summary.pooled, f"{title}\nout-of-fold"), run.path / "confusion.png")
     _write_curves(run)
-    return f"{title}\n\n{fold_table_text(summary)}\n{note}\n\n{confusion_text(summary.pooled)}"
+
+
+def _cv_title(run: RunFolder, summary: CvSummary) -> str:
+    experiment = run.read_experiment()
+    failed = f", {len(summary.failed)} of them failed" if summary.failed else ""
+    folds = f"{len(summary.folds) + len(summary.failed)}-fold cross validation"
+    return f"{experiment.backbone} on {experiment.data}, {folds}{failed}"
 
 
 def write_result(folder: Path, title: str, result: Result, note: str) -> str:
@@ -105,7 +114,12 @@ def write_result(folder: Path, title: str, result: Result, note: str) -> str:
         },
     )
     save_figure(confusion_figure(first, f"{title}\n{result.rows[0][0]}"), folder / "confusion.png")
-    return f"{title}\n\n{result_table_text(result.rows, result.intervals)}\n{note}\n\n{confusion_text(first)}"
+    return _result_text(title, result, note)
+
+
+def _result_text(title: str, result: Result, note: str) -> str:
+    tables = f"{result_table_text(result.rows, result.intervals)}\n{note}\n\n{confusion_text(result.rows[0][1])}"
+    return f"{title}\n\n{tables}"
 
 
 def write_ensemble(folder: Path, ensemble: Ensemble, result: Result, note: str) -> str:
@@ -116,18 +130,22 @@ def write_ensemble(folder: Path, ensemble: Ensemble, result: Result, note: str) 
     return write_result(folder, ensemble.title, result, note)
 
 
-def write_train_report(run: RunFolder, result: Result) -> str:
+def train_report_text(run: RunFolder, result: Result) -> str:
+    """What the terminal shows of a single fit."""
+    return _result_text(_train_title(run), result, selection_note(run))
+
+
+def write_train_report(run: RunFolder, result: Result) -> None:
     """As ``write_result``, for a single fit and the images held out of it, with its learning curve."""
-    experiment = run.read_experiment()
     _write_curves(run)
-    return write_result(
-        run.path,
-        f"{experiment.backbone} on {experiment.data}, {run.read_run()['held_out']}",
-        result,
-        selection_note(run),
-    )
+    write_result(run.path, _train_title(run), result, selection_note(run))
+
+
+def _train_title(run: RunFolder) -> str:
+    experiment = run.read_experiment()
+    return f"{experiment.backbone} on {experiment.data}, {run.read_run()['held_out']}"
 
 
 def _write_curves(run: RunFolder) -> None:
-    histories = {name: read_history(run.part(name) / "history.csv") for name in run.parts}
+    histories = {name: read_history(run.part(name) / "history.csv") for name in run.done}
     save_figure(learning_curves_figure(histories), run.path / "learning_curves.png")

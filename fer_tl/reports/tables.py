@@ -7,6 +7,8 @@ has the numbers as they are.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 
 from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, zero_recall
@@ -23,18 +25,26 @@ _TEXT_WIDTH = 100
 
 
 def fold_table_text(summary: CvSummary) -> str:
-    """Terminal table of a cross validation: folds, mean ± sd, pooled with its interval, and classes of no recall."""
-    return _with_notes(as_text(_fold_table(summary)), _fold_zero_recall_text(summary))
+    """Terminal table of a cross validation: folds, mean ± sd, pooled with its interval, folds whose training failed,
+    and classes of no recall."""
+    return _with_notes(as_text(_fold_table(summary)), _fold_notes(summary))
 
 
 def fold_table_markdown(summary: CvSummary) -> str:
     """What ``fold_table_text`` shows, as a Markdown table."""
-    return _with_notes(as_markdown(_fold_table(summary)), _fold_zero_recall_text(summary))
+    return _with_notes(as_markdown(_fold_table(summary)), _fold_notes(summary))
 
 
 def fold_table_csv(summary: CvSummary) -> str:
-    """One line a fold, numbered from 0; the columns of ``result_table_csv``."""
-    return result_table_csv(_fold_rows(summary), first="fold")
+    """One line a fold, numbered from 0; the columns of ``result_table_csv``, which are empty for a fold whose training
+    failed, and then a last one that says why."""
+    lines = result_table_csv(_fold_rows(summary), first="fold")
+    if not summary.failed:
+        return lines
+    header, *rows = csv.reader(io.StringIO(lines))
+    rows = [[*row, ""] for row in rows]
+    rows += [[str(number), *[""] * (len(header) - 1), why] for number, why in summary.failed.items()]
+    return as_csv([[*header, "failure"], *sorted(rows, key=lambda row: int(row[0]))])
 
 
 def result_table_text(rows: Sequence[ResultRow], intervals: Intervals | None = None, first: str = "model") -> str:
@@ -96,15 +106,20 @@ def zero_recall_text(rows: Sequence[ResultRow]) -> str:
 
 
 def _fold_rows(summary: CvSummary) -> list[ResultRow]:
-    return [(str(k), metrics) for k, metrics in enumerate(summary.folds)]
+    return [(str(number), metrics) for number, metrics in zip(summary.numbers, summary.folds, strict=True)]
 
 
-def _fold_zero_recall_text(summary: CvSummary) -> str:
-    """The classes that no fold recognises, once, then those that only some folds miss."""
+def _fold_notes(summary: CvSummary) -> str:
+    """The folds whose training failed, then the classes that no fold recognises, once, then those that only some folds
+    miss."""
     missed: list[tuple[str, Sequence[str]]] = [("all folds", summary.zero_recall)]
-    for k, names in enumerate(summary.fold_zero_recall):
-        missed.append((f"fold {k}", [name for name in names if name not in summary.zero_recall]))
-    return _zero_recall_sentences(missed)
+    for number, names in zip(summary.numbers, summary.fold_zero_recall, strict=True):
+        missed.append((f"fold {number}", [name for name in names if name not in summary.zero_recall]))
+    lines = [f"Fold {number} failed: {why}." for number, why in summary.failed.items()]
+    if lines:
+        done = ", ".join(map(str, summary.numbers))
+        lines.append(f"All other figures are of the folds that are done ({done}), without the images of the failed.")
+    return "\n".join([*lines, _zero_recall_sentences(missed)]).rstrip("\n")
 
 
 def _zero_recall_sentences(missed: Sequence[tuple[str, Sequence[str]]]) -> str:
@@ -122,12 +137,16 @@ def _zero_recall_sentences(missed: Sequence[tuple[str, Sequence[str]]]) -> str:
 
 def _fold_table(summary: CvSummary) -> Table:
     table = _result_table(_fold_rows(summary), None, "fold")
-    mean_row = ["mean ± sd", ""]
-    for name in METRIC_NAMES:
-        mean, sd = summary.mean[name], summary.sd[name]
-        mean_row.append(f"{mean:.3f} ± {sd:.3f}" if name == "loss" else f"{100 * mean:.1f} ± {100 * sd:.1f} %")
-    pooled = [_metrics_row("pooled", summary.pooled), _interval_row(summary.intervals)]
-    return Table(table.header, [*table.blocks, [mean_row], pooled])
+    rows = [*table.blocks[0], *([str(number), "failed", *[""] * len(METRIC_NAMES)] for number in summary.failed)]
+    blocks = [sorted(rows, key=lambda row: int(row[0]))]
+    if summary.sd:
+        mean_row = ["mean ± sd", ""]
+        for name in METRIC_NAMES:
+            mean, sd = summary.mean[name], summary.sd[name]
+            mean_row.append(f"{mean:.3f} ± {sd:.3f}" if name == "loss" else f"{100 * mean:.1f} ± {100 * sd:.1f} %")
+        blocks.append([mean_row])
+    blocks.append([_metrics_row("pooled", summary.pooled), _interval_row(summary.intervals)])
+    return Table(table.header, blocks)
 
 
 def _result_table(rows: Sequence[ResultRow], intervals: Intervals | None, first: str) -> Table:

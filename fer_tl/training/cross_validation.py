@@ -1,4 +1,4 @@
-"""Train every fold of a cross validation, or one model, into a run folder; what is done already is left alone."""
+"""Cut a training split into folds, or one validation split, and train them into a run folder."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tl.config import Experiment
+from fer_tl.config import Experiment, identity
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.folds import check_folds, count_split, make_folds, read_folds, write_folds
 from fer_tl.errors import UserError
-from fer_tl.files import read_json, write_json
-from fer_tl.models.resolve import resolve_model
-from fer_tl.models.weights import find_weights, kernel_checksum
-from fer_tl.quiet import import_tensorflow
-from fer_tl.training.environment import describe_environment
-from fer_tl.training.progress import Clock, Progress, duration
-from fer_tl.training.run_folder import Predictions, RunFolder, save_predictions, write_history
+from fer_tl.training.lock import take_turns
+from fer_tl.training.parts import Part, train_parts
+from fer_tl.training.run_folder import RunFolder
 
 Say = Callable[[str], None]
 
 
 def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say) -> None:
-    """Train and predict each fold of the training split.
+    """Train and predict each fold of the training split, or the one that the experiment names.
+
+    A fold whose training fails is noted, see ``RunFolder.failures``, and the others are trained.
 
     Args:
         experiment: what to train.
         dataset: the training split alone; the test split has no way in.
-        run: where; done folds are skipped, a fold in work continues at its checkpoint.
+        run: where; done folds are skipped, a fold in work continues at its checkpoint. The caller keeps others out.
         say: prints a line.
 
     Raises:
@@ -45,14 +43,15 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
     def begin() -> None:
         _start(experiment, dataset, run, "cv", names, "every fold in turn", split)
         if not table.exists():
-            write_folds(table, dataset.ids, assigned)
+            with take_turns(run.path):  # other folds may begin at the same moment
+                write_folds(table, dataset.ids, assigned)
 
-    parts = {}
-    for fold, name in enumerate(names):
+    parts = []
+    for fold in range(experiment.folds) if experiment.fold is None else [experiment.fold]:
         train = np.flatnonzero(assigned != fold)
         watched = _set_aside(experiment, dataset, train)
-        parts[name] = (np.setdiff1d(train, watched), np.flatnonzero(assigned == fold), watched)
-    _train_parts(experiment, dataset, run, parts, begin, say)
+        parts.append(Part(names[fold], fold, np.setdiff1d(train, watched), np.flatnonzero(assigned == fold), watched))
+    train_parts(experiment, dataset, run, parts, begin, say)
 
 
 def _assign_folds(experiment: Experiment, dataset: Dataset, begun: Path) -> np.ndarray:
@@ -75,8 +74,11 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
     Args:
         experiment: what to train.
         dataset: the training split, and the validation split where the dataset has one.
-        run: where.
+        run: where; the caller keeps others out.
         say: prints a line.
+
+    Raises:
+        UserError: a class has no image to train on; another run is in the folder; the training failed.
     """
     validation, scored = dataset.splits == "validation", "split validation"
     if not validation.any():
@@ -93,9 +95,9 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
         raise UserError(f"class '{dataset.class_names[min(lacking)]}' has no image to train on: add some")
     train = np.flatnonzero(~validation)
     watched = _set_aside(experiment, dataset, train)
-    parts = {"model": (np.setdiff1d(train, watched), np.flatnonzero(validation), watched)}
-    _train_parts(
-        experiment, dataset, run, parts, lambda: _start(experiment, dataset, run, "train", ["model"], scored), say
+    part = Part("model", 0, np.setdiff1d(train, watched), np.flatnonzero(validation), watched)
+    train_parts(
+        experiment, dataset, run, [part], lambda: _start(experiment, dataset, run, "train", ["model"], scored), say
     )
 
 
@@ -108,19 +110,19 @@ def _start(
     held_out: str,
     split_over_folds: int = 0,
 ) -> None:
-    run.start(
-        experiment,
-        {
-            "kind": kind,
-            "parts": parts,
-            "dataset": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "class_names": list(dataset.class_names),
-            "images": len(dataset),
-            "held_out": held_out,
-            "split_over_folds": split_over_folds,
-        },
-    )
+    about = {
+        "kind": kind,
+        "parts": parts,
+        "dataset": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "class_names": list(dataset.class_names),
+        "images": len(dataset),
+        "held_out": held_out,
+        "split_over_folds": split_over_folds,
+        # Of config.yaml too, where somebody may change them.
+        "settings": identity(experiment),
+    }
+    run.start(experiment, about)
 
 
 def _set_aside(experiment: Experiment, dataset: Dataset, train: np.ndarray) -> np.ndarray:
@@ -146,78 +148,3 @@ def _set_aside(experiment: Experiment, dataset: Dataset, train: np.ndarray) -> n
         dataset.ids[train], dataset.labels[train], dataset.groups[train], dataset.class_names, parts, experiment.seed
     )
     return train[chosen == 0]
-
-
-Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def _train_parts(
-    experiment: Experiment,
-    dataset: Dataset,
-    run: RunFolder,
-    parts: dict[str, Rows],
-    begin: Callable[[], None],
-    say: Say,
-) -> None:
-    begun = (run.path / "run.json").exists()
-    if begun:
-        begin()
-    waiting = [name for name in parts if not run.is_done(name)]
-    for name in parts:
-        if name not in waiting:
-            say(f"{name}: done before, {run.part(name)}")
-    if not waiting:
-        return
-    weights_file = find_weights(resolve_model(experiment), experiment.weights, experiment.accept_licence)
-    idle = Clock()
-    # Not before there is something to train: a finished run is reported without it.
-    import_tensorflow()
-    from fer_tl.training.loop import FoldRows, Loop
-    from fer_tl.training.session import Session
-
-    session = Session(experiment, dataset, weights_file)
-    if not begun:
-        begin()  # not before the model stands: what cannot be built leaves no folder behind
-    # Without a file it is the seed's random kernels that it tells apart.
-    checksum = kernel_checksum(session.classifier.backbone_layers)
-    weights = weights_file.name if weights_file else "none"
-    say(f"model: {session.describe()}, weights: {weights}, kernels {checksum}")
-    _record_environment(run, session.describe(), {"weights": weights, "kernel_checksum": checksum})
-    epochs = experiment.epochs + experiment.head_epochs
-    progress = Progress(sum(len(parts[name][0]) for name in waiting) * epochs)
-    for name in waiting:
-        number, clock = list(parts).index(name), Clock()
-        loop = Loop(session, number, FoldRows(*parts[name]), run.part(name), progress, name, idle)
-        fitted = loop.run()
-        held_out = parts[name][1]
-        loss, accuracy, logits = session.evaluate(held_out)
-        predictions = Predictions(dataset.ids[held_out], dataset.labels[held_out], logits, dataset.class_names)
-        save_predictions(run.part(name) / "predictions.npz", predictions)
-        write_history(run.part(name) / "history.csv", fitted.history)
-        session.save_model(run.part(name) / "model.keras")
-        seconds = clock.lap()
-        write_json(
-            run.part(name) / "result.json",
-            {
-                "trained_on": len(parts[name][0]),
-                "held_out": len(held_out),
-                "watched": len(parts[name][2]),
-                "epochs": len(fitted.history),
-                "kept_epoch": fitted.kept_epoch,
-                "loss": loss,
-                "accuracy": accuracy,
-                "seconds": round(seconds, 1),
-                "seconds_to_first_step": fitted.seconds_to_first_step,
-                "memory_mb": fitted.memory_mb,
-            },
-        )
-        loop.forget()
-        progress.line(f"{name}: done in {duration(seconds)}, held-out accuracy {accuracy:.3f}")
-        idle.lap()
-
-
-def _record_environment(run: RunFolder, devices: str, start: dict[str, str]) -> None:
-    """Append to ``environment.json``: a run that is continued elsewhere lists both places."""
-    path = run.path / "environment.json"
-    before = read_json(path) if path.exists() else []
-    write_json(path, [*before, {**describe_environment(devices), **start}])

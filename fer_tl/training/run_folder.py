@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,17 @@ import numpy as np
 from fer_tl.config import Experiment, dump_yaml, identity
 from fer_tl.data.folds import read_folds
 from fer_tl.errors import UserError
-from fer_tl.files import BROKEN_ARRAYS, read_json, write_atomically, write_json, write_text
+from fer_tl.files import (
+    BROKEN_ARRAYS,
+    FULL,
+    is_temporary,
+    read_json,
+    write_atomically,
+    write_json,
+    write_text,
+)
 from fer_tl.options import load_experiment
+from fer_tl.training.lock import LOCK_FILES, take_turns
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,8 @@ def load_predictions(path: Path) -> Predictions:
 
 
 PART_FILES = ("predictions.npz", "history.csv", "model.keras", "result.json")
+TIMING = "timing.json"
+FAILED = "failed.json"
 
 
 @dataclass(frozen=True)
@@ -89,8 +101,10 @@ class RunFolder:
     """One run: a folder that says what was asked, on what data, and what came out.
 
     ``config.yaml``, ``run.json`` and ``folds.csv`` are written when the run starts; each part (``fold-0`` ..., or
-    ``model`` for a single fit) holds its checkpoint while it is in work and, when it is done, ``model.keras``,
-    ``predictions.npz``, ``history.csv`` and ``result.json``, the last one last.
+    ``model`` for a single fit) holds its checkpoints while it is in work and, when it is done, ``model.keras``,
+    ``predictions.npz``, ``history.csv``, ``timing.json`` and ``result.json``, the last one last; ``failed.json``
+    instead if its training failed. Only ``timing.json``, and ``environment.json`` of the run, hold what differs
+    between two runs of the same experiment: dates, times, memory and machines.
     """
 
     path: Path
@@ -114,9 +128,30 @@ class RunFolder:
         return list(self.read_run()["parts"])
 
     @property
+    def done(self) -> list[str]:
+        """Names of the parts that are done."""
+        return [name for name in self.parts if self.is_done(name)]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why the training of a part failed, by its name."""
+        paths = {name: self.part(name) / FAILED for name in self.parts if not self.is_done(name)}
+        return {name: str(read_json(path)["message"]) for name, path in paths.items() if path.is_file()}
+
+    @property
     def seconds(self) -> float:
         """What its done parts took to train and predict."""
-        return sum(read_json(self.part(name) / "result.json")["seconds"] for name in self.parts if self.is_done(name))
+        # Runs of version 0.1.0 have their times in the results.
+        files = [(self.part(name) / TIMING, self.part(name) / "result.json") for name in self.done]
+        return sum(read_json(timing if timing.is_file() else result)["seconds"] for timing, result in files)
+
+    def leftovers(self, name: str) -> list[Path]:
+        """What a killed process left in a part's folder, if no other works on it: half-written files, the checkpoints
+        of a part that is done, the result of one that is not."""
+        folder = self.part(name)
+        patterns = ("checkpoint-*.npz", FAILED) if self.is_done(name) else ("result.json",)
+        stale = [path for pattern in patterns for path in folder.glob(pattern)]
+        return stale + [path for path in folder.glob(".*") if is_temporary(path)]
 
     def read_run(self) -> dict[str, Any]:
         """What ``start`` wrote."""
@@ -131,18 +166,33 @@ class RunFolder:
 
     def read_experiment(self) -> Experiment:
         """The resolved configuration of the run."""
-        return load_experiment(self.path / "config.yaml")
+        path = self.path / "config.yaml"
+        return _parse(path, path.read_bytes() if path.is_file() else b"")
+
+    def refuse_edited(self) -> None:
+        """Make sure that the configuration of the run is still what it was begun with.
+
+        Raises:
+            UserError: ``config.yaml`` was changed, with the difference.
+        """
+        settings = self.read_run().get("settings")  # runs of version 0.1.0 do not have them twice
+        changed = differences(settings, identity(self.read_experiment())) if settings else []
+        if changed:
+            raise UserError(
+                f"{self.path / 'config.yaml'} was changed since the run began ({'; '.join(changed)}): change it back, "
+                "or begin another run with it"
+            )
 
     def refuse_others(self, experiment: Experiment, kind: str) -> None:
         """Make sure that a run which is here, if any, was begun with these settings by ``fer-tl kind``.
 
         Raises:
-            UserError: another run is here, with the difference.
+            UserError: another run is here, or its configuration was changed, with the difference.
         """
         if not (self.path / "run.json").exists():
             return
-        before, now = identity(self.read_experiment()), identity(experiment)
-        changed = [f"{key} {before[key]} -> {now[key]}" for key in now if before[key] != now[key]]
+        self.refuse_edited()
+        changed = differences(identity(self.read_experiment()), identity(experiment))
         found = self.read_run()["kind"]
         if found != kind:
             changed.insert(0, f"fer-tl {found} -> fer-tl {kind}")
@@ -156,22 +206,37 @@ class RunFolder:
 
         Args:
             experiment: written to ``config.yaml``.
-            run: JSON-ready: kind, parts, dataset, fingerprint, class names.
+            run: JSON-ready: kind, parts, dataset, fingerprint, class names, settings.
 
         Raises:
             UserError: another run is here, with the difference; or the data has changed since.
         """
         if not (self.path / "run.json").exists():
-            if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / "config.yaml").exists():
-                raise UserError(f"{self.path} holds other files and is no run: give another --run-dir")
-            try:
-                write_text(self.path / "config.yaml", dump_yaml(experiment))
-                write_json(self.path / "run.json", run)
-            except OSError as error:
-                raise UserError(f"{self.path} cannot be written ({error.strerror}): give another --run-dir") from None
-            return
+            with take_turns(self.path):  # other folds may begin at the same moment
+                if not (self.path / "run.json").exists():
+                    self._begin(experiment, run)
+                    return
         self.refuse_others(experiment, run["kind"])
         self.refuse_another_build(run["dataset"], run["fingerprint"])
+
+    def _begin(self, experiment: Experiment, run: dict[str, Any]) -> None:
+        if self.holds_other_files():
+            raise UserError(f"{self.path} holds other files and is no run: give another --run-dir")
+        try:
+            # The same file whichever fold or worker comes first.
+            write_text(self.path / "config.yaml", dump_yaml(replace(experiment, fold=None, worker=None)))
+            write_json(self.path / "run.json", run)
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            raise UserError(f"{self.path} cannot be written ({error.strerror}): give another --run-dir") from None
+
+    def holds_other_files(self) -> bool:
+        """Whether there is something in a folder without ``run.json`` that no start of a run has left."""
+        if not self.path.is_dir() or (self.path / "config.yaml").exists():
+            return False
+        files = (path for path in self.path.rglob("*") if not path.is_dir())
+        return any(path.name not in LOCK_FILES and not is_temporary(path) for path in files)
 
     def refuse_another_build(self, dataset: str, fingerprint: str) -> None:
         """Make sure that a run which is here, if any, was begun on this build of its dataset.
@@ -189,25 +254,36 @@ class RunFolder:
             )
 
 
+@functools.lru_cache(maxsize=64)
+def _parse(path: Path, content: bytes) -> Experiment:
+    """A configuration, parsed once for each content: that takes 0.07 s, and a report asks for it ten times."""
+    return load_experiment(path)
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """The settings that two identities of ``fer_tl.config.identity`` do not share, as ``epochs 8 -> 9``."""
+    return [f"{key} {before[key]} -> {now[key]}" for key in now if key in before and before[key] != now[key]]
+
+
 def load_fold_predictions(run: RunFolder, ids: np.ndarray) -> tuple[Predictions, ...]:
-    """Out-of-fold predictions of every fold, each checked against the fold table.
+    """Out-of-fold predictions of every fold that is done, each checked against the fold table.
 
     Args:
-        run: a finished cross validation.
+        run: a cross validation.
         ids: text ``[N]``, of all images that were cross-validated.
 
     Raises:
         UserError: predictions of other images than the table gives to the fold.
     """
-    folds = tuple(load_predictions(run.part(name) / "predictions.npz") for name in run.parts)
+    folds = {name: load_predictions(run.part(name) / "predictions.npz") for name in run.done}
     assigned = read_folds(run.path / "folds.csv", ids)
-    for fold, (name, predictions) in enumerate(zip(run.parts, folds, strict=True)):
-        if not np.array_equal(np.sort(predictions.ids), np.sort(ids[assigned == fold])):
+    for name, predictions in folds.items():
+        if not np.array_equal(np.sort(predictions.ids), np.sort(ids[assigned == run.parts.index(name)])):
             raise UserError(
                 f"{run.part(name) / 'predictions.npz'} does not hold the images that folds.csv gives to {name}: "
                 f"one of them was changed; delete {run.part(name)} to train that fold again"
             )
-    return folds
+    return tuple(folds.values())
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:

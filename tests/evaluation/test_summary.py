@@ -68,6 +68,19 @@ def test_zero_recall_is_told_for_all_folds_and_for_each():
     assert summary.fold_zero_recall == (("disgust", "fear"), ("disgust",))
 
 
+def test_failed_folds_are_named_and_in_no_figure():
+    folds = [make_fold(0, 60), make_fold(2, 30)]
+    whole, rest = summarize(folds, own_groups(folds)), summarize(folds, own_groups(folds), failed={1: "nan", 3: "inf"})
+    assert (rest.numbers, rest.failed) == ((0, 2), {1: "nan", 3: "inf"})
+    assert (rest.mean, rest.sd, rest.intervals) == (whole.mean, whole.sd, whole.intervals)
+    value = rest.to_dict()
+    assert [fold["fold"] for fold in value["folds"]] == [0, 2]
+    assert value["failed"] == [{"fold": 1, "why": "nan"}, {"fold": 3, "why": "inf"}]
+    alone = summarize(folds[1:], own_groups(folds), failed={0: "nan"})
+    assert (alone.numbers, alone.sd) == ((1,), {})
+    assert alone.mean["accuracy"] == alone.pooled.accuracy
+
+
 def test_to_dict_is_json_with_raw_fractions():
     folds = [make_fold(0, 60, never=(1,)), make_fold(1, 90)]
     summary = summarize(folds, own_groups(folds))
@@ -83,8 +96,8 @@ def test_to_dict_is_json_with_raw_fractions():
 def test_folds_that_do_not_belong_together_are_refused():
     folds = [make_fold(0, 30), make_fold(1, 30)]
     groups = own_groups(folds)
-    with pytest.raises(ValueError, match="two folds"):
-        summarize(folds[:1], groups)
+    with pytest.raises(ValueError, match="no fold"):
+        summarize([], groups)
     with pytest.raises(ValueError, match="30 ids occur again, the first is '0/0'"):
         summarize([folds[0], folds[0]], groups)
     with pytest.raises(ValueError, match="fold 1 has the classes"):

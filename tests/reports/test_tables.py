@@ -93,6 +93,22 @@ def test_csv_parses_back_to_the_same_numbers(summary: CvSummary):
         assert [float(row[f"recall_{name}"]) for name in NAMES] == fold.recall.tolist()
 
 
+def test_a_failed_fold_is_a_row_with_its_reason_and_the_rest_says_so():
+    folds = [make_fold(0, 20), make_fold(2, 20)]
+    why = "the loss is nan in epoch 3, step 17; lower --optimizer.rate"
+    summary = summarize(folds, {str(i): str(i) for fold in folds for i in fold.ids}, failed={1: why})
+    _, *rows = rows_of(tables.fold_table_markdown(summary))
+    assert [row[0] for row in rows] == ["0", "1", "2", "mean ± sd", "pooled", "95 % interval"]
+    assert rows[1][1:] == ["failed", "", "", "", ""]
+    for text in (tables.fold_table_text(summary), tables.fold_table_markdown(summary)):
+        assert f"\nFold 1 failed: {why}.\nAll other figures are of the folds that are done (0, 2)" in text
+    found = list(csv.DictReader(io.StringIO(tables.fold_table_csv(summary))))
+    assert [row["failure"] for row in found] == ["", why, ""]
+    assert (found[1]["accuracy"], float(found[2]["accuracy"])) == ("", summary.folds[1].accuracy)
+    alone = summarize(folds[:1], {str(i): str(i) for i in folds[0].ids}, failed={1: why})
+    assert [row[0] for row in rows_of(tables.fold_table_markdown(alone))[1:]] == ["0", "1", "pooled", "95 % interval"]
+
+
 def test_confusion_csv_parses_back_to_the_same_counts(summary: CvSummary):
     header, *rows = csv.reader(io.StringIO(tables.confusion_csv(summary.pooled)))
     assert tuple(header[1:]) == tuple(row[0] for row in rows) == NAMES

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 KILLS, SEED = 10, 20
-DIFFERS = {"timing.json", "environment.json", ".lock"}
+DIFFERS = {"timing.json", "environment.json", ".lock", ".turn.lock"}
 
 
 class Runs:

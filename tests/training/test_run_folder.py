@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fer_tl.config import Experiment, Head
+from fer_tl.config import Experiment, Head, identity
 from fer_tl.errors import UserError
-from fer_tl.files import read_json, write_atomically, write_text
+from fer_tl.files import read_json, write_atomically, write_json, write_text
 from fer_tl.training.run_folder import (
     PART_FILES,
     Predictions,
@@ -113,8 +113,8 @@ def test_probabilities_sum_to_one_for_any_logits() -> None:
 
 def test_history_reads_back(tmp_path: Path) -> None:
     history = [
-        {"stage": "head", "epoch": 1, "loss": 1.9459101, "learning_rate": 1e-3, "seconds": 0.1},
-        {"stage": "main", "epoch": 2, "loss": 1e-300, "learning_rate": 1 / 3, "seconds": 12.0},
+        {"stage": "head", "epoch": 1, "loss": 1.9459101, "learning_rate": 1e-3},
+        {"stage": "main", "epoch": 2, "loss": 1e-300, "learning_rate": 1 / 3},
     ]
     write_history(tmp_path / "history.csv", history)
     loaded = read_history(tmp_path / "history.csv")
@@ -140,7 +140,7 @@ def test_a_started_run_reads_back_and_starts_again(tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.path.iterdir()}
     started(run.path, experiment)
     # Elsewhere, on other devices, it is still the same run.
-    started(run.path, replace(experiment, data_dir="/moved", run_dir=str(run.path), strategy="cpu"))
+    started(run.path, replace(experiment, data_dir="/moved", run_dir=str(run.path), strategy="cpu", fold=1))
     assert {path: path.stat().st_mtime_ns for path in run.path.iterdir()} == before
 
 
@@ -160,6 +160,28 @@ def test_another_command_or_build_is_refused(tmp_path: Path) -> None:
         started(tmp_path, kind="train")
     with pytest.raises(UserError, match=r"another build of 'folder/mine' .*aaaaaaaaaaaa.*bbbbbbbbbbbb"):
         started(tmp_path, fingerprint="b" * 64)
+
+
+def test_whichever_fold_comes_first_begins_the_same_run(tmp_path: Path) -> None:
+    """Not even a lock or what a killed process was writing makes its folder another's."""
+    for fold in (None, 1):
+        (tmp_path / f"{fold}" / "fold-1").mkdir(parents=True)
+        for name in (".lock", ".4711.config.yaml", "fold-1/.lock"):
+            (tmp_path / f"{fold}" / name).touch()
+        started(tmp_path / f"{fold}", replace(Experiment(), fold=fold))
+    for name in ("config.yaml", "run.json"):
+        assert (tmp_path / "None" / name).read_bytes() == (tmp_path / "1" / name).read_bytes()
+
+
+def test_a_configuration_that_was_edited_is_refused_with_the_difference(tmp_path: Path) -> None:
+    run = started(tmp_path, settings=identity(Experiment()))
+    run.refuse_edited()
+    text = (tmp_path / "config.yaml").read_text()
+    write_text(
+        tmp_path / "config.yaml", text.replace("epochs: 8", "epochs: 9").replace("data_dir: data", "data_dir: d")
+    )
+    with pytest.raises(UserError, match=r"config\.yaml was changed since the run began \(epochs 8 -> 9\)"):
+        run.refuse_others(run.read_experiment(), "cv")
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
@@ -203,6 +225,40 @@ def test_a_part_is_done_when_all_its_files_are_there(tmp_path: Path, lost: str) 
     (run.part("fold-0") / lost).unlink()
     assert not run.is_done("fold-0")
     assert not run.is_done("fold-1")
+
+
+def test_what_an_interruption_left_is_known_and_what_a_run_consists_of_is_not_touched(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    files = [*PART_FILES, "timing.json", "failed.json", "checkpoint-000007.npz", ".4711.model.keras", "notes.txt"]
+    for name in ("fold-0", "fold-1"):
+        for file in files:
+            write_text(run.part(name) / file, "{}")
+    (run.part("fold-1") / "history.csv").unlink()
+    assert {path.name for path in run.leftovers("fold-0")} == {
+        "failed.json",
+        "checkpoint-000007.npz",
+        ".4711.model.keras",
+    }
+    # Half of the files of a part that has to be written again could be older than the other half.
+    assert {path.name for path in run.leftovers("fold-1")} == {"result.json", ".4711.model.keras"}
+
+
+def test_a_failed_part_says_why_until_it_is_done(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    write_json(run.part("fold-1") / "failed.json", {"message": "the loss is nan", "epoch": 1, "step": 2})
+    assert (run.failures, run.done) == ({"fold-1": "the loss is nan"}, [])
+    for file in PART_FILES:
+        write_text(run.part("fold-1") / file, "{}")
+    assert (run.failures, run.done) == ({}, ["fold-1"])
+
+
+def test_seconds_are_of_the_done_parts_also_of_older_runs(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    for name in ("fold-0", "fold-1"):
+        for file in PART_FILES:
+            write_json(run.part(name) / file, {"seconds": 3.0})
+    write_json(run.part("fold-1") / "timing.json", {"seconds": 0.5})
+    assert run.seconds == 3.5
 
 
 def test_settings_choose_the_default_folder_and_places_do_not() -> None:
