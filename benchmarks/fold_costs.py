@@ -18,10 +18,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     run = RunFolder(parser.parse_args().run)
-    results = {name: read_json(run.part(name) / "result.json") for name in run.parts}
-    for name, result in results.items():
-        print(f"{name}: first steps after {result['seconds_to_first_step']:.2f} s, memory {result['memory_mb']:,} MB")
-    memory = [result["memory_mb"] for result in results.values()]
+    timings = {name: read_json(run.part(name) / "timing.json") for name in run.parts}
+    for name, timing in timings.items():
+        print(f"{name}: first step after {timing['seconds_to_first_step']:.2f} s, memory {timing['memory_mb']:,} MB")
+    memory = [timing["memory_mb"] for timing in timings.values()]
     print(f"memory from the second fold to the last: {memory[1]:,} to {memory[-1]:,} MB, at most {max(memory):,}")
 
 

@@ -27,7 +27,8 @@ def main() -> None:
     table = (run.path / "table.md").read_text(encoding="utf-8").strip().replace("\n## ", "\n### ")
     print(f"#{table}\n\n```\n{arguments.command}\n```\n")
     print(f"{first['date'][:10]}; {first['processor']}, {first['cores']} cores; {versions}.")
-    minutes = ", ".join(f"{result['seconds'] / 60:.0f}" for result in results)
+    seconds = [read_json(run.part(name) / "timing.json")["seconds"] for name in run.parts]
+    minutes = ", ".join(f"{value / 60:.0f}" for value in seconds)
     print(f"Minutes: {minutes}. Epochs: {', '.join(str(result['epochs']) for result in results)}.")
     print(f"Start: weights {first.get('weights', '?')}, kernels {first.get('kernel_checksum', 'not recorded')}.")
     print(f"Data: {about['dataset']}, {about['images']:,} images, fingerprint {about['fingerprint'][:12]}.")

@@ -16,9 +16,10 @@ from fer_tl.data.merging import parse_classes
 from fer_tl.errors import UserError
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
+from fer_tl.training.cluster import check_cluster, configure_cluster
 from fer_tl.training.lock import hold
 from fer_tl.training.run_folder import RunFolder, default_run_dir
-from fer_tl.training.strategy import check_cluster, claim_devices
+from fer_tl.training.strategy import claim_devices, joined_workers
 
 Say = Callable[[str], None]
 
@@ -67,6 +68,7 @@ def prepare(experiment: Experiment | None, kind: str, say: Say) -> Iterator[Work
         raise UserError(
             f"an experiment comes from fer_tl.load_experiment(...), but this is a {type(experiment).__name__}"
         )
+    experiment = configure_cluster(experiment)
     work = check_ready(experiment, kind)
     with ExitStack() as stack:
         if work.worker:
@@ -75,6 +77,7 @@ def prepare(experiment: Experiment | None, kind: str, say: Say) -> Iterator[Work
         else:
             work = _keep_others_out(work, stack, say)
         if not work.trained:
+            stack.enter_context(joined_workers(experiment, say))
             claim_devices(experiment.strategy)
         if experiment.data == "toyfaces":
             _draw_toyfaces(experiment.data_dir, say)
@@ -93,7 +96,7 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
     if experiment.fold is not None and kind != "cv":
         raise UserError(f"--fold {experiment.fold} is for fer-tl cv: fer-tl {kind} trains a single model")
     spec = resolve_model(experiment)
-    worker = check_cluster() if experiment.strategy == "multiworker" else 0
+    worker = check_cluster(experiment)
     run = RunFolder(Path(experiment.run_dir) if experiment.run_dir else default_run_dir(experiment, kind))
     run.refuse_others(experiment, kind)
     class_names: tuple[str, ...] = CLASS_NAMES

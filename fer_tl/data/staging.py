@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from fer_tl.errors import UserError
+from fer_tl.files import sync
 
 
 @contextlib.contextmanager
@@ -35,24 +36,13 @@ def workplace(root: Path, name: str) -> Iterator[Path]:
 def put_in_place(directory: Path, target: Path, place: Path) -> None:
     """Renames a complete dataset to its final place; an old one there is replaced only now."""
     for path in [*directory.rglob("*"), directory]:
-        _sync(path)
+        sync(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         target.rename(place / "replaced")
     directory.rename(target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def _is_running(process: str) -> bool:
     return process.isdecimal() and psutil.pid_exists(int(process))
-
-
-def _sync(path: Path) -> None:
-    """Waits until a file or a folder's list of names is on the disk, so that a power cut cannot leave it half there."""
-    if os.name == "nt" and path.is_dir():
-        return  # Windows has no such call for folders
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

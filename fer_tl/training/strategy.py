@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import json
-import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from fer_tl import __version__
+from fer_tl.config import Experiment, identity
 from fer_tl.errors import UserError
 from fer_tl.quiet import import_tensorflow
+from fer_tl.training.agreement import check_alike
+from fer_tl.training.cluster import Cluster, read_tf_config
+from fer_tl.training.meeting import meet
+
+# A worker that dies closes its connections, and is missed at once; one whose machine or network fails goes silent.
+SECONDS_WITHOUT_HEARTBEAT = 30
+# Workers have met when they register: the others are moments away.
+SECONDS_TO_REGISTER = 30
 
 
 def choose_strategy(name: str) -> Any:
@@ -23,7 +34,6 @@ def choose_strategy(name: str) -> Any:
     import tensorflow as tf
 
     if name == "multiworker":
-        check_cluster()
         return _multiworker_strategy()
     if name == "tpu" or (name == "auto" and importlib.util.find_spec("libtpu")):
         tpu = _tpu_strategy()
@@ -47,15 +57,59 @@ def choose_strategy(name: str) -> Any:
 
 
 def claim_devices(name: str) -> None:
-    """Start a cluster or a TPU if one is asked for: TensorFlow allows it only before its first operation, which
-    decoding a dataset would be.
+    """Start a TPU if one is asked for: TensorFlow allows it only before its first operation, which decoding a dataset
+    would be.
 
     Raises:
         UserError: as ``choose_strategy``.
     """
-    if name in ("multiworker", "tpu") or (name == "auto" and importlib.util.find_spec("libtpu")):
+    if name == "tpu" or (name == "auto" and importlib.util.find_spec("libtpu")):
         import_tensorflow()
         choose_strategy(name)
+
+
+@contextmanager
+def joined_workers(experiment: Experiment, say: Callable[[str], None]) -> Iterator[None]:
+    """Wait for the other workers and start the cluster, if the experiment has one; while inside, the loss of a worker
+    is told in one line. Enter it before TensorFlow's first operation.
+
+    Args:
+        experiment: from ``configure_cluster``.
+        say: told who is waited for.
+
+    Raises:
+        UserError: workers do not come, were started with another command, or do not answer any more.
+    """
+    if experiment.strategy != "multiworker":
+        yield
+        return
+    cluster = read_tf_config()
+    import_tensorflow()
+    import tensorflow as tf
+
+    if not _multiworker_strategy.cache_info().currsize:  # a process meets the others once, for all its runs
+        meet(cluster, say)
+    try:
+        same = {**identity(experiment), "fold": experiment.fold, "version of fer-tl": __version__}
+        check_alike(_multiworker_strategy(), same)
+        yield
+    except (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError) as error:
+        raise UserError(
+            f"{_name_lost(cluster, error.message)} does not answer any more; start all workers again with the same "
+            "command: the run continues at its last checkpoint"
+        ) from None
+
+
+def _name_lost(cluster: Cluster, message: str) -> str:
+    """Which worker an error of TensorFlow's is about. Where several are named, later ones passed on what the first one
+    caused."""
+    named = [int(index) for index in re.findall(r"/job:worker/(?:replica:0/)?task:(\d+)", message)]
+    others = [index for index in named if index != cluster.worker and index < len(cluster.workers)]
+    if others:
+        return cluster.name(others[0])
+    if cluster.worker and "CoordinationService" in message:  # the chief's
+        return cluster.name(0)
+    return cluster.name(1 - cluster.worker) if len(cluster.workers) == 2 else "another worker"
 
 
 @functools.cache
@@ -70,7 +124,19 @@ def _mirrored_strategy(kind: str) -> Any:
 @functools.cache
 def _multiworker_strategy() -> Any:
     import tensorflow as tf
+    from tensorflow.python.eager import context
 
+    # What follows has no public name (TensorFlow 2.21). By default a chief whose worker dies before it has registered
+    # waits an hour, and a worker is missed after 10 s, which a busy machine can take.
+    job = context.coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=len(read_tf_config().workers))
+    context.context().configure_coordination_service(
+        "standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        cluster_register_timeout_in_ms=SECONDS_TO_REGISTER * 1000,
+        heartbeat_timeout_in_ms=SECONDS_WITHOUT_HEARTBEAT * 1000,
+        coordinated_jobs=[job],
+    )
+    context.context().coordination_service.cluster_register_with_barrier = True
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
@@ -86,27 +152,6 @@ def _tpu_strategy() -> Any:
     except (tf.errors.OpError, ValueError):
         return None
     return tf.distribute.TPUStrategy(resolver)
-
-
-def check_cluster() -> int:
-    """This worker's index, 0 for the chief, from a usable ``TF_CONFIG``; needs no TensorFlow.
-
-    Raises:
-        UserError: the variable is missing or does not describe this worker.
-    """
-    text = os.environ.get("TF_CONFIG", "")
-    try:
-        described = json.loads(text)
-        workers, task = described["cluster"]["worker"], described["task"]
-        good = task["type"] == "worker" and 0 <= task["index"] < len(workers)
-    except (ValueError, KeyError, TypeError):
-        good = False
-    if not good:
-        raise UserError(
-            "--strategy multiworker needs TF_CONFIG in the environment, such as "
-            '{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": {"type": "worker", "index": 0}}'
-        )
-    return int(task["index"])
 
 
 def describe(strategy: Any) -> str:
