@@ -7,6 +7,7 @@ meanwhile (2.21). So the workers meet here first, on the chief's port, which Ten
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
 import time
@@ -79,7 +80,7 @@ def _listen(cluster: Cluster) -> socket.socket:
         except OSError as error:
             if time.monotonic() > until:
                 raise UserError(
-                    f"port {port} of {cluster.name(cluster.worker)} cannot be used here ({error.strerror}): end the "
+                    f"port {port} of {cluster.name(cluster.worker)} cannot be used here ({os.strerror(error.errno or 0)}): end the "
                     "process that has it, or give another port in --workers, and in all of them"
                 ) from None
         time.sleep(_PAUSE)
@@ -120,11 +121,12 @@ def _read_hello(
         if part and not new[connection].endswith(b"\n"):
             return
     said = _parse(new.pop(connection))
-    index = said.get("worker")
-    if said.get("workers") == list(cluster.workers) and index in range(1, len(cluster.workers)) and index not in there:
-        there[index] = connection
-    else:
-        connection.close()
+    expected = {"workers": list(cluster.workers), "worker": said.get("worker")}
+    for index in range(1, len(cluster.workers)):
+        if said == expected and index == said["worker"] and index not in there:
+            there[index] = connection
+            return
+    connection.close()
 
 
 def _report(cluster: Cluster, tell: _Waiting, until: float) -> None:

@@ -39,18 +39,18 @@ class StepParts:
 
     def __init__(self, session: Session, compiled: CompiledStage):
         self._strategy = session.strategy
-        self._trunk = session.engine._trunk
+        self.trunk = session.engine.trunk
         self._optimizer = compiled.optimizer
         self._loss: Loss = session.experiment.loss
         self._clip = session.experiment.optimizer.clip
         self._variables = session.model.trainable_variables
         share = session.experiment.batch_size // session.strategy.num_replicas_in_sync
         rng = np.random.default_rng(0)
-        self.shape = self._trunk.input_shape[1:]
+        self.shape = self.trunk.input_shape[1:]
         # Two, taken in turn: what does not change in a loop TensorFlow may compute once.
         pixels = rng.uniform(0, 255, (2, share, *self.shape))
         self._pixels = tf.constant(pixels.astype(np.float32))  # [2, b, H, W, C] or [2, b, F]
-        classes = self._trunk.output_shape[-1]
+        classes = self.trunk.output_shape[-1]
         self._targets = tf.one_hot(np.arange(share) % classes, classes)  # [b, K]
         self._gradients = [tf.fill(v.shape, tf.cast(1e-6, v.dtype)) for v in self._variables]
         self.forward = self._repeated(lambda step: tf.reduce_sum(self._logits(step)))
@@ -59,7 +59,7 @@ class StepParts:
         self.model = self._repeated(lambda step: self._apply(self._gradients_of(step)))
 
     def _logits(self, step: tf.Tensor) -> tf.Tensor:
-        return self._trunk(self._pixels[step % 2], training=True)  # [b, K]
+        return self.trunk(self._pixels[step % 2], training=True)  # [b, K]
 
     def _gradients_of(self, step: tf.Tensor) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:

@@ -79,9 +79,9 @@ class TensorFlowEngine:
         self.image_size = cast(tuple[int, int], tuple(images.shape[1:3]))
         self._feed = None if isinstance(images, np.ndarray) else Feed(images, batch_size)
         self._images = self._resident(np.ascontiguousarray(images)) if isinstance(images, np.ndarray) else ()
-        # Behind the layer that resizes: what is resampled anyway is brought to the side of the backbone at once.
-        self._trunk = _behind_resizing(model)
-        self.side = cast(tuple[int, int], tuple(self._trunk.input_shape[1:3]))
+        # What is resampled anyway is brought to the side of the backbone at once: this is the model behind its resizing.
+        self.trunk = _behind_resizing(model)
+        self.side = cast(tuple[int, int], tuple(self.trunk.input_shape[1:3]))
         self._labels, self._targets = labels, targets
         # Augmentation alone is compiled by XLA: 8 times faster on a CPU, where XLA slows the model down 8 times
         # (measured, see DESIGN). A TPU compiles the whole step by itself.
@@ -96,9 +96,12 @@ class TensorFlowEngine:
         self._seeds = [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
 
     def _resident(self, values: np.ndarray) -> Any:
-        if not tf.distribute.has_strategy() and self.strategy is tf.distribute.get_strategy():
-            return tf.constant(values)
-        return self.strategy.experimental_distribute_values_from_function(lambda _: tf.constant(values))
+        if tf.distribute.has_strategy() or self.strategy is not tf.distribute.get_strategy():
+            return self.strategy.experimental_distribute_values_from_function(lambda _: tf.constant(values))
+        if values.flags.writeable and not tf.config.list_logical_devices("GPU"):
+            # The array itself: tf.constant takes twice its memory besides (measured, 500 MB: 1,017 MB more).
+            return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
+        return tf.constant(values)
 
     def _own_share(self, arrays: Any) -> Any:
         """This replica's part of arrays ``[B, ...]`` of a step, nested or not. Every replica is handed the plan of the
@@ -141,7 +144,7 @@ class TensorFlowEngine:
             weights = mine["weights"]  # [b]
             pixels, targets, labels = self._inputs(images, truth, mine)
             with tf.GradientTape() as tape:
-                logits = self._trunk(pixels, training=True)  # [b, K]
+                logits = self.trunk(pixels, training=True)  # [b, K]
                 # Divided by the images of the whole step: the replicas' gradients then add up to the step's.
                 data_loss = tf.reduce_sum(image_losses(loss, logits, targets, offsets) * weights) / count
                 whole = data_loss + weight_penalty(loss.l2, variables) / self.replicas if loss.l2 else data_loss
@@ -213,7 +216,7 @@ class TensorFlowEngine:
             pixels = mine["pixels"] if self._feed else tf.gather(images, mine["rows"])  # [b, H, W, C]
             if "transforms" in mine:
                 prepared = self._prepare(pixels, mine["transforms"], erased=mine.get("erased"))
-                logits = self._trunk(prepared, training=False)
+                logits = self.trunk(prepared, training=False)
             else:
                 logits = self.model(pixels, training=False)  # [b, K]
             return tf.distribute.get_replica_context().all_gather(logits, axis=0) if self.replicas > 1 else logits
