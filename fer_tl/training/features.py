@@ -20,7 +20,7 @@ from fer_tl.data.randomness import example_keys
 from fer_tl.data.sealed import read_sealed, write_sealed
 from fer_tl.errors import UserError
 from fer_tl.training.progress import Clock, Progress
-from fer_tl.training.tensorflow_engine import TensorFlowEngine
+from fer_tl.training.tensorflow_engine import ALIGNMENT, TensorFlowEngine
 
 # Images whose features are in one file: what a kill costs at most.
 ROWS_A_FILE = 1024
@@ -71,7 +71,7 @@ class FeatureStore:
                 f"features of {views} views would take {needed / 1e9:.1f} GB of the {free / 1e9:.1f} GB of memory that "
                 "are free: use fewer --views, --head.pooling avg, or --views 0, which computes them anew every epoch"
             )
-        features = np.empty(((1 + views) * count, width), np.float32)
+        features = _aligned(((1 + views) * count, width))
         progress, clock, computed = Progress(len(features)), Clock(), 0
         for view in range(1 + views):
             place = self._place(augment, view, seed)
@@ -121,6 +121,14 @@ class FeatureStore:
             progress.line(f"warning: {path} is damaged ({error}): its features are computed again")
             return None
         return part if part.shape == shape else None
+
+
+def _aligned(shape: tuple[int, int]) -> np.ndarray:
+    """A float32 array that the engine can use as it is, without a copy."""
+    size = 4 * shape[0] * shape[1]
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(np.float32).reshape(shape)
 
 
 def _is_writable(folder: Path) -> bool:
