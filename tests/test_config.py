@@ -90,7 +90,7 @@ def test_numbers_get_the_type_of_their_option(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("fold: 3", ["unknown key 'fold'", "'folds'"]),
+        ("flods: 3", ["unknown key 'flods'", "'folds'"]),
         ("batch-size: 3", ["unknown key 'batch-size'", "'batch_size'"]),
         ("dense: [3]", ["unknown key 'dense'", "'head.dense'"]),
         ("head: {dens: [3]}", ["unknown key 'head.dens'", "'head.dense'"]),
@@ -109,7 +109,7 @@ def test_an_unknown_key_names_the_file_and_the_nearest(tmp_path: Path, text: str
 
 
 def test_an_unknown_keyword_names_the_nearest() -> None:
-    assert "'folds'" in refusal(fold=3)
+    assert "'folds'" in refusal(flods=3)
     assert "'head.dropout'" in refusal(head={"dropuot": [0.1]})
 
 
@@ -235,13 +235,23 @@ def test_nan_in_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_places_do_not_change_what_a_run_is() -> None:
     moved = replace(NESTED, data_dir="/elsewhere", run_dir=None, strategy="tpu", accept_licence="vggface")
+    moved = replace(moved, workers=("a:1", "b:1"), worker=1, input="stream", fold=1)
     assert identity(moved) == identity(NESTED)
     assert set(identity(NESTED)) == {name for name, *_ in walk()} - {
         "data_dir",
         "run_dir",
         "strategy",
         "accept_licence",
+        "workers",
+        "worker",
+        "input",
+        "fold",
     }
+
+
+def test_a_fold_is_one_of_the_folds() -> None:
+    assert load_experiment(folds=3, fold=2).fold == 2
+    assert "'fold' 3 is not one of the 3 folds: they count from 0" in refusal(folds=3, fold=3)
 
 
 @pytest.mark.parametrize("name", [name for name, *_ in walk() if name not in PLACES])
