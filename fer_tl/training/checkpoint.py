@@ -36,11 +36,13 @@ class Checkpoints:
 
     Args:
         folder: where.
-        warn: prints a line, when one is damaged and the one before is taken.
+        owner: a number of what they are of; those of another are not read.
+        warn: prints a line, when one is damaged or of another owner, and the one before is taken.
     """
 
-    def __init__(self, folder: Path, warn: Callable[[str], None]):
+    def __init__(self, folder: Path, owner: int, warn: Callable[[str], None]):
         self._folder = folder
+        self._owner = owner
         self._warn = warn
 
     def save(self, values: dict[str, Values], state: dict[str, Any]) -> None:
@@ -52,7 +54,7 @@ class Checkpoints:
         arrays: dict[str, Any] = {
             f"{name}-{index:05d}": value for name, listed in values.items() for index, value in enumerate(listed)
         }
-        arrays["state"] = np.array(json.dumps(state))
+        arrays["state"] = np.array(json.dumps({**state, "owner": self._owner}))
         found = self._found()
         path = self._folder / f"checkpoint-{_number(found[0]) + 1 if found else 1:06d}.npz"
         write_sealed(path, arrays)
@@ -60,16 +62,22 @@ class Checkpoints:
             old.unlink(missing_ok=True)
 
     def load(self) -> tuple[dict[str, Values], dict[str, Any]] | None:
-        """Read the newest one that is whole; None if there is none. Damaged ones are deleted, with a warning."""
+        """Read the newest one that is whole; None if there is none. Others are deleted, with a
+        warning."""
         for path in self._found():
             try:
-                return _read(path)
+                values, state = _read(path)
+                if state.pop("owner") == self._owner:
+                    return values, state
+                fault = "is of another fold or run"
             except (OSError, ValueError) as error:
-                path.unlink(missing_ok=True)
-                others = self._found()
-                before = f"{others[0].name} is taken" if others else "training begins anew"
-                reason = " ".join(str(error).split()) or type(error).__name__
-                self._warn(f"warning: checkpoint {path} is damaged ({reason}): {before}")
+                fault = f"is damaged ({' '.join(str(error).split()) or type(error).__name__})"
+            path.unlink(missing_ok=True)
+            others = self._found()
+            self._warn(
+                f"warning: checkpoint {path} {fault}: "
+                + (f"{others[0].name} is taken" if others else "training begins anew")
+            )
         return None
 
     def forget(self) -> None:
@@ -80,7 +88,9 @@ class Checkpoints:
     def _found(self) -> list[Path]:
         """All that are there, the newest first."""
         found = [
-            path for path in self._folder.glob("checkpoint-*.npz") if path.stem.removeprefix("checkpoint-").isdigit()
+            path
+            for path in self._folder.glob("checkpoint-*.npz")
+            if path.is_file() and path.stem.removeprefix("checkpoint-").isdigit()
         ]
         return sorted(found, key=_number, reverse=True)
 

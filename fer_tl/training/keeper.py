@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fer_tl.config import Experiment
+from fer_tl.config import Experiment, identity
+from fer_tl.data.randomness import key_of
 from fer_tl.errors import TrainingFailed, UserError
 from fer_tl.training.agreement import is_chief, share_bytes, share_values
 from fer_tl.training.checkpoint import Checkpoints, Values, assign_values, read_values
@@ -58,14 +59,19 @@ class Keeper:
         session: whose model is trained.
         folder: of the fold.
         name: of the fold, for messages.
+        train: rows of the images that the fold learns from; a checkpoint of other ones is not taken up.
         tell: prints a line.
     """
 
-    def __init__(self, session: Session, folder: Path, name: str, tell: Callable[[str], None]):
+    def __init__(self, session: Session, folder: Path, name: str, train: np.ndarray, tell: Callable[[str], None]):
         self.best: Values = []
         self._session = session
         self._name = name
-        self._checkpoints = Checkpoints(folder, tell)
+        # A checkpoint that was copied into another fold has learnt from the images that are held out there.
+        settings, data = identity(session.experiment), session.dataset
+        self._checkpoints = Checkpoints(
+            folder, key_of(name, settings, data.fingerprint, data.ids[train].tolist()), tell
+        )
         self._values: dict[str, Values] = {}
         self._since, self._seconds = Clock(), 0.0
 

@@ -90,7 +90,7 @@ class Loop:
         self.progress = progress
         self.name = name
         self._at = Position()
-        self._keeper = Keeper(session, folder, name, progress.line)
+        self._keeper = Keeper(session, folder, name, rows.train, progress.line)
         experiment = session.experiment
         labels, classes = session.dataset.labels[rows.train], len(session.dataset.class_names)
         balanced, tau = experiment.class_weights == "balanced", experiment.loss.logit_adjustment

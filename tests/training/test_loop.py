@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import signal
@@ -18,11 +19,12 @@ import pytest
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.randomness import example_keys
+from fer_tl.data.sealed import read_sealed
 from fer_tl.errors import Terminated, TrainingFailed
 from fer_tl.files import read_json
 from fer_tl.options import load_experiment
 from fer_tl.training import keeper, loop, session, tensorflow_engine
-from fer_tl.training.checkpoint import Checkpoints, read_values
+from fer_tl.training.checkpoint import read_values
 from fer_tl.training.cross_validation import train_folds, train_one
 from fer_tl.training.loop import FoldRows, Loop
 from fer_tl.training.plan import EpochPlan, adjustment, balanced_weights
@@ -79,6 +81,13 @@ def interrupted_at(epoch: int, step: int, end: Callable[[], None], saved: bool =
         patch.setattr(loop, "SECONDS_PER_CHECKPOINT", 0.0)
         patch.setattr(loop, "SECONDS_PER_CALL", 0.0)  # one step a call
         yield
+
+
+def newest(folder: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
+    """The last checkpoint, whosoever it is."""
+    arrays = read_sealed(max(folder.glob("checkpoint-*.npz")))
+    state = json.loads(str(arrays.pop("state")))
+    return {"model": [arrays[key] for key in sorted(arrays) if key.startswith("model-")]}, state
 
 
 class Killed(BaseException):
@@ -157,7 +166,7 @@ def test_a_signal_leaves_a_checkpoint_of_its_step(
     with pytest.raises(error):
         train(two_stages, faces, tmp_path / "run")
     assert signal.getsignal(number) is handler
-    _, state = Checkpoints(tmp_path / "run" / "model", print).load()
+    _, state = newest(tmp_path / "run" / "model")
     assert (len(state["history"]), state["step"]) == (2, 2)
     train(two_stages, faces, tmp_path / "run")
     assert steps == [1] * (8 + 4)  # none twice
@@ -175,6 +184,22 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     warning = f"warning: checkpoint {other} is damaged (it is not what was written): {one.name} is taken"
     assert warning in capsys.readouterr().out
     same_result(tmp_path / "run" / "model", uninterrupted / "model")
+
+
+def test_the_checkpoint_of_another_fold_is_not_taken_up(
+    faces: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    settings, run = experiment(folds=2, epochs=2), RunFolder(tmp_path / "run")
+    with interrupted_at(2, 1, kill), pytest.raises(Killed):
+        train_folds(settings, faces, run, lambda line: None)
+    (run.path / "fold-1").mkdir()
+    for path in (run.path / "fold-0").glob("checkpoint-*"):
+        shutil.copy(path, run.path / "fold-1")
+    train_folds(settings, faces, run, lambda line: None)
+    assert "is of another fold or run: training begins anew" in capsys.readouterr().out
+    train_folds(settings, faces, RunFolder(tmp_path / "whole"), lambda line: None)
+    for fold in ("fold-0", "fold-1"):
+        same_result(run.path / fold, tmp_path / "whole" / fold)
 
 
 def test_without_a_whole_checkpoint_training_begins_anew(
@@ -396,7 +421,7 @@ def test_the_last_checkpoint_before_a_step_that_ruins_the_weights_is_kept(faces:
         with interrupted_at(2, 1, ruin), pytest.raises(TrainingFailed) as error:
             train(settings, faces, tmp_path / "run")
     assert (error.value.epoch, error.value.step) == (2, 2)
-    values, state = Checkpoints(tmp_path / "run" / "model", print).load()
+    values, state = newest(tmp_path / "run" / "model")
     assert (len(state["history"]), state["step"]) == (1, 1)
     assert all(np.isfinite(value).all() for value in values["model"])
 
@@ -404,9 +429,9 @@ def test_the_last_checkpoint_before_a_step_that_ruins_the_weights_is_kept(faces:
 def test_weights_that_are_not_finite_are_never_saved(faces: Dataset, tmp_path: Path):
     training = Session(experiment(epochs=1), faces, None)
     training.start(training.stages[0])
-    kept = keeper.Keeper(training, tmp_path, "fold-0", print)
+    kept = keeper.Keeper(training, tmp_path, "fold-0", np.arange(TRAIN), print)
     kept.save(keeper.Position(stage="main", step=4))
     training.model.trainable_variables[0].assign(training.model.trainable_variables[0] * np.nan)
     with pytest.raises(TrainingFailed, match="fold-0: weights are not finite after step 5 of epoch 1; lower"):
         kept.save(keeper.Position(stage="main", step=5))
-    assert Checkpoints(tmp_path, print).load()[1]["step"] == 4
+    assert newest(tmp_path)[1]["step"] == 4
