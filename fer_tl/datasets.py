@@ -71,7 +71,7 @@ def draw_folds(
         raise UserError(f"--folds {folds}: cross validation needs two folds or more")
     if table and seed is not None:
         raise UserError("--seed draws folds and --table gives them: use one of them")
-    dataset = load_dataset(data, data_dir, "train")
+    dataset = load_dataset(data, data_dir, "train", "stream")  # no image is looked at
     if table:
         assigned = read_folds(Path(table), dataset.ids, others=True)
         number = folds or max(2, int(assigned.max()) + 1)

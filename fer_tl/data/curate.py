@@ -16,6 +16,7 @@ from fer_tl.data.grouping import Photos, hash_pixels, merge_groups
 from fer_tl.data.progress import Progress
 from fer_tl.data.splits import SPLITS, apply_splits, draw_split
 from fer_tl.data.spool import Spool
+from fer_tl.data.stream import decode_stored
 from fer_tl.errors import UserError
 from tfrecords_builder.records import Record, Source
 
@@ -150,12 +151,16 @@ class Curated:
                 example.id,
                 example.group,
                 row.label,
-                row.pixels,
+                row.pixels if self.encoding == "png" else self._stored_pixels(index),
                 b"" if row.targets is None else row.targets.tobytes(),
             )
-            for example, row in zip(self.examples, self._rows, strict=True)
+            for index, (example, row) in enumerate(zip(self.examples, self._rows, strict=True))
             if example.kept == KEPT
         ]
+
+    def _stored_pixels(self, index: int) -> str:
+        """The hash of what a compressed image is read back as: that is what is learnt from."""
+        return hash_pixels(decode_stored(self._spool.encoded(index), self.image_shape))
 
     def records(self, split: str) -> Iterator[Stored]:
         """The examples of a split to write."""

@@ -17,7 +17,7 @@ class Stamp:
         id: unique.
         group: as in the records.
         label: index into the class names.
-        pixels: SHA-256 of its pixels, 64 hexadecimal digits; before compression where the records hold JPEG.
+        pixels: SHA-256 of its pixels as they are read back from the records, 64 hexadecimal digits.
         targets: bytes of its soft targets, none if it has none.
     """
 

@@ -70,8 +70,8 @@ class _Reading:
 
     @property
     def has_pixels(self) -> bool:
-        """Whether the records hold the pixels that the fingerprints are of; JPEG changes them."""
-        return self.manifest.source.get("encoding") != "jpeg"
+        """Whether the fingerprints are of the pixels that the records hold; of JPEG they once were of those before."""
+        return self.manifest.source.get("encoding") != "jpeg" or bool(self.manifest.checksums)
 
 
 def verify_dataset(name: str, data_dir: Path | str, say: Say) -> None:

@@ -194,7 +194,7 @@ def prepare_opening(
     matching = match_classes(data, manifest.class_names, about["class_names"], experiment.classes, asked, own)
     items = None if asked is None else matching.model.items
     _refuse_to_overwrite(run, chosen, tta, manifest, items)
-    whole = load_dataset(data, data_dir, chosen)
+    whole = load_dataset(data, data_dir, chosen, "auto")
     dataset = merge_dataset(whole, matching.dataset)
     if len(np.unique(dataset.groups)) < 2:
         raise UserError(f"split '{chosen}' of {data} holds a single group of images: two are the least to score")

@@ -144,7 +144,7 @@ def _digest_source(model: keras.Model, dataset: Dataset) -> str:
         # Less its name, which may count the models that a process has built.
         settings = {key: value for key, value in layer.get_config().items() if key != "name"}
         digest.update(json.dumps([type(layer).__name__, settings], sort_keys=True, default=str).encode())
-    for variable in model.variables:
+    for variable in model.weights:  # less the states of random numbers
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
     digest.update(dataset.fingerprint.encode())
     digest.update("\n".join(dataset.ids.tolist()).encode())  # some classes may be left out

@@ -82,7 +82,7 @@ class TensorFlowEngine:
         self.image_size = cast(tuple[int, int], tuple(images.shape[1:3]))
         self._feed = None if isinstance(images, np.ndarray) else Feed(images, batch_size)
         self._images = self._resident(np.ascontiguousarray(images)) if isinstance(images, np.ndarray) else ()
-        # What is resampled anyway is brought to the side of the backbone at once: this is the model behind its resizing.
+        # What is resampled anyway is brought to the side of the backbone at once, past the model's own resizing.
         self.trunk = _behind_resizing(model)
         self.side = cast(tuple[int, int], tuple(self.trunk.input_shape[1:3]))
         self._labels, self._targets = labels, targets
@@ -177,8 +177,7 @@ class TensorFlowEngine:
             stop = len(plan) if stop is None else stop
             arrays = plan.part(start, stop).arrays()
             if self._feed:
-                following = plan.part(stop, min(2 * stop - start, len(plan)))
-                read = self._feed.read(_rows_of(plan.part(start, stop)), _rows_of(following))
+                read = self._feed.read(_rows_of(plan), start, stop)
                 arrays |= dict(zip(("pixels", "others"), read, strict=False))
             if not compiled:
                 # A given signature: parts of any number of steps share one trace.
@@ -260,12 +259,11 @@ class TensorFlowEngine:
         if erased is not None:
             arrays["erased"] = erased[filled]
         size = min(PREDICTED_AT_ONCE, self.steps_at_once)
-        parts = [{name: array[at : at + size] for name, array in arrays.items()} for at in range(0, steps, size)]
         logits = []
-        for index, part in enumerate(parts):
+        for start in range(0, steps, size):
+            part = {name: array[start : start + size] for name, array in arrays.items()}
             if self._feed:
-                following = [later["rows"] for later in parts[index + 1 : index + 2]]
-                part["pixels"] = self._feed.read([part["rows"]], following)[0]
+                part["pixels"] = self._feed.read([arrays["rows"]], start, min(start + size, steps))[0]
             compiled = self._predict.get(tuple(part))
             if compiled is None:
                 compiled = self._predict[tuple(part)] = self._compile_prediction(part)

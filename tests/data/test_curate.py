@@ -13,7 +13,9 @@ from PIL import Image
 
 from fer_tl.data.curate import Curated, Curation, describe_duplicates
 from fer_tl.data.examples import Example, read_examples, write_examples
+from fer_tl.data.grouping import hash_pixels
 from fer_tl.data.splits import read_splits
+from fer_tl.data.stream import decode_stored
 from fer_tl.errors import UserError
 from tfrecords_builder.records import Record, Source
 
@@ -260,6 +262,18 @@ def test_stored_images_are_the_given_pixels(tmp_path: Path) -> None:
                 assert image.format == encoding.upper()
                 difference = np.asarray(image).astype(int) - given.image[..., 0]
             assert np.abs(difference).max() <= tolerance
+
+
+def test_the_fingerprint_is_of_the_pixels_that_will_be_read_back(tmp_path: Path) -> None:
+    records = [record(name, picture(index)) for index, name in enumerate("abc")]
+    stamps = {}
+    for encoding in ("png", "jpeg"):
+        curated = curate(tmp_path, records, encoding=encoding)
+        stamps[encoding] = [stamp.pixels for stamp in curated.stamps()]
+        shape = records[0].image.shape
+        read = [hash_pixels(decode_stored(stored.encoded, shape)) for stored in curated.records("train")]
+        assert stamps[encoding] == read
+    assert not set(stamps["png"]) & set(stamps["jpeg"])  # who has trained on one has not trained on the other
 
 
 def test_the_table_is_read_back_and_serves_as_a_split(tmp_path: Path) -> None:
