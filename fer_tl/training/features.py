@@ -73,6 +73,7 @@ class FeatureStore:
             )
         features = _aligned(((1 + views) * count, width))
         progress, clock, computed = Progress(len(features)), Clock(), 0
+        progress.line(f"features of {count:,} images, as they are and in {views} augmented views")
         for view in range(1 + views):
             place = self._place(augment, view, seed)
             for start in range(0, count, ROWS_A_FILE):
