@@ -16,22 +16,35 @@ from fer_tl.config import identity
 from fer_tl.data.dataset import group_by_id, load_dataset
 from fer_tl.data.merging import take_classes
 from fer_tl.errors import UserError
-from fer_tl.files import read_json, write_atomically, write_json
+from fer_tl.files import write_atomically, write_json
 from fer_tl.fitting import report_folds
 from fer_tl.results import CvResult
 from fer_tl.scoring import UNGROUPED
 from fer_tl.training.lock import hold
-from fer_tl.training.run_folder import (
+from fer_tl.training.part_files import (
+    ENVIRONMENT,
     PART_FILES,
+    RESULT,
     TIMING,
+    check_part,
+    read_entries,
+    read_environments,
+    read_result,
+    train_again,
+)
+from fer_tl.training.run_file import refuse_strangers
+from fer_tl.training.run_folder import (
     Predictions,
     RunFolder,
     differences,
     load_fold_predictions,
     load_predictions,
+    read_history,
 )
 
 Say = Callable[[str], None]
+
+KEEP_RECORD = "put it back; without it nobody knows what was opened"
 
 
 def collect(
@@ -62,24 +75,33 @@ def collect(
     first = runs[0]
     for other in runs[1:]:
         _refuse_other_run(first, other)
-    sources = _choose_sources(runs)
+    sources, damaged = _choose_sources(runs, target)
     ids = np.concatenate([load_predictions(run.part(name) / "predictions.npz").ids for name, run in sources.items()])
     for run in runs:
-        load_fold_predictions(run, ids)  # checks them against the fold table
-    for name, run in sources.items():
-        _refuse_damaged(run.part(name) / "model.keras")
+        # Checks them against the fold table.
+        replaced = damaged if _is_same(run, target) else ()
+        load_fold_predictions(run, ids, [name for name in run.done if name not in replaced])
+    openings = _join([read_entries(run.path / "evaluations.json", KEEP_RECORD) for run in runs])
+    environments = _join([read_environments(run.path, say) for run in runs])
     with hold(target.path, say=say):
         target.start(replace(first.read_experiment(), run_dir=str(target.path)), first.read_run())
         if not (target.path / "folds.csv").is_file():
             _copy(first.path / "folds.csv", target.path / "folds.csv")
-        for file in ("environment.json", "evaluations.json"):
-            _join_records(runs, target, file)
+        for file, entries in ((ENVIRONMENT, environments), ("evaluations.json", openings)):
+            if entries:
+                write_json(target.path / file, entries)
         for name, run in sources.items():
-            say(f"{name}: {run.path}")
+            say(f"{name}: {run.path}{' instead of the damaged one' if name in damaged else ''}")
+            if name in damaged:
+                (target.part(name) / RESULT).unlink(missing_ok=True)  # without which it is not done
             _copy_part(run, target, name)
         groups = _find_groups(runs, data_dir)
         own = {example_id: example_id for example_id in ids.tolist()}
         return report_folds(target, ids, groups or own, say, "" if groups else UNGROUPED)
+
+
+def _is_same(run: RunFolder, target: RunFolder) -> bool:
+    return run.path.resolve() == target.path.resolve()
 
 
 def _open_runs(run_dirs: Sequence[Path | str], target: RunFolder) -> list[RunFolder]:
@@ -91,13 +113,12 @@ def _open_runs(run_dirs: Sequence[Path | str], target: RunFolder) -> list[RunFol
     for index, path in enumerate(real):
         if path in real[:index]:
             raise UserError(f"{runs[index].path} is given twice")
-    if target.holds_other_files():
-        raise UserError(f"{target.path} holds other files and is no run: give another --out")
+    refuse_strangers(target.path, "--out")
     begun = all((target.path / file).is_file() for file in ("run.json", "folds.csv"))
     if begun and target.path.resolve() not in real:
         runs.append(target)
     for run in runs:
-        kind = run.read_run()["kind"]
+        kind = run.read_run("class_names")["kind"]
         if kind != "cv":
             raise UserError(f"{run.path} is a run of fer-tl {kind}: only cross validations have folds to collect")
         run.refuse_edited()
@@ -120,7 +141,8 @@ def _refuse_other_run(first: RunFolder, other: RunFolder) -> None:
     if tables[0] != tables[1]:
         rows = sorted(tables[1] - tables[0]) or sorted(tables[0] - tables[1])
         raise UserError(
-            f"{both} have other folds: {len(rows):,} of {len(tables[0]):,} rows of folds.csv differ, such as {rows[0]}"
+            f"{both} have other folds: {len(rows):,} of {len(tables[0]):,} rows of folds.csv differ, such as "
+            f"{rows[0]}: copy the file again if one was damaged"
         )
     starts = [_starts(run) for run in (first, other)]
     if starts[0] and starts[1] and starts[0] != starts[1]:
@@ -135,19 +157,30 @@ def _read_table(run: RunFolder) -> set[str]:
     try:
         return set(path.read_text(encoding="utf-8").splitlines())
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}): {run.path} is unfinished or damaged") from None
+        raise UserError(
+            f"{path} cannot be read ({error}): copy it again, or give the command of {run.path} again"
+        ) from None
 
 
 def _starts(run: RunFolder) -> set[str]:
     """Checksums of the pretrained kernels that a run started from; random ones may differ in their last bits."""
-    path = run.path / "environment.json"
-    entries: list[dict[str, Any]] = read_json(path) if path.is_file() else []
+    entries = read_environments(run.path, lambda line: None)  # said where they are joined
     return {entry["kernel_checksum"] for entry in entries if entry.get("weights", "none") != "none"}
 
 
-def _choose_sources(runs: Sequence[RunFolder]) -> dict[str, RunFolder]:
-    """Where each fold is taken from, by its name."""
+def _choose_sources(runs: Sequence[RunFolder], target: RunFolder) -> tuple[dict[str, RunFolder], set[str]]:
+    """Where each fold is taken from, by its name; and those of which the target's own is damaged."""
     having = {name: [run for run in runs if run.is_done(name)] for name in runs[0].parts}
+    damaged = set()
+    for name, found in having.items():
+        for run in list(found):
+            try:
+                _refuse_damaged(run, name)
+            except UserError:
+                if not _is_same(run, target) or len(found) == 1:
+                    raise
+                damaged.add(name)
+                found.remove(run)
     missing = [name for name, found in having.items() if not found]
     if missing:
         failed = [
@@ -169,7 +202,7 @@ def _choose_sources(runs: Sequence[RunFolder]) -> dict[str, RunFolder]:
                     f"{name} of {first.path} and of {run.path} are two trainings with other predictions: move one of "
                     "these two folders away"
                 )
-    return {name: found[0] for name, found in having.items()}
+    return {name: found[0] for name, found in having.items()}, damaged
 
 
 def _same(one: Predictions, other: Predictions) -> bool:
@@ -178,24 +211,36 @@ def _same(one: Predictions, other: Predictions) -> bool:
     return equal and one.class_names == other.class_names
 
 
-def _refuse_damaged(path: Path) -> None:
-    """Make sure that a model arrived whole."""
+def _refuse_damaged(run: RunFolder, name: str) -> None:
+    """Make sure that a part arrived whole.
+
+    Raises:
+        UserError: naming the first file that is damaged.
+    """
+    folder = run.part(name)
+    check_part(folder)
+    load_predictions(folder / "predictions.npz")
+    read_history(folder / "history.csv")
+    if "files" in read_result(folder):
+        return  # the model has its checksum
+    path = folder / "model.keras"
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
     except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is no whole model ({error}): copy that fold again") from None
+        raise UserError(f"{path} is no whole model ({error}): copy that fold again, or {train_again(folder)}") from None
     if damaged:
-        raise UserError(f"{path} is damaged (its part {damaged} fails its checksum): copy that fold again")
+        raise UserError(
+            f"{path} is damaged (its part {damaged} fails its checksum): copy that fold again, or {train_again(folder)}"
+        )
 
 
-def _join_records(runs: Sequence[RunFolder], target: RunFolder, file: str) -> None:
+def _join(records: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Every entry of all runs once, oldest first."""
     found: list[dict[str, Any]] = []
-    for path in (run.path / file for run in runs):
-        found += [entry for entry in (read_json(path) if path.is_file() else []) if entry not in found]
-    if found:
-        write_json(target.path / file, sorted(found, key=lambda entry: str(entry["date"])))
+    for entries in records:
+        found += [entry for entry in entries if entry not in found]
+    return sorted(found, key=lambda entry: str(entry["date"]))
 
 
 def _copy_part(run: RunFolder, target: RunFolder, name: str) -> None:

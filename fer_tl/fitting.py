@@ -22,6 +22,7 @@ from fer_tl.results import CvResult, FitResult, PartResult, SweepResult
 from fer_tl.scoring import ensemble
 from fer_tl.sweeps import Cell, Sweep, read_sweep
 from fer_tl.training.lock import hold, take_turns
+from fer_tl.training.part_files import check_part
 from fer_tl.training.run_folder import RunFolder, load_fold_predictions, load_predictions
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ def cross_validate(experiment: Experiment | None = None, say: Say = print) -> Cv
         missing = _missing_folds(work, say)
         if missing:
             return missing
+        if work.shared:
+            for name in set(work.run.done) - {f"fold-{settings.fold}"}:
+                check_part(work.run.part(name))  # what this process did not train, or look at before
         # Other folds may end at the same moment.
         with take_turns(work.run.path) if work.shared and work.writes else nullcontext():
             return report_folds(work.run, dataset.ids, group_by_id(dataset), say, writes=work.writes)

@@ -18,6 +18,7 @@ from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.training.cluster import check_cluster, configure_cluster
 from fer_tl.training.lock import hold
+from fer_tl.training.part_files import check_part
 from fer_tl.training.run_folder import RunFolder, default_run_dir
 from fer_tl.training.strategy import claim_devices, joined_workers
 
@@ -60,8 +61,8 @@ def prepare(experiment: Experiment | None, kind: str, say: Say) -> Iterator[Work
         say: prints a line.
 
     Raises:
-        UserError: bad settings, missing or half-built data, missing weights, another run in the folder, or another
-            process at work there.
+        UserError: bad settings, missing or half-built data, missing weights, another run in the folder, another process
+            at work there, or a part of the run that is damaged.
     """
     experiment = Experiment() if experiment is None else experiment
     if not isinstance(experiment, Experiment):
@@ -76,6 +77,10 @@ def prepare(experiment: Experiment | None, kind: str, say: Say) -> Iterator[Work
             work = replace(work, run=RunFolder(Path(folder)))
         else:
             work = _keep_others_out(work, stack, say)
+            if (work.run.path / "run.json").is_file():
+                for name in _wanted(experiment, work.run):
+                    if work.run.is_done(name):
+                        check_part(work.run.part(name))
         if not work.trained:
             stack.enter_context(joined_workers(experiment, say))
             claim_devices(experiment.strategy)

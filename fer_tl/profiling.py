@@ -190,7 +190,7 @@ def _timed(session: Session, once: dict[str, float], clock: Clock, folder: Path)
     plan = _plan(session, train)
     compiled.train(plan, 0, 1)
     once["first step"] = clock.lap()
-    parts, checkpoints = StepParts(session, compiled), Checkpoints(folder, print)
+    parts, checkpoints = StepParts(session, compiled), Checkpoints(folder, 0, print)
     kinds = {"model": session.model.variables, "optimizer": compiled.optimizer.variables}
     streamed = not isinstance(dataset.images, np.ndarray)
     at_once = min(session.engine.steps_at_once, len(plan))

@@ -11,6 +11,7 @@ from fer_tl.files import remove_temporaries
 from fer_tl.quiet import import_tensorflow
 from fer_tl.results import AuditResult, EnsembleResult, EvaluationResult
 from fer_tl.training.lock import hold
+from fer_tl.training.part_files import check_part
 from fer_tl.training.run_folder import RunFolder
 
 Say = Callable[[str], None]
@@ -50,7 +51,7 @@ def evaluate(
             the run.
     """
     run = RunFolder(Path(run_dir))
-    run.read_run()  # before the lock, which would make the folder
+    run.read_run("class_names")  # before the lock, which would make the folder
     with hold(run.path, say=say):
         return _evaluate(run, split, data_dir, tta, data, classes, say)
 
@@ -67,6 +68,7 @@ def _evaluate(
     from fer_tl.evaluation.open_split import prepare_opening
 
     opening = prepare_opening(run, split, tta, data_dir, data, classes)
+    _check_parts(run, "model.keras")
     import_tensorflow()
     from fer_tl.evaluation.class_matching import answers_without_images
     from fer_tl.evaluation.predict_split import adapt_opening, predict_opening
@@ -115,6 +117,9 @@ def ensemble(
     from fer_tl.evaluation.ensemble import choose_folder, find_groups, make_ensemble
     from fer_tl.reports.run_report import score_rows, write_ensemble
 
+    if split is None or weights != "equal":
+        for path in run_dirs:
+            _check_parts(RunFolder(Path(path)), "predictions.npz")
     made = make_ensemble(run_dirs, split, tta, weights)
     folder = choose_folder(made, out)
     groups, note = find_groups(made), made.note
@@ -153,7 +158,16 @@ def audit(
 
     run = RunFolder(Path(run_dir))
     folder = choose_folder(run, out)
+    _check_parts(run, "predictions.npz")
     opened = open_audit(run, data_dir)
     text = write_audit(opened, folder, top)
     say(text)
     return AuditResult(folder, opened.found, text)
+
+
+def _check_parts(run: RunFolder, file: str) -> None:
+    """Make sure that what is read of the parts that are done is what was written; whether all are done is asked for
+    elsewhere."""
+    if (run.path / "run.json").is_file():
+        for name in run.done:
+            check_part(run.part(name), (file,))

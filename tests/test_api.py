@@ -478,6 +478,33 @@ def test_an_unfinished_run_is_not_evaluated(run_copy: Path, data_dir: Path):
     assert bytes_below(run_copy) == before
 
 
+@pytest.mark.parametrize("file", ["predictions.npz", "model.keras", "history.csv"])
+def test_a_damaged_file_is_not_read_by_any_verb(cv: CvResult, run_copy: Path, data_dir: Path, file: str):
+    path = run_copy / "fold-1" / file
+    content = bytearray(path.read_bytes())
+    content[-30] ^= 1
+    path.write_bytes(bytes(content))
+    before = bytes_below(run_copy)
+    again = replace(run_experiment(cv), run_dir=str(run_copy))
+
+    def silent(line: str) -> None:
+        pass
+
+    verbs = [
+        lambda: fer_tl.cross_validate(again, say=silent),
+        lambda: fer_tl.cross_validate(replace(again, fold=0), say=silent),
+    ]
+    if file == "predictions.npz":
+        verbs.append(lambda: fer_tl.audit(run_copy, data_dir, say=silent))
+        verbs.append(lambda: fer_tl.ensemble([cv.run_dir, run_copy], say=silent))
+    if file == "model.keras":
+        verbs.append(lambda: fer_tl.evaluate(run_copy, data_dir=data_dir, say=silent))
+    for verb in verbs:
+        with pytest.raises(UserError, match=rf"fold-1/{file} is not what was written .*: delete .*fold-1, and"):
+            verb()
+    assert bytes_below(run_copy) == before
+
+
 def test_a_folder_that_is_no_run_is_one_clear_line(tmp_path: Path, data_dir: Path):
     with pytest.raises(UserError, match=re.escape(str(tmp_path / "run.json"))) as error:
         fer_tl.evaluate(tmp_path, data_dir=data_dir, say=lambda line: None)

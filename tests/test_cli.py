@@ -191,7 +191,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, st
     for name, content in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    RunFolder(folder / "run").start(Experiment(), {"kind": "cv", "parts": ["fold-0", "fold-1"], "fingerprint": ""})
+    about = {"kind": "cv", "parts": ["fold-0", "fold-1"], "dataset": "toyfaces", "fingerprint": ""}
+    RunFolder(folder / "run").start(Experiment(), about | {"class_names": ["happy"]})
     before = {path for path in folder.rglob("*") if path.is_file()}
     lines = [line for line, _ in CASES.values()]
     results = run_driver(folder, [*lines, NO_WEIGHTS])
@@ -406,7 +407,8 @@ def test_another_run_in_the_folder_is_refused_with_the_difference(
     tmp_path: Path, data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there = Experiment(data="folder/mine", backbone="shallow_cnn", weights="none", seed=3)
-    RunFolder(tmp_path / "run").start(there, {"kind": "cv", "parts": [], "dataset": "folder/mine", "fingerprint": ""})
+    about = {"kind": "cv", "parts": ["fold-0"], "dataset": "folder/mine", "fingerprint": ""}
+    RunFolder(tmp_path / "run").start(there, about)
     before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     error = refused(capsys, data_dir, "--run-dir", str(tmp_path / "run"))
     assert "seed 3 -> 0" in error

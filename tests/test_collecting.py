@@ -19,7 +19,8 @@ from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_json, write_text
 from fer_tl.fitting import report_folds
 from fer_tl.results import CvResult
-from fer_tl.training.run_folder import PART_FILES, TIMING, Predictions, RunFolder, save_predictions, write_history
+from fer_tl.training.part_files import PART_FILES, TIMING, describe_files
+from fer_tl.training.run_folder import Predictions, RunFolder, save_predictions, write_history
 
 COUNT = 24
 IDS = np.array([f"image-{k:02d}" for k in range(COUNT)])
@@ -52,7 +53,13 @@ def add_fold(run: RunFolder, fold: int, seed: int = 0) -> None:
     with zipfile.ZipFile(part / "model.keras", "w") as archive:
         archive.writestr(zipfile.ZipInfo("weights"), bytes(200 + fold))
     write_json(part / TIMING, {"seconds": 1.0 + fold})
-    write_json(part / "result.json", {"kept_epoch": 1, "epochs": 1})
+    write_json(part / "result.json", {"kept_epoch": 1, "epochs": 1, "files": describe_files(part)})
+
+
+def make_old(part: Path) -> None:
+    """As version 0.1.0 wrote it: times in the result, no checksums."""
+    write_json(part / "result.json", {"kept_epoch": 1, "epochs": 1, **read_json(part / TIMING)})
+    (part / TIMING).unlink()
 
 
 def collect(*runs: Path, out: Path) -> CvResult:
@@ -144,11 +151,20 @@ def other_folds(path: Path) -> None:
     write_folds(path / "folds.csv", IDS, (FOLDS + (np.arange(COUNT) == 0)) % 3)
 
 
-def flip(path: Path) -> None:
-    model = path / "fold-1" / "model.keras"
-    content = bytearray(model.read_bytes())
+def flip(path: Path, file: str = "model.keras", old: bool = False) -> None:
+    part = path / "fold-1"
+    content = bytearray((part / file).read_bytes())
     content[60] ^= 1
-    model.write_bytes(bytes(content))
+    (part / file).write_bytes(bytes(content))
+    if old:
+        make_old(part)
+
+
+def cut(path: Path, file: str, old: bool = False) -> None:
+    part = path / "fold-1"
+    if old:
+        make_old(part)
+    (part / file).write_bytes((part / file).read_bytes()[:12])
 
 
 STEPPED = replace(EXPERIMENT, epochs=9, schedule=Schedule(kind="step"))
@@ -157,7 +173,7 @@ REFUSED: dict[str, tuple[dict[str, object], Callable[[Path], object] | None, str
     "settings": ({"experiment": STEPPED}, None, r"other settings \(epochs 8 -> 9; schedule.kind \w+ -> step\)"),
     "build": ({"fingerprint": "e" * 64}, None, r"other builds of 'folder/mine' \(fingerprint e{12}, f{12}\)"),
     "classes": ({"class_names": ["happy", "grim"]}, None, r"differ in 'class_names': \['happy', 'grim'\]"),
-    "a single model": ({"kind": "train"}, None, "other is a run of fer-tl train"),
+    "a single model": ({"kind": "train", "held_out": "fold 0"}, None, "other is a run of fer-tl train"),
     "folds": ({}, other_folds, "have other folds: 1 of 25 rows of folds.csv differ, such as image-00,1"),
     "no table": ({}, lambda path: (path / "folds.csv").unlink(), r"folds\.csv cannot be read"),
     "edited": ({}, edit, r"config\.yaml was changed since the run began \(epochs 8 -> 77\)"),
@@ -173,9 +189,25 @@ REFUSED: dict[str, tuple[dict[str, object], Callable[[Path], object] | None, str
         lambda path: shutil.copytree(path / "fold-2", path / "fold-1", dirs_exist_ok=True),
         "folds.csv",
     ),
-    "damaged model": ({}, flip, r"fold-1/model\.keras is damaged"),
-    "cut model": ({}, lambda path: (path / "fold-1" / "model.keras").write_bytes(b"PK"), r"model\.keras is no whole"),
-    "cut predictions": ({}, lambda path: (path / "fold-1" / "predictions.npz").write_bytes(b"PK"), "predictions"),
+    "damaged model": ({}, flip, r"other/fold-1/model\.keras is not .*\(its checksum is another\): delete .*fold-1"),
+    "damaged history": (
+        {},
+        lambda path: flip(path, "history.csv"),
+        r"other/fold-1/history\.csv is not what was written",
+    ),
+    "old damaged model": ({}, lambda path: flip(path, old=True), r"fold-1/model\.keras is damaged .*: copy that fold"),
+    "old cut model": ({}, lambda path: cut(path, "model.keras", True), r"model\.keras is no whole model"),
+    "old cut history": ({}, lambda path: cut(path, "history.csv", True), r"history\.csv cannot be read .* delete"),
+    "cut model": ({}, lambda path: cut(path, "model.keras"), r"model\.keras is not what was written \(12 of \d+ bytes"),
+    "cut predictions": ({}, lambda path: cut(path, "predictions.npz"), r"other/fold-1/predictions\.npz is not"),
+    "cut times": ({}, lambda path: cut(path, TIMING), r"other/fold-1/timing\.json .* delete .*other/fold-1"),
+    "cut result": ({}, lambda path: cut(path, "result.json"), r"other/fold-1/result\.json .* delete .*other/fold-1"),
+    "cut openings": ({}, lambda path: write_text(path / "evaluations.json", "["), r"evaluations\.json .*: put it back"),
+    "run of nothing": (
+        {},
+        lambda path: write_text(path / "run.json", '{"parts": 3}'),
+        r"run\.json is damaged .*'kind'",
+    ),
 }
 
 
@@ -203,5 +235,51 @@ def test_another_run_is_not_joined_into(tmp_path: Path) -> None:
     there = make_run(tmp_path / "all", 1, experiment=STEPPED)
     before = bytes_below(there)
     with pytest.raises(UserError, match=r"all and .*one are runs with other settings"):
+        collect(one, other, out=there)
+    assert bytes_below(there) == before
+
+
+@pytest.mark.parametrize("file", PART_FILES)
+@pytest.mark.parametrize("given", [False, True])
+def test_a_damaged_fold_of_the_target_is_replaced_by_a_whole_one(
+    tmp_path: Path, file: str, given: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "report_folds", lambda *given: None)
+    one, other = make_run(tmp_path / "one", 0, 2), make_run(tmp_path / "other", 1)
+    there = make_run(tmp_path / "all", 0, 1, 2)
+    flip(there, file)
+    cut(there, file)
+    collect(*([one, there] if given else [one]), other, out=there)
+    for name in NAMES:
+        assert bytes_below(there / name) == bytes_below((other if name == "fold-1" else one) / name)
+    cut(there, file)
+    with pytest.raises(UserError, match=f"all/fold-1/{file}"):
+        collect(one, there, out=there)
+
+
+def test_folds_of_version_0_1_0_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collecting, "report_folds", lambda *given: None)
+    one, other = make_run(tmp_path / "one", 0, 2), make_run(tmp_path / "other", 1)
+    make_old(other / "fold-1")
+    collect(one, other, out=tmp_path / "all")
+    assert bytes_below(tmp_path / "all" / "fold-1") == bytes_below(other / "fold-1")
+    assert RunFolder(tmp_path / "all").seconds == 1 + 2 + 3
+
+
+def test_a_damaged_list_of_machines_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collecting, "report_folds", lambda *given: None)
+    one, other = make_run(tmp_path / "one", 0, 2), make_run(tmp_path / "other", 1)
+    (other / "environment.json").write_text("[{")
+    lines: list[str] = []
+    fer_tl.collect([one, other], tmp_path / "all", say=lines.append)
+    assert sum("other/environment.json cannot be read" in line for line in lines) == 1
+    assert read_json(tmp_path / "all" / "environment.json") == read_json(one / "environment.json")
+
+
+def test_a_target_without_its_run_file_is_not_written_into(tmp_path: Path) -> None:
+    one, other, there = make_run(tmp_path / "one", 0, 2), make_run(tmp_path / "other", 1), make_run(tmp_path / "all", 1)
+    (there / "run.json").unlink()
+    before = bytes_below(there)
+    with pytest.raises(UserError, match=r"all has parts of a run but no run\.json: give another --out, or put it back"):
         collect(one, other, out=there)
     assert bytes_below(there) == before

@@ -15,7 +15,7 @@ _CHUNK = 1 << 20
 
 def is_chief(strategy: Any) -> bool:
     """Whether this process writes the run: the first of many workers, or the only one."""
-    return _workers(strategy) == 1 or strategy.cluster_resolver.task_id == 0
+    return count_workers(strategy) == 1 or strategy.cluster_resolver.task_id == 0
 
 
 def share_bytes(strategy: Any, payload: bytes) -> bytes:
@@ -25,7 +25,7 @@ def share_bytes(strategy: Any, payload: bytes) -> bytes:
         strategy: with one worker nothing is done.
         payload: of any length; that of other workers does not matter.
     """
-    if _workers(strategy) == 1:
+    if count_workers(strategy) == 1:
         return payload
     length = int(_share(strategy, np.array([len(payload)]))[0])
     padded = np.zeros(-(-length // 8), np.int64)
@@ -41,7 +41,7 @@ def share_values(strategy: Any, values: list[np.ndarray]) -> list[np.ndarray]:
         strategy: with one worker nothing is done.
         values: on every worker as many, of the same shapes and dtypes. It takes about twice their memory.
     """
-    if _workers(strategy) == 1:
+    if count_workers(strategy) == 1:
         return values
     joined = share_bytes(strategy, b"".join(value.tobytes() for value in values))
     ends = np.cumsum([value.nbytes for value in values])
@@ -70,7 +70,8 @@ def check_alike(strategy: Any, mine: dict[str, Any]) -> None:
             )
 
 
-def _workers(strategy: Any) -> int:
+def count_workers(strategy: Any) -> int:
+    """Number of processes that train together, 1 without ``MultiWorkerMirroredStrategy``."""
     import tensorflow as tf
 
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):

@@ -34,8 +34,9 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
     """
     names = [f"fold-{fold}" for fold in range(experiment.folds)]
     table = run.path / "folds.csv"
+    run.refuse_others(experiment, "cv")  # before anything in the folder is taken for the run's
     run.refuse_another_build(dataset.name, dataset.fingerprint)  # before its fold table seems to hold wrong ids
-    assigned = _assign_folds(experiment, dataset, table)
+    assigned = _assign_folds(experiment, dataset, run)
     split = count_split(assigned, dataset.groups)
     if split:
         say(f"folds: {split:,} of {len(dataset):,} images have a duplicate or a face of the same photo in another fold")
@@ -54,17 +55,23 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
     train_parts(experiment, dataset, run, parts, begin, say)
 
 
-def _assign_folds(experiment: Experiment, dataset: Dataset, begun: Path) -> np.ndarray:
+def _assign_folds(experiment: Experiment, dataset: Dataset, run: RunFolder) -> np.ndarray:
     """The fold of each example, int64 ``[N]``: of the run if it was begun, of the table that is given, or drawn."""
     groups = dataset.groups if experiment.group_folds else dataset.ids
-    given = Path(experiment.fold_table) if experiment.fold_table else None
-    path = begun if begun.exists() else given
-    if path is None:
+    path = run.path / "folds.csv"
+    given = read_folds(Path(experiment.fold_table), dataset.ids, others=True) if experiment.fold_table else None
+    begun = run.read_fold_table(dataset.ids) if path.exists() else None
+    assigned = begun if begun is not None else given
+    if assigned is None:
         return make_folds(dataset.ids, dataset.labels, groups, dataset.class_names, experiment.folds, experiment.seed)
-    assigned = read_folds(path, dataset.ids, others=path == given)
-    check_folds(assigned, dataset.labels, groups, dataset.class_names, experiment.folds)
-    if given and path == begun and not np.array_equal(assigned, read_folds(given, dataset.ids, others=True)):
-        raise UserError(f"{given} holds other folds than the run was begun with ({begun}): give another --run-dir")
+    try:
+        check_folds(assigned, dataset.labels, groups, dataset.class_names, experiment.folds)
+    except UserError as error:
+        raise UserError(f"{error}; {run.fold_table_remedy()}" if begun is not None else str(error)) from None
+    if given is not None and not np.array_equal(assigned, given):
+        raise UserError(
+            f"{experiment.fold_table} holds other folds than the run was begun with ({path}): give another --run-dir"
+        )
     return assigned
 
 

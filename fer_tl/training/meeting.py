@@ -1,7 +1,9 @@
-"""Workers wait for each other before TensorFlow does.
+"""Workers wait for each other before TensorFlow does, and stay connected to notice a death.
 
 TensorFlow would wait an hour for a worker that is not there, without a word and deaf to Ctrl-C: it holds Python's lock
-meanwhile (2.21). So the workers meet here first, on the chief's port, which TensorFlow takes over afterwards.
+meanwhile (2.21). So the workers meet here first, on the chief's port, which TensorFlow takes over afterwards. Of a
+worker that dies while no message of TensorFlow's is on its way, only a missing heartbeat would tell; a connection that
+closes tells at once.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import os
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -25,8 +28,11 @@ _PORT_PATIENCE = 15.0  # seconds until a process that has just failed lets go of
 _PAUSE = 0.3  # seconds between two looks
 _ANSWER = 5.0  # seconds until the chief's first answer
 
+# Connections to the others by their index: the chief has one to each, each of them one to the chief.
+Connections = dict[int, socket.socket]
 
-def meet(cluster: Cluster, say: Say, patience: float = PATIENCE) -> None:
+
+def meet(cluster: Cluster, say: Say, patience: float = PATIENCE) -> Connections:
     """Come back when all workers are there, at all of them within moments.
 
     Args:
@@ -38,20 +44,43 @@ def meet(cluster: Cluster, say: Say, patience: float = PATIENCE) -> None:
         UserError: some did not come, or another process has this worker's port.
     """
     if len(cluster.workers) == 1:
-        return
+        return {}
     until = time.monotonic() + patience
     tell = _Waiting(cluster, say)
     with _listen(cluster) as listener:
-        if cluster.worker == 0:
-            _gather(cluster, listener, tell, until)
+        connections = _gather(cluster, listener, tell, until) if cluster.worker == 0 else {}
     if cluster.worker:
-        _report(cluster, tell, until)
-    missing = tell.missing
-    if missing:
+        connections = _report(cluster, tell, until)
+    if not connections:
         raise UserError(
-            f"{cluster.names(missing)} did not come within {duration(patience)}{tell.reason}: start the same command "
-            "on every machine within that time"
+            f"{cluster.names(tell.missing)} did not come within {duration(patience)}{tell.reason}: start the same "
+            "command on every machine within that time"
         )
+    return connections
+
+
+def watch(connections: Connections, lost: Callable[[int], None]) -> None:
+    """Call ``lost`` in a thread of its own, once, with the first worker that ends.
+
+    Args:
+        connections: from ``meet``.
+        lost: takes its index.
+    """
+    if connections:
+        threading.Thread(target=_watch, args=(connections, lost), name="watch workers", daemon=True).start()
+
+
+def _watch(connections: Connections, lost: Callable[[int], None]) -> None:
+    index_of = {connection: index for index, connection in connections.items()}
+    ready = select.select([*index_of], [], [])[0][0]
+    said = b""
+    with suppress(OSError):
+        said = ready.recv(65536)
+    gone = _parse(said).get("lost")
+    index = gone if isinstance(gone, int) else index_of[ready]
+    for connection in index_of:
+        _send(connection, {"lost": index})
+    lost(index)
 
 
 class _Waiting:
@@ -79,26 +108,33 @@ def _listen(cluster: Cluster) -> socket.socket:
             return socket.create_server(("", port), family=family, dualstack_ipv6=both, backlog=1024)
         except OSError as error:
             if time.monotonic() > until:
+                why = os.strerror(error.errno or 0)
                 raise UserError(
-                    f"port {port} of {cluster.name(cluster.worker)} cannot be used here ({os.strerror(error.errno or 0)}): end the "
-                    "process that has it, or give another port in --workers, and in all of them"
+                    f"port {port} of {cluster.name(cluster.worker)} cannot be used here ({why}): end the process that "
+                    "has it, or give another port, on every machine"
                 ) from None
         time.sleep(_PAUSE)
 
 
-def _gather(cluster: Cluster, listener: socket.socket, tell: _Waiting, until: float) -> None:
-    """The chief's part: wait for a connection of every worker, and tell all who is missing, at last nobody."""
+def _gather(cluster: Cluster, listener: socket.socket, tell: _Waiting, until: float) -> Connections:
+    """The chief's part: wait for a connection of every worker, and tell all who is missing, at last nobody. Nothing if
+    time is up."""
     with ExitStack() as opened:
         new: dict[socket.socket, bytes] = {}
-        there: dict[int, socket.socket] = {}
+        there: Connections = {}
         while True:
             missing = [index for index in range(1, len(cluster.workers)) if index not in there]
-            if missing != tell.missing or not missing:
+            if missing != tell.missing:
                 tell(missing)
                 for connection in there.values():
                     _send(connection, {"missing": missing})
-            if not missing or time.monotonic() > until:
-                return
+            if not missing:
+                opened.pop_all()
+                for stranger in new:
+                    stranger.close()
+                return there
+            if time.monotonic() > until:
+                return {}
             for ready in select.select([listener, *new, *there.values()], [], [], _PAUSE)[0]:
                 if ready is listener:
                     connection = opened.enter_context(listener.accept()[0])
@@ -112,7 +148,7 @@ def _gather(cluster: Cluster, listener: socket.socket, tell: _Waiting, until: fl
 
 
 def _read_hello(
-    cluster: Cluster, connection: socket.socket, new: dict[socket.socket, bytes], there: dict[int, socket.socket]
+    cluster: Cluster, connection: socket.socket, new: dict[socket.socket, bytes], there: Connections
 ) -> None:
     """Take what a connection says; one that speaks as a worker of this cluster is there."""
     with suppress(OSError):
@@ -121,29 +157,33 @@ def _read_hello(
         if part and not new[connection].endswith(b"\n"):
             return
     said = _parse(new.pop(connection))
-    expected = {"workers": list(cluster.workers), "worker": said.get("worker")}
-    for index in range(1, len(cluster.workers)):
-        if said == expected and index == said["worker"] and index not in there:
-            there[index] = connection
-            return
-    connection.close()
+    index = said.get("worker")
+    if said.get("workers") == list(cluster.workers) and isinstance(index, int) and 0 < index < len(cluster.workers):
+        if index in there:  # a machine that was switched off says nothing
+            there[index].close()
+        there[index] = connection
+    else:
+        connection.close()
 
 
-def _report(cluster: Cluster, tell: _Waiting, until: float) -> None:
-    """The part of the others: stay connected to the chief until it says that nobody is missing."""
+def _report(cluster: Cluster, tell: _Waiting, until: float) -> Connections:
+    """The part of the others: stay connected to the chief until it says that nobody is missing. Nothing if time is
+    up."""
     while True:
-        try:
-            with socket.create_connection(cluster.address(0), timeout=_ANSWER) as connection:
+        with ExitStack() as opened:
+            try:
+                connection = opened.enter_context(socket.create_connection(cluster.address(0), timeout=_ANSWER))
                 _send(connection, {"worker": cluster.worker, "workers": list(cluster.workers)})
                 for missing in _answers(connection, until):
                     tell(missing)
                     if not missing:
-                        return
-            reason = ""
-        except OSError as error:
-            reason = f" ({error.strerror or error})"
+                        opened.pop_all()
+                        return {0: connection}
+                reason = ""
+            except OSError as error:
+                reason = f" ({error.strerror or error})"
         if time.monotonic() > until:
-            return
+            return {}
         tell([0], reason)
         time.sleep(_PAUSE)
 

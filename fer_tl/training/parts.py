@@ -14,14 +14,16 @@ import numpy as np
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
 from fer_tl.errors import TrainingFailed
-from fer_tl.files import read_json, write_json
+from fer_tl.files import write_json
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights, kernel_checksum
 from fer_tl.quiet import import_tensorflow
 from fer_tl.training.environment import describe_environment
 from fer_tl.training.lock import take_turns
+from fer_tl.training.part_files import ENVIRONMENT, FAILED, RESULT, TIMING, describe_files, read_environments
 from fer_tl.training.progress import Clock, Progress, duration
-from fer_tl.training.run_folder import FAILED, TIMING, Predictions, RunFolder, save_predictions, write_history
+from fer_tl.training.run_file import refuse_strangers
+from fer_tl.training.run_folder import Predictions, RunFolder, save_predictions, write_history
 
 if TYPE_CHECKING:
     from fer_tl.training.session import Session
@@ -74,6 +76,8 @@ def train_parts(
     begun = (run.path / "run.json").exists()
     if begun:
         begin()
+    else:
+        refuse_strangers(run.path, "--run-dir")  # before leftovers are deleted
     waiting = []
     for part in parts:
         for path in run.leftovers(part.name):
@@ -99,7 +103,7 @@ def train_parts(
     checksum = kernel_checksum(session.classifier.backbone_layers)
     weights = weights_file.name if weights_file else "none"
     say(f"model: {session.describe()}, weights: {weights}, kernels {checksum}")
-    _record_environment(run, session.describe(), {"weights": weights, "kernel_checksum": checksum})
+    _record_environment(run, session.describe(), {"weights": weights, "kernel_checksum": checksum}, say)
     waiting = _agree(session, waiting)
     # Workers keep nothing: what each has kept could differ, and they compute in step.
     session.prepare(None if experiment.strategy == "multiworker" else Path(experiment.data_dir) / ".cache")
@@ -146,7 +150,7 @@ def _train_part(session: Session, part: Part, run: RunFolder, progress: Progress
     seconds = fitted.timing["seconds"] + clock.lap()
     write_json(folder / TIMING, {**fitted.timing, "seconds": round(seconds, 1)})
     write_json(
-        folder / "result.json",
+        folder / RESULT,
         {
             "trained_on": len(part.train),
             "held_out": len(part.held_out),
@@ -155,15 +159,16 @@ def _train_part(session: Session, part: Part, run: RunFolder, progress: Progress
             "kept_epoch": fitted.kept_epoch,
             "loss": loss,
             "accuracy": accuracy,
+            "files": describe_files(folder),
         },
     )
     loop.forget()
     progress.line(f"{part.name}: done in {duration(seconds)}, held-out accuracy {accuracy:.3f}")
 
 
-def _record_environment(run: RunFolder, devices: str, start: dict[str, str]) -> None:
+def _record_environment(run: RunFolder, devices: str, start: dict[str, str], say: Say) -> None:
     """Append to ``environment.json``: a run that is continued elsewhere lists both places."""
-    path = run.path / "environment.json"
+    path = run.path / ENVIRONMENT
     with take_turns(run.path):
-        before = read_json(path) if path.exists() else []
+        before = read_environments(run.path, say)
         write_json(path, [*before, {**describe_environment(devices), **start}])

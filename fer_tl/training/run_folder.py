@@ -7,6 +7,7 @@ import functools
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,21 @@ from fer_tl.files import (
     BROKEN_ARRAYS,
     FULL,
     is_temporary,
-    read_json,
     write_atomically,
     write_json,
     write_text,
 )
 from fer_tl.options import load_experiment
-from fer_tl.training.lock import LOCK_FILES, take_turns
+from fer_tl.training.lock import take_turns
+from fer_tl.training.part_files import (
+    FAILED,
+    PART_FILES,
+    RESULT,
+    read_failure,
+    read_seconds,
+    train_again,
+)
+from fer_tl.training.run_file import read_run_file, refuse_strangers
 
 
 @dataclass(frozen=True)
@@ -88,12 +97,11 @@ def load_predictions(path: Path) -> Predictions:
     except FileNotFoundError:
         raise UserError(f"{path} is missing: the run is unfinished; run its command again to continue it") from None
     except BROKEN_ARRAYS as error:
-        raise UserError(f"{path} is not a predictions file of fer-tl ({error})") from None
+        raise UserError(f"{path} is not a predictions file of fer-tl ({error}): {_make_again(path)}") from None
 
 
-PART_FILES = ("predictions.npz", "history.csv", "model.keras", "result.json")
-TIMING = "timing.json"
-FAILED = "failed.json"
+def _make_again(path: Path) -> str:
+    return f"delete {path.parent} and give the command that made it again"
 
 
 @dataclass(frozen=True)
@@ -135,34 +143,25 @@ class RunFolder:
     @property
     def failures(self) -> dict[str, str]:
         """Why the training of a part failed, by its name."""
-        paths = {name: self.part(name) / FAILED for name in self.parts if not self.is_done(name)}
-        return {name: str(read_json(path)["message"]) for name, path in paths.items() if path.is_file()}
+        unfinished = [name for name in self.parts if not self.is_done(name)]
+        return {name: read_failure(self.part(name)) for name in unfinished if (self.part(name) / FAILED).is_file()}
 
     @property
     def seconds(self) -> float:
         """What its done parts took to train and predict."""
-        # Runs of version 0.1.0 have their times in the results.
-        files = [(self.part(name) / TIMING, self.part(name) / "result.json") for name in self.done]
-        return sum(read_json(timing if timing.is_file() else result)["seconds"] for timing, result in files)
+        return sum(read_seconds(self.part(name)) for name in self.done)
 
     def leftovers(self, name: str) -> list[Path]:
         """What a killed process left in a part's folder, if no other works on it: half-written files, the checkpoints
         of a part that is done, the result of one that is not."""
         folder = self.part(name)
-        patterns = ("checkpoint-*.npz", FAILED) if self.is_done(name) else ("result.json",)
+        patterns = ("checkpoint-*.npz", FAILED) if self.is_done(name) else (RESULT,)
         stale = [path for pattern in patterns for path in folder.glob(pattern)]
         return stale + [path for path in folder.glob(".*") if is_temporary(path)]
 
-    def read_run(self) -> dict[str, Any]:
-        """What ``start`` wrote."""
-        if not (self.path / "run.json").exists():
-            cells = sorted(path.parent.name for path in self.path.glob("*/run.json"))
-            if cells:
-                raise UserError(f"{self.path} holds several runs: name one of them ({', '.join(cells[:6])})")
-        run: dict[str, Any] = read_json(self.path / "run.json")
-        if not isinstance(run, dict) or "parts" not in run:
-            raise UserError(f"{self.path / 'run.json'} was not written by fer-tl: {self.path} is no run")
-        return run
+    def read_run(self, *needed: str) -> dict[str, Any]:
+        """What ``start`` wrote, with these keys besides those that every reader needs."""
+        return read_run_file(self.path, needed)
 
     def read_experiment(self) -> Experiment:
         """The resolved configuration of the run."""
@@ -187,9 +186,10 @@ class RunFolder:
         """Make sure that a run which is here, if any, was begun with these settings by ``fer-tl kind``.
 
         Raises:
-            UserError: another run is here, or its configuration was changed, with the difference.
+            UserError: another run is here, or its configuration was changed, with the difference; or other files.
         """
         if not (self.path / "run.json").exists():
+            refuse_strangers(self.path, "--run-dir")
             return
         self.refuse_edited()
         changed = differences(identity(self.read_experiment()), identity(experiment))
@@ -218,10 +218,13 @@ class RunFolder:
                     return
         self.refuse_others(experiment, run["kind"])
         self.refuse_another_build(run["dataset"], run["fingerprint"])
+        found = self.read_run(*(key for key in ("class_names", "held_out") if key in run))
+        if found["parts"] != run["parts"]:
+            parts = f"parts {', '.join(found['parts'])} -> {', '.join(run['parts'])}"
+            raise UserError(f"{self.path / 'run.json'} was changed since the run began ({parts}): change it back")
 
     def _begin(self, experiment: Experiment, run: dict[str, Any]) -> None:
-        if self.holds_other_files():
-            raise UserError(f"{self.path} holds other files and is no run: give another --run-dir")
+        refuse_strangers(self.path, "--run-dir")
         try:
             # The same file whichever fold or worker comes first.
             write_text(self.path / "config.yaml", dump_yaml(replace(experiment, fold=None, worker=None)))
@@ -231,12 +234,23 @@ class RunFolder:
                 raise
             raise UserError(f"{self.path} cannot be written ({error.strerror}): give another --run-dir") from None
 
-    def holds_other_files(self) -> bool:
-        """Whether there is something in a folder without ``run.json`` that no start of a run has left."""
-        if not self.path.is_dir() or (self.path / "config.yaml").exists():
-            return False
-        files = (path for path in self.path.rglob("*") if not path.is_dir())
-        return any(path.name not in LOCK_FILES and not is_temporary(path) for path in files)
+    def read_fold_table(self, ids: np.ndarray) -> np.ndarray:
+        """The fold of each id by ``folds.csv``: int64 ``[N]``.
+
+        Raises:
+            UserError: a damaged table, or one of other ids.
+        """
+        path = self.path / "folds.csv"
+        try:
+            return read_folds(path, ids)
+        except UserError as error:
+            raise UserError(f"{error}; {self.fold_table_remedy()}") from None
+
+    def fold_table_remedy(self) -> str:
+        """What to do about a damaged ``folds.csv``."""
+        given = self.read_experiment().fold_table
+        again = f"written again from {given}" if given else "drawn again"
+        return f"if {self.path / 'folds.csv'} is damaged, delete it and give the run's command again: it is {again}"
 
     def refuse_another_build(self, dataset: str, fingerprint: str) -> None:
         """Make sure that a run which is here, if any, was begun on this build of its dataset.
@@ -265,23 +279,28 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return [f"{key} {before[key]} -> {now[key]}" for key in now if key in before and before[key] != now[key]]
 
 
-def load_fold_predictions(run: RunFolder, ids: np.ndarray) -> tuple[Predictions, ...]:
+def load_fold_predictions(
+    run: RunFolder, ids: np.ndarray, names: Sequence[str] | None = None
+) -> tuple[Predictions, ...]:
     """Out-of-fold predictions of every fold that is done, each checked against the fold table.
 
     Args:
         run: a cross validation.
         ids: text ``[N]``, of all images that were cross-validated.
+        names: of these folds only.
 
     Raises:
         UserError: predictions of other images than the table gives to the fold.
     """
-    folds = {name: load_predictions(run.part(name) / "predictions.npz") for name in run.done}
-    assigned = read_folds(run.path / "folds.csv", ids)
+    folds = {
+        name: load_predictions(run.part(name) / "predictions.npz") for name in (run.done if names is None else names)
+    }
+    assigned = run.read_fold_table(ids)
     for name, predictions in folds.items():
         if not np.array_equal(np.sort(predictions.ids), np.sort(ids[assigned == run.parts.index(name)])):
             raise UserError(
                 f"{run.part(name) / 'predictions.npz'} does not hold the images that folds.csv gives to {name}: "
-                f"one of them was changed; delete {run.part(name)} to train that fold again"
+                f"one of them was changed; {train_again(run.part(name))}"
             )
     return tuple(folds.values())
 
@@ -302,6 +321,8 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     try:
         with path.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
+        if not rows:
+            raise ValueError("it has no epoch")
         return [
             {
                 key: value if key == "stage" else int(value) if key == "epoch" else float(value)
@@ -309,8 +330,8 @@ def read_history(path: Path) -> list[dict[str, Any]]:
             }
             for row in rows
         ]
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path} cannot be read as a history ({error})") from None
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as a history ({error}): {_make_again(path)}") from None
 
 
 def default_run_dir(experiment: Experiment, kind: str) -> Path:

@@ -15,9 +15,10 @@ from fer_tl.errors import UserError
 from fer_tl.quiet import import_tensorflow
 from fer_tl.training.agreement import check_alike
 from fer_tl.training.cluster import Cluster, read_tf_config
-from fer_tl.training.meeting import meet
+from fer_tl.training.meeting import meet, watch
 
 # A worker that dies closes its connections, and is missed at once; one whose machine or network fails goes silent.
+# TensorFlow's 10 s are too short for a machine that is busy.
 SECONDS_WITHOUT_HEARTBEAT = 30
 # Workers have met when they register: the others are moments away.
 SECONDS_TO_REGISTER = 30
@@ -87,9 +88,11 @@ def joined_workers(experiment: Experiment, say: Callable[[str], None]) -> Iterat
     import_tensorflow()
     import tensorflow as tf
 
-    if not _multiworker_strategy.cache_info().currsize:  # a process meets the others once, for all its runs
-        meet(cluster, say)
     try:
+        if not _multiworker_strategy.cache_info().currsize:  # a process meets the others once, for all its runs
+            connections = meet(cluster, say)
+            _multiworker_strategy()
+            watch(connections, _abort)
         same = {**identity(experiment), "fold": experiment.fold, "version of fer-tl": __version__}
         check_alike(_multiworker_strategy(), same)
         yield
@@ -98,6 +101,14 @@ def joined_workers(experiment: Experiment, say: Callable[[str], None]) -> Iterat
             f"{_name_lost(cluster, error.message)} does not answer any more; start all workers again with the same "
             "command: the run continues at its last checkpoint"
         ) from None
+
+
+def _abort(worker: int) -> None:
+    """End what this process does together with a worker that is gone."""
+    from tensorflow import errors
+    from tensorflow.python.eager import context
+
+    context.context().abort_collective_ops(errors.UNAVAILABLE, f"/job:worker/task:{worker} has ended")
 
 
 def _name_lost(cluster: Cluster, message: str) -> str:
@@ -127,7 +138,7 @@ def _multiworker_strategy() -> Any:
     from tensorflow.python.eager import context
 
     # What follows has no public name (TensorFlow 2.21). By default a chief whose worker dies before it has registered
-    # waits an hour, and a worker is missed after 10 s, which a busy machine can take.
+    # waits an hour.
     job = context.coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=len(read_tf_config().workers))
     context.context().configure_coordination_service(
         "standalone",

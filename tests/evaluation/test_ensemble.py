@@ -61,7 +61,7 @@ def make_run(
     for number, part in enumerate(parts):
         (path / part).mkdir()
         for file in PART_FILES:
-            (path / part / file).write_text("")
+            (path / part / file).write_text('{"epochs": 1, "kept_epoch": 1}')
         rows = np.flatnonzero(folds == number)[::-1] if kind == "cv" else np.arange(len(ids))
         save_predictions(
             path / part / "predictions.npz",

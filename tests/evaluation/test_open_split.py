@@ -102,7 +102,7 @@ def make_run(name: str, classes: tuple[str, ...] | None = None) -> Path:
         dense.set_weights([2 * sharpness * centres[None], -sharpness * centres**2])
         save_model(model, known, run.part(part) / "model.keras")
         for file in set(PART_FILES) - {"model.keras"}:
-            (run.part(part) / file).write_text("{}")
+            (run.part(part) / file).write_text('{"epochs": 1, "kept_epoch": 1}')
     return run.path
 
 

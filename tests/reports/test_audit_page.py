@@ -17,7 +17,6 @@ from fer_tl.data.examples import Example, write_examples
 from fer_tl.data.folds import write_folds
 from fer_tl.errors import UserError
 from fer_tl.evaluation.label_errors import Audit, open_audit
-from fer_tl.files import write_json
 from fer_tl.reports.audit_page import choose_folder, write_audit
 from fer_tl.training.run_folder import PART_FILES, Predictions, RunFolder, save_predictions
 
@@ -43,7 +42,7 @@ def make_run(path: Path, kind: str = "cv", logits: np.ndarray = LOGITS, leak: in
     for number, part in enumerate(parts):
         (path / part).mkdir()
         for file in PART_FILES:
-            (path / part / file).write_text("")
+            (path / part / file).write_text('{"epochs": 1, "kept_epoch": 1}')
         rows = np.flatnonzero(number == FOLDS)[::-1] if kind == "cv" else np.arange(COUNT)[::-1]
         save_predictions(path / part / "predictions.npz", Predictions(IDS[rows], LABELS[rows], logits[rows], CLASSES))
     return run
@@ -162,10 +161,10 @@ def make_rebuilt() -> RunFolder:
 
 
 def make_occupied() -> RunFolder:
-    Path("run/audit").mkdir(parents=True)
-    Path("run/audit/notes.txt").write_text("mine")
-    write_json(Path("run/config.yaml"), {})
-    return make_run(Path("run"))
+    run = make_run(Path("run"))
+    (run.path / "audit").mkdir()
+    (run.path / "audit" / "notes.txt").write_text("mine")
+    return run
 
 
 BAD: dict[str, tuple[Callable[[], RunFolder], str]] = {

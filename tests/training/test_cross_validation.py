@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,9 @@ from fer_tl.models.record import Variant
 from fer_tl.models.weights import kernel_checksum
 from fer_tl.options import load_experiment
 from fer_tl.reports.run_report import selection_note
+from fer_tl.training import parts
 from fer_tl.training.cross_validation import train_folds, train_one
+from fer_tl.training.part_files import RECORDED, check_part
 from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions
 from fer_tl.training.saved_model import load_model, predict_saved, save_model
 
@@ -181,3 +184,41 @@ def test_too_few_groups_of_a_class_are_refused_before_anything_is_written(copies
         with pytest.raises(UserError, match="class 'angry'"):
             train(experiment(epochs=1), one_photo, RunFolder(tmp_path / "run"), lambda line: None)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_others_is_refused_before_anything_is_deleted_or_tensorflow_imported(
+    copies: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(parts, "import_tensorflow", lambda: pytest.fail("imported"))
+    for train, name in ((train_folds, "fold-0"), (train_one, "model")):
+        place = tmp_path / name / name
+        place.mkdir(parents=True)
+        for file in ("result.json", ".4711.notes"):
+            (place / file).write_text("mine")
+        with pytest.raises(UserError, match="holds other files and is no run"):
+            train(experiment(epochs=1), copies, RunFolder(tmp_path / name), lambda line: None)
+        assert {path.name: path.read_text() for path in place.iterdir()} == {
+            "result.json": "mine",
+            ".4711.notes": "mine",
+        }
+
+
+def test_damaged_records_of_a_run_stop_nothing_that_can_be_made_again(copies: Dataset, tmp_path: Path):
+    run, lines, settings = RunFolder(tmp_path / "run"), list[str](), experiment(epochs=1)
+    train_folds(settings, copies, run, lines.append)
+    before = {path.name: path.read_bytes() for path in [run.path / "folds.csv", *run.part("fold-1").iterdir()]}
+    shutil.rmtree(run.part("fold-1"))
+    (run.path / "environment.json").write_text("[{")
+    table = run.path / "folds.csv"
+    table.write_bytes(table.read_bytes()[:100])
+    with pytest.raises(UserError, match=r"folds\.csv.*delete it and .*: it is drawn again"):
+        train_folds(settings, copies, run, lines.append)
+    table.unlink()
+    train_folds(settings, copies, run, lines.append)
+    after = {path.name: path.read_bytes() for path in [table, *run.part("fold-1").iterdir()]}
+    assert {name for name in after if after[name] != before[name]} <= {"timing.json"}
+    assert len(read_json(run.path / "environment.json")) == 1
+    assert sum("environment.json cannot be read" in line and "begun anew" in line for line in lines) == 1
+    for name in run.parts:
+        check_part(run.part(name))
+        assert set(read_json(run.part(name) / "result.json")["files"]) == set(RECORDED)

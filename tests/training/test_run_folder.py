@@ -15,8 +15,8 @@ import pytest
 from fer_tl.config import Experiment, Head, identity
 from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_atomically, write_json, write_text
+from fer_tl.training.part_files import PART_FILES, check_part, describe_files
 from fer_tl.training.run_folder import (
-    PART_FILES,
     Predictions,
     RunFolder,
     default_run_dir,
@@ -86,7 +86,7 @@ def test_damaged_predictions_are_named_in_one_line(tmp_path: Path, damage: Calla
     path = tmp_path / "predictions.npz"
     save_predictions(path, make_predictions())
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError, match=r"predictions\.npz is not a predictions file") as caught:
+    with pytest.raises(UserError, match=r"predictions\.npz is not a predictions file .*: delete ") as caught:
         load_predictions(path)
     assert "\n" not in str(caught.value)
 
@@ -122,10 +122,12 @@ def test_history_reads_back(tmp_path: Path) -> None:
     assert isinstance(loaded[0]["epoch"], int)
 
 
-@pytest.mark.parametrize("text", [b"stage,epoch,loss\nmain,1,x\n", b"stage,epoch,loss\nmain,1\n", b"a,b\n\xff,1\n"])
+@pytest.mark.parametrize(
+    "text", [b"", b"stage,epo", b"stage,epoch,loss\nmain,1,x\n", b"stage,epoch,loss\nmain,1\n", b"a,b\n\xff,1\n"]
+)
 def test_a_broken_history_is_named(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "history.csv").write_bytes(text)
-    with pytest.raises(UserError, match=r"history\.csv"):
+    with pytest.raises(UserError, match=rf"history\.csv .*: delete {tmp_path} and give the command"):
         read_history(tmp_path / "history.csv")
     with pytest.raises(UserError, match=r"none\.csv"):
         read_history(tmp_path / "none.csv")
@@ -200,6 +202,117 @@ def test_a_file_where_the_run_should_be_is_one_line(tmp_path: Path, place: str) 
     assert (tmp_path / "file").read_text() == "mine"
 
 
+PLACES = ["fold-0/result.json", "fold-1/checkpoint-000003.npz", "folds.csv", "environment.json", "table.md"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("configured", [False, True])
+def test_a_folder_without_its_run_file_is_not_begun_again(tmp_path: Path, place: str, configured: bool) -> None:
+    if configured:
+        started(tmp_path)
+        (tmp_path / "run.json").unlink()
+    write_text(tmp_path / place, "mine")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    parts = configured or place in ("folds.csv", "environment.json")
+    message = "has parts of a run but no run.json: give another --run-dir" if parts else "holds other files"
+    for attempt in (started, lambda path: RunFolder(path).refuse_others(Experiment(), "cv")):
+        with pytest.raises(UserError, match=message):
+            attempt(tmp_path)
+    if parts:
+        with pytest.raises(UserError, match=r"has parts of a run but no run\.json: put it back"):
+            RunFolder(tmp_path).read_run()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+SHAPES: dict[str, Any] = {
+    "no kind": {"parts": ["fold-0", "fold-1"]},
+    "a number": RUN | {"parts": 3},
+    "no part": RUN | {"parts": []},
+    "numbers": RUN | {"parts": [1, 2]},
+    "no text": RUN | {"fingerprint": None},
+    "no names": RUN | {"class_names": [1]},
+    "no number": RUN | {"split_over_folds": True},
+    "settings": RUN | {"settings": []},
+    "train": RUN | {"kind": "train"},
+}
+
+
+@pytest.mark.parametrize("case", SHAPES)
+def test_a_run_file_of_another_shape_is_one_line(tmp_path: Path, case: str) -> None:
+    write_json(started(tmp_path).path / "run.json", SHAPES[case])
+    with pytest.raises(UserError, match=r"run\.json is damaged \(.*\): put back the file") as caught:
+        started(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_file_must_say_what_is_asked_for_and_name_the_same_parts(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    with pytest.raises(UserError, match="it has no 'class_names'"):
+        run.read_run("class_names")
+    with pytest.raises(UserError, match=r"run\.json was changed .*\(parts fold-0, fold-1 -> fold-0\)"):
+        started(tmp_path, parts=["fold-0"])
+
+
+def add_part(folder: Path) -> None:
+    save_predictions(folder / "predictions.npz", make_predictions())
+    write_history(folder / "history.csv", [{"stage": "main", "epoch": 1, "loss": 1.0}])
+    write_text(folder / "model.keras", "weights")
+    write_json(folder / "timing.json", {"seconds": 1.0})
+    write_json(folder / "result.json", {"epochs": 1, "kept_epoch": 1, "files": describe_files(folder)})
+
+
+DAMAGE = {
+    "predictions.npz": flip,
+    "history.csv": lambda content: content.replace(b"1.0", b"2.0"),
+    "model.keras": lambda content: content + b"x",
+    "timing.json": lambda content: b"{}",
+    "result.json": lambda content: content.replace(b"sha256", b"sha512"),
+}
+
+
+@pytest.mark.parametrize("file", DAMAGE)
+def test_a_damaged_part_is_one_line_with_what_to_do(tmp_path: Path, file: str) -> None:
+    add_part(tmp_path)
+    check_part(tmp_path)
+    (tmp_path / file).write_bytes(DAMAGE[file]((tmp_path / file).read_bytes()))
+    with pytest.raises(UserError, match=rf"/{file} is .*\): delete {tmp_path}, and the run's command") as caught:
+        check_part(tmp_path)
+    assert "\n" not in str(caught.value)
+    if file != "result.json":
+        check_part(tmp_path, [name for name in ("predictions.npz", "history.csv") if name != file])
+
+
+@pytest.mark.parametrize("file", ["timing.json", "result.json"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"seconds": "2", "epochs": 1, "kept_epoch": "1"}', None])
+def test_times_and_results_of_another_shape_are_one_line(tmp_path: Path, file: str, text: str | None) -> None:
+    add_part(tmp_path)
+    if text is None:
+        (tmp_path / file).unlink()
+    else:
+        (tmp_path / file).write_text(text)
+    with pytest.raises(UserError, match=rf"/{file} .*delete {tmp_path}, and") as caught:
+        check_part(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_part_of_version_0_1_0_is_taken_as_it_is(tmp_path: Path) -> None:
+    add_part(tmp_path)
+    write_json(tmp_path / "result.json", {"epochs": 1, "kept_epoch": 1, "seconds": 2.0})
+    (tmp_path / "timing.json").unlink()
+    (tmp_path / "model.keras").write_text("other weights")
+    check_part(tmp_path)
+
+
+def test_a_damaged_fold_table_says_how_to_get_it_again(tmp_path: Path) -> None:
+    ids = np.array(["a", "b"])
+    for name, given, remedy in (("one", None, "drawn again"), ("two", "t.csv", r"written again from t\.csv")):
+        run = started(tmp_path / name, replace(Experiment(), fold_table=given))
+        for text in ("", "id,fold\na,0\nb", "id,fold\na,0\n"):
+            write_text(run.path / "folds.csv", text)
+            with pytest.raises(UserError, match=rf"{name}/folds\.csv.*delete it and .*: it is {remedy}"):
+                run.read_fold_table(ids)
+
+
 def test_a_start_that_was_killed_can_be_repeated(tmp_path: Path) -> None:
     started(tmp_path)
     (tmp_path / "run.json").unlink()  # it is written last
@@ -250,13 +363,17 @@ def test_a_failed_part_says_why_until_it_is_done(tmp_path: Path) -> None:
     for file in PART_FILES:
         write_text(run.part("fold-1") / file, "{}")
     assert (run.failures, run.done) == ({}, ["fold-1"])
+    for text in ("{}", "[]", ""):
+        write_text(run.part("fold-0") / "failed.json", text)
+        with pytest.raises(UserError, match=r"failed\.json .*: delete .*failed\.json, and the part is trained again"):
+            run.failures  # noqa: B018
 
 
 def test_seconds_are_of_the_done_parts_also_of_older_runs(tmp_path: Path) -> None:
     run = started(tmp_path)
     for name in ("fold-0", "fold-1"):
         for file in PART_FILES:
-            write_json(run.part(name) / file, {"seconds": 3.0})
+            write_json(run.part(name) / file, {"seconds": 3.0, "epochs": 1, "kept_epoch": 1})
     write_json(run.part("fold-1") / "timing.json", {"seconds": 0.5})
     assert run.seconds == 3.5
 

@@ -1,0 +1,144 @@
+"""Files of a part of a run: which there are, whether they are whole, and what to do where they are not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fer_tl.errors import UserError
+from fer_tl.files import read_json
+
+RESULT = "result.json"
+# Their size and checksum are in RESULT: equal trainings write equal bytes.
+RECORDED = ("predictions.npz", "history.csv", "model.keras")
+PART_FILES = (*RECORDED, RESULT)
+TIMING = "timing.json"
+FAILED = "failed.json"
+ENVIRONMENT = "environment.json"
+
+NUMBER = (int, float)
+Kinds = Mapping[str, type | tuple[type, ...]]
+
+
+def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size in bytes and SHA-256 of the files of a part that are recorded, by name, JSON-ready."""
+    return {name: _describe(folder / name) for name in RECORDED}
+
+
+def check_part(folder: Path, files: Sequence[str] = RECORDED) -> None:
+    """Make sure that files of a part that is done are still what was written when it was trained.
+
+    Args:
+        folder: of the part.
+        files: of ``RECORDED``. With all of them the times are checked too; the result always is. Results of version
+            0.1.0 hold no checksums: of their files nothing is known.
+
+    Raises:
+        UserError: naming the first file that is damaged.
+    """
+    recorded = read_result(folder).get("files", {})
+    if tuple(files) == RECORDED:
+        read_seconds(folder)
+    for name in files:
+        if name not in recorded:
+            continue
+        try:
+            found = _describe(folder / name)
+        except OSError as error:
+            raise UserError(f"{folder / name} cannot be read ({error.strerror}): {train_again(folder)}") from None
+        expected = recorded[name]
+        if found != expected:
+            size = expected["size"]
+            difference = "its checksum is another" if found["size"] == size else f"{found['size']:,} of {size:,} bytes"
+            raise UserError(f"{folder / name} is not what was written ({difference}): {train_again(folder)}")
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """``result.json`` of a part that is done; a damaged one is a ``UserError``."""
+    path = folder / RESULT
+    result = read_keys(path, {"epochs": int, "kept_epoch": int}, train_again(folder))
+    recorded = result.get("files", {})
+    if result.keys() >= {"files"} and not (isinstance(recorded, dict) and recorded.keys() == set(RECORDED)):
+        raise UserError(f"{path} is damaged ('files' should name {', '.join(RECORDED)}): {train_again(folder)}")
+    for name, each in recorded.items():
+        refuse_keys(path, each, {"size": int, "sha256": str}, train_again(folder), f"'files', {name}: ")
+    return result
+
+
+def read_seconds(folder: Path) -> float:
+    """What a part that is done took; a damaged file of times is a ``UserError``."""
+    path = folder / TIMING
+    # Runs of version 0.1.0 have their times in the results.
+    path = path if path.is_file() or "files" in read_result(folder) else folder / RESULT
+    return float(read_keys(path, {"seconds": NUMBER}, train_again(folder))["seconds"])
+
+
+def read_failure(folder: Path) -> str:
+    """Why the training of a part failed; a damaged file is a ``UserError``."""
+    path = folder / FAILED
+    return str(read_keys(path, {"message": str}, f"delete {path}, and the part is trained again")["message"])
+
+
+def train_again(folder: Path) -> str:
+    """What to do about a damaged part."""
+    return f"delete {folder}, and the run's command trains that part again"
+
+
+def read_entries(path: Path, remedy: str) -> list[dict[str, Any]]:
+    """The dated entries of ``environment.json`` or ``evaluations.json`` of a run, none if there is no such file."""
+    try:
+        entries = read_json(path) if path.exists() else []
+    except UserError as error:
+        raise UserError(f"{error}: {remedy}") from None
+    if not isinstance(entries, list):
+        raise UserError(f"{path} is damaged (a {type(entries).__name__} instead of a list): {remedy}")
+    for entry in entries:
+        refuse_keys(path, entry, {"date": str}, remedy)
+    return entries
+
+
+def read_environments(folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """What a run ran on so far; a damaged file, which no result depends on, is said and taken for empty."""
+    try:
+        return read_entries(folder / ENVIRONMENT, "it is begun anew")
+    except UserError as error:
+        say(str(error))
+        return []
+
+
+def read_keys(path: Path, kinds: Kinds, remedy: str) -> dict[str, Any]:
+    """A JSON file that holds an object with these keys.
+
+    Args:
+        path: of the file.
+        kinds: type of the value by key.
+        remedy: what to do about another one, for the message.
+
+    Raises:
+        UserError: it is missing, no JSON, or of another shape.
+    """
+    try:
+        found = read_json(path)
+    except UserError as error:
+        raise UserError(f"{error}: {remedy}") from None
+    refuse_keys(path, found, kinds, remedy)
+    return dict(found)
+
+
+def refuse_keys(path: Path, found: Any, kinds: Kinds, remedy: str, where: str = "") -> None:
+    """Make sure that a value of a JSON file is an object with these keys; arguments as of ``read_keys``."""
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is damaged ({where}a {type(found).__name__} instead of an object): {remedy}")
+    for key, kind in kinds.items():
+        if key not in found:
+            raise UserError(f"{path} is damaged ({where}it has no '{key}'): {remedy}")
+        if not isinstance(found[key], kind) or isinstance(found[key], bool):
+            raise UserError(f"{path} is damaged ({where}'{key}' is a {type(found[key]).__name__}): {remedy}")
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"size": file.tell(), "sha256": digest}
