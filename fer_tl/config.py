@@ -172,7 +172,7 @@ class Experiment:
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = option(
         "auto", "devices; auto: a TPU, else all GPUs, else the CPU"
     )
-    workers: tuple[str, ...] | None = option(
+    workers: tuple[str, ...] | str | None = option(
         None, "multiworker: host:port of every worker, the chief first, the same on all; default: those of TF_CONFIG"
     )
     worker: int | None = option(None, "multiworker: which of --workers this is, from 0; default: found by its host")

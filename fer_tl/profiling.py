@@ -64,7 +64,7 @@ def profile(experiment: Experiment | None = None, say: Say = print) -> ProfileRe
     experiment = Experiment() if experiment is None else experiment
     with tempfile.TemporaryDirectory(prefix="fer-tl-profile-") as folder:
         if isinstance(experiment, Experiment):
-            if experiment.strategy == "multiworker":
+            if experiment.strategy == "multiworker" or experiment.workers:
                 raise UserError("a profile is of one machine: use another --strategy than multiworker")
             experiment = replace(experiment, run_dir=folder)
         with prepare(experiment, "cv", lambda line: None) as work:

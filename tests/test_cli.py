@@ -62,6 +62,7 @@ CASES: dict[str, tuple[str, str]] = {
     "choice of a build": ("build fer2013 --source x --duplicates dorp", "no such choice; did you mean 'drop'?"),
     "option of another dataset": ("build fer2013 --source x --min-confidence 40", "--min-confidence is for expw"),
     "folds of nothing": ("folds fer2013 --data-dir none", "fer2013 is not built under none"),
+    "workers": ("cv --weights none --workers a:1,b:0", "worker 'b:0' is not HOST:PORT"),
     "one fold": ("folds fer2013 --folds 1", "needs two folds or more"),
     "audit of no run": ("audit none", "none/run.json is missing"),
     "verify nothing": ("verify fer2013 --data-dir none", "fer2013 is not built under none"),

@@ -13,7 +13,7 @@ import numpy as np
 from fer_tl.config import Experiment, identity
 from fer_tl.data.randomness import key_of
 from fer_tl.errors import TrainingFailed, UserError
-from fer_tl.training.agreement import is_chief, share_bytes, share_values
+from fer_tl.training.agreement import count_workers, is_chief, share_bytes, share_values
 from fer_tl.training.checkpoint import Checkpoints, Values, assign_values, read_values
 from fer_tl.training.progress import Clock
 
@@ -116,6 +116,8 @@ class Keeper:
         values = {"model": read_values(model.variables), "optimizer": read_values(model.optimizer.variables)}
         # A step can ruin the weights before a loss shows it: from such a checkpoint a run would fail for ever.
         if not all(np.isfinite(value).all() for value in values["model"]):
+            if count_workers(self._session.strategy) > 1:
+                return  # the next loss is not finite, and all workers learn it at the same point
             raise TrainingFailed(
                 f"{self._name}: weights are not finite after step {at.step} of epoch {at.epoch}; "
                 f"{advice(self._session.experiment)}",

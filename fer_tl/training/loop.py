@@ -14,6 +14,7 @@ import psutil
 
 from fer_tl.data.randomness import key_of
 from fer_tl.errors import TrainingFailed
+from fer_tl.training.agreement import share_bytes
 from fer_tl.training.checkpoint import assign_values, read_values
 from fer_tl.training.interrupts import deferred
 from fer_tl.training.keeper import SECONDS_PER_CHECKPOINT, Keeper, Position, advice
@@ -232,7 +233,9 @@ class Loop:
         # Neither the numbers nor the trace depend on how the steps are cut into calls.
         fitting = round(steps * SECONDS_PER_CALL / max(seconds, 1e-3))
         # At most eightfold at once: the first call is no measure of the next.
-        self._steps_per_call = max(1, min(self.session.engine.steps_at_once, 8 * steps, fitting))
+        steps = max(1, min(self.session.engine.steps_at_once, 8 * steps, fitting))
+        # As the chief on all workers: TensorFlow knows a sum over them by the number of its step in the call.
+        self._steps_per_call = int(share_bytes(self.session.strategy, str(steps).encode()))
 
     def _refuse_infinite(self, new: np.ndarray) -> None:
         bad = np.flatnonzero(~np.isfinite(new[:, 0]))

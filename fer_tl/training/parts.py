@@ -13,6 +13,7 @@ import numpy as np
 
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
+from fer_tl.data.randomness import key_of
 from fer_tl.errors import TrainingFailed
 from fer_tl.files import write_json
 from fer_tl.models.resolve import resolve_model
@@ -125,13 +126,27 @@ def train_parts(
 
 
 def _agree(session: Session, waiting: list[Part]) -> list[Part]:
-    """Of many workers, all train what the chief has left to train."""
+    """Of many workers, all train what the chief has left to train, and on the same images.
+
+    Raises:
+        UserError: on a worker that has others.
+    """
     if session.experiment.strategy != "multiworker":
         return waiting
-    from fer_tl.training.agreement import share_bytes
+    from fer_tl.training.agreement import check_alike, share_bytes
 
     names = json.loads(share_bytes(session.strategy, json.dumps([part.name for part in waiting]).encode()))
-    return [part for part in waiting if part.name in names]
+    waiting = [part for part in waiting if part.name in names]
+    resident = isinstance(session.dataset.images, np.ndarray)
+    check_alike(
+        session.strategy,
+        {
+            "dataset": session.dataset.fingerprint,
+            "input": "resident" if resident else "stream",
+            "folds": [[part.name, key_of(part.train.tolist(), part.held_out.tolist())] for part in waiting],
+        },
+    )
+    return waiting
 
 
 def _train_part(session: Session, part: Part, run: RunFolder, progress: Progress, idle: Clock) -> None:
