@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -30,6 +31,7 @@ from fer_tl.fitting import report_folds
 from fer_tl.training import agreement, lock, loop, session
 from fer_tl.training.lock import hold
 from fer_tl.training.loop import Loop
+from fer_tl.training.part_files import describe_files
 from fer_tl.training.run_folder import RunFolder, load_predictions, save_predictions
 from fer_tl.training.saved_model import load_model, save_model
 from fer_tl.training.strategy import choose_strategy
@@ -292,9 +294,12 @@ def test_a_worker_leaves_the_run_to_its_chief(
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.setattr(preparing, "check_cluster", lambda *given: 2)
+    monkeypatch.setattr(preparing, "configure_cluster", lambda experiment: experiment)
+    monkeypatch.setattr(preparing, "joined_workers", lambda *given: contextlib.nullcontext())
     monkeypatch.setattr(preparing, "claim_devices", lambda *given: None)
     monkeypatch.setattr(session, "choose_strategy", lambda *given: choose_strategy("cpu"))
     monkeypatch.setattr(agreement, "share_bytes", lambda strategy, payload: asked.append(payload) or b"[]")
+    monkeypatch.setattr(agreement, "check_alike", lambda *given: None)
     monkeypatch.setattr(loop, "Loop", None)
     experiment = replace(run_experiment(cv), run_dir=str(run_copy), strategy="multiworker")
     for left in (False, True):
@@ -368,6 +373,12 @@ def test_evaluation_leaves_the_run_as_it_was(cv: CvResult, evaluated: list[Evalu
     assert {name.split("/")[0] for name in after.keys() - before.keys()} == {"evaluate-validation", "evaluations.json"}
 
 
+def record_again(part: Path) -> None:
+    """Let a part's record say of its files what they are now, as if it had been trained so."""
+    result = json.loads((part / "result.json").read_text())
+    write_json(part / "result.json", {**result, "files": describe_files(part)})
+
+
 def put_models(run: Path, kernel: np.ndarray, bias: np.ndarray) -> None:
     """Make every model of a run the same: logits that depend on the mean of the left column of the image alone."""
     inputs = keras.Input((16, 16, 1))
@@ -377,6 +388,7 @@ def put_models(run: Path, kernel: np.ndarray, bias: np.ndarray) -> None:
     dense.set_weights([kernel[None], bias])
     for part in run.glob("fold-*"):
         save_model(model, CLASS_NAMES, part / "model.keras")
+        record_again(part)
 
 
 def test_views_are_averaged_by_probability(run_copy: Path, data_dir: Path):
@@ -436,6 +448,8 @@ def test_runs_vote_with_what_they_predicted_and_what_they_evaluated(
     for path in runs[1].rglob("*.npz"):
         same = load_predictions(path)
         save_predictions(path, replace(same, logits=same.logits + 1))
+    for part in runs[1].glob("fold-*"):
+        record_again(part)
     for weights in ("equal", "validation"):
         own = fer_tl.ensemble(runs, weights=weights, out=tmp_path / f"own-{weights}", say=lambda line: None)
         assert own.result.rows[0][1].accuracy == cv.summary.pooled.accuracy
@@ -577,6 +591,7 @@ def test_what_is_no_experiment_is_refused(wrong: object):
 
 def test_predictions_of_another_fold_are_refused(run_copy: Path):
     shutil.copy(run_copy / "fold-1" / "predictions.npz", run_copy / "fold-0" / "predictions.npz")
+    record_again(run_copy / "fold-0")
     experiment = replace(fer_tl.load_experiment(run_copy / "config.yaml"), run_dir=str(run_copy))
     with pytest.raises(UserError, match=r"predictions.npz does not hold the images that folds.csv gives to fold-0"):
         fer_tl.cross_validate(experiment, say=lambda line: None)
@@ -586,7 +601,7 @@ def test_a_damaged_model_is_found_before_the_split_is_opened(run_copy: Path, dat
     model, openings = run_copy / "fold-1" / "model.keras", run_copy / "evaluations.json"
     model.write_bytes(model.read_bytes()[:1000])
     openings.write_text("[]")
-    with pytest.raises(UserError, match=r"fold-1/model.keras is no whole model"):
+    with pytest.raises(UserError, match=r"fold-1/model.keras is not what was written"):
         fer_tl.evaluate(run_copy, data_dir=data_dir, say=lambda line: None)
     assert openings.read_text() == "[]"
 
