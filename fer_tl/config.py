@@ -163,8 +163,10 @@ class Experiment:
         0.1,
         "share of the training images that early stopping and plateau watch, so that the held-out fold stays unseen",
     )
+    # Of FER-2013 with MobileNetV2 at 96 px, 20 epochs: 1 view 44.5 %, 2 views 45.2 %, 4 views 45.3 % out of fold, each
+    # within 0.7 points (95 %); a view costs a pass over the images.
     views: int = option(
-        4,
+        2,
         "frozen backbone (unfreeze none): its features are computed once, for each image as it is and for this many "
         "augmented views, of which each epoch learns from the next; 0: new augmentation and features every epoch",
     )
