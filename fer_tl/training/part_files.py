@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fer_tl.data.checksums import checksum
 from fer_tl.errors import UserError
 from fer_tl.files import read_json
 
@@ -24,7 +25,7 @@ Kinds = Mapping[str, type | tuple[type, ...]]
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Size in bytes and SHA-256 of the files of a part that are recorded, by name, JSON-ready."""
-    return {name: _describe(folder / name) for name in RECORDED}
+    return {name: asdict(checksum(folder / name)) for name in RECORDED}
 
 
 def check_part(folder: Path, files: Sequence[str] = RECORDED) -> None:
@@ -45,7 +46,7 @@ def check_part(folder: Path, files: Sequence[str] = RECORDED) -> None:
         if name not in recorded:
             continue
         try:
-            found = _describe(folder / name)
+            found = asdict(checksum(folder / name))
         except OSError as error:
             raise UserError(f"{folder / name} cannot be read ({error.strerror}): {train_again(folder)}") from None
         expected = recorded[name]
@@ -136,9 +137,3 @@ def refuse_keys(path: Path, found: Any, kinds: Kinds, remedy: str, where: str = 
             raise UserError(f"{path} is damaged ({where}it has no '{key}'): {remedy}")
         if not isinstance(found[key], kind) or isinstance(found[key], bool):
             raise UserError(f"{path} is damaged ({where}'{key}' is a {type(found[key]).__name__}): {remedy}")
-
-
-def _describe(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return {"size": file.tell(), "sha256": digest}
