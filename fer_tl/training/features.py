@@ -16,7 +16,6 @@ from fer_tl.config import Augment
 from fer_tl.data.augment import draw_transforms
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.mixing import draw_erased
-from fer_tl.data.randomness import example_keys
 from fer_tl.data.sealed import read_sealed, write_sealed
 from fer_tl.errors import UserError
 from fer_tl.training.progress import Clock, Progress
@@ -32,6 +31,7 @@ class FeatureStore:
     Args:
         model: from pixels ``[B, H, W, C]`` to features ``[B, F]``; nothing in it learns or is random.
         dataset: N images.
+        keys: uint64 ``[N]`` from ``example_keys``.
         engine: that predicts with this model.
         cache: folder for the files; None, or one that cannot be written, to keep them in memory only.
     """
@@ -40,13 +40,14 @@ class FeatureStore:
         self,
         model: keras.Model,
         dataset: Dataset,
+        keys: np.ndarray,
         engine: TensorFlowEngine,
         cache: Path | None,
     ):
         self._dataset = dataset
         self._engine = engine
         self._cache = cache if cache and _is_writable(cache) else None
-        self._keys = example_keys(dataset.ids)
+        self._keys = keys
         self._source = _digest_source(model, dataset)
 
     def compute(self, augment: Augment, views: int, seed: int) -> np.ndarray:

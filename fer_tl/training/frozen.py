@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,7 +9,6 @@ import numpy as np
 
 from fer_tl.config import Augment, Experiment
 from fer_tl.training.features import FeatureStore
-from fer_tl.training.plan import EpochPlan, plan_epoch
 from fer_tl.training.session import Session
 from fer_tl.training.tensorflow_engine import TensorFlowEngine
 
@@ -46,14 +44,14 @@ class FrozenSession(Session):
         experiment, dataset, augment = self.experiment, self.dataset, self.experiment.augment
         pooled = next(layer for layer in self.model.layers if layer.name in ("head_pool", "head_flatten")).output
         backbone = keras.Model(self.model.input, pooled)
-        engine = TensorFlowEngine(
-            self.strategy, backbone, dataset.images, dataset.labels, self._batch_of_prediction(), None
-        )
+        batch_size = 64 * self.strategy.num_replicas_in_sync
+        engine = TensorFlowEngine(self.strategy, backbone, dataset.images, dataset.labels, batch_size)
         changes = augment.moves or augment.erase
         self._views = experiment.views if changes else 0
-        store = FeatureStore(backbone, dataset, engine, cache)
+        store = FeatureStore(backbone, dataset, self.keys, engine, cache)
         features = store.compute(augment, self._views, experiment.seed)  # [(1 + V) N, F]
         copies = 1 + self._views
+        self.augment = STILL  # the views are augmented already
         self.engine = TensorFlowEngine(
             self.strategy,
             keras.Model(pooled, self.model.output),
@@ -63,23 +61,8 @@ class FrozenSession(Session):
             None if dataset.targets is None else np.tile(dataset.targets, (copies, 1)),
         )
 
-    def _batch_of_prediction(self) -> int:
-        return 64 * self.strategy.num_replicas_in_sync
-
-    def plan(
-        self,
-        rows: np.ndarray,
-        keys: np.ndarray,
-        weights: np.ndarray,
-        rates: np.ndarray,
-        *stream: object,
-        offsets: np.ndarray | None,
-    ) -> EpochPlan:
-        """As ``Session.plan``; the rows are those of the view of this epoch, which is the last of ``stream``."""
+    def rows_in_engine(self, rows: np.ndarray, *stream: object) -> np.ndarray:
+        """The images' rows in the view of this epoch, which is the last of ``stream``."""
         epoch = int(str(stream[-1]))
         view = 1 + (epoch - 1) % self._views if self._views else 0
-        rows = view * len(self.dataset) + rows
-        plan = plan_epoch(
-            rows, keys, weights, self.experiment.batch_size, STILL, (1, 1), rates, *stream, offsets=offsets
-        )
-        return replace(plan, transforms=plan.transforms[:, :, :0])  # nothing is resampled: nothing is sent
+        return view * len(self.dataset) + rows

@@ -180,7 +180,7 @@ class Loop:
         at, number = self._at, self._at.epoch
         plan = self._plan(compiled, index, number)
         if not at.step:  # else the checkpoint has the state of the dropout layers
-            self.session.reseed(key_of("dropout", self.session.experiment.seed, self.fold, number))
+            self.session.engine.reseed(key_of("dropout", self.session.experiment.seed, self.fold, number))
         self._train(compiled, plan, asked)
         record = {
             "stage": at.stage,

@@ -65,6 +65,7 @@ class Session:
         self.engine = TensorFlowEngine(
             self.strategy, self.model, dataset.images, dataset.labels, experiment.batch_size, dataset.targets
         )
+        self.augment = experiment.augment
         self.stages = stages_of(experiment)
         self._compiled: dict[str, CompiledStage] = {}
 
@@ -113,21 +114,21 @@ class Session:
     ) -> EpochPlan:
         """The plan of an epoch of these images, see ``fer_tl.training.plan.plan_epoch``."""
         return plan_epoch(
-            rows,
+            self.rows_in_engine(rows, *stream),
             keys,
             weights,
             self.experiment.batch_size,
-            self.experiment.augment,
-            self.dataset.image_shape[:2],
+            self.augment,
+            self.engine.image_size,
             rates,
             *stream,
             offsets=offsets,
             side=self.engine.side,
         )
 
-    def reseed(self, key: int) -> None:
-        """Set the state of every dropout layer from a 64-bit key."""
-        self.engine.reseed(key)
+    def rows_in_engine(self, rows: np.ndarray, *stream: object) -> np.ndarray:
+        """Where the engine has what these images are trained as in an epoch: int ``[N]``."""
+        return rows
 
     def evaluate(self, rows: np.ndarray) -> tuple[float, float, np.ndarray]:
         """Mean loss, accuracy and logits ``[N, K]`` of images as they are."""

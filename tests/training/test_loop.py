@@ -340,23 +340,20 @@ def test_a_fold_comes_out_the_same_alone_and_after_another(
     assert all(len(timing["epoch_seconds"]) == 2 for timing in timings)
 
 
-class Recorder:
+class Recorder(Session):
     """Takes a session's place in a loop and keeps the plans that it is handed."""
 
     def __init__(self, settings: Experiment, dataset: Dataset):
         self.experiment, self.dataset, self.keys = settings, dataset, example_keys(dataset.ids)
         self.stages = stages_of(settings)
         self.model = SimpleNamespace(variables=[], optimizer=SimpleNamespace(variables=[]), stop_training=False)
-        self.engine = SimpleNamespace(steps_at_once=1024, side=dataset.image_shape[:2])
+        side = dataset.image_shape[:2]
+        self.engine = SimpleNamespace(steps_at_once=1024, image_size=side, side=side, reseed=lambda key: None)
+        self.augment = settings.augment
         self.strategy = None
         self.plans: list[EpochPlan] = []
 
-    plan = Session.plan
-
     def reset(self, rows: np.ndarray) -> None:
-        pass
-
-    def reseed(self, key: int) -> None:
         pass
 
     def start(self, stage: Stage) -> CompiledStage:
