@@ -13,6 +13,7 @@ import numpy as np
 
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
+from fer_tl.data.manifest import CACHE
 from fer_tl.data.randomness import key_of
 from fer_tl.errors import TrainingFailed
 from fer_tl.files import write_json
@@ -107,7 +108,7 @@ def train_parts(
     _record_environment(run, session.describe(), {"weights": weights, "kernel_checksum": checksum}, say)
     waiting = _agree(session, waiting)
     # Workers keep nothing: what each has kept could differ, and they compute in step.
-    session.prepare(None if experiment.strategy == "multiworker" else Path(experiment.data_dir) / ".cache")
+    session.prepare(None if experiment.strategy == "multiworker" else Path(experiment.data_dir) / CACHE)
     epochs = experiment.epochs + experiment.head_epochs
     left = sum(len(part.train) for part in waiting) * epochs
     progress = Progress(left)

@@ -126,11 +126,6 @@ class RunFolder:
         return all((self.part(name) / file).is_file() for file in PART_FILES)
 
     @property
-    def is_finished(self) -> bool:
-        """Whether a run is here and all its parts are done."""
-        return (self.path / "run.json").is_file() and all(self.is_done(name) for name in self.parts)
-
-    @property
     def parts(self) -> list[str]:
         """Names of the parts that the run consists of, done or not."""
         return list(self.read_run()["parts"])
