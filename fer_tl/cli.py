@@ -9,14 +9,14 @@ import json
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fer_tl import __version__
 from fer_tl.errors import Terminated, UserError, suggest
 from fer_tl.options import add_options, from_flat, parse_values, read_yaml
+from fer_tl.training.interrupts import handled
 
 INTRO = "Transfer learning for facial expressions: from a dataset file to a table that can be trusted."
 CV = "cross-validate a backbone on the training split of a dataset"
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal without the table's lines shows "?" for them
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        with _terminable():
+        with handled([signal.SIGTERM], _leave):
             _call(*parse(arguments))
     except UserError as error:
         print(f"fer-tl: {error}", file=sys.stderr)
@@ -75,21 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """While inside, SIGTERM raises ``Terminated``, so that what is in work is put down in order."""
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
-        yield
-        return
-
-    def leave(number: int, frame: object) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+def _leave(number: int, frame: object) -> None:
+    """What SIGTERM calls, so that what is in work is put down in order."""
+    raise Terminated
 
 
 def _what_failed(error: OSError) -> str:

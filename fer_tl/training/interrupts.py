@@ -1,22 +1,32 @@
-"""Ctrl-C and SIGTERM held back until what is in work can be put down."""
+"""Signals that ask a process to stop: raised in order, or held back until what is in work can be put down."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from fer_tl.errors import Terminated
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+@contextmanager
+def handled(numbers: Sequence[int], handler: Callable[[int, object], None]) -> Iterator[None]:
+    """While inside, these signals call a function; in the main thread only, elsewhere they are left as they are."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, signal.SIG_DFL if earlier is None else earlier)
 
 
 @contextmanager
 def deferred(tell: Callable[[str], None]) -> Iterator[Callable[[], type[BaseException] | None]]:
     """While inside, the first Ctrl-C or SIGTERM is only noted; the second one leaves at once.
-
-    Signals are handled in the main thread only: elsewhere nothing is held back.
 
     Args:
         tell: prints a line, once the first one has come.
@@ -33,12 +43,5 @@ def deferred(tell: Callable[[str], None]) -> Iterator[Callable[[], type[BaseExce
         noted.append(kind)
         tell("stopping after this step, with a checkpoint; once more to leave at once")
 
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    before = {number: signal.signal(number, note) for number in SIGNALS}
-    try:
+    with handled((signal.SIGINT, signal.SIGTERM), note):
         yield lambda: noted[0] if noted else None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
