@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from fer_tl.files import read_json
+from fer_tl.training.part_files import read_seconds
 from fer_tl.training.run_folder import RunFolder
 
 
@@ -27,8 +28,7 @@ def main() -> None:
     table = (run.path / "table.md").read_text(encoding="utf-8").strip().replace("\n## ", "\n### ")
     print(f"#{table}\n\n```\n{arguments.command}\n```\n")
     print(f"{first['date'][:10]}; {first['processor']}, {first['cores']} cores; {versions}.")
-    seconds = [read_json(run.part(name) / "timing.json")["seconds"] for name in run.parts]
-    minutes = ", ".join(f"{value / 60:.0f}" for value in seconds)
+    minutes = ", ".join(f"{read_seconds(run.part(name)) / 60:.0f}" for name in run.parts)
     print(f"Minutes: {minutes}. Epochs: {', '.join(str(result['epochs']) for result in results)}.")
     print(f"Start: weights {first.get('weights', '?')}, kernels {first.get('kernel_checksum', 'not recorded')}.")
     print(f"Data: {about['dataset']}, {about['images']:,} images, fingerprint {about['fingerprint'][:12]}.")
