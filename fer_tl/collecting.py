@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,6 +25,7 @@ from fer_tl.training.part_files import (
     PART_FILES,
     RESULT,
     TIMING,
+    check_model,
     check_part,
     read_entries,
     read_environments,
@@ -221,18 +221,8 @@ def _refuse_damaged(run: RunFolder, name: str) -> None:
     check_part(folder)
     load_predictions(folder / "predictions.npz")
     read_history(folder / "history.csv")
-    if "files" in read_result(folder):
-        return  # the model has its checksum
-    path = folder / "model.keras"
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is no whole model ({error}): copy that fold again, or {train_again(folder)}") from None
-    if damaged:
-        raise UserError(
-            f"{path} is damaged (its part {damaged} fails its checksum): copy that fold again, or {train_again(folder)}"
-        )
+    if "files" not in read_result(folder):  # the model has no checksum of its own
+        check_model(folder / "model.keras", f"copy that fold again, or {train_again(folder)}")
 
 
 def _join(records: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:

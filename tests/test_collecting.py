@@ -19,7 +19,7 @@ from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_json, write_text
 from fer_tl.fitting import report_folds
 from fer_tl.results import CvResult
-from fer_tl.training.part_files import PART_FILES, TIMING, describe_files
+from fer_tl.training.part_files import CLASSES_MEMBER, PART_FILES, TIMING, describe_files
 from fer_tl.training.run_folder import Predictions, RunFolder, save_predictions, write_history
 
 COUNT = 24
@@ -52,6 +52,7 @@ def add_fold(run: RunFolder, fold: int, seed: int = 0) -> None:
     write_history(part / "history.csv", [history])
     with zipfile.ZipFile(part / "model.keras", "w") as archive:
         archive.writestr(zipfile.ZipInfo("weights"), bytes(200 + fold))
+        archive.writestr(zipfile.ZipInfo(CLASSES_MEMBER), "{}")
     write_json(part / TIMING, {"seconds": 1.0 + fold})
     write_json(part / "result.json", {"kept_epoch": 1, "epochs": 1, "files": describe_files(part)})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,8 @@ PART_FILES = (*RECORDED, RESULT)
 TIMING = "timing.json"
 FAILED = "failed.json"
 ENVIRONMENT = "environment.json"
+# A member of the .keras zip archive that Keras ignores: class names travel with the weights.
+CLASSES_MEMBER = "fer_tl.json"
 
 NUMBER = (int, float)
 Kinds = Mapping[str, type | tuple[type, ...]]
@@ -54,6 +57,27 @@ def check_part(folder: Path, files: Sequence[str] = RECORDED) -> None:
             size = expected["size"]
             difference = "its checksum is another" if found["size"] == size else f"{found['size']:,} of {size:,} bytes"
             raise UserError(f"{folder / name} is not what was written ({difference}): {train_again(folder)}")
+
+
+def check_model(path: Path, remedy: str = "") -> None:
+    """Refuse a model file that is missing, damaged or not of fer-tl, without loading it.
+
+    Args:
+        path: of the ``.keras`` file.
+        remedy: what to do about it, for the message.
+
+    Raises:
+        UserError: naming the file.
+    """
+    end = f": {remedy}" if remedy else ""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            archive.getinfo(CLASSES_MEMBER)
+            damaged = archive.testzip()
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())}){end}") from None
+    if damaged:
+        raise UserError(f"{path} is damaged (its part {damaged} fails its checksum){end}")
 
 
 def read_result(folder: Path) -> dict[str, Any]:

@@ -15,9 +15,7 @@ import numpy as np
 from fer_tl.data.dataset import Dataset
 from fer_tl.errors import UserError
 from fer_tl.files import write_atomically
-
-# A member of the .keras zip archive that Keras ignores: class names travel with the weights.
-CLASSES_MEMBER = "fer_tl.json"
+from fer_tl.training.part_files import CLASSES_MEMBER
 
 
 def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
@@ -55,22 +53,6 @@ def _renumbered(config: bytes) -> bytes:
         return match[1] + str(numbers.setdefault(match[2], len(numbers) + 1)).encode()
 
     return re.sub(rb'("shared_object_id": )(\d+)', number, config)
-
-
-def check_model(path: Path) -> None:
-    """Refuse a model file that is missing or damaged, without loading it.
-
-    Raises:
-        UserError: naming the file.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            archive.getinfo(CLASSES_MEMBER)
-            damaged = archive.testzip()
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())})") from None
-    if damaged:
-        raise UserError(f"{path} is damaged (its part {damaged} fails its checksum)")
 
 
 def load_model(path: Path) -> tuple[keras.Model, tuple[str, ...]]:
