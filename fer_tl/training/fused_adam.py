@@ -11,7 +11,8 @@ import tensorflow as tf
 class FusedAdam(keras.optimizers.Adam):
     """``keras.optimizers.Adam``, the same formula and variables, as one operation a variable in place of some twenty.
 
-    For MobileNetV2 on two cores that is 3 s less to trace and 6 % less a step (measured, benchmarks/results/engine.md).
+    For MobileNetV2 on two cores that is 3 s less to trace and 6 % less a step (measured,
+    benchmarks/results/engine-choices.md).
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

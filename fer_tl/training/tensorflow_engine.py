@@ -91,7 +91,7 @@ class TensorFlowEngine:
         tpu = isinstance(strategy, tf.distribute.TPUStrategy)
         if not tpu and not tf.config.list_logical_devices("GPU"):
             # TensorFlow's rewriting of graphs takes 5 s of MobileNetV2's start and gains nothing on a CPU (measured,
-            # benchmarks/results/engine.md).
+            # benchmarks/results/engine-choices.md).
             tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         resize = functools.partial(prepare, side=self.side)
         self._prepare = resize if tpu else tf.function(resize, jit_compile=True, autograph=False)
