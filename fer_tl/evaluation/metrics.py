@@ -10,10 +10,12 @@ import numpy as np
 from sklearn import metrics as sk
 
 from fer_tl.errors import UserError
+from fer_tl.evaluation.calibration import reliability
 from fer_tl.training.run_folder import Predictions
 
-# Attributes of ``Metrics`` that are one number each, in the order in which tables show them.
+# Attributes of ``Metrics`` that are one number each: those of every table, in its order, and those of a report besides.
 METRIC_NAMES = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
+MORE_NAMES = ("top2_accuracy", "kappa", "brier", "calibration_error")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +28,12 @@ class Metrics:
         balanced_accuracy: mean recall over the classes that have examples, 0..1.
         macro_f1: mean F1 over the classes that have examples or are predicted (scikit-learn's default), 0..1.
         loss: mean cross-entropy in nats, 0 or more.
+        top2_accuracy: share of examples whose true class has one of the two largest logits, 0..1.
+        kappa: Cohen's kappa of true and predicted class: agreement beyond that of chance, -1..1 (J. Cohen, A
+            coefficient of agreement for nominal scales, 1960). 0 where both are one class throughout.
+        brier: mean squared distance of the probabilities to the true class, summed over the classes, 0..2 (G. Brier,
+            Verification of forecasts expressed in terms of probability, 1950).
+        calibration_error: expected calibration error, 0..1, see ``fer_tl.evaluation.calibration.Reliability``.
         precision: float64 ``[K]``, 0..1; 0 for a class that is never predicted.
         recall: float64 ``[K]``, 0..1; 0 for a class without examples.
         f1: float64 ``[K]``, 0..1; 0 where undefined.
@@ -38,6 +46,10 @@ class Metrics:
     balanced_accuracy: float
     macro_f1: float
     loss: float
+    top2_accuracy: float
+    kappa: float
+    brier: float
+    calibration_error: float
     precision: np.ndarray
     recall: np.ndarray
     f1: np.ndarray
@@ -62,7 +74,7 @@ class Metrics:
         }
         return {
             "images": self.images,
-            **{name: float(getattr(self, name)) for name in METRIC_NAMES},
+            **{name: float(getattr(self, name)) for name in (*METRIC_NAMES, *MORE_NAMES)},
             "per_class": per_class,
             "confusion": {"rows": "true class", "columns": "predicted class", "counts": self.confusion.tolist()},
         }
@@ -94,9 +106,9 @@ def score(predictions: Predictions) -> Metrics:
 
     A class without examples keeps its row and column. Its recall counts for nothing in the balanced accuracy.
 
-    The metrics are scikit-learn's. Only the cross-entropy is taken from the logits, as
-    ``logsumexp(z) - z[true]``: scikit-learn's ``log_loss`` wants probabilities and clips them, which caps the cost
-    of a confident mistake at 36 nats.
+    The metrics are scikit-learn's, where it has them for any number of classes in the oldest version that is supported.
+    The cross-entropy is taken from the logits, as ``logsumexp(z) - z[true]``: scikit-learn's ``log_loss`` wants
+    probabilities and clips them, which caps the cost of a confident mistake at 36 nats.
 
     Raises:
         ValueError, UserError: see ``predicted_labels``.
@@ -104,6 +116,7 @@ def score(predictions: Predictions) -> Metrics:
     predicted = predicted_labels(predictions)
     labels = predictions.labels
     indices = np.arange(len(predictions.class_names))
+    costs = example_costs(predictions)
     with warnings.catch_warnings():
         # Some versions of scikit-learn take a small set with many classes for a regression problem.
         warnings.filterwarnings("ignore", "The number of unique classes is greater", UserWarning)
@@ -118,7 +131,11 @@ def score(predictions: Predictions) -> Metrics:
             accuracy=float(sk.accuracy_score(labels, predicted)),
             balanced_accuracy=float(balanced),
             macro_f1=float(sk.f1_score(labels, predicted, average="macro", zero_division=0)),
-            loss=_cross_entropy(predictions.logits, labels),
+            loss=float(costs.loss.mean()),
+            top2_accuracy=float(costs.top2.mean()),
+            kappa=_kappa(labels, predicted),
+            brier=float(costs.brier.mean()),
+            calibration_error=reliability(costs.confidence, predicted == labels).error,
             precision=precision,
             recall=recall,
             f1=f1,
@@ -133,7 +150,41 @@ def zero_recall(metrics: Metrics) -> list[str]:
     return [name for name, is_missed in zip(metrics.class_names, missed, strict=True) if is_missed]
 
 
-def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    z = logits.astype(np.float64)
+@dataclass(frozen=True, eq=False)
+class ExampleCosts:
+    """What each of N examples adds to the metrics that are means over examples.
+
+    Attributes:
+        loss: float64 ``[N]``, cross-entropy in nats, 0 or more.
+        brier: float64 ``[N]``, squared distance of the probabilities to the true class, 0..2.
+        top2: bool ``[N]``, whether the true class has one of the two largest logits; of equal ones the first counts.
+        confidence: float64 ``[N]``, the largest probability, 0..1.
+    """
+
+    loss: np.ndarray
+    brier: np.ndarray
+    top2: np.ndarray
+    confidence: np.ndarray
+
+
+def example_costs(predictions: Predictions) -> ExampleCosts:
+    """The costs of predictions with finite logits."""
+    labels, rows = predictions.labels, np.arange(len(predictions.labels))
+    z = predictions.logits.astype(np.float64)
     z = z - z.max(axis=1, keepdims=True)  # [N, K], 0 or less: exp cannot overflow
-    return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(labels)), labels]))
+    total = np.exp(z).sum(axis=1)  # [N]
+    probabilities = np.exp(z) / total[:, None]  # [N, K]
+    order = np.argsort(-z, axis=1, kind="stable")[:, :2]  # [N, 2]
+    own = probabilities[rows, labels]  # [N]
+    return ExampleCosts(
+        loss=np.log(total) - z[rows, labels],
+        brier=(probabilities**2).sum(axis=1) - 2 * own + 1,
+        top2=(order == labels[:, None]).any(axis=1),
+        confidence=probabilities.max(axis=1),
+    )
+
+
+def _kappa(labels: np.ndarray, predicted: np.ndarray) -> float:
+    # scikit-learn divides 0 by 0 there.
+    one_class = len(np.union1d(labels, predicted)) == 1
+    return 0.0 if one_class else float(sk.cohen_kappa_score(labels, predicted))

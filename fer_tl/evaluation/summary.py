@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.evaluation.intervals import STATISTICS, bootstrap_interval, mean_sd
+from fer_tl.evaluation.intervals import bootstrap_intervals, mean_sd
 from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, score, zero_recall
 from fer_tl.training.run_folder import Predictions
 
@@ -25,8 +25,7 @@ class CvSummary:
         mean: over the folds, for each of ``METRIC_NAMES``.
         sd: sample standard deviation over the folds, for each of ``METRIC_NAMES``. It is no standard error: the
             folds share training data. Empty for a single fold.
-        intervals: 95 % bootstrap interval over groups of the pooled accuracy, balanced accuracy and macro-F1, each
-            ``(low, high)``.
+        intervals: 95 % bootstrap interval over groups of each metric of ``pooled`` that is one number, ``(low, high)``.
         zero_recall: classes of which no held-out example is recognised in any fold.
         fold_zero_recall: the same for each fold alone.
         failed: why the training of a fold failed, by its number. These folds are in none of the above.
@@ -96,7 +95,7 @@ def summarize(
         pooled=pooled_score,
         mean={name: float(np.mean(each)) for name, each in values.items()},
         sd={name: mean_sd(each)[1] for name, each in values.items()} if len(folds) > 1 else {},
-        intervals={name: bootstrap_interval(pooled, groups, name, seed=seed) for name in STATISTICS},
+        intervals=bootstrap_intervals(pooled, groups, seed=seed),
         zero_recall=tuple(zero_recall(pooled_score)),
         fold_zero_recall=tuple(tuple(zero_recall(fold)) for fold in scores),
         failed=failed,

@@ -162,8 +162,11 @@ def _metrics_row(name: str, metrics: Metrics) -> list[str]:
 
 
 def _interval_row(intervals: Intervals) -> list[str]:
-    ends = {name: f"{100 * low:.1f}–{100 * high:.1f} %" for name, (low, high) in intervals.items()}
-    return ["95 % interval", "", *(ends.get(name, "") for name in METRIC_NAMES)]
+    def ends(name: str) -> str:
+        low, high = intervals[name]
+        return f"{low:.3f}–{high:.3f}" if name == "loss" else f"{100 * low:.1f}–{100 * high:.1f} %"
+
+    return ["95 % interval", "", *map(ends, METRIC_NAMES)]
 
 
 def _confusion_table(metrics: Metrics) -> Table:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from fer_tl.evaluation.intervals import STATISTICS, bootstrap_interval, mean_sd
+from fer_tl.evaluation.intervals import STATISTICS, bootstrap_interval, class_intervals, mean_sd
 from fer_tl.evaluation.metrics import score
 from fer_tl.training.run_folder import Predictions
 
@@ -120,7 +120,7 @@ def test_all_of_fer2013_takes_under_two_seconds():
 def test_arguments_out_of_range_are_refused():
     predictions, groups = clustered(10, 2, right=0.5, seed=0)
     with pytest.raises(ValueError, match="statistic"):
-        bootstrap_interval(predictions, groups, "kappa")  # type: ignore[arg-type]
+        bootstrap_interval(predictions, groups, "r2")
     with pytest.raises(ValueError, match="level"):
         bootstrap_interval(predictions, groups, level=95)
     with pytest.raises(ValueError, match="resamples"):
@@ -135,3 +135,22 @@ def test_mean_and_sample_sd():
     assert mean_sd([0.6, 0.7, 0.8]) == pytest.approx((0.7, 0.1))
     with pytest.raises(ValueError, match="two values"):
         mean_sd([0.7])
+
+
+def test_class_intervals_agree_with_a_plain_loop():
+    rng = np.random.default_rng(0)
+    true = rng.choice(3, 300, p=[0.6, 0.4, 0.0])  # no example of the last class
+    predicted = np.where(rng.random(300) < 0.6, true, rng.integers(0, 3, 300))
+    groups = rng.integers(0, 80, 300)
+    members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
+    resamples = []
+    for _ in range(500):
+        drawn = np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))])
+        resamples.append(score(predictions_of(true[drawn], predicted[drawn], 3)))
+    found = class_intervals(predictions_of(true, predicted, 3), groups.astype(str))
+    for name in ("precision", "recall", "f1"):
+        expected = np.quantile([getattr(metrics, name) for metrics in resamples], [0.025, 0.975], axis=0).T  # [K, 2]
+        rows = slice(None) if name == "precision" else slice(2)
+        np.testing.assert_allclose(found[name][rows], expected[rows], atol=0.02)
+    assert np.isnan(found["recall"][2]).all()
+    assert (found["f1"][2] == 0).all()

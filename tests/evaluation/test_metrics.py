@@ -6,7 +6,14 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss  # type: ignore[import-untyped]
+from sklearn.metrics import (  # type: ignore[import-untyped]
+    balanced_accuracy_score,
+    brier_score_loss,
+    cohen_kappa_score,
+    f1_score,
+    log_loss,
+    top_k_accuracy_score,
+)
 
 from fer_tl.errors import UserError
 from fer_tl.evaluation.metrics import score, zero_recall
@@ -121,3 +128,31 @@ def test_nothing_to_score_and_labels_out_of_range_are_refused():
         score(Predictions(np.array([], str), np.array([], np.int64), np.zeros((0, 3), np.float32), NAMES))
     with pytest.raises(ValueError, match=r"0\.\.2"):
         score(Predictions(np.array(["a"]), np.array([3]), np.zeros((1, 3), np.float32), NAMES))
+
+
+def test_the_other_measures_of_a_hand_computed_case():
+    #  probabilities by hand: softmax of (ln 6, ln 3, ln 1) is 0.6, 0.3, 0.1
+    logits = np.log(np.array([[6, 3, 1], [3, 6, 1], [1, 6, 3], [6, 1, 3]], np.float32))
+    metrics = score(Predictions(np.arange(4).astype(str), np.array([0, 0, 0, 1]), logits, NAMES))
+    assert metrics.top2_accuracy == pytest.approx(2 / 4)
+    brier = [0.16 + 0.09 + 0.01, 0.49 + 0.36 + 0.01, 0.81 + 0.36 + 0.09, 0.36 + 0.81 + 0.09]
+    assert metrics.brier == pytest.approx(np.mean(brier), abs=1e-6)
+    assert metrics.calibration_error == pytest.approx(0.6 - 0.25, abs=1e-6)
+    # observed 1/4; by chance 3/4 * 2/4 + 1/4 * 2/4 = 1/2
+    assert metrics.kappa == pytest.approx((0.25 - 0.5) / (1 - 0.5))
+
+
+def test_the_other_measures_agree_with_scikit_learn():
+    predictions = random_predictions()
+    metrics, predicted = score(predictions), predictions.logits.argmax(axis=1)
+    assert metrics.kappa == pytest.approx(cohen_kappa_score(predictions.labels, predicted))
+    top2 = top_k_accuracy_score(predictions.labels, predictions.probabilities, k=2, labels=range(3))
+    assert metrics.top2_accuracy == pytest.approx(top2)
+    one_vs_rest = [brier_score_loss(predictions.labels == k, predictions.probabilities[:, k]) for k in range(3)]
+    assert metrics.brier == pytest.approx(sum(one_vs_rest))
+
+
+def test_kappa_of_one_class_is_none_and_the_first_of_equal_logits_counts():
+    assert score(from_pairs([(0, 0), (0, 0)])).kappa == 0.0
+    flat = Predictions(np.array(["a", "b"]), np.array([1, 2]), np.zeros((2, 3), np.float32), NAMES)
+    assert score(flat).top2_accuracy == 0.5

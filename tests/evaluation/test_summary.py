@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fer_tl.evaluation.intervals import bootstrap_interval
-from fer_tl.evaluation.metrics import score
+from fer_tl.evaluation.metrics import METRIC_NAMES, MORE_NAMES, score
 from fer_tl.evaluation.summary import summarize
 from fer_tl.training.run_folder import Predictions
 
@@ -55,10 +55,12 @@ def test_intervals_are_of_the_pooled_predictions_over_groups():
     summary = summarize(folds, twins, seed=5)
     pooled = Predictions(*(np.concatenate([getattr(f, a) for f in folds]) for a in ("ids", "labels", "logits")), NAMES)
     groups = np.array([twins[i] for i in pooled.ids])
-    assert set(summary.intervals) == {"accuracy", "balanced_accuracy", "macro_f1"}
+    assert set(summary.intervals) == {*METRIC_NAMES, *MORE_NAMES}
     for name, (low, high) in summary.intervals.items():
-        assert low < getattr(summary.pooled, name) < high
-        assert (low, high) == bootstrap_interval(pooled, groups, name, seed=5)  # type: ignore[arg-type]
+        assert low < high
+        if name != "calibration_error":  # which leans upwards once more
+            assert low < getattr(summary.pooled, name) < high
+        assert (low, high) == bootstrap_interval(pooled, groups, name, seed=5)
 
 
 def test_zero_recall_is_told_for_all_folds_and_for_each():
