@@ -22,6 +22,7 @@ from fer_tl.scoring import UNGROUPED
 from fer_tl.training.lock import hold
 from fer_tl.training.part_files import (
     ENVIRONMENT,
+    EVENTS,
     PART_FILES,
     RESULT,
     TIMING,
@@ -238,8 +239,8 @@ def _copy_part(run: RunFolder, target: RunFolder, name: str) -> None:
     for path in target.leftovers(name):
         path.unlink()
     if not target.is_done(name):
-        for file in (TIMING, *PART_FILES):
-            if (run.part(name) / file).is_file():  # runs of version 0.1.0 have no timing.json
+        for file in (TIMING, EVENTS, *PART_FILES):
+            if (run.part(name) / file).is_file():  # older runs have less
                 _copy(run.part(name) / file, target.part(name) / file)
         for path in target.leftovers(name):  # what is done needs no checkpoint any more
             path.unlink()

@@ -31,14 +31,14 @@ from fer_tl.fitting import report_folds
 from fer_tl.training import agreement, lock, loop, session
 from fer_tl.training.lock import hold
 from fer_tl.training.loop import Loop
-from fer_tl.training.part_files import describe_files
+from fer_tl.training.part_files import EVENTS, describe_files
 from fer_tl.training.run_folder import RunFolder, load_predictions, save_predictions
 from fer_tl.training.saved_model import load_model, save_model
 from fer_tl.training.strategy import choose_strategy
 from tfrecords_builder.toyfaces import source as toyfaces
 
 COUNTS = {"train": 8, "validation": 3, "test": 4}  # images of each of the seven classes
-PART = {"model.keras", "predictions.npz", "history.csv", "result.json", "timing.json"}
+PART = {"model.keras", "predictions.npz", "history.csv", "result.json", "timing.json", EVENTS}
 
 
 def write_faces(root: Path, faces: Dataset) -> None:

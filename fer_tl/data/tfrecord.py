@@ -71,6 +71,12 @@ def read_records(path: Path) -> Iterator[Record]:
             yield Record(number, frame.offset, frame.data, is_whole)
 
 
+def frame(data: bytes) -> bytes:
+    """A record as a file holds it."""
+    length = _LENGTH.pack(len(data))
+    return length + _CHECKSUM.pack(_masked(crc32c(length))) + data + _CHECKSUM.pack(_masked(crc32c(data)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Frame:
     offset: int

@@ -18,11 +18,14 @@ from fer_tl.training.agreement import share_bytes
 from fer_tl.training.checkpoint import assign_values, read_values
 from fer_tl.training.interrupts import deferred
 from fer_tl.training.keeper import SECONDS_PER_CHECKPOINT, Keeper, Position, advice
+from fer_tl.training.part_files import EVENTS
 from fer_tl.training.plan import EpochPlan, adjustment, balanced_weights, sample_evenly, steps_per_epoch
 from fer_tl.training.progress import Clock, Progress
+from fer_tl.training.run_folder import write_history
 from fer_tl.training.schedules import rate_factors
 from fer_tl.training.session import CompiledStage, Session
 from fer_tl.training.stages import Stage
+from fer_tl.training.tracking import EventLog
 
 Asked = Callable[[], type[BaseException] | None]
 
@@ -69,7 +72,7 @@ class Loop:
         session: the model and its compiled stages.
         fold: number, part of the key of all randomness.
         rows: see ``FoldRows``.
-        folder: where the checkpoint is kept while the fold is in work.
+        folder: of the fold: its checkpoints while it is in work, its history and what TensorBoard reads.
         progress: shared by the folds of a run.
         name: shown in front of the progress line.
         idle: runs since the start of the run or the end of the fold before.
@@ -91,6 +94,7 @@ class Loop:
         self.progress = progress
         self.name = name
         self._at = Position()
+        self._history, self._events = folder / "history.csv", EventLog(folder / EVENTS)
         self._keeper = Keeper(session, folder, name, rows.train, progress.line)
         experiment = session.experiment
         labels, classes = session.dataset.labels[rows.train], len(session.dataset.class_names)
@@ -111,6 +115,7 @@ class Loop:
         """
         self.session.reset(self.rows.train)
         self._at = self._keeper.resume()
+        self._events.begin(self._at.history, self._at.epoch_seconds)
         with deferred(self.progress.line) as asked:
             for stage in self.session.stages:
                 self._run_stage(stage, asked)
@@ -193,6 +198,8 @@ class Loop:
         at.history.append(record)
         at.step, at.sums = 0, [0.0, 0.0, 0.0]
         at.epoch_seconds.append(0.0)
+        write_history(self._history, at.history)
+        self._events.add(record)
         if self.session.experiment.early_stopping:
             best = 1 + int(np.argmin([epoch["watched_loss"] for epoch in at.history]))
             if best == number:

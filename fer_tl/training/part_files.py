@@ -18,6 +18,8 @@ RECORDED = ("predictions.npz", "history.csv", "model.keras")
 PART_FILES = (*RECORDED, RESULT)
 TIMING = "timing.json"
 FAILED = "failed.json"
+# TensorBoard takes every file with "tfevents" in its name.
+EVENTS = "events.out.tfevents.fer-tl"
 ENVIRONMENT = "environment.json"
 # A member of the .keras zip archive that Keras ignores: class names travel with the weights.
 CLASSES_MEMBER = "fer_tl.json"

@@ -111,8 +111,9 @@ class RunFolder:
     ``config.yaml``, ``run.json`` and ``folds.csv`` are written when the run starts; each part (``fold-0`` ..., or
     ``model`` for a single fit) holds its checkpoints while it is in work and, when it is done, ``model.keras``,
     ``predictions.npz``, ``history.csv``, ``timing.json`` and ``result.json``, the last one last; ``failed.json``
-    instead if its training failed. Only ``timing.json``, and ``environment.json`` of the run, hold what differs
-    between two runs of the same experiment: dates, times, memory and machines.
+    instead if its training failed. ``history.csv`` and ``EVENTS``, which TensorBoard reads, grow with each epoch. Only
+    ``timing.json``, ``EVENTS``, and ``environment.json`` of the run, hold what differs between two runs of the same
+    experiment: dates, times, memory and machines.
     """
 
     path: Path

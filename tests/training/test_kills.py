@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from fer_tl.training.part_files import EVENTS
+
 KILLS, SEED = 10, 20
-DIFFERS = {"timing.json", "environment.json", ".lock", ".turn.lock"}
+DIFFERS = {"timing.json", EVENTS, "environment.json", ".lock", ".turn.lock"}
 
 
 class Runs:

@@ -27,6 +27,7 @@ from fer_tl.training import keeper, loop, session, tensorflow_engine
 from fer_tl.training.checkpoint import read_values
 from fer_tl.training.cross_validation import train_folds, train_one
 from fer_tl.training.loop import FoldRows, Loop
+from fer_tl.training.part_files import EVENTS
 from fer_tl.training.plan import EpochPlan, adjustment, balanced_weights
 from fer_tl.training.progress import Clock, Progress
 from fer_tl.training.run_folder import RunFolder, load_predictions, read_history
@@ -58,8 +59,8 @@ def same_result(one: Path, other: Path) -> None:
     """All files of two parts are the same bytes, but for what they took."""
     names = {path.name for path in one.iterdir()}
     assert names == {path.name for path in other.iterdir()}
-    assert names >= {"model.keras", "predictions.npz", "history.csv", "result.json", "timing.json"}
-    for name in names - {"timing.json"}:
+    assert names >= {"model.keras", "predictions.npz", "history.csv", "result.json", "timing.json", EVENTS}
+    for name in names - {"timing.json", EVENTS}:
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
@@ -230,7 +231,7 @@ def test_history_tells_stage_rate_and_epoch(uninterrupted: Path):
 
 def test_a_finished_part_leaves_no_checkpoint(uninterrupted: Path):
     names = {path.name for path in (uninterrupted / "model").iterdir()}
-    assert names == {"model.keras", "predictions.npz", "history.csv", "result.json", "timing.json"}
+    assert names == {"model.keras", "predictions.npz", "history.csv", "result.json", "timing.json", EVENTS}
 
 
 def test_a_kill_after_the_last_epoch_loses_nothing(
