@@ -67,8 +67,8 @@ def used(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     gc.collect()
 
 
-def shortened(experiment: Experiment, data_dir: Path, run_dir: Path) -> dict[str, Any]:
-    """What makes a recipe a matter of seconds: one step an epoch, one epoch a stage, no pretrained weights."""
+def shortened(command: str, experiment: Experiment, data_dir: Path, run_dir: Path) -> dict[str, Any]:
+    """What makes a recipe a matter of seconds: one fold, one step an epoch, one epoch a stage, no pretrained weights."""
     return {
         "data": "fer2013",
         "data_dir": str(data_dir),
@@ -78,6 +78,7 @@ def shortened(experiment: Experiment, data_dir: Path, run_dir: Path) -> dict[str
         "epochs": 1,
         "head_epochs": min(1, experiment.head_epochs),
         "folds": 2,
+        "fold": 0 if command == "cv" else None,
         "holdout": 0.5,
     }
 
@@ -118,7 +119,8 @@ def test_a_config_builds_trains_a_step_and_has_every_key_read(
     path: Path, data_dir: Path, tmp_path: Path, used: set[str]
 ) -> None:
     keys = flatten(read_mapping(path))
-    run(command_of(path), from_raw(keys | shortened(load_experiment(path), data_dir, tmp_path)))
+    command = command_of(path)
+    run(command, from_raw(keys | shortened(command, load_experiment(path), data_dir, tmp_path)))
     assert set(keys) <= used
 
 
@@ -130,7 +132,7 @@ def test_every_value_of_a_sweep_builds_trains_a_step_and_has_every_key_read(
     content, sweep = read_mapping(path), read_sweep(path)
     for cell in covering(sweep.cells):
         keys = flatten(to_dict(cell.experiment))
-        run(sweep.command, from_raw(keys | shortened(cell.experiment, data_dir, tmp_path / cell.name)))
+        run(sweep.command, from_raw(keys | shortened(sweep.command, cell.experiment, data_dir, tmp_path / cell.name)))
     spec = content.pop("sweep")
     assert set(flatten(content)) | keys_of_axes(spec["axes"]) <= used
 
