@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from fer_tl.config import Augment, Experiment
+from fer_tl.models.folding import fold_batch_norm
 from fer_tl.training.features import FeatureStore
 from fer_tl.training.session import Session
 from fer_tl.training.tensorflow_engine import TensorFlowEngine
@@ -43,7 +44,8 @@ class FrozenSession(Session):
         """
         experiment, dataset, augment = self.experiment, self.dataset, self.experiment.augment
         pooled = next(layer for layer in self.model.layers if layer.name in ("head_pool", "head_flatten")).output
-        backbone = keras.Model(self.model.input, pooled)
+        with self.strategy.scope():
+            backbone = fold_batch_norm(keras.Model(self.model.input, pooled))
         batch_size = 64 * self.strategy.num_replicas_in_sync
         engine = TensorFlowEngine(self.strategy, backbone, dataset.images, dataset.labels, batch_size)
         changes = augment.moves or augment.erase
