@@ -68,7 +68,7 @@ def used(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
 
 def shortened(command: str, experiment: Experiment, data_dir: Path, run_dir: Path) -> dict[str, Any]:
-    """What makes a recipe a matter of seconds: one fold, one step an epoch, one epoch a stage, no pretrained weights."""
+    """What makes a recipe a matter of seconds: one fold, one step an epoch, one epoch a stage, random weights."""
     return {
         "data": "fer2013",
         "data_dir": str(data_dir),
