@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.api import cross_validate
-from fer_tl.cli import parse
+from fer_tl.arguments import parse
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.folds import read_folds

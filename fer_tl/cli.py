@@ -5,39 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import json
 import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from fer_tl import __version__
-from fer_tl.errors import Terminated, UserError, suggest
-from fer_tl.options import add_options, from_flat, parse_values, read_yaml
+from fer_tl.arguments import EXPERIMENTS, parse
+from fer_tl.errors import Terminated, UserError
+from fer_tl.options import from_flat
 from fer_tl.training.interrupts import handled
 
-INTRO = "Transfer learning for facial expressions: from a dataset file to a table that can be trusted."
-CV = "cross-validate a backbone on the training split of a dataset"
-TRAIN = "train one model and score the validation split"
-COMMANDS = {
-    "build": "turn FER-2013, ExpW, a folder of images or drawn faces into sharded TFRecords",
-    "verify": "read a dataset's records again and name every one that is damaged or missing",
-    "inspect": "show what is in a dataset: counts, duplicates, blank images, samples of each class",
-    "folds": "draw, write and check the folds of a cross validation",
-    "cv": CV,
-    "train": TRAIN,
-    "collect": "join folds of one cross validation that were trained in several places",
-    "sweep": "run a grid of experiments from one file and print one table",
-    "evaluate": "open a split that a run has not seen: fold ensemble and each fold alone",
-    "ensemble": "average the probabilities that several runs saved (soft voting)",
-    "audit": "list and show the labels that a run's held-out predictions contradict",
-    "models": "list the backbones: parameters, sizes, weights and which of them are here, licences",
-    "profile": "show where the time of a run goes: start, steps, input, scoring, files",
-}
-# Those whose options are an experiment's, and those that keep what they have done.
-EXPERIMENTS = ("cv", "train", "profile")
+# Those that keep what they have done.
 TRAINING = ("cv", "train", "sweep")
 
 
@@ -87,30 +66,6 @@ def _what_failed(error: OSError) -> str:
     return f"{error.strerror or error}{where}"
 
 
-def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
-    """The command and its values by option name, defaults and config file filled in.
-
-    Raises:
-        UserError: unknown command or option, or a value of the wrong type.
-        SystemExit: ``--help`` and ``--version``, which print and leave.
-    """
-    if not arguments:
-        arguments = ["--help"]
-    command = arguments[0]
-    parser, options = _parsers(command)
-    if command in COMMANDS:
-        arguments = _spread_config(arguments) if command in EXPERIMENTS else arguments
-        _refuse_unknown(command, arguments, options)
-    elif not command.startswith("-"):
-        raise UserError(f"there is no command '{command}'{suggest(command, COMMANDS)}")
-    try:
-        values = parse_values(lambda: parser.parse_args(arguments))
-    except UserError as error:
-        raise UserError(str(error).replace(f"required: {command}.", "required: ")) from None
-    start = f"{command}."
-    return command, {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
-
-
 def _call(command: str, values: dict[str, Any]) -> None:
     from fer_tl import api
 
@@ -123,10 +78,6 @@ def _call(command: str, values: dict[str, Any]) -> None:
                 result.refuse_failed()
         else:
             (api.fit if command == "train" else api.profile)(experiment)
-    elif command == "audit":
-        api.audit(values.pop("run"), **values)
-    elif command == "sweep":
-        api.sweep(values.pop("file"), **values)
     else:
         verbs: dict[str, Callable[..., object]] = {
             "build": api.build,
@@ -134,172 +85,10 @@ def _call(command: str, values: dict[str, Any]) -> None:
             "inspect": api.inspect_dataset,
             "folds": api.draw_folds,
             "collect": api.collect,
+            "sweep": api.sweep,
             "evaluate": api.evaluate,
             "ensemble": api.ensemble,
+            "audit": api.audit,
             "models": api.list_models,
         }
         verbs[command](**values)
-
-
-def _parsers(command: str) -> tuple[Any, set[str]]:
-    """The parser of all commands, and the options of the one that is given; to add those of all takes 0.1 s."""
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(prog="fer-tl", description=INTRO, exit_on_error=False, add_help=True)
-    parser.add_argument("--version", action="version", version=f"fer-tl {__version__}")
-    commands = parser.add_subcommands(dest="command", required=False)
-    options: set[str] = set()
-    for name, text in COMMANDS.items():
-        sub = ArgumentParser(description=text, exit_on_error=False)
-        if name == command:
-            if name in _ADD:
-                _ADD[name](sub)
-            options = {option for action in sub._actions for option in action.option_strings}
-        commands.add_subcommand(name, sub, help=text)
-    return parser, options
-
-
-def _add_build(parser: Any) -> None:
-    add = parser.add_argument
-    add("name", help="fer2013, expw, folder/NAME (a name of your choice), or toyfaces")
-    add(
-        "--source", type=str | None, help="the file or folder that you have: CSV, archive, image folders, ExpW's folder"
-    )
-    add("--data-dir", type=str, default="data", help="folder for built datasets (default: data)")
-    add("--duplicates", type=str | None, help="group: copies share a fold, training copies of validation and test "
-        "images are left out; drop: also all but one training copy; keep: do not look (default: group)")  # fmt: skip
-    add("--image-size", type=int | None, help="expw, folder: side in pixels of the stored images (default: 96)")
-    add("--fit", type=str | None, help="folder: pad, crop or stretch images that are not square (default: pad)")
-    add("--labels", type=str | None, help="fer2013: meaning of folders named by numbers: fer (0-6) or raf (1-7)")
-    add("--ferplus", type=str | None, help="fer2013 as CSV: FER+'s fer2013new.csv, whose votes replace the labels")
-    add("--votes", type=str | None, help="--ferplus, cleaned expw: majority, or soft: train on the shares of votes "
-        "(default: majority)")  # fmt: skip
-    add("--boxes", type=str | None, help="fer2013, folder: CSV of face boxes to crop to, columns id, top, left, "
-        "bottom, right in pixels of the original image; id: row number from 0 of a CSV source, else the image's file "
-        "name or path in the source; others stay whole")  # fmt: skip
-    add("--box-margin", type=float | None, help="what to add on each side of a box, as a fraction of it (default: 0)")
-    add("--min-confidence", type=float | None, help="expw: leave out faces with a lower detector score")
-    add("--on-error", type=str | None, help="expw: stop at a photo or line that cannot be used, or skip it "
-        "(default: stop)")  # fmt: skip
-    add("--splits", type=str | None, help="expw: CSV with columns id and split to use, such as another's examples.csv")
-    add("--split-seed", type=int | None, help="expw: seed of the 80:20 split (default: 0)")
-    add("--encoding", type=str | None, help="png, or jpeg: a third of the size, not exact (default: png)")
-    add("--shards", type=int | None, help="TFRecord files a split (default: 16)")
-    add("--overwrite", action="store_true", help="replace a dataset that is built from something else")
-
-
-def _add_inspect(parser: Any) -> None:
-    parser.add_argument("data", type=str, metavar="DATASET", help="a built dataset: fer2013, expw, folder/mine")
-    parser.add_argument("--data-dir", type=str, default="data", help="folder that holds it (default: data)")
-    parser.add_argument("--out", type=str | None, help="folder of page and pictures (default: inspect/DATASET)")
-
-
-def _add_verify(parser: Any) -> None:
-    parser.add_argument("name", type=str, metavar="DATASET", help="a built dataset: fer2013, expw, folder/mine")
-    parser.add_argument("--data-dir", type=str, default="data", help="folder that holds it (default: data)")
-
-
-def _add_collect(parser: Any) -> None:
-    parser.add_argument("run_dirs", type=str, nargs="+", metavar="RUN", help="folders of runs with some folds each")
-    parser.add_argument("--out", type=str, required=True, help="folder of the whole run")
-    parser.add_argument(
-        "--data-dir", type=str | None, help="where the dataset is now (default: where the runs found it)"
-    )
-
-
-def _add_folds(parser: Any) -> None:
-    parser.add_argument("data", type=str, metavar="DATASET", help="a built dataset: fer2013, expw, folder/mine")
-    parser.add_argument("--data-dir", type=str, default="data", help="folder that holds it (default: data)")
-    parser.add_argument("--folds", type=int | None, help="number of folds (default: 4)")
-    parser.add_argument("--seed", type=int | None, help="seed of the folds (default: 0)")
-    parser.add_argument("--table", type=str | None, help="check this table, columns id and fold, in place of drawing")
-    parser.add_argument("--out", type=str | None, help="file to write (default: folds-DATASET-FOLDS-SEED.csv)")
-
-
-def _add_experiment(parser: Any) -> None:
-    parser.add_argument("--config", type=str | None, help="YAML file of these options; flags override it")
-    add_options(parser)
-
-
-def _add_sweep(parser: Any) -> None:
-    parser.add_argument("file", type=str, metavar="FILE", help="YAML file with a 'sweep' key; flags hold in every cell")
-    add_options(parser, defaults=False)
-
-
-def _add_evaluate(parser: Any) -> None:
-    parser.add_argument("run_dir", type=str, metavar="RUN", help="folder of a finished run")
-    parser.add_argument("--data", type=str | None, help="score on another dataset, as built (default: the run's own)")
-    parser.add_argument(
-        "--split", type=str | None, help="test or validation, of another dataset train too (default: test)"
-    )
-    parser.add_argument("--data-dir", type=str | None, help="where the dataset is now (default: where it was)")
-    parser.add_argument(
-        "--classes",
-        type=tuple[str, ...] | None,
-        help="merge classes of images and answers: a list of names and of NAME=PART+PART, others are left out",
-    )
-    parser.add_argument(
-        "--tta", type=str, default="none", help="average over views of each image: none, flip, ten-crop (default: none)"
-    )
-
-
-def _add_ensemble(parser: Any) -> None:
-    parser.add_argument("run_dirs", type=str, nargs="+", metavar="RUN", help="folders of finished runs, two or more")
-    parser.add_argument(
-        "--split", type=str | None, help="average what fer-tl evaluate saved of it (default: held-out predictions)"
-    )
-    parser.add_argument("--tta", type=str, default="none", help="--tta of those evaluations (default: none)")
-    parser.add_argument(
-        "--weights", type=str, default="equal", help="equal, or validation: fitted on held-out images (default: equal)"
-    )
-    parser.add_argument("--out", type=str | None, help="folder of the result (default: runs/ensemble-<hash>)")
-
-
-def _add_audit(parser: Any) -> None:
-    parser.add_argument("run", type=str, metavar="RUN", help="folder of a finished cv or train run")
-    parser.add_argument("--data-dir", type=str | None, help="where the dataset is now (default: where it was)")
-    parser.add_argument("--top", type=int, default=60, help="images to show (default: 60)")
-    parser.add_argument("--out", type=str | None, help="folder to write to (default: RUN/audit)")
-
-
-_ADD = {
-    "build": _add_build,
-    "verify": _add_verify,
-    "inspect": _add_inspect,
-    "folds": _add_folds,
-    "cv": _add_experiment,
-    "train": _add_experiment,
-    "profile": _add_experiment,
-    "collect": _add_collect,
-    "sweep": _add_sweep,
-    "evaluate": _add_evaluate,
-    "ensemble": _add_ensemble,
-    "audit": _add_audit,
-}
-
-
-def _spread_config(arguments: list[str]) -> list[str]:
-    """Put the keys of ``--config FILE`` as flags before all other arguments, so that flags override it wherever it
-    stands."""
-    if sum(argument.partition("=")[0] == "--config" for argument in arguments) > 1:
-        raise UserError("--config is given twice: give one file, and flags for what differs")
-    for index, argument in enumerate(arguments):
-        flag, equals, value = argument.partition("=")
-        if flag == "--config":
-            if not equals and index + 1 == len(arguments):
-                raise UserError("--config needs a file")
-            path = Path(value if equals else arguments[index + 1])
-            keys = [
-                f"--{key.replace('_', '-')}={value if isinstance(value, str) else json.dumps(value)}"
-                for key, value in read_yaml(path).items()
-            ]
-            return [arguments[0], *keys, *arguments[1:]]
-    return arguments
-
-
-def _refuse_unknown(command: str, arguments: list[str], known: set[str]) -> None:
-    """Name the nearest valid flag for an unknown one, before the parser lists them all."""
-    for argument in arguments[1:]:
-        flag = argument.partition("=")[0]
-        if flag.startswith("--") and flag not in known:
-            raise UserError(f"fer-tl {command} has no option {flag}{suggest(flag, known)}")

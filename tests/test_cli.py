@@ -18,7 +18,8 @@ from PIL import Image
 
 import fer_tl
 from fer_tl import api
-from fer_tl.cli import COMMANDS, main, parse
+from fer_tl.arguments import COMMANDS, parse
+from fer_tl.cli import main
 from fer_tl.config import Experiment, Head, walk
 from fer_tl.data.build import build
 from fer_tl.data.manifest import dataset_directory

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fer_tl.cli import COMMANDS as VERBS
-from fer_tl.cli import parse
+from fer_tl.arguments import COMMANDS as VERBS
+from fer_tl.arguments import parse
 from fer_tl.config import walk
 from fer_tl.options import from_flat
 from fer_tl.sweeps import read_sweep
