@@ -42,7 +42,7 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
     if not arguments:
         arguments = ["--help"]
     command = arguments[0]
-    parser, options, places = _parsers(command)
+    parser, options, shown = _parsers(command)
     if command in COMMANDS:
         arguments = _spread_config(arguments) if command in EXPERIMENTS else arguments
         _refuse_unknown(command, arguments, options)
@@ -52,32 +52,33 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
         values = parse_values(lambda: parser.parse_args(arguments))
     except UserError as error:
         text = str(error)
-        for name, shown in places.items():
-            text = text.replace(f"{command}.{name}", shown)
-        raise UserError(text.replace(f"required: {command}.", "required: ")) from None
+        if " required: " in text:
+            for name, typed in shown.items():
+                text = text.replace(f"{command}.{name}", typed)
+        raise UserError(text) from None
     start = f"{command}."
     return command, {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
 
 
 def _parsers(command: str) -> tuple[Any, set[str], dict[str, str]]:
-    """The parser of all commands; of the one that is given its options, and how its arguments without a flag are shown,
-    by name. To add those of all takes 0.1 s."""
+    """The parser of all commands; of the one that is given its options, and how each argument is typed, by name. To add
+    those of all takes 0.1 s."""
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(prog="fer-tl", description=INTRO, exit_on_error=False, add_help=True)
     parser.add_argument("--version", action="version", version=f"fer-tl {__version__}")
     commands = parser.add_subcommands(dest="command", required=False)
     options: set[str] = set()
-    places: dict[str, str] = {}
+    shown: dict[str, str] = {}
     for name, text in COMMANDS.items():
         sub = ArgumentParser(description=text, exit_on_error=False)
         if name == command:
             if name in _ADD:
                 _ADD[name](sub)
             options = {option for action in sub._actions for option in action.option_strings}
-            places = {each.dest: str(each.metavar or each.dest) for each in sub._actions if not each.option_strings}
+            shown = {each.dest: (each.option_strings or [each.metavar or each.dest])[0] for each in sub._actions}
         commands.add_subcommand(name, sub, help=text)
-    return parser, options, places
+    return parser, options, shown
 
 
 def _add_build(parser: Any) -> None:
