@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fer_tl.collecting import collect
+from fer_tl.comparing import CompareResult, compare
 from fer_tl.data.build import build
 from fer_tl.data.dataset import load_dataset
 from fer_tl.datasets import draw_folds, inspect_dataset, verify
+from fer_tl.explaining import ExplainResult, explain
 from fer_tl.fitting import cross_validate, fit, sweep
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.profiling import ProfileResult, profile
+from fer_tl.reporting import ReportResult, report
 from fer_tl.results import (
     AuditResult,
     CvResult,
@@ -30,27 +33,33 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AuditResult",
+    "CompareResult",
     "CvResult",
     "EnsembleResult",
     "EvaluationResult",
+    "ExplainResult",
     "FitResult",
     "FoldsResult",
     "InspectionResult",
     "PartResult",
     "ProfileResult",
+    "ReportResult",
     "SweepResult",
     "audit",
     "build",
     "collect",
+    "compare",
     "cross_validate",
     "draw_folds",
     "ensemble",
     "evaluate",
+    "explain",
     "fit",
     "inspect_dataset",
     "list_models",
     "load_dataset",
     "profile",
+    "report",
     "sweep",
     "verify",
 ]

@@ -24,6 +24,9 @@ COMMANDS = {
     "sweep": "run a grid of experiments from one file and print one table",
     "evaluate": "open a split that a run has not seen: fold ensemble and each fold alone",
     "ensemble": "average the probabilities that several runs saved (soft voting)",
+    "compare": "put runs side by side: how good, how surely better, how large, how fast",
+    "report": "write what a run found as one HTML page: tables, figures, mistakes, how to reproduce it",
+    "explain": "show what a run's answers depend on: Grad-CAM, saliency and SmoothGrad over images",
     "audit": "list and show the labels that a run's held-out predictions contradict",
     "models": "list the backbones: parameters, sizes, weights and which of them are here, licences",
     "profile": "show where the time of a run goes: start, steps, input, scoring, files",
@@ -184,6 +187,38 @@ def _add_audit(parser: Any) -> None:
     parser.add_argument("--out", type=str | None, help="folder to write to (default: RUN/audit)")
 
 
+def _add_compare(parser: Any) -> None:
+    add = parser.add_argument
+    add("run_dirs", type=str, nargs="+", metavar="RUN", help="folders of runs, two or more; one is enough with --paper")
+    add("--split", type=str | None, help="compare what fer-tl evaluate saved of it (default: held-out predictions)")
+    add("--tta", type=str, default="none", help="--tta of those evaluations (default: none)")
+    add("--data-dir", type=str | None, help="where the dataset is now (default: where the runs found it)")
+    add("--paper", type=str, action="append", default=[], help="show a paper's claims too: liu, pham, du, li or sikic; "
+        "may be given several times")  # fmt: skip
+    add("--unpaired", action="store_true", help="show runs of other data or folds too, marked and not tested")
+    add("--out", type=str | None, help="folder of the tables (default: runs/compare-<hash>)")
+
+
+def _add_report(parser: Any) -> None:
+    parser.add_argument("run_dir", type=str, metavar="RUN", help="folder of a cv or train run, finished or not")
+    parser.add_argument("--out", type=str | None, help="the page to write (default: RUN/report.html)")
+    parser.add_argument("--data-dir", type=str | None, help="where the dataset is now (default: where it was)")
+    parser.add_argument("--top", type=int, default=24, help="mistakes to show as images (default: 24)")
+
+
+def _add_explain(parser: Any) -> None:
+    add = parser.add_argument
+    add("run_dir", type=str, metavar="RUN", help="folder of a run, finished or not")
+    add("images", type=str, nargs="*", metavar="IMAGE", help="files of faces; or --errors")
+    add("--errors", type=int, default=0, help="explain the N most confident mistakes on held-out images")
+    add("--method", type=str, default="gradcam,saliency,smoothgrad", help="one of these or several (default: all)")
+    add("--layer", type=str | None, help="whose features Grad-CAM looks at (default: the last convolution's)")
+    add("--class", dest="class_name", type=str | None, help="the class to explain (default: the predicted one)")
+    add("--fold", type=int | None, help="whose model explains files (default: 0), or whose mistakes (default: all)")
+    add("--data-dir", type=str | None, help="where the dataset is now (default: where it was)")
+    add("--out", type=str | None, help="folder to write to (default: RUN/explain)")
+
+
 _ADD = {
     "build": _add_build,
     "verify": _add_verify,
@@ -196,6 +231,9 @@ _ADD = {
     "sweep": _add_sweep,
     "evaluate": _add_evaluate,
     "ensemble": _add_ensemble,
+    "compare": _add_compare,
+    "report": _add_report,
+    "explain": _add_explain,
     "audit": _add_audit,
 }
 

@@ -89,6 +89,9 @@ def _call(command: str, values: dict[str, Any]) -> None:
             "evaluate": api.evaluate,
             "ensemble": api.ensemble,
             "audit": api.audit,
+            "report": api.report,
+            "explain": api.explain,
+            "compare": api.compare,
             "models": api.list_models,
         }
         verbs[command](**values)

@@ -59,6 +59,12 @@ def _offline() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs write no pictures, which have tests of their own and take 2 s a run."""
+    monkeypatch.setattr("fer_tl.reports.run_report.save_figure", lambda figure, path: None)
+
+
 MakeFaces = Callable[..., Dataset]
 
 

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 from PIL import Image
 
-VOID = {"meta", "img", "wbr"}
+VOID = {"meta", "img", "input", "wbr"}
 
 
 class Reader(HTMLParser):
@@ -61,6 +61,15 @@ def assert_sound(html: str) -> Reader:
     for image in reader.all("img"):
         assert image["src"].startswith("data:image/png;base64,")
         assert image["alt"]
+    for drawing in reader.all("svg"):
+        assert drawing.get("aria-hidden") == "true" or drawing["role"] == "img"
+        assert set(drawing.get("aria-labelledby", "").split()) <= set(ids)
+        assert drawing.get("aria-hidden") == "true" or drawing["aria-labelledby"]
+    labelled = [label["for"] for label in reader.all("label")]
+    assert labelled == [button["id"] for button in reader.all("input")]
+    chosen = [button["name"] for button in reader.all("input") if "checked" in button]
+    assert sorted(chosen) == sorted({button["name"] for button in reader.all("input")})  # one of each
+    assert len(reader.all("fieldset")) == len(reader.all("legend")) == len(chosen)
     for cell in reader.all("th"):
         assert cell["scope"] in ("row", "col")
     assert len(reader.all("caption")) == len(reader.all("table"))

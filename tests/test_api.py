@@ -37,6 +37,7 @@ from fer_tl.training.saved_model import load_model, save_model
 from fer_tl.training.strategy import choose_strategy
 from tfrecords_builder.toyfaces import source as toyfaces
 
+FIGURES = {f"{name}.{kind}" for name in ("confusion", "learning_curves", "reliability") for kind in ("png", "pdf")}
 COUNTS = {"train": 8, "validation": 3, "test": 4}  # images of each of the seven classes
 PART = {"model.keras", "predictions.npz", "history.csv", "result.json", "timing.json", EVENTS}
 
@@ -134,7 +135,7 @@ def forbid_training(patch: pytest.MonkeyPatch) -> None:
 
 def test_cross_validation_leaves_a_whole_run(cv: CvResult):
     parts = {f"fold-{fold}/{name}" for fold in (0, 1) for name in PART}
-    tables = {"table.csv", "table.md", "confusion.csv", "confusion.png", "learning_curves.png", "result.json"}
+    tables = {"table.csv", "table.md", "confusion.csv", "result.json", *FIGURES}
     written = {name for name in files_below(cv.run_dir) if not name.startswith("evaluat")}
     assert written == parts | tables | {"config.yaml", "run.json", "environment.json", "folds.csv"}
     [environment] = json.loads((cv.run_dir / "environment.json").read_text())
@@ -255,7 +256,7 @@ def test_folds_trained_in_two_places_are_collected_to_what_one_place_gives(
     assert joined.summary.intervals == cv.summary.intervals
     first, second = bytes_below(cv.run_dir), bytes_below(tmp_path / "all")
     different = {name for name in second if first[name] != second[name]}
-    assert different <= {"config.yaml", "environment.json", "fold-1/timing.json"}
+    assert different <= {"config.yaml", "environment.json", "fold-1/timing.json", f"fold-1/{EVENTS}"}
     # The last fold that is missing ends with the table.
     shutil.copytree(run_copy / "fold-0", tmp_path / "elsewhere" / "fold-0")
     assert fer_tl.cross_validate(experiment, say=lambda line: None).text == cv.text
@@ -453,7 +454,9 @@ def test_runs_vote_with_what_they_predicted_and_what_they_evaluated(
     for weights in ("equal", "validation"):
         own = fer_tl.ensemble(runs, weights=weights, out=tmp_path / f"own-{weights}", say=lambda line: None)
         assert own.result.rows[0][1].accuracy == cv.summary.pooled.accuracy
-        assert own.result.intervals == cv.summary.intervals
+        assert own.result.intervals.keys() == cv.summary.intervals.keys()
+        for name, interval in cv.summary.intervals.items():
+            assert own.result.intervals[name] == pytest.approx(interval, abs=1e-6), name
         test = fer_tl.ensemble(runs, "test", weights, out=tmp_path / f"test-{weights}", say=lambda line: None)
         np.testing.assert_allclose(
             test.predictions["ensemble"].probabilities, evaluated[1].predictions["ensemble"].probabilities, atol=1e-6
@@ -563,7 +566,7 @@ def test_fit_trains_on_train_and_scores_validation(fitted: FitResult, data_dir: 
     assert (result["trained_on"], result["held_out"]) == (7 * COUNTS["train"], 7 * COUNTS["validation"])
     right = np.mean(fitted.predictions.logits.argmax(axis=1) == fitted.predictions.labels)
     assert fitted.result.rows[0][1].accuracy == pytest.approx(right)
-    tables = {"table.csv", "table.md", "confusion.csv", "confusion.png", "learning_curves.png", "result.json"}
+    tables = {"table.csv", "table.md", "confusion.csv", "result.json", *FIGURES}
     own = {"config.yaml", "run.json", "environment.json"}
     assert files_below(fitted.run_dir) == {f"model/{name}" for name in PART} | tables | own
 

@@ -19,6 +19,8 @@ from fer_tl.config import Experiment, flatten, to_dict
 from fer_tl.options import from_raw, load_experiment, read_mapping
 from fer_tl.sweeps import Cell, read_sweep
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 SWEEPS = [path for path in CONFIGS if "sweep" in read_mapping(path)]
 PAPERS = ("liu", "pham", "du", "li", "sikic")

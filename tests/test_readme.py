@@ -33,7 +33,7 @@ def test_every_command_parses(command: str, monkeypatch: pytest.MonkeyPatch) -> 
         values.pop("config")
         from_flat(values)
     if name == "sweep":
-        read_sweep(Path(values.pop("file")), values)
+        read_sweep(Path(values.pop("path")), values)
 
 
 def test_every_verb_is_shown() -> None:

@@ -22,6 +22,8 @@ from fer_tl.options import load_experiment
 from fer_tl.sweeps import Sweep, read_sweep
 from fer_tl.training.run_folder import load_predictions
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 GRID = """
 backbone: shallow_cnn
 weights: none

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from fer_tl.data.duplicates import find_duplicates, sketch
 from tfrecords_builder.records import Record
@@ -42,6 +40,9 @@ class Photos:
 
 def merge_groups(groups: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """Groups, text [N], of which those that share a cluster become one, named after the first by name."""
+    from scipy.sparse import coo_array  # 0.3 s
+    from scipy.sparse.csgraph import connected_components
+
     names, member_of = np.unique(groups, return_inverse=True)  # [G], [N]
     edges = (np.ones(len(groups), bool), (member_of, member_of[clusters]))
     _, merged = connected_components(coo_array(edges, shape=(len(names), len(names))), directed=False)  # [G]

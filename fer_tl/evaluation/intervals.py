@@ -159,9 +159,14 @@ def _group_patterns(predictions: Predictions, groups: np.ndarray) -> tuple[np.nd
     cells = predictions.labels.astype(np.int64) * classes + predicted_labels(predictions)  # [N]
     _, group_index = np.unique(groups, return_inverse=True)
     order = np.lexsort((cells, group_index))
-    starts = np.flatnonzero(np.diff(group_index[order])) + 1
+    cells = cells[order]
+    starts = np.flatnonzero(np.diff(group_index[order], prepend=-1))
+    sizes = np.diff(starts, append=len(cells))
     # Groups with the same cells are interchangeable. Most groups are one image, so only about K * K kinds remain.
-    patterns = Counter(part.tobytes() for part in np.split(cells[order], starts))
+    alone, times = np.unique(cells[starts[sizes == 1]], return_counts=True)
+    patterns = Counter({cell.tobytes(): count for cell, count in zip(alone, times.tolist(), strict=True)})
+    several = zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True)
+    patterns.update(cells[start : start + size].tobytes() for start, size in several)
     keys = sorted(patterns)
     counts = [np.bincount(np.frombuffer(key, np.int64), minlength=classes**2) for key in keys]
     return np.stack(counts).astype(np.float64), np.array([patterns[key] for key in keys])

@@ -10,13 +10,11 @@ import numpy as np
 from cleanlab.count import compute_confident_joint
 from cleanlab.filter import find_label_issues
 
-from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
+from fer_tl.data.dataset import Dataset, group_by_id
 from fer_tl.data.examples import read_examples
-from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
-from fer_tl.data.merging import parse_classes
-from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.errors import UserError
 from fer_tl.evaluation.members import Member, open_member
+from fer_tl.evaluation.run_dataset import RunDataset, find_dataset
 from fer_tl.training.run_folder import Predictions, RunFolder
 
 
@@ -173,44 +171,19 @@ def open_audit(run: RunFolder, data_dir: Path | str | None) -> Audit:
     """
     member = open_member(run.path.name, run.path)
     predictions, folds = member.own_predictions()
-    dataset, clusters, missing = _find_dataset(member, data_dir)
-    groups = dict(zip(dataset.ids.tolist(), dataset.groups.tolist(), strict=True)) if dataset else {}
+    source, missing = find_dataset(run, data_dir)
+    groups, clusters = (group_by_id(source.dataset), _read_clusters(source)) if source else ({}, {})
     try:
         found = find_label_errors(predictions, folds, groups, clusters)
     except UserError as error:
         raise UserError(f"{run.path}: {error}") from None
-    return Audit(member, found, dataset, missing, run.read_run().get("split_over_folds", 0))
+    return Audit(member, found, source.dataset if source else None, missing, run.read_run().get("split_over_folds", 0))
 
 
-def _find_dataset(member: Member, data_dir: Path | str | None) -> tuple[Dataset | None, dict[str, str], str]:
-    """The split that the run held images out of, the clusters of its duplicates, and else why it is not at hand."""
-    place = data_dir or member.data_dir
-    try:
-        directory = dataset_directory(Path(place), member.dataset)
-    except UserError as error:
-        if data_dir:
-            raise
-        return None, {}, str(error)
-    manifest = read_manifest(directory)
-    _refuse_another_build(member, manifest, directory)
-    split = "validation" if member.kind != "cv" and "validation" in manifest.counts else "train"
+def _read_clusters(found: RunDataset) -> dict[str, str]:
     # Datasets that were built before duplicates were looked for have no table of them.
-    examples = read_examples(directory) if manifest.duplicates else []
-    clusters = {example.id: example.cluster for example in examples if example.cluster}
-    return load_dataset(member.dataset, place, split), clusters, ""
-
-
-def _refuse_another_build(member: Member, manifest: Manifest, directory: Path) -> None:
-    now = join_fingerprints(manifest, FIT_SPLITS[:1] if member.kind == "cv" else FIT_SPLITS)
-    merged = member.run.read_experiment().classes
-    if merged:
-        now = parse_classes(merged, manifest.class_names).fingerprint(now)
-    before = member.fingerprint(None, "none")
-    if now != before:
-        raise UserError(
-            f"{directory} is another build of '{member.dataset}' than {member.path} was trained on (fingerprint "
-            f"{now[:12]}, of the run {str(before)[:12]}): name the folder of that build with --data-dir"
-        )
+    examples = read_examples(found.directory) if found.manifest.duplicates else []
+    return {example.id: example.cluster for example in examples if example.cluster}
 
 
 def _conflicts(predictions: Predictions, clusters: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn import metrics as sk
 
 from fer_tl.errors import UserError
 from fer_tl.evaluation.calibration import reliability
@@ -113,6 +112,8 @@ def score(predictions: Predictions) -> Metrics:
     Raises:
         ValueError, UserError: see ``predicted_labels``.
     """
+    from sklearn import metrics as sk  # 1 s
+
     predicted = predicted_labels(predictions)
     labels = predictions.labels
     indices = np.arange(len(predictions.class_names))
@@ -185,6 +186,8 @@ def example_costs(predictions: Predictions) -> ExampleCosts:
 
 
 def _kappa(labels: np.ndarray, predicted: np.ndarray) -> float:
+    from sklearn.metrics import cohen_kappa_score
+
     # scikit-learn divides 0 by 0 there.
     one_class = len(np.union1d(labels, predicted)) == 1
-    return 0.0 if one_class else float(sk.cohen_kappa_score(labels, predicted))
+    return 0.0 if one_class else float(cohen_kappa_score(labels, predicted))

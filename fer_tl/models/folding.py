@@ -55,10 +55,10 @@ def _foldable(model: Any) -> dict[str, Any]:
     inputs = {layer["name"]: list(_names_of(layer["inbound_nodes"])) for layer in settings["layers"]}
     uses = Counter(name for names in inputs.values() for name in names)
     uses.update(_names_of(settings["output_layers"]))
-    layers = {layer.name: layer for layer in model.layers}
+    layers: dict[str, Any] = {layer.name: layer for layer in model.layers}
     found = {}
     for name, layer in layers.items():
-        before = layers.get(inputs[name][0]) if inputs[name] else None
+        before: Any = layers[inputs[name][0]] if inputs[name] else None
         is_last_axis = isinstance(layer, keras.layers.BatchNormalization) and layer.axis in (-1, 3)
         if (
             is_last_axis

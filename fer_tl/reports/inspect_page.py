@@ -64,7 +64,7 @@ def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
     found = survey(name, data_dir)
     if is_ours:
         # Of classes that are gone, or of duplicates where there are none any more.
-        for path in [path for stem in _STEMS for path in out.glob(f"{stem}.png")]:
+        for path in [path for stem in _STEMS for kind in ("png", "pdf") for path in out.glob(f"{stem}.{kind}")]:
             path.unlink()
     sections = [
         _counts_section(found),

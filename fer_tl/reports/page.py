@@ -1,13 +1,14 @@
 """A self-contained HTML page: no script, nothing loaded from elsewhere, readable on a phone, in light and in dark.
 
-Every function takes plain text and escapes it, since names of classes and files are what a user gave; only ``Section``
-takes HTML, which the other functions here make.
+Every function takes plain text and escapes it, since names of classes and files are what a user gave; only what is
+called ``html`` or ``lead`` is taken as it is, which the other functions here make.
 """
 
 from __future__ import annotations
 
 import base64
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from functools import cache
 from html import escape
 
 import numpy as np
-from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
 from fer_tl.reports.rendering import Table
@@ -42,13 +42,16 @@ nav a { display: inline-block; padding: .2rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 caption, figcaption { color: var(--quiet); font-size: .85rem; text-align: left; }
 caption { padding-bottom: .3rem; }
+caption span { display: block; position: sticky; left: 0; width: fit-content; max-width: min(46rem, 100vw - 2rem); }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(--rule); }
 thead th { background: var(--panel); vertical-align: bottom; }
 tbody th { font-weight: 600; }
 td { white-space: nowrap; }
 .words { text-align: left; }
+td.long { white-space: normal; min-width: 14rem; max-width: 21rem; }
 tbody + tbody tr:first-child > * { border-top: 2px solid var(--quiet); }
 figure { margin: .8rem 0; }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .picture img { display: block; width: 100%; max-width: 62rem; height: auto; background: #ffffff; border-radius: 4px; }
 .gallery > figcaption { font-size: .95rem; margin-bottom: .3rem; }
 .abreast { display: flex; flex-wrap: wrap; gap: 0 2rem; }
@@ -58,6 +61,7 @@ figure { margin: .8rem 0; }
 .tiles img { display: block; width: 100%; height: auto; border-radius: 2px; background: var(--panel); }
 .tiles .sharp { image-rendering: pixelated; }
 .tiles figcaption { white-space: pre-line; line-height: 1.3; font-size: .75rem; padding: .15rem 0 .3rem; }
+@media print { nav { display: none; } .scroll { overflow-x: visible; } }
 @media (max-width: 30rem) {
   th, td { padding: .25rem .4rem; }
   .picture { overflow-x: auto; }
@@ -66,6 +70,7 @@ figure { margin: .8rem 0; }
   .tiles .small { width: min(var(--side), calc(25vw - .9rem)); }
 }
 """
+_LONG = 40  # letters: what is longer is broken into lines in a table
 _SMALL = 96  # CSS pixels: up to this width, a phone shows four pictures in a row, above it two
 _GAP = 6  # pixels between the tiles of a montage
 _FONT_SIZE = 11  # pixels
@@ -94,13 +99,14 @@ class Tile:
     alt: str = ""
 
 
-def page(title: str, sections: Sequence[Section], lead: str = "") -> str:
+def page(title: str, sections: Sequence[Section], lead: str = "", style: str = "") -> str:
     """A whole HTML document.
 
     Args:
         title: its heading and the browser's title.
         sections: its parts, in order; a list of links to them stands above.
         lead: HTML before the first section.
+        style: CSS of what only this page has.
     """
     anchors = [(f"part-{number}", section) for number, section in enumerate(sections, start=1)]
     links = "".join(f'<li><a href="#{anchor}">{escape(s.heading)}</a></li>' for anchor, s in anchors)
@@ -113,7 +119,7 @@ def page(title: str, sections: Sequence[Section], lead: str = "") -> str:
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{escape(title)}</h1>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}{style}</style>\n</head>\n<body>\n<header>\n<h1>{escape(title)}</h1>\n"
         f'{lead}</header>\n<nav aria-label="Contents"><ul>{links}</ul></nav>\n<main>\n{body}</main>\n</body>\n</html>\n'
     )
 
@@ -129,22 +135,42 @@ def subheading(text: str) -> str:
 
 
 def table(cells: Table, caption: str) -> str:
-    """A table with a caption; the first column names the rows. A wide one scrolls by itself, not the page."""
+    """A table with a caption; the first column names the rows, marked cells are bold. A wide one scrolls by itself, not
+    the page."""
 
-    def cell(tag: str, column: int, value: str, scope: str = "") -> str:
-        words = ' class="words"' if column in cells.left else ""
-        return f"<{tag}{scope}{words}>{escape(value)}</{tag}>"
+    def cell(tag: str, column: int, value: str, scope: str = "", marked: bool = False) -> str:
+        kinds = ["words"] if column in cells.left else []
+        kinds += ["long"] if len(value) > _LONG else []
+        of_kind = f' class="{" ".join(kinds)}"' if kinds else ""
+        text = f"<strong>{escape(value)}</strong>" if marked else escape(value)
+        return f"<{tag}{scope}{of_kind}>{text}</{tag}>"
+
+    numbers = itertools.count()
 
     def row(values: Sequence[str]) -> str:
-        name = cell("th", 0, values[0], ' scope="row"')
-        numbers = "".join(cell("td", column, value) for column, value in enumerate(values[1:], start=1))
-        return f"<tr>{name}{numbers}</tr>\n"
+        number = next(numbers)
+        marks = [(number, column) in cells.marks for column in range(len(values))]
+        name = cell("th", 0, values[0], ' scope="row"', marks[0])
+        rest = zip(range(1, len(values)), values[1:], marks[1:], strict=True)
+        return f"<tr>{name}{''.join(cell('td', column, value, '', mark) for column, value, mark in rest)}</tr>\n"
 
     head = "".join(cell("th", column, value, ' scope="col"') for column, value in enumerate(cells.header))
     bodies = "".join(f"<tbody>\n{''.join(map(row, block))}</tbody>\n" for block in cells.blocks)
+    return scrolled(f"<thead><tr>{head}</tr></thead>\n{bodies}", caption)
+
+
+def scrolled(html: str, caption: str, kind: str = "") -> str:
+    """The head and the bodies of a table, in a frame that scrolls where the screen is narrow.
+
+    Args:
+        html: the rows.
+        caption: shown above them.
+        kind: class of the table, for a page's own style.
+    """
+    of_kind = f' class="{kind}"' if kind else ""
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}">\n<table>\n'
-        f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n{bodies}</table>\n</div>\n"
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}">\n<table{of_kind}>\n'
+        f"<caption><span>{escape(caption)}</span></caption>\n{html}</table>\n</div>\n"
     )
 
 
@@ -259,6 +285,8 @@ def _wrapped(caption: str, width: int, font: ImageFont.FreeTypeFont) -> list[str
 @cache
 def _font() -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which comes with matplotlib: the same letters on every machine, of many scripts."""
+    from matplotlib.font_manager import findfont  # 0.4 s
+
     return ImageFont.truetype(findfont("DejaVu Sans"), _FONT_SIZE)
 
 

@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from fer_tl.evaluation.calibration import Reliability, reliability
 from fer_tl.evaluation.ensemble import FILE as ENSEMBLE_FILE
 from fer_tl.evaluation.ensemble import Ensemble
-from fer_tl.evaluation.intervals import STATISTICS, bootstrap_interval
-from fer_tl.evaluation.metrics import Metrics, score
+from fer_tl.evaluation.intervals import bootstrap_intervals, class_intervals
+from fer_tl.evaluation.metrics import Metrics, example_costs, predicted_labels, score
+from fer_tl.evaluation.run_contents import join_predictions
 from fer_tl.evaluation.summary import CvSummary
 from fer_tl.files import read_json, write_json, write_text
-from fer_tl.reports.figures import confusion_figure, learning_curves_figure, save_figure
+from fer_tl.reports.figures import confusion_figure, learning_curves_figure, reliability_figure, save_figure
+from fer_tl.reports.rendering import as_markdown
+from fer_tl.reports.run_tables import class_table, measure_table
 from fer_tl.reports.tables import (
     confusion_csv,
     confusion_markdown,
@@ -24,7 +30,9 @@ from fer_tl.reports.tables import (
     result_table_markdown,
     result_table_text,
 )
-from fer_tl.training.run_folder import Predictions, RunFolder, read_history, save_predictions
+from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions, read_history, save_predictions
+
+_CLASSES_NOTE = "Intervals: 95 %, bootstrap over groups of images."
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,20 +42,28 @@ class Result:
     Attributes:
         rows: name and metrics.
         intervals: of the first row, by metric name.
+        class_intervals: of the first row's ``precision``, ``recall`` and ``f1``, float64 ``[K, 2]`` each.
+        reliability: of the first row.
     """
 
     rows: tuple[tuple[str, Metrics], ...]
     intervals: dict[str, tuple[float, float]]
+    class_intervals: dict[str, np.ndarray]
+    reliability: Reliability
 
 
 def score_rows(named: Mapping[str, Predictions], groups_by_id: Mapping[str, str]) -> Result:
     """Score predictions, with bootstrap intervals over groups for the first."""
-    import numpy as np
-
     first = next(iter(named.values()))
     groups = np.array([groups_by_id[str(i)] for i in first.ids])
-    intervals: dict[str, tuple[float, float]] = {name: bootstrap_interval(first, groups, name) for name in STATISTICS}
-    return Result(tuple((name, score(predictions)) for name, predictions in named.items()), intervals)
+    rows = tuple((name, score(predictions)) for name, predictions in named.items())
+    return Result(rows, bootstrap_intervals(first, groups), class_intervals(first, groups), reliability_of(first))
+
+
+def reliability_of(predictions: Predictions) -> Reliability:
+    """How often predictions are right, by how sure they are."""
+    right = predicted_labels(predictions) == predictions.labels
+    return reliability(example_costs(predictions).confidence, right)
 
 
 def selection_note(run: RunFolder) -> str:
@@ -73,19 +89,35 @@ def cv_report_text(run: RunFolder, summary: CvSummary, note: str) -> str:
     return f"{_cv_title(run, summary)}\n\n{fold_table_text(summary)}\n{note}\n\n{confusion_text(summary.pooled)}"
 
 
-def write_cv_report(run: RunFolder, summary: CvSummary, note: str) -> None:
-    """Write tables, confusion matrix and learning curves of a cross validation."""
+def write_cv_report(run: RunFolder, summary: CvSummary, note: str, groups_by_id: Mapping[str, str]) -> None:
+    """Write tables, confusion matrix, reliability diagram and learning curves of a cross validation.
+
+    Args:
+        run: whose folds are done or failed.
+        summary: of them.
+        note: what a reader must know.
+        groups_by_id: the group of each image, which the classes' intervals resample.
+    """
     title = _cv_title(run, summary)
+    pooled = join_predictions([load_predictions(run.part(name) / "predictions.npz") for name in run.done])
+    groups = np.array([groups_by_id[i] for i in pooled.ids.tolist()])
+    measures = as_markdown(measure_table(summary.pooled, summary.intervals, summary.folds))
+    classes = as_markdown(class_table(summary.pooled, class_intervals(pooled, groups)))
     write_text(run.path / "table.csv", fold_table_csv(summary))
     write_text(
         run.path / "table.md",
-        f"# {title}\n\n{fold_table_markdown(summary)}\n\n{note}\n\n"
+        f"# {title}\n\n{fold_table_markdown(summary)}\n\n{note}\n\n{_more(measures, classes)}"
         f"## Out-of-fold confusion matrix\n\n{confusion_markdown(summary.pooled)}\n",
     )
     write_text(run.path / "confusion.csv", confusion_csv(summary.pooled))
     write_json(run.path / "result.json", {"selection": note, **summary.to_dict()})
     save_figure(confusion_figure(summary.pooled, f"{title}\nout-of-fold"), run.path / "confusion.png")
+    save_figure(reliability_figure(reliability_of(pooled), f"{title}\nout-of-fold"), run.path / "reliability.png")
     _write_curves(run)
+
+
+def _more(measures: str, classes: str) -> str:
+    return f"## More measures\n\n{measures}\n## Classes\n\n{_CLASSES_NOTE}\n\n{classes}\n"
 
 
 def _cv_title(run: RunFolder, summary: CvSummary) -> str:
@@ -96,12 +128,14 @@ def _cv_title(run: RunFolder, summary: CvSummary) -> str:
 
 
 def write_result(folder: Path, title: str, result: Result, note: str) -> str:
-    """Write table, confusion matrix and JSON of scored predictions; returns what the terminal shows."""
+    """Write tables, figures and JSON of scored predictions; returns what the terminal shows."""
     first = result.rows[0][1]
+    measures = as_markdown(measure_table(first, result.intervals))
+    classes = as_markdown(class_table(first, result.class_intervals))
     write_text(folder / "table.csv", result_table_csv(result.rows))
     write_text(
         folder / "table.md",
-        f"# {title}\n\n{result_table_markdown(result.rows, result.intervals)}\n\n{note}\n\n"
+        f"# {title}\n\n{result_table_markdown(result.rows, result.intervals)}\n\n{note}\n\n{_more(measures, classes)}"
         f"## Confusion matrix, {result.rows[0][0]}\n\n{confusion_markdown(first)}\n",
     )
     write_text(folder / "confusion.csv", confusion_csv(first))
@@ -113,7 +147,9 @@ def write_result(folder: Path, title: str, result: Result, note: str) -> str:
             "models": {name: metrics.to_dict() for name, metrics in result.rows},
         },
     )
-    save_figure(confusion_figure(first, f"{title}\n{result.rows[0][0]}"), folder / "confusion.png")
+    heading = f"{title}\n{result.rows[0][0]}"
+    save_figure(confusion_figure(first, heading), folder / "confusion.png")
+    save_figure(reliability_figure(result.reliability, heading), folder / "reliability.png")
     return _result_text(title, result, note)
 
 

@@ -27,12 +27,12 @@ _TEXT_WIDTH = 100
 def fold_table_text(summary: CvSummary) -> str:
     """Terminal table of a cross validation: folds, mean ± sd, pooled with its interval, folds whose training failed,
     and classes of no recall."""
-    return _with_notes(as_text(_fold_table(summary)), _fold_notes(summary))
+    return _with_notes(as_text(fold_table(summary)), fold_notes(summary))
 
 
 def fold_table_markdown(summary: CvSummary) -> str:
     """What ``fold_table_text`` shows, as a Markdown table."""
-    return _with_notes(as_markdown(_fold_table(summary)), _fold_notes(summary))
+    return _with_notes(as_markdown(fold_table(summary)), fold_notes(summary))
 
 
 def fold_table_csv(summary: CvSummary) -> str:
@@ -109,7 +109,7 @@ def _fold_rows(summary: CvSummary) -> list[ResultRow]:
     return [(str(number), metrics) for number, metrics in zip(summary.numbers, summary.folds, strict=True)]
 
 
-def _fold_notes(summary: CvSummary) -> str:
+def fold_notes(summary: CvSummary) -> str:
     """The folds whose training failed, then the classes that no fold recognises, once, then those that only some folds
     miss."""
     missed: list[tuple[str, Sequence[str]]] = [("all folds", summary.zero_recall)]
@@ -135,7 +135,8 @@ def _zero_recall_sentences(missed: Sequence[tuple[str, Sequence[str]]]) -> str:
     )
 
 
-def _fold_table(summary: CvSummary) -> Table:
+def fold_table(summary: CvSummary) -> Table:
+    """Cells of ``fold_table_text``."""
     table = _result_table(_fold_rows(summary), None, "fold")
     rows = [*table.blocks[0], *([str(number), "failed", *[""] * len(METRIC_NAMES)] for number in summary.failed)]
     blocks = [sorted(rows, key=lambda row: int(row[0]))]

@@ -132,6 +132,9 @@ def test_what_is_written_says_who_voted_and_is_written_again_by_the_same_command
         "table.csv",
         "confusion.csv",
         "confusion.png",
+        "confusion.pdf",
+        "reliability.png",
+        "reliability.pdf",
         "result.json",
     }
     assert {path.name for path in result.out_dir.iterdir()} == names

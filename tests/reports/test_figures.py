@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from fer_tl.evaluation.calibration import BINS, reliability
 from fer_tl.evaluation.metrics import Metrics, score
-from fer_tl.reports.figures import confusion_figure, learning_curves_figure, save_figure
+from fer_tl.reports.figures import confusion_figure, learning_curves_figure, reliability_figure, save_figure
 from fer_tl.training.run_folder import Predictions
 
 NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -148,6 +151,52 @@ def test_learning_curves_without_held_out_examples_show_training_alone():
         learning_curves_figure({"fit": []})
 
 
+def make_reliability(count: int = 500):
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.2, 1, count)
+    return reliability(confidence, rng.uniform(size=count) < confidence)
+
+
+@pytest.mark.parametrize("count", [1, 500, 50_000])
+def test_a_reliability_diagram_has_a_point_and_a_bar_for_each_bin(count: int):
+    drawn = make_reliability(count)
+    figure = reliability_figure(drawn, "A title that is too long for one line of one column of a paper\nsecond line")
+    assert_nothing_overlaps(figure)
+    (_, line), bars = figure.axes[0].lines, figure.axes[1].patches
+    filled = drawn.count > 0
+    np.testing.assert_allclose(np.asarray(line.get_xydata()), np.stack([drawn.confidence, drawn.accuracy], 1)[filled])
+    assert [bar.get_height() for bar in bars] == drawn.count.tolist()
+    assert len(bars) == BINS
+    assert f"calibration error {100 * drawn.error:.1f} %" in [text.get_text() for text in shown_texts(figure)]
+
+
+def test_figures_have_the_widths_of_columns():
+    assert confusion_figure(make_metrics(), "title").get_figwidth() <= 7
+    assert learning_curves_figure({"fit": make_history(5)}).get_figwidth() == 7
+    assert reliability_figure(make_reliability(), "title").get_figwidth() == 3.4
+
+
+def test_what_users_wrote_is_no_formula(tmp_path: Path):
+    figures = [
+        confusion_figure(make_metrics((9, 9), ("$\\oops$", "a_b")), "of $\\frac$"),
+        reliability_figure(make_reliability(), "of $\\frac$"),
+    ]
+    for figure in figures:
+        assert "of $\\frac$" in [text.get_text() for text in shown_texts(figure)]
+        save_figure(figure, tmp_path / "a.png")  # where a broken formula is an error
+
+
+def test_a_pdf_stands_beside_with_letters_as_letters(tmp_path: Path):
+    save_figure(learning_curves_figure({"fit": make_history(4)}), tmp_path / "curves.png")
+    pdf = (tmp_path / "curves.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-") and pdf.rstrip().endswith(b"%%EOF")
+    assert b"/CIDFontType2" in pdf and b"/Type3" not in pdf  # TrueType
+    assert not re.search(rb"matplotlib|CreationDate", pdf)
+    assert b"/Subtype /Image" not in pdf  # lines, no picture of them
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL)
+    assert any(b" Tj" in zlib.decompress(each) or b" TJ" in zlib.decompress(each) for each in streams)
+
+
 def test_saved_file_is_a_png_with_the_same_bytes_every_time(tmp_path: Path):
     for name in ("a.png", "deeper/b.png"):
         save_figure(confusion_figure(make_metrics(), "title"), tmp_path / name)
@@ -159,4 +208,6 @@ def test_saved_file_is_a_png_with_the_same_bytes_every_time(tmp_path: Path):
         assert not image.text  # type: ignore[attr-defined]
         assert round(image.info["dpi"][0]) == 150
         assert 900 < image.width < 1500
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["a.png", "b.png"]
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "deeper" / "b.pdf").read_bytes()
+    files = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert files == ["a.pdf", "a.png", "b.pdf", "b.png"]

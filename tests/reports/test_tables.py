@@ -8,7 +8,7 @@ import io
 import numpy as np
 import pytest
 
-from fer_tl.evaluation.metrics import Metrics, score
+from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, score
 from fer_tl.evaluation.summary import CvSummary, summarize
 from fer_tl.reports import tables
 from fer_tl.training.run_folder import Predictions
@@ -151,10 +151,10 @@ def test_a_class_without_examples_has_no_recall():
 
 def test_result_table_serves_an_ensemble_and_its_folds(summary: CvSummary):
     rows: list[tuple[str, Metrics]] = [("ensemble", summary.pooled), ("fold 0", summary.folds[0])]
-    header, *cells = rows_of(tables.result_table_markdown(rows, {"accuracy": (0.5, 0.75)}))
+    header, *cells = rows_of(tables.result_table_markdown(rows, dict.fromkeys(METRIC_NAMES, (0.5, 0.75))))
     assert header[0] == "model"
     assert [row[0] for row in cells] == ["ensemble", "95 % interval", "fold 0"]
-    assert cells[1][1:] == ["", "50.0–75.0 %", "", "", ""]
+    assert cells[1][1:] == ["", *["50.0–75.0 %"] * 3, "0.500–0.750"]
     text = tables.result_table_text(rows)
     assert cells_of(text, "ensemble") == cells[0]
     assert "interval" not in text

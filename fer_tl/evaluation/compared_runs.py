@@ -1,0 +1,292 @@
+"""Runs that are compared, finished or not: opened, brought into one order, and what keeps them from being paired."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_tl.config import identity
+from fer_tl.data.dataset import cached_groups
+from fer_tl.data.splits import FIT_SPLITS
+from fer_tl.errors import UserError
+from fer_tl.evaluation.members import open_member
+from fer_tl.evaluation.open_split import check_split
+from fer_tl.evaluation.views import check_tta
+from fer_tl.training.part_files import TIMING, check_part, read_keys, read_result, train_again
+from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedRun:
+    """A run, and what of it is compared: N examples.
+
+    Attributes:
+        name: its row in the tables.
+        path: as given.
+        run: its folder.
+        about: ``run.json``.
+        settings: of its experiment, by dotted option name.
+        done: names of the parts that are done.
+        failures: why the training of a part failed, by its name.
+        fingerprint: of the data that was predicted; None if the run does not say.
+        predictions: ids in their order as text; None while no part is done.
+        folds: int64 ``[N]``, which part predicted each example.
+        differs: how it differs from the first, so that the two cannot be paired; empty if it does not.
+    """
+
+    name: str
+    path: str
+    run: RunFolder
+    about: dict[str, Any]
+    settings: dict[str, Any]
+    done: tuple[str, ...]
+    failures: dict[str, str]
+    fingerprint: str | None
+    predictions: Predictions | None
+    folds: np.ndarray
+    differs: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its parts are done."""
+        return len(self.done) == len(self.about["parts"])
+
+    @property
+    def state(self) -> str:
+        """Empty for a whole run, else how much of it is done."""
+        if self.is_whole:
+            return ""
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        unit = "folds" if self.about["kind"] == "cv" else "models"
+        return f"{len(self.done)} of {len(self.about['parts'])} {unit}{failed}"
+
+    @property
+    def seconds(self) -> float | None:
+        """What its done parts took to train and predict; None if none is done."""
+        return self.run.seconds if self.done else None
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Training images over the time of their epochs; None if no part says its times."""
+        images, seconds = 0.0, 0.0
+        for folder in map(self.run.part, self.done):
+            if (folder / TIMING).is_file():  # runs of version 0.1.0 have none
+                epochs = read_keys(folder / TIMING, {}, train_again(folder)).get("epoch_seconds", [])
+                images += len(epochs) * read_result(folder).get("trained_on", 0)
+                seconds += sum(epochs)
+        return images / seconds if images and seconds else None
+
+
+def open_runs(run_dirs: Sequence[Path | str], split: str | None, tta: str) -> tuple[ComparedRun, ...]:
+    """Read what runs predicted.
+
+    Args:
+        run_dirs: each once.
+        split: ``test`` or ``validation``, as evaluated before; None for out-of-fold and held-out predictions.
+        tta: one of ``fer_tl.evaluation.views.TTA``, with a split only.
+
+    Raises:
+        UserError: a bad value, the same run twice, no run, predictions that are missing, damaged or changed, or with a
+            split an unfinished run.
+    """
+    if split is not None:
+        check_split(split, "runs are compared on")
+    check_tta(tta)
+    if tta != "none" and split is None:
+        raise UserError(f"--tta {tta} needs --split: only evaluations of a split are made with it")
+    paths = [Path(run_dir) for run_dir in run_dirs]
+    real = [path.resolve() for path in paths]
+    for index, path in enumerate(real):
+        if path in real[:index]:
+            raise UserError(f"{paths[index]} is given twice: name each run once")
+    names = [path.name for path in real]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    return tuple(_open(name, path, split, tta) for name, path in zip(names, paths, strict=True))
+
+
+def pair_runs(runs: Sequence[ComparedRun], split: str | None) -> tuple[ComparedRun, ...]:
+    """The runs with their classes in the order of those of the first whole run, each with what keeps it from being
+    paired with that one."""
+    first = next((run for run in runs if run.is_whole), runs[0])
+    return tuple(run if run is first else _paired(first, run, split) for run in runs)
+
+
+def refuse_unpaired(runs: Sequence[ComparedRun], split: str | None) -> None:
+    """Refuse runs of other data or folds than the first whole one.
+
+    Raises:
+        UserError: naming the first such run, and what differs.
+    """
+    first = next((run for run in runs if run.is_whole), runs[0])
+    for run in runs:
+        if run.differs:
+            ours, theirs = first.about, run.about
+            same_data = ours["dataset"] == theirs["dataset"] and ours.get("class_names") == theirs.get("class_names")
+            same_build = ours["kind"] != theirs["kind"] or first.fingerprint == run.fingerprint
+            advice = "--split test compares them on the same images, " if same_data and same_build and not split else ""
+            raise UserError(
+                f"{run.path} cannot be compared with {first.path}: {run.differs}; {advice}--unpaired shows them side "
+                "by side, not tested"
+            )
+
+
+def find_groups(
+    runs: Sequence[ComparedRun], split: str | None, data_dir: Path | str | None
+) -> tuple[np.ndarray | None, ...]:
+    """The group of each example that a run predicted, text ``[N]``, from the built datasets.
+
+    Args:
+        runs: from ``open_runs``.
+        split: as there.
+        data_dir: where the datasets are now; None for where the runs found them.
+
+    Returns:
+        Of each run; None where a dataset is not at hand, or nothing was predicted.
+    """
+    known: dict[tuple[str, str, tuple[str, ...]], dict[str, str]] = {}  # by dataset, place and splits
+    found: list[tuple[str, np.ndarray, np.ndarray]] = []  # dataset, ids and groups: most runs predict the same images
+    for run in runs:
+        if run.predictions is not None and _groups_in(found, known, run) is None:
+            # Read once, and the configuration of a run, 0.07 s, only where no other run's place serves.
+            place = str(data_dir or run.run.read_experiment().data_dir)
+            key = (str(run.about["dataset"]), place, _splits_of(run, split))
+            if key not in known:
+                known[key] = cached_groups(*key)
+    return tuple(_groups_in(found, known, run) for run in runs)
+
+
+def _groups_in(
+    found: list[tuple[str, np.ndarray, np.ndarray]],
+    known: dict[tuple[str, str, tuple[str, ...]], dict[str, str]],
+    run: ComparedRun,
+) -> np.ndarray | None:
+    """The groups of a run's examples as found before, or from the first of its datasets that has them all."""
+    if run.predictions is None:
+        return None
+    dataset, ids = run.about["dataset"], run.predictions.ids
+    for name, same_ids, groups in found:
+        if name == dataset and np.array_equal(same_ids, ids):
+            return groups
+    for (name, *_), by_id in known.items():
+        groups_by_row = [by_id.get(example_id) for example_id in ids.tolist()] if name == dataset else [None]
+        if None not in groups_by_row:
+            found.append((dataset, ids, np.array(groups_by_row)))
+            return found[-1][2]
+    return None
+
+
+def _splits_of(run: ComparedRun, split: str | None) -> tuple[str, ...]:
+    if split:
+        return (split,)
+    return FIT_SPLITS[:1] if run.about["kind"] == "cv" else FIT_SPLITS
+
+
+def _open(name: str, path: Path, split: str | None, tta: str) -> ComparedRun:
+    run = RunFolder(path)
+    about = run.read_run()
+    settings = about.get("settings") or identity(run.read_experiment())  # runs of version 0.1.0 do not have them
+    done = tuple(part for part in about["parts"] if run.is_done(part))
+    fingerprint: str | None = about["fingerprint"]
+    if split:
+        member = open_member(name, path)
+        fingerprint = member.fingerprint(split, tta)
+        parts = [member.split_predictions(split, tta)]
+    else:
+        for part in done:
+            check_part(run.part(part), ("predictions.npz",))
+        parts = [load_predictions(run.part(part) / "predictions.npz") for part in done]
+    predictions, folds = _joined(path, parts) if parts else (None, np.zeros(0, np.int64))
+    # Part numbers, where parts before it are missing.
+    folds = np.array([about["parts"].index(part) for part in done])[folds] if not split and len(done) else folds
+    images = about.get("images")
+    if not split and about["kind"] == "cv" and images and len(done) == len(about["parts"]) and len(folds) != images:
+        raise UserError(
+            f"{path} holds predictions of {len(folds):,} of its {images:,} images: one of its folds is another "
+            "run's; train it again in another folder"
+        )
+    return ComparedRun(name, str(path), run, about, settings, done, run.failures, fingerprint, predictions, folds)
+
+
+def _joined(path: Path, parts: Sequence[Predictions]) -> tuple[Predictions, np.ndarray]:
+    """Predictions of several parts in the order of their ids, and the number of the part that each is from."""
+    if any(part.class_names != parts[0].class_names for part in parts):
+        raise UserError(f"the parts of {path} know other classes: one of them is another run's, delete it")
+    ids, labels, logits = (
+        np.concatenate([getattr(part, key) for part in parts]) for key in ("ids", "labels", "logits")
+    )
+    if not np.isfinite(logits).all():
+        raise UserError(f"{path} predicts numbers that are not finite: its training diverged, leave it out")
+    order = np.argsort(ids, kind="stable")
+    ids = ids[order]
+    twice = np.flatnonzero(ids[1:] == ids[:-1])
+    if len(twice):
+        raise UserError(f"{path} predicts '{ids[twice[0]]}' twice: one of its parts is another run's, delete it")
+    folds = np.repeat(np.arange(len(parts)), [len(part.ids) for part in parts])[order]
+    return Predictions(ids, labels[order], logits[order], parts[0].class_names), folds
+
+
+def _paired(first: ComparedRun, run: ComparedRun, split: str | None) -> ComparedRun:
+    """A run with its classes in the order of the first one's, if they are the same, and what keeps it from being paired
+    with that one."""
+    one, other = first.predictions, run.predictions
+    if one is None or other is None:
+        return replace(run, differs=_other_design(first, run, split))
+    if sorted(one.class_names) != sorted(other.class_names):
+        differs = _other_design(first, run, split) or _other_classes(one, other)
+        return replace(run, differs=differs)
+    columns = [other.class_names.index(name) for name in one.class_names]
+    other = Predictions(other.ids, np.argsort(columns)[other.labels], other.logits[:, columns], one.class_names)
+    run = replace(run, predictions=other)
+    return replace(run, differs=_other_design(first, run, split) or _other_examples(first, run, split))
+
+
+def _other_design(first: ComparedRun, run: ComparedRun, split: str | None) -> str:
+    """What two runs' records say of other images or data; empty for nothing."""
+    ours, theirs = first.about, run.about
+    held_out = [about["kind"] if about["kind"] == "cv" else about["held_out"] for about in (ours, theirs)]
+    if not split and held_out[0] != held_out[1]:
+        said = ["scored out of fold" if each == "cv" else f"scored on {each}" for each in held_out]
+        return f"it is {said[1]}, {first.name} {said[0]}"
+    if first.fingerprint and run.fingerprint and first.fingerprint != run.fingerprint:
+        if ours["dataset"] != theirs["dataset"]:
+            return f"it is of {theirs['dataset']}, {first.name} of {ours['dataset']}"
+        return (
+            f"it is of another build of {ours['dataset']} (fingerprint {run.fingerprint[:12]}, not "
+            f"{first.fingerprint[:12]})"
+        )
+    if not split and len(ours["parts"]) != len(theirs["parts"]):
+        return f"it has {len(theirs['parts'])} folds, {first.name} {len(ours['parts'])}"
+    return ""
+
+
+def _other_classes(one: Predictions, other: Predictions) -> str:
+    lacking = [name for name in one.class_names if name not in other.class_names]
+    extra = [name for name in other.class_names if name not in one.class_names]
+    parts = [f"it lacks {', '.join(lacking)}"] if lacking else []
+    return " and ".join([*parts, *([f"it has {', '.join(extra)}"] if extra else [])]) + " of the classes"
+
+
+def _other_examples(first: ComparedRun, run: ComparedRun, split: str | None) -> str:
+    """How the examples of two runs of the same classes differ; parts that are not done are no difference."""
+    one, other = first.predictions, run.predictions
+    assert one is not None
+    assert other is not None
+    if np.array_equal(one.ids, other.ids):
+        i = j = np.arange(len(one.ids))
+    else:
+        _, i, j = np.intersect1d(one.ids, other.ids, assume_unique=True, return_indices=True)
+        missing = len(one.ids) - len(i) if run.is_whole else 0
+        extra = len(other.ids) - len(j) if first.is_whole else 0
+        if missing or extra:
+            return f"it predicts other images ({missing:,} of {first.name}'s are missing, {extra:,} are its own)"
+    labels = np.flatnonzero(one.labels[i] != other.labels[j])
+    if len(labels):
+        example_id = one.ids[i][labels[0]]
+        return f"it has other labels for {len(labels):,} of {len(i):,} images, such as '{example_id}'"
+    moved = int((first.folds[i] != run.folds[j]).sum())
+    return "" if split or not moved else f"it has other folds ({moved:,} of {len(i):,} images are in another one)"

@@ -1,0 +1,204 @@
+"""All that a run folder says, finished or not: its parts, what they predicted, how that scores, and its dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_tl.config import Experiment
+from fer_tl.data.dataset import group_by_id
+from fer_tl.data.folds import read_folds
+from fer_tl.data.randomness import example_keys, uniform
+from fer_tl.errors import UserError
+from fer_tl.evaluation.calibration import Calibration, calibrate
+from fer_tl.evaluation.intervals import class_intervals
+from fer_tl.evaluation.metrics import Metrics, score
+from fer_tl.evaluation.run_dataset import RunDataset, find_dataset
+from fer_tl.evaluation.summary import CvSummary, summarize
+from fer_tl.training.part_files import check_part, read_result, read_seconds
+from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions, read_history
+
+# Of a single fit: so that a temperature is scored on other images than those that it was fitted to.
+_PARTS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class PartContents:
+    """A fold, or the only model of a single fit.
+
+    Attributes:
+        name: ``fold-0``, or ``model``.
+        history: one record an epoch, as far as it came.
+        result: ``result.json`` if it is done, else empty.
+        seconds: that it took; None if it is not done.
+        failure: why its training failed, else "".
+    """
+
+    name: str
+    history: list[dict[str, Any]]
+    result: dict[str, Any]
+    seconds: float | None
+    failure: str
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is trained and has predicted what was held out."""
+        return bool(self.result)
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What the parts that are done say of images that they were not trained on.
+
+    Attributes:
+        predictions: of N images, part after part.
+        parts: int64 ``[N]``, number of the part that predicted each.
+        groups: text ``[N]``; ids where groups are not known.
+        summary: metrics of each part and of all, with intervals; ``numbers`` are those of the parts.
+        class_intervals: 95 % intervals float64 ``[K, 2]`` of ``precision``, ``recall`` and ``f1``.
+        calibration: temperatures fitted out of part; None if there are too few images.
+        scaled: metrics under these temperatures.
+    """
+
+    predictions: Predictions
+    parts: np.ndarray
+    groups: np.ndarray
+    summary: CvSummary
+    class_intervals: dict[str, np.ndarray]
+    calibration: Calibration | None
+    scaled: Metrics | None
+
+
+@dataclass(frozen=True, eq=False)
+class RunContents:
+    """A run as it stands.
+
+    Attributes:
+        run: its folder.
+        about: its ``run.json``.
+        experiment: its configuration.
+        parts: in order.
+        held_out: None while no part is done.
+        source: its dataset; None if it is not at hand.
+        missing: why not, else "".
+    """
+
+    run: RunFolder
+    about: dict[str, Any]
+    experiment: Experiment
+    parts: tuple[PartContents, ...]
+    held_out: HeldOut | None
+    source: RunDataset | None
+    missing: str
+
+    @property
+    def is_cv(self) -> bool:
+        """Whether it is a cross validation."""
+        return bool(self.about["kind"] == "cv")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all its parts are done."""
+        return all(part.is_done for part in self.parts)
+
+    @property
+    def done(self) -> tuple[PartContents, ...]:
+        """Its parts that are done."""
+        return tuple(part for part in self.parts if part.is_done)
+
+
+def open_contents(run: RunFolder, data_dir: Path | str | None) -> RunContents:
+    """Read a run, finished or not, and check what is read against the checksums that were written with it.
+
+    Args:
+        run: its folder.
+        data_dir: where its dataset is; without one, it is taken from where the run found it, if it is still there.
+
+    Raises:
+        UserError: no run, files that were changed since they were written, a diverged run, or no such build of the
+            dataset under ``data_dir``.
+    """
+    about = run.read_run()
+    run.refuse_edited()
+    experiment = run.read_experiment()
+    parts = tuple(_read_part(run, name) for name in run.parts)
+    try:
+        source, missing = find_dataset(run, data_dir, "stream")
+    except UserError as error:
+        if data_dir:
+            raise
+        source, missing = None, str(error)
+    held_out = None
+    if any(part.is_done for part in parts):
+        found, numbers = _read_predictions(run, parts)
+        try:
+            held_out = _score(found, numbers, parts, group_by_id(source.dataset) if source else {})
+        except UserError as error:
+            raise UserError(f"{run.path}: {error}") from None
+    return RunContents(run, about, experiment, parts, held_out, source, missing)
+
+
+def _read_part(run: RunFolder, name: str) -> PartContents:
+    folder, is_done = run.part(name), run.is_done(name)
+    if is_done:
+        check_part(folder, ("predictions.npz", "history.csv"))
+    history = read_history(folder / "history.csv") if (folder / "history.csv").is_file() else []
+    return PartContents(
+        name,
+        history,
+        read_result(folder) if is_done else {},
+        read_seconds(folder) if is_done else None,
+        run.failures.get(name, ""),
+    )
+
+
+def _read_predictions(run: RunFolder, parts: tuple[PartContents, ...]) -> tuple[list[Predictions], list[int]]:
+    """Predictions of the parts that are done, those of a fold checked against the fold table, and their numbers."""
+    numbers = [number for number, part in enumerate(parts) if part.is_done]
+    found = [load_predictions(run.part(parts[number].name) / "predictions.npz") for number in numbers]
+    if run.read_run()["kind"] == "cv":
+        table = run.path / "folds.csv"
+        assigned = read_folds(table, np.concatenate([each.ids for each in found]), others=True)
+        if not np.array_equal(assigned, np.repeat(numbers, [len(each.ids) for each in found])):
+            raise UserError(f"{table} gives other images to the folds than they predict; {run.fold_table_remedy()}")
+    return found, numbers
+
+
+def _score(
+    found: list[Predictions], numbers: list[int], parts: tuple[PartContents, ...], group_of: dict[str, str]
+) -> HeldOut:
+    predictions = join_predictions(found)
+    part_of = np.repeat(numbers, [len(each.ids) for each in found])  # [N]
+    groups = np.array([group_of.get(i, i) for i in predictions.ids.tolist()])
+    failed = {number: part.failure for number, part in enumerate(parts) if part.failure}
+    summary = summarize(found, dict(zip(predictions.ids.tolist(), groups.tolist(), strict=True)), failed=failed)
+    calibration = _calibrate(predictions, part_of, groups)
+    return HeldOut(
+        predictions,
+        part_of,
+        groups,
+        replace(summary, numbers=tuple(numbers)),  # folds may be missing that have not failed
+        class_intervals(predictions, groups),
+        calibration,
+        score(calibration.scaled) if calibration else None,
+    )
+
+
+def join_predictions(found: Sequence[Predictions]) -> Predictions:
+    """Predictions of one or more parts, one after the other; all of the same classes."""
+    ids, labels, logits = (
+        np.concatenate([getattr(each, name) for each in found]) for name in ("ids", "labels", "logits")
+    )
+    return Predictions(ids, labels, logits, found[0].class_names)
+
+
+def _calibrate(predictions: Predictions, part_of: np.ndarray, groups: np.ndarray) -> Calibration | None:
+    """Temperatures fitted out of fold, or of a single part out of five parts of whole groups."""
+    if len(np.unique(part_of)) < 2:
+        part_of = (_PARTS * uniform(example_keys(groups), "calibration")).astype(np.int64)  # [N]
+    _, compact = np.unique(part_of, return_inverse=True)
+    return calibrate(predictions, compact) if compact.max() else None

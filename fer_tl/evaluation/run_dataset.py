@@ -1,0 +1,74 @@
+"""The dataset that a run was trained on, if it is still where it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
+from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
+from fer_tl.data.merging import parse_classes
+from fer_tl.data.splits import FIT_SPLITS
+from fer_tl.errors import UserError
+from fer_tl.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True, eq=False)
+class RunDataset:
+    """The build that a run was trained on.
+
+    Attributes:
+        directory: of the build.
+        manifest: of the build.
+        dataset: the split that the run held images out of, with the classes of the build.
+    """
+
+    directory: Path
+    manifest: Manifest
+    dataset: Dataset
+
+
+def find_dataset(
+    run: RunFolder, data_dir: Path | str | None, input: Literal["resident", "stream"] = "resident"
+) -> tuple[RunDataset | None, str]:
+    """Find what a run held images out of: of ``cv`` the training split, of ``train`` the validation split if there is
+    one.
+
+    Args:
+        run: whose dataset.
+        data_dir: where it is; without one, it is taken from where the run found it.
+        input: "stream" where few images are looked at.
+
+    Returns:
+        The dataset and "", or None and why it is not there.
+
+    Raises:
+        UserError: it is not under the ``data_dir`` that was given, or another build of it is there.
+    """
+    about = run.read_run()
+    place = data_dir or run.read_experiment().data_dir
+    try:
+        directory = dataset_directory(Path(place), about["dataset"])
+    except UserError as error:
+        if data_dir:
+            raise
+        return None, str(error)
+    manifest = read_manifest(directory)
+    _refuse_another_build(run, manifest, directory)
+    split = "validation" if about["kind"] != "cv" and "validation" in manifest.counts else "train"
+    return RunDataset(directory, manifest, load_dataset(about["dataset"], place, split, input)), ""
+
+
+def _refuse_another_build(run: RunFolder, manifest: Manifest, directory: Path) -> None:
+    about = run.read_run()
+    now = join_fingerprints(manifest, FIT_SPLITS[:1] if about["kind"] == "cv" else FIT_SPLITS)
+    merged = run.read_experiment().classes
+    if merged:
+        now = parse_classes(merged, manifest.class_names).fingerprint(now)
+    before = about["fingerprint"]
+    if now != before:
+        raise UserError(
+            f"{directory} is another build of '{about['dataset']}' than {run.path} was trained on (fingerprint "
+            f"{now[:12]}, of the run {before[:12]}): name the folder of that build with --data-dir"
+        )

@@ -1,0 +1,152 @@
+"""The verb that shows what a model's answers depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_tl.errors import UserError, suggest
+from fer_tl.inference.methods import METHODS, choose_methods
+from fer_tl.quiet import import_tensorflow
+from fer_tl.training.part_files import check_part
+from fer_tl.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from fer_tl.inference.explain import Explanation
+    from fer_tl.inference.pictures import Picture
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainResult:
+    """Explained answers: the folder of page, overlays and maps, the explanations in the order shown, and the table."""
+
+    out_dir: Path
+    explanations: tuple[Explanation, ...]
+    text: str
+
+
+def explain(
+    run_dir: Path | str,
+    images: Sequence[Path | str] = (),
+    errors: int = 0,
+    method: str | Sequence[str] = tuple(METHODS),
+    layer: str | None = None,
+    class_name: str | None = None,
+    fold: int | None = None,
+    data_dir: Path | str | None = None,
+    out: Path | str | None = None,
+    say: Say = print,
+) -> ExplainResult:
+    """Show what a run's answers depend on, for image files or for its own most confident mistakes.
+
+    A mistake is explained by the model that had not seen the image. Nothing is written before all maps are there.
+
+    Args:
+        run_dir: a run; of an unfinished one, the folds that are done explain.
+        images: files of faces; without ``errors``.
+        errors: how many mistakes; without ``images``.
+        method: ``gradcam``, ``saliency``, ``smoothgrad``, or several of them.
+        layer: whose features Grad-CAM looks at; default: the last convolution's.
+        class_name: the class to explain; default: the predicted one.
+        fold: whose model explains the files (default: 0, or the first that is done), or whose mistakes are explained
+            (default: those of all).
+        data_dir: for mistakes, where the dataset is now; default: where the run found it.
+        out: folder of the result; default: ``explain`` in the run.
+        say: prints a line.
+
+    Raises:
+        UserError: no run, nothing to explain or both kinds, no such method, class, fold or layer, a file that is no
+            image, damaged parts of the run, another build of the data, or other files in the folder.
+    """
+    methods = choose_methods(method)
+    images = [images] if isinstance(images, str | Path) else list(images)
+    _refuse_unclear(images, errors, layer, methods)
+    run = RunFolder(Path(run_dir))
+    names = run.read_run("class_names")["class_names"]
+    run.refuse_edited()
+    chosen = _find_class(class_name, names) if class_name is not None else None
+    parts, note = _choose_parts(run, fold, bool(errors))
+    for part in parts:
+        check_part(run.part(part), ("predictions.npz", "model.keras") if errors else ("model.keras",))
+    from fer_tl.reports.explain_page import choose_folder, describe, write_explained
+
+    folder = choose_folder(run, out)
+    pictures, title, found = _gather(run, parts, images, errors, data_dir)
+    import_tensorflow()
+    from fer_tl.inference.explain import explain_pictures
+
+    explained = explain_pictures(run, pictures, methods, layer, chosen, say)
+    notes = [*filter(None, [note, found]), *describe(explained)]
+    text = write_explained(explained, folder, title, notes)
+    say(f"\n{text}")
+    return ExplainResult(folder, explained.explanations, text)
+
+
+def _refuse_unclear(images: Sequence[object], errors: int, layer: str | None, methods: Sequence[str]) -> None:
+    if errors < 0 or (errors == 0 and not images):
+        given = f"--errors {errors}" if errors else "nothing to explain"
+        raise UserError(f"{given}: name image files, or give --errors N for the N most confident mistakes of the run")
+    if errors and images:
+        raise UserError("image files and --errors: give one of them, the other in a second call with another --out")
+    if layer is not None and "gradcam" not in methods:
+        raise UserError(f"--layer {layer} is for gradcam, which --method leaves out")
+
+
+def _find_class(name: str, names: Sequence[str]) -> str:
+    from fer_tl.data.merging import find_class
+
+    found = find_class(name, names)
+    if found is None:
+        raise UserError(f"--class {name}: the run has no such class{suggest(name, names)}")
+    return found
+
+
+def _choose_parts(run: RunFolder, fold: int | None, several: bool) -> tuple[list[str], str]:
+    """The parts whose models explain, and a sentence on what they leave out, "" for nothing."""
+    done, there, kind = run.done, run.parts, run.read_run()["kind"]
+    if fold is not None and kind != "cv":
+        raise UserError(f"--fold {fold}: {run.path} is a single fit and has no folds; leave it out")
+    if fold is not None and f"fold-{fold}" not in there:
+        raise UserError(f"--fold {fold}: {run.path} has the folds 0 to {len(there) - 1}")
+    if not done:
+        raise UserError(f"{run.path} has no part that is trained yet ({', '.join(there)}): run its command first")
+    if fold is not None and f"fold-{fold}" not in done:
+        raise UserError(f"--fold {fold}: {run.path} has not trained it yet; done: {', '.join(done)}")
+    parts = [f"fold-{fold}"] if fold is not None else done if several else done[:1]
+    if len(done) < len(there):
+        missing = ", ".join(name for name in there if name not in done)
+        return parts, f"The run is unfinished: {missing} of {len(there)} parts explain nothing here."
+    return parts, ""
+
+
+def _gather(
+    run: RunFolder, parts: Sequence[str], images: Sequence[Path | str], errors: int, data_dir: Path | str | None
+) -> tuple[list[Picture], str, str]:
+    """The images to explain, a title, and a sentence on which they are."""
+    about, backbone = run.read_run(), run.read_experiment().backbone
+    where = f"{backbone} on {about['dataset']}"
+    if errors:
+        from fer_tl.inference.mistakes import find_mistakes
+
+        mistakes = find_mistakes(run, parts, errors, data_dir)
+        count = len(mistakes.pictures)
+        return (
+            mistakes.pictures,
+            f"{where}: its {count} most confident mistakes" if count > 1 else f"{where}: its most confident mistake",
+            f"The {count} most confident of {mistakes.wrong:,} mistakes on {mistakes.images:,} held-out images, each "
+            "explained by a model that was not trained on it.",
+        )
+    from fer_tl.inference.pictures import input_shape, read_pictures
+
+    shape = input_shape(run.part(parts[0]) / "model.keras")
+    count = len(images)
+    others = f", one of {len(run.parts)}" if len(run.parts) > 1 else ""
+    return (
+        read_pictures(images, shape, parts[0]),
+        f"{where}: {count} image{'s' if count > 1 else ''} explained",
+        f"Explained by the model of {parts[0]}{others}. It takes {'x'.join(map(str, shape))} pixels.",
+    )

@@ -1,0 +1,142 @@
+"""Gradients of a class's logit at the features of a layer and at the pixels: what explaining asks of a framework."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fer_tl.errors import UserError, suggest
+
+
+class GradientModel:
+    """A classifier that can be differentiated, one image independently of the others.
+
+    It computes in float32 whatever it was trained in: gradients of half precision lose what is small (float16 ends at
+    6e-8), and their digits. The probabilities can differ from those that were saved in the third digit.
+
+    Args:
+        model: from raw pixels ``[B, H, W, C]`` to logits ``[B, K]``, as ``fer_tl.training.saved_model.load_model``
+            gives it; its layers are changed to float32.
+        layer: whose features are looked at; None for ``last_convolution``.
+
+    Attributes:
+        layer: its name.
+        map_size: height and width of its features.
+        larger: the last layer whose features are larger than one pixel, None if there is none.
+
+    Raises:
+        UserError: no such layer, or one whose output is no map; with those that have one.
+    """
+
+    def __init__(self, model: keras.Model, layer: str | None = None) -> None:
+        for each in model.layers:
+            each.dtype_policy = "float32"
+        self._model = model
+        maps = find_maps(model)
+        self.layer = _choose(maps, layer, model)
+        features = model.get_layer(self.layer).output
+        self.map_size: tuple[int, int] = tuple(features.shape[1:3])
+        self.larger = next((name for name, size in reversed(maps.items()) if size != (1, 1)), None)
+        both = keras.Model(model.input, [features, model.output])
+        signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.float32), tf.TensorSpec([None], tf.int64)]
+        if not tf.config.list_logical_devices("GPU"):
+            # As in the engine: TensorFlow's rewriting of graphs takes seconds and gains nothing on a CPU.
+            tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+        def differentiate(images: tf.Tensor, classes: tf.Tensor, at_pixels: bool) -> tuple[tf.Tensor, ...]:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(images)
+                values, logits = both(images, training=False)  # [B, h, w, F], [B, K]
+                asked = tf.where(classes < 0, tf.argmax(logits, axis=1), classes)
+                score = tf.gather(logits, asked, axis=1, batch_dims=1)  # [B]
+            source = images if at_pixels else values
+            found = tape.gradient(score, source, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            return (logits, found) if at_pixels else (logits, values, found)
+
+        self._at_features = tf.function(lambda x, k: differentiate(x, k, False), signature, autograph=False)
+        self._at_pixels = tf.function(lambda x, k: differentiate(x, k, True), signature, autograph=False)
+
+    def take_weights(self, path: Path) -> None:
+        """Become another model of the same run, without compiling anew, which takes longer than loading.
+
+        Args:
+            path: of a ``.keras`` file.
+
+        Raises:
+            UserError: a damaged file, or a model of other layers.
+        """
+        try:
+            self._model.load_weights(path)
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise UserError(f"the weights of {path} cannot be loaded ({' '.join(str(error).split())[:200]})") from None
+
+    def at_features(self, images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Logits, features of the layer, and the gradient of one logit an image with respect to them.
+
+        Args:
+            images: ``[B, H, W, C]``, pixels 0..255.
+            classes: int64 ``[B]``, whose logit; -1 for the largest.
+
+        Returns:
+            float32 ``[B, K]``, ``[B, h, w, F]`` and ``[B, h, w, F]``.
+        """
+        logits, features, gradients = self._at_features(*_tensors(images, classes))
+        return logits.numpy(), features.numpy(), gradients.numpy()
+
+    def at_pixels(self, images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits, and the gradient of one logit an image with respect to its pixels: float32 ``[B, K]`` and
+        ``[B, H, W, C]``; arguments as of ``at_features``."""
+        logits, gradients = self._at_pixels(*_tensors(images, classes))
+        return logits.numpy(), gradients.numpy()
+
+
+def _tensors(images: np.ndarray, classes: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.constant(images, tf.float32), tf.constant(classes, tf.int64)
+
+
+def find_maps(model: keras.Model) -> dict[str, tuple[int, int]]:
+    """The layers of a model whose output is a map ``[B, h, w, F]``, with h and w, from input to output.
+
+    Padded maps are left out, which do not lie on the image, and maps of a single cell, such as those of squeeze and
+    excitation; but for the last convolution's, where the images are as small as the network takes them.
+    """
+    last = last_convolution(model)
+    found = {layer.name: tuple(layer.output.shape[1:3]) for layer in model.layers if _has_map(layer)}
+    return {name: size for name, size in found.items() if size != (1, 1) or name == last}
+
+
+def last_convolution(model: keras.Model) -> str | None:
+    """The last layer with a map, from whose features Grad-CAM is usually computed: the activation, sum or convolution
+    in front of the head, and of a pooling or dropout that the backbone ends with; None if there is none."""
+    layers = keras.layers
+    passed = (
+        layers.MaxPooling2D
+        | layers.AveragePooling2D
+        | layers.GlobalAveragePooling2D
+        | layers.GlobalMaxPooling2D
+        | layers.Dropout
+    )
+    return next((each.name for each in reversed(model.layers) if _has_map(each) and not isinstance(each, passed)), None)
+
+
+def _has_map(layer: keras.layers.Layer) -> bool:
+    others = keras.layers.InputLayer | keras.layers.ZeroPadding2D
+    return not isinstance(layer, others) and len(getattr(layer.output, "shape", ())) == 4
+
+
+def _choose(maps: dict[str, tuple[int, int]], layer: str | None, model: keras.Model) -> str:
+    default = last_convolution(model)
+    if default is None:
+        raise UserError("no layer of the model has a map of features: it is not convolutional, only saliency is of use")
+    if layer is None:
+        return default
+    if layer not in maps:
+        is_there = layer in {each.name for each in model.layers}
+        near = suggest(layer, maps).partition("; valid are")[0]
+        why = "its output is no map." if is_there else f"there is none{near}" if near else "there is none."
+        raise UserError(f"--layer {layer}: {why} Valid are: {', '.join(maps)}")
+    return layer

@@ -1,0 +1,89 @@
+"""The most confident mistakes of a run on images that it held out, and the images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fer_tl.data.dataset import Dataset
+from fer_tl.data.merging import merge_dataset, parse_classes
+from fer_tl.errors import UserError
+from fer_tl.evaluation.metrics import predicted_labels
+from fer_tl.evaluation.run_dataset import find_dataset
+from fer_tl.inference.pictures import Picture, magnify
+from fer_tl.training.run_folder import Predictions, RunFolder, load_fold_predictions, load_predictions
+
+
+@dataclass(frozen=True, eq=False)
+class Mistakes:
+    """The mistakes that were asked for, the most confident first, then by id; and how many there are of how many
+    held-out images."""
+
+    pictures: list[Picture]
+    wrong: int
+    images: int
+
+
+def find_mistakes(run: RunFolder, parts: Sequence[str], count: int, data_dir: Path | str | None) -> Mistakes:
+    """The images that models of a run were most sure of and wrong, each given to the model that had not seen it.
+
+    Args:
+        run: whose saved predictions are read; their checksums are the caller's to check.
+        parts: of the run, done, whose held-out images count.
+        count: of mistakes at most; 1 or more.
+        data_dir: where the dataset is; None for where the run found it.
+
+    Raises:
+        UserError: no dataset, another build of it, predictions of other images than the fold table says or that are
+            not finite, or no mistake.
+    """
+    dataset = _open_split(run, data_dir)
+    if run.read_run()["kind"] == "cv":
+        predictions = load_fold_predictions(run, dataset.ids, parts)
+    else:
+        predictions = tuple(load_predictions(run.part(name) / "predictions.npz") for name in parts)
+    found = []
+    for part, each in zip(parts, predictions, strict=True):
+        if not np.isfinite(each.logits).all():
+            raise UserError(f"{run.part(part)} predicts numbers that are not finite: its training diverged")
+        found += _mistakes_of(part, each)
+    images = sum(len(each.ids) for each in predictions)
+    if not found:
+        raise UserError(f"{run.path} made no mistake on {images:,} held-out images: give image files to explain")
+    found.sort()
+    row_of = {example_id: row for row, example_id in enumerate(dataset.ids.tolist())}
+    pictures = []
+    for _, example_id, label, predicted, part in found[:count]:
+        if example_id not in row_of:
+            raise UserError(f"{run.part(part) / 'predictions.npz'} holds '{example_id}', which {dataset.name} has not")
+        pixels = np.asarray(dataset.images[row_of[example_id]])
+        pictures.append(Picture(example_id, pixels, magnify(pixels), part, label, predicted))
+    return Mistakes(pictures, len(found), images)
+
+
+def _mistakes_of(part: str, predictions: Predictions) -> list[tuple[float, str, str, str, str]]:
+    """Minus the probability of the answer, id, label, answer and part of each mistake."""
+    probabilities, names = predictions.probabilities, predictions.class_names  # [N, K]
+    answers = predicted_labels(predictions)  # [N]
+    return [
+        (
+            -float(probabilities[row, answers[row]]),
+            str(predictions.ids[row]),
+            names[predictions.labels[row]],
+            names[answers[row]],
+            part,
+        )
+        for row in np.flatnonzero(answers != predictions.labels)
+    ]
+
+
+def _open_split(run: RunFolder, data_dir: Path | str | None) -> Dataset:
+    """The images that the run had, of the split that it held some out of; left in the records, few are shown."""
+    found, missing = find_dataset(run, data_dir, "stream")
+    if found is None:
+        raise UserError(f"{missing} If it is elsewhere, name its folder with --data-dir.")
+    items = run.read_experiment().classes
+    return merge_dataset(found.dataset, parse_classes(items, found.manifest.class_names)) if items else found.dataset

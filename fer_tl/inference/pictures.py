@@ -1,0 +1,126 @@
+"""Images to explain: as the model takes them, and as people look at them."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fer_tl.errors import UserError
+from tfrecords_builder.images import decode_image, to_square
+
+# Pixels of a side at which an image is shown, about: five times those of FER-2013.
+SHOWN = 240
+# Pixels. The crops of published datasets have up to 430 (AffectNet), photographs more.
+CROP = 500
+_NAMED = 3  # pictures of a remark
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image to explain.
+
+    Attributes:
+        id: of the dataset's image; or the file's name, or its path as given where names repeat.
+        pixels: uint8 ``[H, W, C]``, what the model takes.
+        shown: uint8 ``[D, D, C]``, the same part of the picture, larger.
+        part: of the run, whose model explains it.
+        label: its class, "" if that is not known.
+        predicted: what the run's saved predictions say, "" if the model is to be asked.
+        remark: what it is that the images of the training were not, "" for nothing.
+    """
+
+    id: str
+    pixels: np.ndarray
+    shown: np.ndarray
+    part: str
+    label: str = ""
+    predicted: str = ""
+    remark: str = ""
+
+
+def read_pictures(paths: Sequence[Path | str], shape: tuple[int, int, int], part: str) -> list[Picture]:
+    """Decode image files as the dataset builders do: turned as their EXIF tag says, padded with black to a square.
+
+    Args:
+        paths: of the files.
+        shape: height, width and channels that the model takes; a square.
+        part: whose model explains them.
+
+    Raises:
+        UserError: a file that is missing, a folder, or no image.
+    """
+    names = [Path(path).name for path in paths]
+    names = names if len(set(names)) == len(names) else [str(path) for path in paths]
+    return [_read_picture(Path(path), name, shape, part) for path, name in zip(paths, names, strict=True)]
+
+
+def _read_picture(path: Path, name: str, shape: tuple[int, int, int], part: str) -> Picture:
+    side, _, channels = shape
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: give image files, such as {path / '*.jpg'}")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: give image files") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from None
+    image, _ = decode_image(data, channels, str(path))
+    pixels = to_square(image, side, "pad")  # [H, W, C]
+    larger = max(image.size) > side
+    shown = to_square(image, side * _times(side), "pad") if larger else magnify(pixels)
+    return Picture(name, pixels, shown, part, remark=_remark(image.width, image.height))
+
+
+def describe_pictures(pictures: Sequence[Picture]) -> list[str]:
+    """What a reader of the maps must know of some of the pictures: a sentence or two for each kind of them."""
+    strange: dict[str, list[str]] = {}
+    for picture in pictures:
+        if picture.remark:
+            strange.setdefault(picture.remark, []).append(picture.id)
+    notes = []
+    for remark, names in strange.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        notes.append(f"{', '.join(names[:_NAMED])}{more}: {remark}.")
+    if notes:
+        notes.append(
+            "The model was trained on crops of faces, and no face is looked for here: crop pictures to the face."
+        )
+    return notes
+
+
+def magnify(pixels: np.ndarray) -> np.ndarray:
+    """An image ``[H, W, C]`` about ``SHOWN`` pixels large, each of its own pixels a square of them."""
+    times = _times(pixels.shape[0])
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def input_shape(path: Path) -> tuple[int, int, int]:
+    """Height, width and channels of the images that a saved model takes, read without Keras.
+
+    Raises:
+        UserError: no whole model of fer-tl.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            layers = json.loads(archive.read("config.json"))["config"]["layers"]
+        (first,) = (layer for layer in layers if layer["class_name"] == "InputLayer")
+        _, height, width, channels = first["config"]["batch_shape"]
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())})") from None
+    return height, width, channels
+
+
+def _times(side: int) -> int:
+    return max(1, round(SHOWN / side))
+
+
+def _remark(width: int, height: int) -> str:
+    found = ["not square, so padded with black"] if width != height else []
+    if max(width, height) > CROP:
+        found.append(f"larger than {CROP} pixels, so it may show more than a face")
+    return "; ".join(found)

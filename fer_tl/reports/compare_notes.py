@@ -1,0 +1,113 @@
+"""What stands under a comparison: how it was tested, which rows are not like the others, what claims are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fer_tl.evaluation.intervals import RESAMPLES
+
+if TYPE_CHECKING:
+    from fer_tl.reports.compare_table import Comparison
+
+
+def result_notes(comparison: Comparison, legend: str) -> list[str]:
+    """Notes on who is how good, a few sentences each.
+
+    Args:
+        comparison: what is shown.
+        legend: how the best value of a column is marked, such as "Bold".
+    """
+    notes = []
+    if comparison.pairs:
+        notes.append(f"{legend}: best of its column. {_test_note(comparison)}")
+    notes += [
+        f"† {row.run.name}: {row.run.differs}. It is shown beside the others, neither tested nor marked as best."
+        for row in comparison.rows
+        if row.run.differs
+    ]
+    for row in comparison.rows:
+        if row.run.state and not row.run.differs:
+            why = "".join(f"; {name} failed: {why.partition(';')[0]}" for name, why in row.run.failures.items())
+            scored = (
+                "scored on these alone, neither tested nor marked as best" if row.run.done else "nothing to score yet"
+            )
+            notes.append(f"{row.run.name}: {row.run.state}{why}; {scored}.")
+    notes += [_selection_note(comparison), *_leak_notes(comparison)]
+    if not comparison.has_groups:
+        notes.append("The intervals and tests take each image for itself, not its group: the dataset is not at hand.")
+    if comparison.split:
+        notes.append(f"Split {comparison.split} was opened for each run: choose nothing by it.")
+    elif comparison.pairs:
+        notes.append("Whoever takes the best row has chosen it on these images: expect less of it on others.")
+    return notes
+
+
+def paper_notes(comparison: Comparison) -> list[str]:
+    """Notes on the rows that papers claim."""
+    notes = []
+    if comparison.papers:
+        notes.append(
+            "Claims are the papers' own figures, by their own protocols: they are tested against nothing and never "
+            "marked as best."
+        )
+    ours = {row.run.about["dataset"].partition("/")[0] for row in comparison.rows}
+    for paper in comparison.papers:
+        other = "" if ours == {paper.data} else ", other data than here"
+        remarks = [f"{claim.model}: {claim.remark}." for claim in paper.claims if claim.remark]
+        notes.append(
+            " ".join(
+                [f"{paper.name}: {paper.title}; {paper.protocol}{other}; {paper.chosen}.", *remarks, paper.remark]
+            ).strip()
+        )
+    return notes
+
+
+def cost_notes(comparison: Comparison) -> list[str]:
+    """Notes on the table of costs."""
+    notes = [
+        "Parameters and MACs (multiplications of convolutions and dense layers for one image) are of one model with "
+        "its head. Minutes are of training and scoring all parts that are done; images/s of the training epochs alone: "
+        "where a frozen backbone's features are kept, it runs before them."
+    ]
+    if comparison.split and any(len(row.run.done) > 1 for row in comparison.rows):
+        notes.append(f"Split {comparison.split} is predicted by all models of a cross validation together.")
+    return [*notes, *(f"{row.run.name}: {row.uncounted}." for row in comparison.rows if row.uncounted)]
+
+
+def _test_note(comparison: Comparison) -> str:
+    rows = [row for row in comparison.rows if row.is_tested]
+    folds, pairs = len(rows[0].run.done), len(comparison.pairs)
+    units = "groups of images" if comparison.has_groups else "images"
+    tests = f"the exact McNemar test over {units}"
+    if comparison.pairs[0].t_test is not None:
+        tests += f" and by the corrected resampled t-test of Nadeau and Bengio over the {folds} folds"
+    adjusted = f", adjusted by Holm for all {pairs} pairs" if pairs > 1 else ""
+    asked = "McNemar asks whether these trained models differ on such images"
+    if comparison.pairs[0].t_test is not None:
+        asked += ", the t-test whether the recipes would on other folds"
+    return (
+        f"Differences are in points of accuracy, paired image by image, with 95 % intervals of {RESAMPLES:,} resamples "
+        f"of {units}, each for its pair alone. p is two-sided by {tests}{adjusted}. {asked}."
+    )
+
+
+def _selection_note(comparison: Comparison) -> str:
+    """How the epoch that is scored was chosen, by the names of the runs where they differ."""
+    chosen = [row.run.name for row in comparison.rows if row.run.settings.get("early_stopping")]
+    last = [row.run.name for row in comparison.rows if row.run.name not in chosen]
+    parts = []
+    if last:
+        who = f" ({', '.join(last)})" if chosen else ""
+        parts.append(f"The weights are those of the last epoch; no choice was made on the images scored here{who}.")
+    if chosen:
+        who = f" ({', '.join(chosen)})" if last else ""
+        parts.append(f"The epoch was chosen on images set aside from the training part, not on those scored here{who}.")
+    return " ".join(parts)
+
+
+def _leak_notes(comparison: Comparison) -> list[str]:
+    leaks = {row.run.name: row.run.about.get("split_over_folds", 0) for row in comparison.rows}
+    if not any(leaks.values()) or comparison.split:
+        return []
+    said = ", ".join(f"{name} {count:,} images" for name, count in leaks.items() if count)
+    return [f"The folds leak, images have a duplicate or a face of the same photo in another fold: {said}."]

@@ -1,0 +1,209 @@
+"""Several runs side by side as tables: what is known of each, who is better, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fer_tl.evaluation.compared_runs import ComparedRun
+from fer_tl.evaluation.comparison import Pair
+from fer_tl.evaluation.intervals import Interval
+from fer_tl.evaluation.metrics import METRIC_NAMES
+from fer_tl.evaluation.views import TTA
+from fer_tl.models.costs import Costs
+from fer_tl.reports.papers import Paper
+from fer_tl.reports.rendering import Table
+
+INTERVALS = ("accuracy", "balanced_accuracy", "macro_f1")
+_NONE = "–"
+_P_HEADER = ["McNemar p", "t-test p"]
+
+
+@dataclass(frozen=True, eq=False)
+class CompareRow:
+    """A run in a comparison.
+
+    Attributes:
+        run: which.
+        scores: metrics of what is done of it by name, ``METRIC_NAMES``; empty if nothing is.
+        intervals: 95 % intervals of ``INTERVALS``.
+        costs: of one of its models; None where they are not known.
+        uncounted: why they are not, else "".
+    """
+
+    run: ComparedRun
+    scores: dict[str, float]
+    intervals: dict[str, Interval]
+    costs: Costs | None
+    uncounted: str = ""
+
+    @property
+    def images(self) -> int:
+        """How many are scored."""
+        return len(self.run.folds)
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether it is scored on the same images as the first whole run, all of them."""
+        return self.run.is_whole and not self.run.differs
+
+    @property
+    def label(self) -> str:
+        """Its name, and what sets it apart."""
+        state = f" ({self.run.state})" if self.run.state else ""
+        return f"{self.run.name}{state}{' †' if self.run.differs else ''}"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Runs side by side.
+
+    Attributes:
+        rows: in the order given.
+        pairs: of the rows that are tested, by their numbers in ``rows``.
+        papers: whose claims stand below.
+        split: that is scored; None for the runs' own held-out images.
+        tta: test-time augmentation of the predictions.
+        has_groups: whether intervals and tests know which images belong together.
+    """
+
+    rows: tuple[CompareRow, ...]
+    pairs: tuple[Pair, ...]
+    papers: tuple[Paper, ...]
+    split: str | None
+    tta: str
+    has_groups: bool
+
+    @property
+    def title(self) -> str:
+        """How many runs, of what data, and what is scored."""
+        data = ", ".join(dict.fromkeys(row.run.about["dataset"] for row in self.rows))
+        held_out = dict.fromkeys(
+            "out of fold" if row.run.about["kind"] == "cv" else str(row.run.about["held_out"]) for row in self.rows
+        )
+        scored = f"split {self.split}" if self.split else next(iter(held_out)) if len(held_out) == 1 else "held out"
+        views = f", {TTA[self.tta]}" if TTA[self.tta] else ""
+        many = f"{len(self.rows)} runs" if len(self.rows) > 1 else "One run"
+        return f"{many} on {data}, {scored}{views}"
+
+    @property
+    def best(self) -> int | None:
+        """Number of the tested row with the highest accuracy, of equal ones the first; None if none is tested."""
+        scored = [(-row.scores["accuracy"], n) for n, row in enumerate(self.rows) if row.is_tested]
+        return min(scored)[1] if scored else None
+
+    @property
+    def to_best(self) -> dict[int, Pair]:
+        """The pair of each other tested row and the best one, by the number of the row."""
+        return {pair.other: pair for pair in self.pairs if pair.better == self.best}
+
+
+def result_table(comparison: Comparison) -> Table:
+    """How good each row is, the best values of those tested marked, and in a block of their own what papers claim."""
+    blocks = [[[row.label, *_metric_cells(row)] for row in comparison.rows]]
+    claims = [
+        [
+            f"{paper.name}: {claim.model}",
+            claim.split,
+            _NONE if claim.accuracy is None else f"{claim.accuracy:g} %",
+            "claim",
+            "" if claim.balanced_accuracy is None else f"{claim.balanced_accuracy:g} %",
+            "",
+            "" if claim.loss is None else f"{claim.loss:g}",
+        ]
+        for paper in comparison.papers
+        for claim in paper.claims
+    ]
+    header = ["run", "images", "accuracy", "95 % interval", "balanced acc.", "macro-F1", "loss"]
+    return Table(header, [*blocks, *([claims] if claims else [])], marks=_best_cells(comparison))
+
+
+def _metric_cells(row: CompareRow) -> list[str]:
+    if not row.scores:
+        return ["0", *[_NONE] * 5]
+    accuracy, *shares = (f"{100 * row.scores[name]:.1f} %" for name in INTERVALS)
+    low, high = row.intervals["accuracy"]
+    return [f"{row.images:,}", accuracy, f"{100 * low:.1f}–{100 * high:.1f} %", *shares, f"{row.scores['loss']:.3f}"]
+
+
+def _best_cells(comparison: Comparison) -> frozenset[tuple[int, int]]:
+    """The best of each metric among the rows that are tested, in the table of results."""
+    tested = {number: row.scores for number, row in enumerate(comparison.rows) if row.is_tested}
+    if len(tested) < 2:
+        return frozenset()
+    marks = set()
+    for name, column in zip(METRIC_NAMES, (2, 4, 5, 6), strict=True):
+        best = (min if name == "loss" else max)(scores[name] for scores in tested.values())
+        marks |= {(number, column) for number, scores in tested.items() if scores[name] == best}
+    return frozenset(marks)
+
+
+def difference_table(comparison: Comparison) -> Table:
+    """How far each row is behind the best one: rows as in ``result_table``, without claims."""
+    rows = []
+    for number, row in enumerate(comparison.rows):
+        pair = comparison.to_best.get(number)
+        if pair:
+            ends = _range(-pair.interval[1], -pair.interval[0])
+            cells = [_points(-pair.difference), ends, *_p_texts(pair, comparison)]
+        else:
+            cells = ["best" if number == comparison.best else _NONE, *[""] * (1 + _tests(comparison))]
+        rows.append([row.label, *cells])
+    return Table(["run", "to the best", "95 % of it", *_P_HEADER[: _tests(comparison)]], [rows])
+
+
+def joined_table(results: Table, differences: Table) -> Table:
+    """Both in one table; claims have no differences. Without any pair, the results alone."""
+    if all(row[1] in ("best", _NONE) for row in differences.blocks[0]):
+        return results
+    empty = [""] * (len(differences.header) - 1)
+    ours = [[*one, *other[1:]] for one, other in zip(results.blocks[0], differences.blocks[0], strict=True)]
+    claims = [[[*row, *empty] for row in block] for block in results.blocks[1:]]
+    return Table([*results.header, *differences.header[1:]], [ours, *claims], results.left, results.marks)
+
+
+def cost_table(comparison: Comparison) -> Table:
+    """Size, work and time of each row."""
+    rows = []
+    for row in comparison.rows:
+        costs, seconds, speed = row.costs, row.run.seconds, row.run.images_per_second
+        counted = [f"{costs.parameters:,}", f"{costs.macs / 1e6:,.1f} M"] if costs else [_NONE, _NONE]
+        minutes = _NONE if seconds is None else f"{seconds / 60:,.1f}"
+        rate = _NONE if speed is None else f"{speed:,.0f}"
+        rows.append([row.label, row.run.settings["backbone"], *counted, minutes, rate])
+    header = ["run", "backbone", "parameters", "MACs", "minutes", "images/s"]
+    return Table(header, [rows], left=frozenset({0, 1}))
+
+
+def pair_table(comparison: Comparison) -> Table:
+    """Every pair that was tested, the better row first."""
+    rows = [
+        [
+            *(comparison.rows[number].run.name for number in (pair.better, pair.other)),
+            _points(pair.difference),
+            _range(*pair.interval),
+            *_p_texts(pair, comparison),
+        ]
+        for pair in comparison.pairs
+    ]
+    header = ["better", "other", "points", "95 % interval", *_P_HEADER[: _tests(comparison)]]
+    return Table(header, [rows], left=frozenset({0, 1}))
+
+
+def _tests(comparison: Comparison) -> int:
+    """How many tests there are of each pair."""
+    return 2 if comparison.pairs and comparison.pairs[0].t_test is not None else 1
+
+
+def _p_texts(pair: Pair, comparison: Comparison) -> list[str]:
+    values = [pair.mcnemar_adjusted, pair.t_test_adjusted][: _tests(comparison)]
+    return ["" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}" for p in values]
+
+
+def _range(low: float, high: float) -> str:
+    return f"{_points(low)} to {_points(high)}"
+
+
+def _points(share: float) -> str:
+    """A difference of shares in points, with a sign."""
+    text = f"{100 * share:+.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", "−")

@@ -1,0 +1,162 @@
+"""The tests between rows: equal to published formulas and to scipy, fair where nothing differs, blind to order."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fer_tl.evaluation.comparison import compare_pairs, corrected_resampled_t, headline_scores, holm, mcnemar
+from fer_tl.evaluation.metrics import METRIC_NAMES, score
+from fer_tl.training.run_folder import Predictions
+
+RNG = np.random.default_rng(0)
+
+
+def discordant(only_one: int, only_other: int, both: int = 30) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Right answers of two classifiers, and groups of one example each."""
+    one = np.repeat([True, False, True], [only_one, only_other, both])
+    other = np.repeat([False, True, True], [only_one, only_other, both])
+    return one, other, np.arange(len(one)).astype(str)
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(6, 16), (16, 6), (0, 5), (59, 121), (1, 1)])
+def test_mcnemar_of_single_examples_is_the_exact_binomial_test(wins: int, losses: int):
+    few, total = min(wins, losses), wins + losses
+    by_hand = min(1.0, 2 * sum(math.comb(total, i) for i in range(few + 1)) / 2**total)
+    found = mcnemar(*discordant(wins, losses))
+    assert found == pytest.approx(by_hand, rel=1e-9)
+    assert found == pytest.approx(stats.binomtest(wins, total).pvalue)
+
+
+def test_mcnemar_counts_a_group_once_and_for_nobody_where_both_are_level():
+    one, other, groups = discordant(3, 12)
+    level = np.array([True, False]), np.array([False, True]), np.array(["level", "level"])
+    copied = [
+        np.concatenate([np.repeat(part, 4), extra]) for part, extra in zip((one, other, groups), level, strict=True)
+    ]
+    assert mcnemar(*copied) == mcnemar(one, other, groups)
+    each_image = mcnemar(copied[0], copied[1], np.arange(len(copied[0])).astype(str))
+    assert each_image < mcnemar(*copied) / 100
+
+
+def test_mcnemar_without_any_difference_says_nothing():
+    one, _, groups = discordant(4, 0)
+    assert mcnemar(one, one, groups) == 1
+
+
+@pytest.mark.parametrize("copies", [1, 5])
+def test_mcnemar_of_equal_classifiers_is_significant_no_more_often_than_it_says(copies: int):
+    """400 data sets of 60 groups, each of which succeeds and fails as one."""
+    found = []
+    for _ in range(400):
+        one, other = (np.repeat(RNG.random(60) < 0.6, copies) for _ in range(2))
+        found.append(mcnemar(one, other, np.repeat(np.arange(60), copies).astype(str)))
+    assert 0 < np.mean(np.array(found) <= 0.05) <= 0.05
+
+
+def test_corrected_t_is_that_of_the_formula():
+    differences = [0.02, 0.04, 0.03, 0.05]
+    t, p = corrected_resampled_t(differences, 1 / 3)
+    # Mean 0.035, variance 0.0005 / 3; the distribution function of t with 3 degrees of freedom is elementary.
+    assert t == pytest.approx(0.035 / math.sqrt((1 / 4 + 1 / 3) * 0.0005 / 3))
+    x = t / math.sqrt(3)
+    assert p == pytest.approx(1 - 2 / math.pi * (math.atan(x) + x / (1 + x * x)))
+    assert p > corrected_resampled_t(differences, 0)[1]
+
+
+def test_without_overlap_the_corrected_t_is_the_plain_one():
+    differences = RNG.normal(0.01, 0.02, 7)
+    expected = stats.ttest_1samp(differences, 0)
+    assert corrected_resampled_t(differences, 0) == pytest.approx((expected.statistic, expected.pvalue))
+    assert corrected_resampled_t(-differences, 0) == pytest.approx((-expected.statistic, expected.pvalue))
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.0, (0.0, 1.0)), (0.1, (np.inf, 0.0)), (-0.1, (-np.inf, 0.0))])
+def test_corrected_t_of_differences_without_spread(value: float, expected: tuple[float, float]):
+    assert corrected_resampled_t([value] * 3, 0.5) == expected
+
+
+def test_corrected_t_needs_two_folds():
+    with pytest.raises(ValueError, match="two folds"):
+        corrected_resampled_t([0.1], 1)
+
+
+def test_holm_steps_down_and_never_falls_back():
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.5, 0.4, 0.9]), [1, 1, 1])
+    np.testing.assert_allclose(holm([0.03]), [0.03])
+    assert holm([]).shape == (0,)
+
+
+def planted(count: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Right answers ``[4, N]`` of a good row, its equal, a slightly and a much worse one; groups of two; four folds."""
+    rng = np.random.default_rng(1)
+    good = rng.random(count) < 0.7
+    slightly = good ^ (rng.random(count) < 0.1)
+    worse = good & (rng.random(count) < 0.75)
+    return (
+        np.stack([worse, good, good, slightly]),
+        np.repeat(np.arange(count // 2), 2).astype(str),
+        np.arange(count) % 4,
+    )
+
+
+def test_pairs_find_what_was_planted():
+    right, groups, folds = planted()
+    pairs = {(pair.better, pair.other): pair for pair in compare_pairs(right, groups, folds)}
+    assert set(pairs) == {(1, 0), (2, 0), (3, 0), (1, 2), (1, 3), (2, 3)}  # of equal ones the earlier is first
+    same, clear = pairs[1, 2], pairs[1, 0]
+    assert astuple(same)[2:] == (0, (0, 0), 1, 1, 1, 1)
+    assert clear.difference == pytest.approx(right[1].mean() - right[0].mean())
+    assert clear.mcnemar_adjusted < 1e-6
+    assert clear.t_test is not None
+    assert clear.t_test < 0.05
+    assert clear.interval[0] > 0.1
+    assert clear.mcnemar == mcnemar(right[1], right[0], groups)
+    by_fold = [right[1][folds == k].mean() - right[0][folds == k].mean() for k in range(4)]
+    assert clear.t_test == pytest.approx(corrected_resampled_t(by_fold, 1 / 3)[1])
+
+
+def test_both_families_are_adjusted_over_all_pairs():
+    right, groups, folds = planted()
+    pairs = compare_pairs(right, groups, folds)
+    for plain, adjusted in (("mcnemar", "mcnemar_adjusted"), ("t_test", "t_test_adjusted")):
+        expected = holm([getattr(pair, plain) for pair in pairs])
+        np.testing.assert_array_equal([getattr(pair, adjusted) for pair in pairs], expected)
+
+
+def test_pairs_do_not_depend_on_the_order_of_examples_or_the_names_of_groups():
+    right, groups, folds = planted()
+    order = np.random.default_rng(2).permutation(len(groups))
+    renamed = np.char.add("photo ", np.char.zfill(groups[order], 9))
+    assert compare_pairs(right[:, order], renamed, folds[order]) == compare_pairs(right, groups, folds)
+
+
+def test_the_interval_of_a_difference_is_paired():
+    """As wide as the differences of single images say, not as wide as two separate accuracies would be."""
+    right, _, _ = planted(4000)
+    pair = compare_pairs(right[[1, 3]], np.arange(4000).astype(str), None)[0]
+    deviation = (right[1].astype(float) - right[3]).std() / math.sqrt(4000)
+    low, high = pair.interval
+    assert high - low == pytest.approx(2 * 1.96 * deviation, rel=0.08)
+    assert low < pair.difference < high
+    assert pair.t_test is None and pair.t_test_adjusted is None
+
+
+def test_a_single_group_cannot_be_resampled():
+    with pytest.raises(ValueError, match="two groups"):
+        compare_pairs(np.ones((2, 3), bool), np.array(["a", "a", "a"]), None)
+
+
+def test_headline_scores_are_those_of_scikit_learn():
+    """Also where a class has no example, and one of them is predicted, the other never."""
+    labels = RNG.integers(0, 3, 50)
+    logits = RNG.normal(size=(50, 5)).astype(np.float32)
+    logits[:, 4] = -9
+    predictions = Predictions(np.arange(50).astype(str), labels, logits, tuple("abcde"))
+    expected = score(predictions)
+    assert headline_scores(predictions) == pytest.approx({name: getattr(expected, name) for name in METRIC_NAMES})
