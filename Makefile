@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/fer-tl cv --config configs/quickstart.yaml --run-dir runs/demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed
 	$(BIN)/ruff check .
