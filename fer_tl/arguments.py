@@ -196,7 +196,7 @@ def _add_compare(parser: Any) -> None:
     add("--paper", type=str, action="append", default=[], help="show a paper's claims too: liu, pham, du, li or sikic; "
         "may be given several times")  # fmt: skip
     add("--unpaired", action="store_true", help="show runs of other data or folds too, marked and not tested")
-    add("--out", type=str | None, help="folder of the tables (default: runs/compare-<hash>)")
+    add("--out", type=str | None, help="folder of the tables (default: runs/comparison-<hash>)")
 
 
 def _add_report(parser: Any) -> None:

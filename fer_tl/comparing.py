@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fer_tl.errors import UserError
-from fer_tl.files import read_json
+from fer_tl.result_folder import choose_requested
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +61,7 @@ def compare(
         data_dir: where the dataset is now, to know which images belong together; default: where the runs found it.
         paper: papers whose claims are shown too: liu, pham, du, li, sikic.
         unpaired: show runs of other data or folds too, marked and without tests.
-        out: folder of the tables; default: ``runs/compare-<hash of what was asked for>``.
+        out: folder of the tables; default: ``runs/comparison-<hash of what was asked for>``.
         say: prints a line.
 
     Raises:
@@ -73,7 +71,7 @@ def compare(
     if isinstance(run_dirs, str | Path):
         raise UserError(f"a comparison takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
     from fer_tl.evaluation.compared_runs import find_groups, open_runs, pair_runs, refuse_unpaired
-    from fer_tl.reports.compare_report import write_comparison
+    from fer_tl.reports.compare_report import FILE, write_comparison
     from fer_tl.reports.compare_table import Comparison
     from fer_tl.reports.papers import find_papers
 
@@ -87,7 +85,7 @@ def compare(
         "papers": sorted(each.name for each in papers),
         "unpaired": unpaired,
     }
-    folder = choose_folder(request, out)
+    folder = choose_requested(out, FILE, "comparison", request)
     runs = pair_runs(open_runs(run_dirs, split, tta), split)
     if not unpaired:
         refuse_unpaired(runs, split)
@@ -100,26 +98,6 @@ def compare(
     text = write_comparison(folder, comparison, request)
     say(f"{text}\n\ntables: {folder}")
     return CompareResult(folder, rows, pairs, text)
-
-
-def choose_folder(request: dict[str, Any], out: Path | str | None) -> Path:
-    """Where a comparison is written: ``out``, or ``runs/compare-<hash of what was asked for>``.
-
-    Raises:
-        UserError: the folder holds something else.
-    """
-    from fer_tl.reports.compare_report import FILE
-
-    digest = hashlib.sha256(json.dumps(request).encode()).hexdigest()[:8]
-    folder = Path(out) if out else Path("runs") / f"compare-{digest}"
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / FILE).is_file()):
-        raise UserError(f"{folder} holds other files and is no comparison: give another --out")
-    if (folder / FILE).is_file():
-        before = read_json(folder / FILE)
-        changed = [f"{key} {before.get(key)} -> {now}" for key, now in request.items() if before.get(key) != now]
-        if changed:
-            raise UserError(f"{folder} holds another comparison ({'; '.join(changed)}): give another --out")
-    return folder
 
 
 def _score(run: ComparedRun, groups: np.ndarray | None) -> CompareRow:

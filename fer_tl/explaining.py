@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fer_tl.errors import UserError, suggest
 from fer_tl.inference.methods import METHODS, choose_methods
 from fer_tl.quiet import import_tensorflow
+from fer_tl.result_folder import choose_folder
 from fer_tl.training.part_files import check_part
 from fer_tl.training.run_folder import RunFolder
 
@@ -72,9 +73,9 @@ def explain(
     parts, note = _choose_parts(run, fold, bool(errors))
     for part in parts:
         check_part(run.part(part), ("predictions.npz", "model.keras") if errors else ("model.keras",))
-    from fer_tl.reports.explain_page import choose_folder, describe, write_explained
+    from fer_tl.reports.explain_page import LIST, describe, write_explained
 
-    folder = choose_folder(run, out)
+    folder = choose_folder(out, run.path / "explain", LIST, "explanation")
     pictures, title, found = _gather(run, parts, images, errors, data_dir)
     import_tensorflow()
     from fer_tl.inference.explain import explain_pictures

@@ -9,6 +9,7 @@ from fer_tl.data.dataset import group_by_id
 from fer_tl.errors import UserError
 from fer_tl.files import remove_temporaries
 from fer_tl.quiet import import_tensorflow
+from fer_tl.result_folder import choose_folder, choose_requested
 from fer_tl.results import AuditResult, EnsembleResult, EvaluationResult
 from fer_tl.training.lock import hold
 from fer_tl.training.part_files import check_part
@@ -114,14 +115,14 @@ def ensemble(
     """
     if isinstance(run_dirs, str | Path):
         raise UserError(f"an ensemble takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
-    from fer_tl.evaluation.ensemble import choose_folder, find_groups, make_ensemble
+    from fer_tl.evaluation.ensemble import FILE, find_groups, make_ensemble
     from fer_tl.reports.run_report import score_rows, write_ensemble
 
     if split is None or weights != "equal":
         for path in run_dirs:
             _check_parts(RunFolder(Path(path)), "predictions.npz")
     made = make_ensemble(run_dirs, split, tta, weights)
-    folder = choose_folder(made, out)
+    folder = choose_requested(out, FILE, "ensemble", made.request)
     groups, note = find_groups(made), made.note
     if groups is None:
         groups = {example_id: example_id for example_id in made.predictions["ensemble"].ids.tolist()}
@@ -154,10 +155,10 @@ def audit(
     if top < 1:
         raise UserError(f"--top {top}: show one image or more")
     from fer_tl.evaluation.label_errors import open_audit
-    from fer_tl.reports.audit_page import choose_folder, write_audit
+    from fer_tl.reports.audit_page import LIST, write_audit
 
     run = RunFolder(Path(run_dir))
-    folder = choose_folder(run, out)
+    folder = choose_folder(out, run.path / "audit", LIST, "audit")
     _check_parts(run, "predictions.npz")
     opened = open_audit(run, data_dir)
     text = write_audit(opened, folder, top)

@@ -249,7 +249,7 @@ def test_one_line_says_what_is_wrong(trio: tuple[Path, Path, Path]):
 def test_the_same_command_writes_the_same_files_into_the_same_folder(trio: tuple[Path, Path, Path]):
     first = run_compare(*trio, paper=["du"])
     files = {path.name: path.read_bytes() for path in first.out_dir.iterdir()}
-    assert re.fullmatch(r"runs/compare-[0-9a-f]{8}", first.out_dir.as_posix())
+    assert re.fullmatch(r"runs/comparison-[0-9a-f]{8}", first.out_dir.as_posix())
     assert set(files) == {"compare.json", "table.md", "table.csv", "table.tex", "pairs.csv", "index.html"}
     assert run_compare(*trio, paper=["du"]).out_dir == first.out_dir
     assert {path.name: path.read_bytes() for path in first.out_dir.iterdir()} == files
@@ -263,7 +263,7 @@ def test_it_needs_no_tensorflow(trio: tuple[Path, Path, Path]):
     command = [sys.executable, "-c", QUICK, *map(str, trio)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(next(Path("runs").glob("compare-*/compare.json")).read_text())["runs"] == [
+    assert json.loads(next(Path("runs").glob("comparison-*/compare.json")).read_text())["runs"] == [
         "equal",
         "good",
         "worse",

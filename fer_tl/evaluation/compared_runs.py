@@ -16,6 +16,7 @@ from fer_tl.errors import UserError
 from fer_tl.evaluation.members import open_member
 from fer_tl.evaluation.open_split import check_split
 from fer_tl.evaluation.views import check_tta
+from fer_tl.result_folder import name_runs
 from fer_tl.training.part_files import TIMING, check_part, read_keys, read_result, train_again
 from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions
 
@@ -98,15 +99,8 @@ def open_runs(run_dirs: Sequence[Path | str], split: str | None, tta: str) -> tu
     check_tta(tta)
     if tta != "none" and split is None:
         raise UserError(f"--tta {tta} needs --split: only evaluations of a split are made with it")
-    paths = [Path(run_dir) for run_dir in run_dirs]
-    real = [path.resolve() for path in paths]
-    for index, path in enumerate(real):
-        if path in real[:index]:
-            raise UserError(f"{paths[index]} is given twice: name each run once")
-    names = [path.name for path in real]
-    if len(set(names)) < len(names):
-        names = [str(path) for path in paths]
-    return tuple(_open(name, path, split, tta) for name, path in zip(names, paths, strict=True))
+    named = name_runs(run_dirs, "name each run once")
+    return tuple(_open(name, path, split, tta) for name, path in named.items())
 
 
 def pair_runs(runs: Sequence[ComparedRun], split: str | None) -> tuple[ComparedRun, ...]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,6 @@ from fer_tl.evaluation.members import Member, match, open_members
 from fer_tl.evaluation.open_split import check_split
 from fer_tl.evaluation.soft_voting import cross_fitted_weights, mixture_weights, soft_vote, true_class_probabilities
 from fer_tl.evaluation.views import TTA, check_tta
-from fer_tl.files import read_json
 from fer_tl.training.run_folder import Predictions
 
 WEIGHTINGS = ("equal", "validation")
@@ -152,24 +149,6 @@ def find_groups(ensemble: Ensemble) -> dict[str, str] | None:
         if all(example_id in groups for example_id in ids):
             return groups
     return None
-
-
-def choose_folder(ensemble: Ensemble, out: Path | str | None) -> Path:
-    """Where the ensemble is written: ``out``, or ``runs/ensemble-<hash of what was asked for>``.
-
-    Raises:
-        UserError: the folder holds something else.
-    """
-    digest = hashlib.sha256(json.dumps(ensemble.request).encode()).hexdigest()[:8]
-    folder = Path(out) if out else Path("runs") / f"ensemble-{digest}"
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / FILE).is_file()):
-        raise UserError(f"{folder} holds other files and is no ensemble: give another --out")
-    if (folder / FILE).is_file():
-        before, now = read_json(folder / FILE), ensemble.request
-        changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
-        if changed:
-            raise UserError(f"{folder} holds another ensemble ({'; '.join(changed)}): give another --out")
-    return folder
 
 
 def _check_choices(split: str | None, tta: str, weighting: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_tl.errors import UserError
 from fer_tl.evaluation.open_split import check_finished, ensemble_name, last_fingerprint, results_folder
+from fer_tl.result_folder import name_runs
 from fer_tl.training.run_folder import Predictions, RunFolder, load_fold_predictions, load_predictions
 
 
@@ -81,15 +82,8 @@ def open_members(run_dirs: Sequence[Path | str]) -> tuple[Member, ...]:
     """
     if len(run_dirs) < 2:
         raise UserError("an ensemble needs two runs or more: fer-tl ensemble RUN RUN ...")
-    paths = [Path(run_dir) for run_dir in run_dirs]
-    real = [path.resolve() for path in paths]
-    for index, path in enumerate(real):
-        if path in real[:index]:
-            raise UserError(f"{paths[index]} is given twice: a run votes once")
-    names = [path.name for path in real]
-    if len({*names, "ensemble"}) <= len(names):
-        names = [str(path) for path in real]
-    return tuple(open_member(name, path) for name, path in zip(names, paths, strict=True))
+    named = name_runs(run_dirs, "a run votes once", taken=["ensemble"])
+    return tuple(open_member(name, path) for name, path in named.items())
 
 
 def open_member(name: str, path: Path) -> Member:

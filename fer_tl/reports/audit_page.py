@@ -6,12 +6,10 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_tl.errors import UserError
 from fer_tl.evaluation.label_errors import Audit, LabelErrors, Suspect
 from fer_tl.files import write_atomically, write_text
 from fer_tl.reports.page import Section, Tile, gallery, montage, page, paragraph, table
 from fer_tl.reports.rendering import Table, as_csv, as_text
-from fer_tl.training.run_folder import RunFolder
 
 LIST = "label_errors.csv"
 PAGE = "index.html"
@@ -28,24 +26,12 @@ _WIDTH = 100  # letters of a line there
 _UNBROKEN = "\u00a0"  # a blank at which no line ends
 
 
-def choose_folder(run: RunFolder, out: Path | str | None) -> Path:
-    """Where an audit is written: ``out``, or ``audit`` in the run. An earlier audit there is replaced.
-
-    Raises:
-        UserError: the folder holds something else.
-    """
-    folder = Path(out) if out else run.path / "audit"
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / LIST).is_file()):
-        raise UserError(f"{folder} holds other files and is no audit: give another --out")
-    return folder
-
-
 def write_audit(audit: Audit, folder: Path, top: int) -> str:
     """Write the list, the page and, if there are images to show, the same images as one PNG.
 
     Args:
         audit: from ``fer_tl.evaluation.label_errors.open_audit``.
-        folder: from ``choose_folder``.
+        folder: from ``fer_tl.result_folder.choose_folder``.
         top: how many images are shown at most, those of the least probable labels; 1 or more.
 
     Returns:

@@ -32,7 +32,7 @@ def write_comparison(folder: Path, comparison: Comparison, request: dict[str, An
     """Write a comparison as Markdown, CSV, LaTeX and HTML; returns what the terminal shows.
 
     Args:
-        folder: from ``choose_folder``.
+        folder: from ``fer_tl.result_folder.choose_requested``.
         comparison: what is shown.
         request: what makes it this comparison, JSON-ready.
     """

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fer_tl.errors import UserError
 from fer_tl.files import write_atomically, write_text
 from fer_tl.inference.maps import colour_bar, enlarge, normalize, overlay, peak, place_of_maximum
 from fer_tl.inference.methods import METHODS, SAMPLES, SPREAD
 from fer_tl.inference.pictures import describe_pictures
 from fer_tl.reports.page import Section, Tile, gallery, page, paragraph
 from fer_tl.reports.rendering import Table, as_csv, as_text
-from fer_tl.training.run_folder import RunFolder
 from tfrecords_builder.images import encode_image
 
 if TYPE_CHECKING:
@@ -45,18 +43,6 @@ _WIDTH = 100  # letters of a line in the terminal
 _ROWS = 20  # of the table there
 
 
-def choose_folder(run: RunFolder, out: Path | str | None) -> Path:
-    """Where explanations are written: ``out``, or ``explain`` in the run. Earlier ones there are replaced.
-
-    Raises:
-        UserError: the folder holds something else.
-    """
-    folder = Path(out) if out else run.path / "explain"
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / LIST).is_file()):
-        raise UserError(f"{folder} holds other files and no explanations: give another --out")
-    return folder
-
-
 def describe(explained: Explained) -> list[str]:
     """What a reader of the maps must know besides what they mean: a sentence or two each."""
     notes = []
@@ -76,7 +62,7 @@ def write_explained(explained: Explained, folder: Path, title: str, notes: Seque
 
     Args:
         explained: from ``fer_tl.inference.explain.explain_pictures``.
-        folder: from ``choose_folder``.
+        folder: from ``fer_tl.result_folder.choose_folder``.
         title: what was explained.
         notes: a sentence or two each.
 

@@ -17,7 +17,8 @@ from fer_tl.data.examples import Example, write_examples
 from fer_tl.data.folds import write_folds
 from fer_tl.errors import UserError
 from fer_tl.evaluation.label_errors import Audit, open_audit
-from fer_tl.reports.audit_page import choose_folder, write_audit
+from fer_tl.reports.audit_page import LIST, write_audit
+from fer_tl.result_folder import choose_folder
 from fer_tl.training.run_folder import PART_FILES, Predictions, RunFolder, save_predictions
 
 CLASSES = ("angry", "happy", "sad & tired")
@@ -64,7 +65,7 @@ def build(data_dir: Path, fingerprint: str = "f" * 64) -> None:
 
 
 def run_audit(run: RunFolder, data_dir: str | None = None, top: int = 60, out: str | None = None) -> tuple[Audit, str]:
-    folder = choose_folder(run, out)
+    folder = choose_folder(out, run.path / "audit", LIST, "audit")
     audit = open_audit(run, data_dir)
     return audit, write_audit(audit, folder, top)
 
