@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+# Of one call: all maps are in memory before the page is written, which holds some 0.2 MB an image.
+MOST_IMAGES = 500
+
 
 @dataclass(frozen=True, eq=False)
 class ExplainResult:
@@ -93,6 +96,8 @@ def _refuse_unclear(images: Sequence[object], errors: int, layer: str | None, me
         raise UserError(f"{given}: name image files, or give --errors N for the N most confident mistakes of the run")
     if errors and images:
         raise UserError("image files and --errors: give one of them, the other in a second call with another --out")
+    if max(errors, len(images)) > MOST_IMAGES:
+        raise UserError(f"{max(errors, len(images)):,} images to explain: at most {MOST_IMAGES} in one call")
     if layer is not None and "gradcam" not in methods:
         raise UserError(f"--layer {layer} is for gradcam, which --method leaves out")
 

@@ -268,3 +268,31 @@ def test_it_needs_no_tensorflow(trio: tuple[Path, Path, Path]):
         "good",
         "worse",
     ]
+
+
+def test_what_was_asked_for_otherwise_is_told(trio: tuple[Path, Path, Path]):
+    assert "Settings that differ, in the order of the rows: early_stopping 0, 0, 2." in words(run_compare(*trio).text)
+    assert "Settings that differ" not in words(run_compare(*trio[:2]).text)
+
+
+def test_without_its_times_a_run_is_compared_all_the_same(trio: tuple[Path, Path, Path]):
+    good, equal, _ = trio
+    for part in good.glob("fold-*"):
+        (part / "timing.json").unlink()
+    for part in equal.glob("fold-*"):
+        (part / "timing.json").write_text("{}")
+    for name, line in lines_of(run_compare(good, equal)).items():
+        assert (line["seconds"], line["images_per_second"]) == ("", ""), name
+        assert line["accuracy"]
+
+
+def test_without_its_models_a_run_is_compared_all_the_same(trio: tuple[Path, Path, Path]):
+    good, equal, _ = trio
+    before = lines_of(run_compare(good, equal))["good"]
+    for path in good.glob("fold-*/model.keras"):
+        path.unlink()
+    result = run_compare(good, equal)
+    after = lines_of(result)["good"]
+    assert (after["parameters"], after["macs"]) == ("", "")
+    assert "model.keras is not there any more" in words(result.text)
+    assert {key: after[key] for key in before} == before | {"parameters": "", "macs": ""}

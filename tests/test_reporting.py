@@ -129,6 +129,17 @@ def test_an_unfinished_run_shows_what_there_is_and_says_so():
     ]
 
 
+def test_without_its_models_and_times_a_run_is_reported_all_the_same():
+    build(Path("data"), FACES)
+    make_run(Path("run"), FACES)
+    before = table_of(write("run")[1], "Folds")
+    for path in [*Path("run").glob("fold-*/model.keras"), *Path("run").glob("fold-*/timing.json")]:
+        path.unlink()
+    result, html = write("run")
+    assert table_of(html, "Folds") == before
+    assert "Unfinished" not in result.text + html
+
+
 def test_a_run_none_of_whose_folds_is_done_has_a_page_too():
     make_run(Path("run"), FACES, done=[], begun=[0])
     result, html = write("run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from fer_tl.evaluation.members import open_member
 from fer_tl.evaluation.open_split import check_split
 from fer_tl.evaluation.views import check_tta
 from fer_tl.result_folder import name_runs
-from fer_tl.training.part_files import TIMING, check_part, read_keys, read_result, train_again
+from fer_tl.training.part_files import TIMING, check_part, known_seconds, read_keys, read_result
 from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions
 
 
@@ -67,16 +68,17 @@ class ComparedRun:
 
     @property
     def seconds(self) -> float | None:
-        """What its done parts took to train and predict; None if none is done."""
-        return self.run.seconds if self.done else None
+        """What its done parts took to train and predict; None if none is done, or one does not say."""
+        seconds = [known_seconds(self.run.part(name)) for name in self.done]
+        return sum(filter(None, seconds)) if seconds and None not in seconds else None
 
     @property
     def images_per_second(self) -> float | None:
-        """Training images over the time of their epochs; None if no part says its times."""
+        """Training images over the time of their epochs, of the parts that say it; None if none does."""
         images, seconds = 0.0, 0.0
         for folder in map(self.run.part, self.done):
-            if (folder / TIMING).is_file():  # runs of version 0.1.0 have none
-                epochs = read_keys(folder / TIMING, {}, train_again(folder)).get("epoch_seconds", [])
+            with contextlib.suppress(UserError):  # no file, as in version 0.1.0, or a damaged one
+                epochs = read_keys(folder / TIMING, {"epoch_seconds": list}, "")["epoch_seconds"]
                 images += len(epochs) * read_result(folder).get("trained_on", 0)
                 seconds += sum(epochs)
         return images / seconds if images and seconds else None
@@ -184,7 +186,7 @@ def _open(name: str, path: Path, split: str | None, tta: str) -> ComparedRun:
     run = RunFolder(path)
     about = run.read_run()
     settings = about.get("settings") or identity(run.read_experiment())  # runs of version 0.1.0 do not have them
-    done = tuple(part for part in about["parts"] if run.is_done(part))
+    done = tuple(part for part in about["parts"] if run.is_scored(part))
     fingerprint: str | None = about["fingerprint"]
     if split:
         member = open_member(name, path)
@@ -231,7 +233,7 @@ def _paired(first: ComparedRun, run: ComparedRun, split: str | None) -> Compared
     if one is None or other is None:
         return replace(run, differs=_other_design(first, run, split))
     if sorted(one.class_names) != sorted(other.class_names):
-        differs = _other_design(first, run, split) or _other_classes(one, other)
+        differs = _other_design(first, run, split) or _other_classes(one.class_names, other.class_names)
         return replace(run, differs=differs)
     columns = [other.class_names.index(name) for name in one.class_names]
     other = Predictions(other.ids, np.argsort(columns)[other.labels], other.logits[:, columns], one.class_names)
@@ -246,6 +248,9 @@ def _other_design(first: ComparedRun, run: ComparedRun, split: str | None) -> st
     if not split and held_out[0] != held_out[1]:
         said = ["scored out of fold" if each == "cv" else f"scored on {each}" for each in held_out]
         return f"it is {said[1]}, {first.name} {said[0]}"
+    names = [about.get("class_names", []) for about in (ours, theirs)]
+    if ours["dataset"] == theirs["dataset"] and sorted(names[0]) != sorted(names[1]):
+        return _other_classes(*names)
     if first.fingerprint and run.fingerprint and first.fingerprint != run.fingerprint:
         if ours["dataset"] != theirs["dataset"]:
             return f"it is of {theirs['dataset']}, {first.name} of {ours['dataset']}"
@@ -258,9 +263,9 @@ def _other_design(first: ComparedRun, run: ComparedRun, split: str | None) -> st
     return ""
 
 
-def _other_classes(one: Predictions, other: Predictions) -> str:
-    lacking = [name for name in one.class_names if name not in other.class_names]
-    extra = [name for name in other.class_names if name not in one.class_names]
+def _other_classes(ours: Sequence[str], theirs: Sequence[str]) -> str:
+    lacking = [name for name in ours if name not in theirs]
+    extra = [name for name in theirs if name not in ours]
     parts = [f"it lacks {', '.join(lacking)}"] if lacking else []
     return " and ".join([*parts, *([f"it has {', '.join(extra)}"] if extra else [])]) + " of the classes"
 

@@ -91,10 +91,14 @@ def class_intervals(
 
     Arguments and errors as of ``bootstrap_intervals``.
 
+    Where all or none of a class is right, every resample says the same. Precision and recall have the interval of
+    C. Clopper and E. Pearson (Biometrika 26, 1934) there, over the groups with such images; F1 has none.
+
     Returns:
-        float64 ``[K, 2]`` by name; NaN for a class for which the number is defined in no resample.
+        float64 ``[K, 2]`` by name; NaN for a class without an interval, or for which the number is not defined.
     """
     groups = _check(predictions, groups, resamples, level)
+    answers = predicted_labels(predictions)
     confusions = resampled_confusions(predictions, groups, resamples, seed)  # [resamples, K, K]
     hits, support, predicted = _margins(confusions)  # [resamples, K] each
     found = {}
@@ -103,6 +107,9 @@ def class_intervals(
         for k, (right, all_) in enumerate(zip(hits.T, over.T, strict=True)):
             if (all_ > 0).any():
                 ends[k] = _ends(right[all_ > 0] / all_[all_ > 0], level)
+            if ends[k, 0] == ends[k, 1] and ends[k, 0] in (0, 1):
+                of_class = {"precision": answers == k, "recall": predictions.labels == k}.get(name)
+                ends[k] = np.nan if of_class is None else _certain(ends[k, 0], len(np.unique(groups[of_class])), level)
         found[name] = ends
     return found
 
@@ -223,6 +230,12 @@ def _resampled_costs(predictions: Predictions, groups: np.ndarray, resamples: in
 def _ends(scores: np.ndarray, level: float) -> Interval:
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _certain(share: float, count: int, level: float) -> Interval:
+    """Clopper and Pearson's interval of a share that is 0 or 1 of ``count``."""
+    reach = ((1 - level) / 2) ** (1 / count)
+    return (0.0, 1 - reach) if share == 0 else (reach, 1.0)
 
 
 def _margins(confusions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from fer_tl.evaluation.intervals import class_intervals
 from fer_tl.evaluation.metrics import Metrics, score
 from fer_tl.evaluation.run_dataset import RunDataset, find_dataset
 from fer_tl.evaluation.summary import CvSummary, summarize
-from fer_tl.training.part_files import check_part, read_result, read_seconds
+from fer_tl.training.part_files import check_part, known_seconds, read_result
 from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions, read_history
 
 # Of a single fit: so that a temperature is scored on other images than those that it was fitted to.
@@ -34,7 +34,7 @@ class PartContents:
         name: ``fold-0``, or ``model``.
         history: one record an epoch, as far as it came.
         result: ``result.json`` if it is done, else empty.
-        seconds: that it took; None if it is not done.
+        seconds: that it took; None if it is not done, or nobody knows any more.
         failure: why its training failed, else "".
     """
 
@@ -143,7 +143,7 @@ def open_contents(run: RunFolder, data_dir: Path | str | None) -> RunContents:
 
 
 def _read_part(run: RunFolder, name: str) -> PartContents:
-    folder, is_done = run.part(name), run.is_done(name)
+    folder, is_done = run.part(name), run.is_scored(name)
     if is_done:
         check_part(folder, ("predictions.npz", "history.csv"))
     history = read_history(folder / "history.csv") if (folder / "history.csv").is_file() else []
@@ -151,7 +151,7 @@ def _read_part(run: RunFolder, name: str) -> PartContents:
         name,
         history,
         read_result(folder) if is_done else {},
-        read_seconds(folder) if is_done else None,
+        known_seconds(folder) if is_done else None,
         run.failures.get(name, ""),
     )
 

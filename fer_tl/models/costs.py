@@ -61,12 +61,14 @@ def read_costs(path: Path) -> Costs:
     """The costs of a ``model.keras``, of which only the configuration is read.
 
     Raises:
-        Uncounted: it holds a layer that is not known here.
-        UserError: the file is missing or damaged.
+        Uncounted: the file is missing, or holds a layer that is not known here.
+        UserError: it is damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             config = {"layers": json.loads(archive.read("config.json"))["config"]["layers"]}
+    except FileNotFoundError:
+        raise Uncounted(f"{path} is not there any more") from None
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())})") from None
     try:

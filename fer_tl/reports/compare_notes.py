@@ -32,7 +32,7 @@ def result_notes(comparison: Comparison, legend: str) -> list[str]:
                 "scored on these alone, neither tested nor marked as best" if row.run.done else "nothing to score yet"
             )
             notes.append(f"{row.run.name}: {row.run.state}{why}; {scored}.")
-    notes += [_selection_note(comparison), *_leak_notes(comparison)]
+    notes += [*_settings_notes(comparison), _selection_note(comparison), *_leak_notes(comparison)]
     if not comparison.has_groups:
         notes.append("The intervals and tests take each image for itself, not its group: the dataset is not at hand.")
     if comparison.split:
@@ -89,6 +89,14 @@ def _test_note(comparison: Comparison) -> str:
         f"Differences are in points of accuracy, paired image by image, with 95 % intervals of {RESAMPLES:,} resamples "
         f"of {units}, each for its pair alone. p is two-sided by {tests}{adjusted}. {asked}."
     )
+
+
+def _settings_notes(comparison: Comparison) -> list[str]:
+    """What was asked for that is not the same for all rows."""
+    settings = [row.run.settings for row in comparison.rows]
+    differing = [key for key in settings[0] if any(each.get(key) != settings[0][key] for each in settings[1:])]
+    said = "; ".join(f"{key} {', '.join(str(each.get(key)) for each in settings)}" for key in differing)
+    return [f"Settings that differ, in the order of the rows: {said}."] if said else []
 
 
 def _selection_note(comparison: Comparison) -> str:

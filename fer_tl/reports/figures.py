@@ -23,6 +23,7 @@ from fer_tl.evaluation.metrics import Metrics
 from fer_tl.files import write_atomically
 
 _WIDE, _NARROW = 7.0, 3.4  # inches
+_LONGEST_NAME = 22  # letters of a class; the confusion matrix must leave room for its cells
 _STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 9,
@@ -61,17 +62,18 @@ def confusion_figure(metrics: Metrics, title: str) -> Figure:
         text = f"{metrics.confusion[row, column]:,}\n{per_cent}"
         axes.text(column, row, text, ha="center", va="center", size=size, color=_readable_on(colours(share)))
     ticks = range(classes)
+    shown = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in metrics.class_names]
     # A letter of an 8.5 point font is 0.072 inch wide.
-    crowded = max(map(len, metrics.class_names)) * 0.072 * size / 7.5 > cell
+    crowded = max(map(len, shown)) * 0.072 * size / 7.5 > cell
     axes.set_xticks(
         ticks,
-        metrics.class_names,
+        shown,
         rotation=40 if crowded else 0,
         ha="right" if crowded else "center",
         size=size + 1,
         parse_math=False,
     )
-    names = [f"{name}\nn = {count:,}" for name, count in zip(metrics.class_names, metrics.support, strict=True)]
+    names = [f"{name}\nn = {count:,}" for name, count in zip(shown, metrics.support, strict=True)]
     axes.set_yticks(ticks, names, size=size + 1, parse_math=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

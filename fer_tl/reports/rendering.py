@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -89,10 +90,10 @@ def as_text(table: Table) -> str:
 
 
 def as_markdown(table: Table) -> str:
-    """A Markdown table, aligned likewise; what is marked is bold."""
+    """A Markdown table, aligned likewise; what is marked is bold, and what looks like a tag is shown as it is."""
 
     def line(row: list[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+        return "| " + " | ".join(re.sub(r"<(?=[A-Za-z/!?])", "&lt;", cell.replace("|", "\\|")) for cell in row) + " |"
 
     rule = "|" + "".join("---|" if column in table.left else "---:|" for column in range(len(table.header)))
     blocks = table.rendered(lambda cell, _, is_marked: f"**{cell}**" if is_marked else cell)

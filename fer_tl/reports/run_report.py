@@ -75,7 +75,7 @@ def selection_note(run: RunFolder) -> str:
 
 def _selection(run: RunFolder) -> str:
     experiment = run.read_experiment()
-    results = [read_json(run.part(name) / "result.json") for name in run.done]
+    results = [read_json(run.part(name) / "result.json") for name in run.parts if run.is_scored(name)]
     if experiment.early_stopping:
         kept = ", ".join(f"{result['kept_epoch']} of {result['epochs']}" for result in results)
         return (

@@ -102,6 +102,14 @@ def read_seconds(folder: Path) -> float:
     return float(read_keys(path, {"seconds": NUMBER}, train_again(folder))["seconds"])
 
 
+def known_seconds(folder: Path) -> float | None:
+    """The same; None where the file is missing or damaged, for those whose results do not depend on it."""
+    try:
+        return read_seconds(folder)
+    except UserError:
+        return None
+
+
 def read_failure(folder: Path) -> str:
     """Why the training of a part failed; a damaged file is a ``UserError``."""
     path = folder / FAILED

@@ -126,6 +126,10 @@ class RunFolder:
         """Whether a part is finished and all its files are there."""
         return all((self.part(name) / file).is_file() for file in PART_FILES)
 
+    def is_scored(self, name: str) -> bool:
+        """Whether a part was finished and its predictions are there; its model may have been deleted since."""
+        return all((self.part(name) / file).is_file() for file in ("predictions.npz", RESULT))
+
     @property
     def parts(self) -> list[str]:
         """Names of the parts that the run consists of, done or not."""

@@ -40,7 +40,7 @@ def read(made: CompareResult, name: str) -> str:
 def rows_of(markdown: str) -> list[list[str]]:
     """Cells of the first Markdown table, header first."""
     lines = [line for line in markdown.split("\n\n")[1].splitlines() if not line.startswith("|---")]
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [[cell.strip().replace("&lt;", "<") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
 def test_results_have_a_row_a_run_with_its_distance_to_the_best(made: CompareResult):

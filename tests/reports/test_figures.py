@@ -111,8 +111,9 @@ def test_confusion_of_a_class_without_examples_claims_no_per_cent():
         ("no", "yes"),
         tuple(f"{name}ly surprised" for name in NAMES),
         tuple(f"c{k}" for k in range(36)),
+        ("a class whose name is far longer than any that a figure of a page's width has room for", "no", "yes"),
     ],
-    ids=["two", "long", "many"],
+    ids=["two", "long", "many", "endless"],
 )
 def test_confusion_of_other_classes_does_not_overlap(names: tuple[str, ...]):
     title = "A title that is too long for one line, so that it has to be broken into several of them"

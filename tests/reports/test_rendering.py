@@ -53,6 +53,11 @@ def test_marked_cells_are_bold_in_markdown_and_latex():
     assert r"third & \textbf{47.0 \%} & \textbf{1.402} \\" in as_latex(TABLE).splitlines()
 
 
+def test_a_tag_in_markdown_is_text_and_a_small_number_stays_readable():
+    table = Table(["run", "p"], [[["<b>bold</b>", "<0.001"]]])
+    assert "| &lt;b>bold&lt;/b> | <0.001 |" in as_markdown(table).splitlines()
+
+
 def test_latex_is_a_booktabs_table_with_caption_and_notes():
     latex = as_latex(TABLE, "100 % & more", ["One note.", "Another_one."])
     assert_balanced(latex)
