@@ -75,6 +75,7 @@ CASES: dict[str, tuple[str, str]] = {
     "compare a paper": ("compare run --paper sikc", "did you mean 'sikic'?"),
     "compare nothing": ("compare run none", "none/run.json is missing"),
     "report nothing": ("report none", "none/run.json is missing"),
+    "report a file": ("report file", "file is a file, not the folder of a run"),
     "report where": ("report run --out page.pdf", "a name that ends in .html"),
     "explain nothing": ("explain run", "nothing to explain"),
     "explain both": ("explain run a.png --errors 2", "give one of them"),

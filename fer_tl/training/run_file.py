@@ -31,6 +31,8 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
         UserError: no run, several, or a damaged file.
     """
     path = folder / RUN
+    if folder.is_file():
+        raise UserError(f"{path} is missing: {folder} is a file, not the folder of a run")
     if not path.exists():
         cells = sorted(path.parent.name for path in folder.glob(f"*/{RUN}"))
         if cells:
