@@ -33,15 +33,9 @@ from fer_tl.training.part_files import (
     read_result,
     train_again,
 )
+from fer_tl.training.predictions import Predictions, load_predictions
 from fer_tl.training.run_file import refuse_strangers
-from fer_tl.training.run_folder import (
-    Predictions,
-    RunFolder,
-    differences,
-    load_fold_predictions,
-    load_predictions,
-    read_history,
-)
+from fer_tl.training.run_folder import RunFolder, differences, load_fold_predictions, read_history
 
 Say = Callable[[str], None]
 

@@ -23,7 +23,8 @@ from fer_tl.scoring import ensemble
 from fer_tl.sweeps import Cell, Sweep, read_sweep
 from fer_tl.training.lock import hold, take_turns
 from fer_tl.training.part_files import check_part
-from fer_tl.training.run_folder import RunFolder, load_fold_predictions, load_predictions
+from fer_tl.training.predictions import load_predictions
+from fer_tl.training.run_folder import RunFolder, load_fold_predictions
 
 if TYPE_CHECKING:
     from fer_tl.reports.sweep_table import SweepRow

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fer_tl.evaluation.summary import CvSummary
     from fer_tl.reports.run_report import Result
     from fer_tl.reports.sweep_table import SweepRow
-    from fer_tl.training.run_folder import Predictions
+    from fer_tl.training.predictions import Predictions
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,8 @@ from fer_tl.data.dataset import load_dataset
 from fer_tl.data.folds import write_folds
 from fer_tl.files import write_json
 from fer_tl.training.part_files import CLASSES_MEMBER, FAILED, TIMING, describe_files
-from fer_tl.training.run_folder import Predictions, RunFolder, save_predictions
+from fer_tl.training.predictions import Predictions, save_predictions
+from fer_tl.training.run_folder import RunFolder
 
 CLASSES = ("angry", "happy", "sad")
 COUNT = 120

@@ -14,7 +14,8 @@ from fer_tl.config import Experiment, identity
 from fer_tl.data.folds import write_folds
 from fer_tl.files import write_json
 from fer_tl.training.part_files import FAILED, RESULT, TIMING, describe_files
-from fer_tl.training.run_folder import Predictions, RunFolder, save_predictions, write_history
+from fer_tl.training.predictions import Predictions, save_predictions
+from fer_tl.training.run_folder import RunFolder, write_history
 
 DATA = "folder/mine"
 FINGERPRINT = "f" * 64

@@ -32,7 +32,8 @@ from fer_tl.training import agreement, lock, loop, session
 from fer_tl.training.lock import hold
 from fer_tl.training.loop import Loop
 from fer_tl.training.part_files import EVENTS, describe_files
-from fer_tl.training.run_folder import RunFolder, load_predictions, save_predictions
+from fer_tl.training.predictions import load_predictions, save_predictions
+from fer_tl.training.run_folder import RunFolder
 from fer_tl.training.saved_model import load_model, save_model
 from fer_tl.training.strategy import choose_strategy
 from tfrecords_builder.toyfaces import source as toyfaces

@@ -27,7 +27,8 @@ from fer_tl.errors import UserError
 from fer_tl.evaluation.summary import summarize
 from fer_tl.models.backbones import find_backbone
 from fer_tl.options import load_experiment
-from fer_tl.training.run_folder import Predictions, RunFolder
+from fer_tl.training.predictions import Predictions
+from fer_tl.training.run_folder import RunFolder
 
 FILES: dict[str, str | bytes] = {
     "key.yaml": "flods: 3",

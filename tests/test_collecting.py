@@ -20,7 +20,8 @@ from fer_tl.files import read_json, write_json, write_text
 from fer_tl.fitting import report_folds
 from fer_tl.results import CvResult
 from fer_tl.training.part_files import CLASSES_MEMBER, PART_FILES, TIMING, describe_files
-from fer_tl.training.run_folder import Predictions, RunFolder, save_predictions, write_history
+from fer_tl.training.predictions import Predictions, save_predictions
+from fer_tl.training.run_folder import RunFolder, write_history
 
 COUNT = 24
 IDS = np.array([f"image-{k:02d}" for k in range(COUNT)])

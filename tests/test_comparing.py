@@ -19,7 +19,7 @@ from fer_tl.errors import UserError
 from fer_tl.evaluation.comparison import mcnemar
 from fer_tl.evaluation.intervals import bootstrap_intervals
 from fer_tl.files import write_json
-from fer_tl.training.run_folder import Predictions, load_predictions, save_predictions
+from fer_tl.training.predictions import Predictions, load_predictions, save_predictions
 
 QUICK = """
 import sys

@@ -28,7 +28,8 @@ from fer_tl.inference.explain import compute_maps
 from fer_tl.inference.gradients import GradientModel
 from fer_tl.inference.methods import METHODS
 from fer_tl.training.part_files import PART_FILES, describe_files
-from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions, save_predictions
+from fer_tl.training.predictions import Predictions, load_predictions, save_predictions
+from fer_tl.training.run_folder import RunFolder
 from fer_tl.training.saved_model import load_model, save_model
 
 CLASSES = ("angry", "happy", "sad")

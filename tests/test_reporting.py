@@ -27,7 +27,7 @@ from fer_tl.reporting import ReportResult, report
 from fer_tl.reports.figures import confusion_figure, save_figure
 from fer_tl.reports.run_facts import flags
 from fer_tl.reports.run_tables import spell_interval, spell_metric
-from fer_tl.training.run_folder import Predictions, save_predictions
+from fer_tl.training.predictions import Predictions, save_predictions
 
 FACES = make_faces()
 

@@ -20,7 +20,7 @@ from fer_tl.evaluation.metrics import score
 from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.options import load_experiment
 from fer_tl.sweeps import Sweep, read_sweep
-from fer_tl.training.run_folder import load_predictions
+from fer_tl.training.predictions import load_predictions
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 

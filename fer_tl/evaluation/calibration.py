@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_tl.training.run_folder import Predictions
+from fer_tl.training.predictions import Predictions
 
 BINS = 15
 """Of equal width, as in C. Guo, G. Pleiss, Y. Sun and K. Weinberger, On Calibration of Modern Neural Networks, ICML

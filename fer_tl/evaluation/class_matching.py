@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fer_tl.data.merging import ClassMap, find_class, parse_classes, split_items
 from fer_tl.errors import UserError
-from fer_tl.training.run_folder import Predictions
+from fer_tl.training.predictions import Predictions
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from fer_tl.evaluation.open_split import check_split
 from fer_tl.evaluation.views import check_tta
 from fer_tl.result_folder import name_runs
 from fer_tl.training.part_files import TIMING, check_part, known_seconds, read_keys, read_result
-from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions
+from fer_tl.training.predictions import Predictions, load_predictions
+from fer_tl.training.run_folder import RunFolder
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from fer_tl.evaluation.members import Member, match, open_members
 from fer_tl.evaluation.open_split import check_split
 from fer_tl.evaluation.soft_voting import cross_fitted_weights, mixture_weights, soft_vote, true_class_probabilities
 from fer_tl.evaluation.views import TTA, check_tta
-from fer_tl.training.run_folder import Predictions
+from fer_tl.training.predictions import Predictions
 
 WEIGHTINGS = ("equal", "validation")
 FILE = "ensemble.json"

@@ -15,7 +15,8 @@ from fer_tl.data.examples import read_examples
 from fer_tl.errors import UserError
 from fer_tl.evaluation.members import Member, open_member
 from fer_tl.evaluation.run_dataset import RunDataset, find_dataset
-from fer_tl.training.run_folder import Predictions, RunFolder
+from fer_tl.training.predictions import Predictions
+from fer_tl.training.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

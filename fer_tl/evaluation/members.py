@@ -12,7 +12,8 @@ import numpy as np
 from fer_tl.errors import UserError
 from fer_tl.evaluation.open_split import check_finished, ensemble_name, last_fingerprint, results_folder
 from fer_tl.result_folder import name_runs
-from fer_tl.training.run_folder import Predictions, RunFolder, load_fold_predictions, load_predictions
+from fer_tl.training.predictions import Predictions, load_predictions
+from fer_tl.training.run_folder import RunFolder, load_fold_predictions
 
 
 @dataclass(frozen=True)

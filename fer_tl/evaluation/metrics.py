@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_tl.errors import UserError
 from fer_tl.evaluation.calibration import reliability
-from fer_tl.training.run_folder import Predictions
+from fer_tl.training.predictions import Predictions
 
 # Attributes of ``Metrics`` that are one number each: those of every table, in its order, and those of a report besides.
 METRIC_NAMES = ("accuracy", "balanced_accuracy", "macro_f1", "loss")

@@ -16,8 +16,8 @@ from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.evaluation.views import make_views
 from fer_tl.files import write_json
 from fer_tl.training.part_files import check_model
+from fer_tl.training.predictions import Predictions, save_predictions
 from fer_tl.training.progress import Clock
-from fer_tl.training.run_folder import Predictions, save_predictions
 from fer_tl.training.saved_model import load_model, predict_saved
 
 Say = Callable[[str], None]

@@ -20,7 +20,8 @@ from fer_tl.evaluation.metrics import Metrics, score
 from fer_tl.evaluation.run_dataset import RunDataset, find_dataset
 from fer_tl.evaluation.summary import CvSummary, summarize
 from fer_tl.training.part_files import check_part, known_seconds, read_result
-from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions, read_history
+from fer_tl.training.predictions import Predictions, load_predictions
+from fer_tl.training.run_folder import RunFolder, read_history
 
 # Of a single fit: so that a temperature is scored on other images than those that it was fitted to.
 _PARTS = 5

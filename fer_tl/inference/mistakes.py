@@ -14,7 +14,8 @@ from fer_tl.errors import UserError
 from fer_tl.evaluation.metrics import predicted_labels
 from fer_tl.evaluation.run_dataset import find_dataset
 from fer_tl.inference.pictures import Picture, magnify
-from fer_tl.training.run_folder import Predictions, RunFolder, load_fold_predictions, load_predictions
+from fer_tl.training.predictions import Predictions, load_predictions
+from fer_tl.training.run_folder import RunFolder, load_fold_predictions
 
 
 @dataclass(frozen=True, eq=False)

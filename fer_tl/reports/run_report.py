@@ -30,7 +30,8 @@ from fer_tl.reports.tables import (
     result_table_markdown,
     result_table_text,
 )
-from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions, read_history, save_predictions
+from fer_tl.training.predictions import Predictions, load_predictions, save_predictions
+from fer_tl.training.run_folder import RunFolder, read_history
 
 _CLASSES_NOTE = "Intervals: 95 %, bootstrap over groups of images."
 

@@ -23,9 +23,10 @@ from fer_tl.quiet import import_tensorflow
 from fer_tl.training.environment import describe_environment
 from fer_tl.training.lock import take_turns
 from fer_tl.training.part_files import ENVIRONMENT, FAILED, RESULT, TIMING, describe_files, read_environments
+from fer_tl.training.predictions import Predictions, save_predictions
 from fer_tl.training.progress import Clock, Progress, duration
 from fer_tl.training.run_file import refuse_strangers
-from fer_tl.training.run_folder import Predictions, RunFolder, save_predictions, write_history
+from fer_tl.training.run_folder import RunFolder, write_history
 
 if TYPE_CHECKING:
     from fer_tl.training.session import Session

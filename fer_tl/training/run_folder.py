@@ -18,10 +18,8 @@ from fer_tl.config import Experiment, dump_yaml, identity
 from fer_tl.data.folds import read_folds
 from fer_tl.errors import UserError
 from fer_tl.files import (
-    BROKEN_ARRAYS,
     FULL,
     is_temporary,
-    write_atomically,
     write_json,
     write_text,
 )
@@ -35,73 +33,8 @@ from fer_tl.training.part_files import (
     read_seconds,
     train_again,
 )
+from fer_tl.training.predictions import Predictions, load_predictions, make_again
 from fer_tl.training.run_file import read_run_file, refuse_strangers
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Logits of a set of examples, with what is needed to score them later.
-
-    Attributes:
-        ids: text ``[N]``, unique.
-        labels: int64 ``[N]``, indices into ``class_names``.
-        logits: float32 ``[N, K]``, before softmax.
-        class_names: the K class names, in the order of the logits' columns.
-    """
-
-    ids: np.ndarray
-    labels: np.ndarray
-    logits: np.ndarray
-    class_names: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        n, k = len(self.ids), len(self.class_names)
-        if self.labels.shape != (n,) or self.logits.shape != (n, k):
-            shapes = f"{n} ids, labels {self.labels.shape}, logits {self.logits.shape}, {k} classes"
-            raise ValueError(f"predictions do not fit together: {shapes}")
-
-    @property
-    def probabilities(self) -> np.ndarray:
-        """Softmax of the logits: float64 ``[N, K]``, rows sum to 1."""
-        z = self.logits.astype(np.float64)
-        z = np.exp(z - z.max(axis=1, keepdims=True))
-        return z / z.sum(axis=1, keepdims=True)
-
-
-def save_predictions(path: Path, predictions: Predictions) -> None:
-    """Write predictions as a compressed ``.npz`` without pickled objects, atomically."""
-
-    def write(temporary: Path) -> None:
-        np.savez_compressed(
-            temporary,
-            ids=predictions.ids.astype(str),
-            labels=predictions.labels.astype(np.int64),
-            logits=predictions.logits.astype(np.float32),
-            class_names=np.asarray(predictions.class_names, dtype=str),
-        )
-
-    write_atomically(path, write)
-
-
-def load_predictions(path: Path) -> Predictions:
-    """Read what ``save_predictions`` wrote; anything else is a ``UserError``."""
-    try:
-        # Opened here: NumPy leaves a file that is no archive open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            return Predictions(
-                ids=data["ids"],
-                labels=data["labels"],
-                logits=data["logits"],
-                class_names=tuple(str(name) for name in data["class_names"]),
-            )
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: the run is unfinished; run its command again to continue it") from None
-    except BROKEN_ARRAYS as error:
-        raise UserError(f"{path} is not a predictions file of fer-tl ({error}): {_make_again(path)}") from None
-
-
-def _make_again(path: Path) -> str:
-    return f"delete {path.parent} and give the command that made it again"
 
 
 @dataclass(frozen=True)
@@ -331,7 +264,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
             for row in rows
         ]
     except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a history ({error}): {_make_again(path)}") from None
+        raise UserError(f"{path} cannot be read as a history ({error}): {make_again(path)}") from None
 
 
 def default_run_dir(experiment: Experiment, kind: str) -> Path:

@@ -7,7 +7,7 @@ import pytest
 
 from fer_tl.evaluation.calibration import BINS, HIGHEST, LOWEST, calibrate, fit_temperature, reliability
 from fer_tl.evaluation.metrics import score
-from fer_tl.training.run_folder import Predictions
+from fer_tl.training.predictions import Predictions
 
 NAMES = ("angry", "disgust", "fear")
 

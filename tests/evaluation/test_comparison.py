@@ -11,7 +11,7 @@ from scipy import stats
 
 from fer_tl.evaluation.comparison import compare_pairs, corrected_resampled_t, headline_scores, holm, mcnemar
 from fer_tl.evaluation.metrics import METRIC_NAMES, score
-from fer_tl.training.run_folder import Predictions
+from fer_tl.training.predictions import Predictions
 
 RNG = np.random.default_rng(0)
 

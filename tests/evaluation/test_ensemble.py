@@ -21,7 +21,8 @@ from fer_tl.config import Experiment
 from fer_tl.data.dataset import load_dataset
 from fer_tl.data.folds import write_folds
 from fer_tl.files import read_json, write_json
-from fer_tl.training.run_folder import PART_FILES, Predictions, RunFolder, load_predictions, save_predictions
+from fer_tl.training.predictions import Predictions, load_predictions, save_predictions
+from fer_tl.training.run_folder import PART_FILES, RunFolder
 
 CLASSES = ("angry", "happy", "sad")
 COUNT = 60

@@ -17,7 +17,7 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
 
 from fer_tl.errors import UserError
 from fer_tl.evaluation.metrics import score, zero_recall
-from fer_tl.training.run_folder import Predictions
+from fer_tl.training.predictions import Predictions
 
 NAMES = ("angry", "disgust", "fear")
 

@@ -25,7 +25,8 @@ from fer_tl.evaluation.intervals import bootstrap_interval
 from fer_tl.evaluation.open_split import last_fingerprint
 from fer_tl.files import read_json
 from fer_tl.reports import run_report
-from fer_tl.training.run_folder import PART_FILES, RunFolder, load_predictions
+from fer_tl.training.predictions import load_predictions
+from fer_tl.training.run_folder import PART_FILES, RunFolder
 from fer_tl.training.saved_model import save_model
 
 CLASSES = ("angry", "happy", "sad", "surprise")

@@ -19,7 +19,8 @@ from fer_tl.errors import UserError
 from fer_tl.evaluation.label_errors import Audit, open_audit
 from fer_tl.reports.audit_page import LIST, write_audit
 from fer_tl.result_folder import choose_folder
-from fer_tl.training.run_folder import PART_FILES, Predictions, RunFolder, save_predictions
+from fer_tl.training.predictions import Predictions, save_predictions
+from fer_tl.training.run_folder import PART_FILES, RunFolder
 
 CLASSES = ("angry", "happy", "sad & tired")
 COUNT = 120

@@ -25,7 +25,8 @@ from fer_tl.reports.run_report import selection_note
 from fer_tl.training import parts
 from fer_tl.training.cross_validation import train_folds, train_one
 from fer_tl.training.part_files import EVENTS, RECORDED, check_part
-from fer_tl.training.run_folder import Predictions, RunFolder, load_predictions
+from fer_tl.training.predictions import Predictions, load_predictions
+from fer_tl.training.run_folder import RunFolder
 from fer_tl.training.saved_model import load_model, predict_saved, save_model
 
 CLASSES = ("angry", "happy", "sad", "neutral")

@@ -29,8 +29,9 @@ from fer_tl.training.cross_validation import train_folds, train_one
 from fer_tl.training.loop import FoldRows, Loop
 from fer_tl.training.part_files import EVENTS
 from fer_tl.training.plan import EpochPlan, adjustment, balanced_weights
+from fer_tl.training.predictions import load_predictions
 from fer_tl.training.progress import Clock, Progress
-from fer_tl.training.run_folder import RunFolder, load_predictions, read_history
+from fer_tl.training.run_folder import RunFolder, read_history
 from fer_tl.training.saved_model import load_model
 from fer_tl.training.session import CompiledStage, Session
 from fer_tl.training.stages import Stage, stages_of

@@ -23,7 +23,7 @@ import fer_tl
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.data.dataset import Dataset
 from fer_tl.training.agreement import is_chief, share_bytes, share_values
-from fer_tl.training.run_folder import load_predictions
+from fer_tl.training.predictions import load_predictions
 from fer_tl.training.strategy import choose_strategy
 
 # No BatchNorm and no dropout, which see a worker's own images and numbers; clipping, which sees those of all.

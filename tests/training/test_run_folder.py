@@ -16,15 +16,8 @@ from fer_tl.config import Experiment, Head, identity
 from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_atomically, write_json, write_text
 from fer_tl.training.part_files import PART_FILES, check_part, describe_files
-from fer_tl.training.run_folder import (
-    Predictions,
-    RunFolder,
-    default_run_dir,
-    load_predictions,
-    read_history,
-    save_predictions,
-    write_history,
-)
+from fer_tl.training.predictions import Predictions, load_predictions, save_predictions
+from fer_tl.training.run_folder import RunFolder, default_run_dir, read_history, write_history
 
 CLASSES = ("angry", "happy", "überrascht")
 RUN = {"kind": "cv", "parts": ["fold-0", "fold-1"], "dataset": "folder/mine", "fingerprint": "a" * 64}
