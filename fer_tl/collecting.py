@@ -23,12 +23,13 @@ from fer_tl.training.lock import hold
 from fer_tl.training.part_files import (
     ENVIRONMENT,
     EVENTS,
+    OPENINGS,
     PART_FILES,
     RESULT,
     TIMING,
     check_model,
     check_part,
-    read_entries,
+    read_dated_openings,
     read_environments,
     read_result,
     train_again,
@@ -38,8 +39,6 @@ from fer_tl.training.run_file import refuse_strangers
 from fer_tl.training.run_folder import RunFolder, differences, load_fold_predictions, read_history
 
 Say = Callable[[str], None]
-
-KEEP_RECORD = "put it back; without it nobody knows what was opened"
 
 
 def collect(
@@ -76,13 +75,13 @@ def collect(
         # Checks them against the fold table.
         replaced = damaged if _is_same(run, target) else ()
         load_fold_predictions(run, ids, [name for name in run.done if name not in replaced])
-    openings = _join([read_entries(run.path / "evaluations.json", KEEP_RECORD) for run in runs])
+    openings = _join([read_dated_openings(run.path) for run in runs])
     environments = _join([read_environments(run.path, say) for run in runs])
     with hold(target.path, say=say):
         target.start(replace(first.read_experiment(), run_dir=str(target.path)), first.read_run())
         if not (target.path / "folds.csv").is_file():
             _copy(first.path / "folds.csv", target.path / "folds.csv")
-        for file, entries in ((ENVIRONMENT, environments), ("evaluations.json", openings)):
+        for file, entries in ((ENVIRONMENT, environments), (OPENINGS, openings)):
             if entries:
                 write_json(target.path / file, entries)
         for name, run in sources.items():

@@ -105,7 +105,7 @@ def report_folds(
     text = cv_report_text(run, summary, note)
     if writes:
         remove_temporaries(run.path)
-        write_cv_report(run, summary, note, groups_by_id)
+        write_cv_report(run, summary, folds, note, groups_by_id)
     say(f"\n{text}\n\n{_last_line(run)}")
     return CvResult(run.path, summary, folds, text)
 

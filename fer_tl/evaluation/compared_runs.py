@@ -15,11 +15,10 @@ from fer_tl.data.dataset import cached_groups
 from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.errors import UserError
 from fer_tl.evaluation.members import open_member
-from fer_tl.evaluation.open_split import check_split
-from fer_tl.evaluation.views import check_tta
+from fer_tl.evaluation.open_split import check_evaluated
 from fer_tl.result_folder import name_runs
 from fer_tl.training.part_files import TIMING, check_part, known_seconds, read_keys, read_result
-from fer_tl.training.predictions import Predictions, load_predictions
+from fer_tl.training.predictions import Predictions, join_predictions, load_predictions
 from fer_tl.training.run_folder import RunFolder
 
 
@@ -97,11 +96,7 @@ def open_runs(run_dirs: Sequence[Path | str], split: str | None, tta: str) -> tu
         UserError: a bad value, the same run twice, no run, predictions that are missing, damaged or changed, or with a
             split an unfinished run.
     """
-    if split is not None:
-        check_split(split, "runs are compared on")
-    check_tta(tta)
-    if tta != "none" and split is None:
-        raise UserError(f"--tta {tta} needs --split: only evaluations of a split are made with it")
+    check_evaluated(split, tta, "runs are compared on")
     named = name_runs(run_dirs, "name each run once")
     return tuple(_open(name, path, split, tta) for name, path in named.items())
 
@@ -213,18 +208,16 @@ def _joined(path: Path, parts: Sequence[Predictions]) -> tuple[Predictions, np.n
     """Predictions of several parts in the order of their ids, and the number of the part that each is from."""
     if any(part.class_names != parts[0].class_names for part in parts):
         raise UserError(f"the parts of {path} know other classes: one of them is another run's, delete it")
-    ids, labels, logits = (
-        np.concatenate([getattr(part, key) for part in parts]) for key in ("ids", "labels", "logits")
-    )
-    if not np.isfinite(logits).all():
+    joined = join_predictions(parts)
+    if not np.isfinite(joined.logits).all():
         raise UserError(f"{path} predicts numbers that are not finite: its training diverged, leave it out")
-    order = np.argsort(ids, kind="stable")
-    ids = ids[order]
+    order = np.argsort(joined.ids, kind="stable")
+    ids = joined.ids[order]
     twice = np.flatnonzero(ids[1:] == ids[:-1])
     if len(twice):
         raise UserError(f"{path} predicts '{ids[twice[0]]}' twice: one of its parts is another run's, delete it")
     folds = np.repeat(np.arange(len(parts)), [len(part.ids) for part in parts])[order]
-    return Predictions(ids, labels[order], logits[order], parts[0].class_names), folds
+    return Predictions(ids, joined.labels[order], joined.logits[order], joined.class_names), folds
 
 
 def _paired(first: ComparedRun, run: ComparedRun, split: str | None) -> ComparedRun:

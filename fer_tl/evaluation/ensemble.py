@@ -14,9 +14,9 @@ from fer_tl.data.dataset import cached_groups
 from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.errors import UserError, suggest
 from fer_tl.evaluation.members import Member, match, open_members
-from fer_tl.evaluation.open_split import check_split
+from fer_tl.evaluation.open_split import check_evaluated
 from fer_tl.evaluation.soft_voting import cross_fitted_weights, mixture_weights, soft_vote, true_class_probabilities
-from fer_tl.evaluation.views import TTA, check_tta
+from fer_tl.evaluation.views import TTA
 from fer_tl.training.predictions import Predictions
 
 WEIGHTINGS = ("equal", "validation")
@@ -152,11 +152,7 @@ def find_groups(ensemble: Ensemble) -> dict[str, str] | None:
 
 
 def _check_choices(split: str | None, tta: str, weighting: str) -> None:
-    if split is not None:
-        check_split(split, "an ensemble is scored on")
-    check_tta(tta)
-    if tta != "none" and split is None:
-        raise UserError(f"--tta {tta} needs --split: only evaluations of a split are made with it")
+    check_evaluated(split, tta, "an ensemble is scored on")
     if weighting not in WEIGHTINGS:
         raise UserError(f"--weights {weighting}: no such weighting{suggest(weighting, WEIGHTINGS)}")
 

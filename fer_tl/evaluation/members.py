@@ -12,7 +12,7 @@ import numpy as np
 from fer_tl.errors import UserError
 from fer_tl.evaluation.open_split import check_finished, ensemble_name, last_fingerprint, results_folder
 from fer_tl.result_folder import name_runs
-from fer_tl.training.predictions import Predictions, load_predictions
+from fer_tl.training.predictions import Predictions, join_predictions, load_predictions
 from fer_tl.training.run_folder import RunFolder, load_fold_predictions
 
 
@@ -49,11 +49,7 @@ class Member:
         held_out = [load_predictions(self.run.part(part) / "predictions.npz").ids for part in self.run.parts]
         # Loaded again to be checked against the fold table: 0.1 s for FER-2013.
         parts = load_fold_predictions(self.run, np.unique(np.concatenate(held_out)))
-        ids, labels, logits = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "labels", "logits")
-        )
-        folds = np.repeat(np.arange(len(parts)), [len(part.ids) for part in parts])
-        return Predictions(ids, labels, logits, parts[0].class_names), folds
+        return join_predictions(parts), np.repeat(np.arange(len(parts)), [len(part.ids) for part in parts])
 
     def split_predictions(self, split: str, tta: str) -> Predictions:
         """What ``fer-tl evaluate`` saved of a split.

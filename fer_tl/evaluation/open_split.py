@@ -157,6 +157,19 @@ def check_split(split: str, verb: str) -> None:
         raise UserError(f"--split {split}: {hint}; {verb} validation or test")
 
 
+def check_evaluated(split: str | None, tta: str, verb: str) -> None:
+    """Refuse what no saved evaluation is of; without a split, held-out predictions are meant.
+
+    Raises:
+        UserError: a split that no run may be scored on, no such test-time augmentation, or one without a split.
+    """
+    if split is not None:
+        check_split(split, verb)
+    check_tta(tta)
+    if tta != "none" and split is None:
+        raise UserError(f"--tta {tta} needs --split: only evaluations of a split are made with it")
+
+
 def prepare_opening(
     run: RunFolder,
     split: str | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from fer_tl.evaluation.metrics import Metrics, score
 from fer_tl.evaluation.run_dataset import RunDataset, find_dataset
 from fer_tl.evaluation.summary import CvSummary, summarize
 from fer_tl.training.part_files import check_part, known_seconds, read_result
-from fer_tl.training.predictions import Predictions, load_predictions
+from fer_tl.training.predictions import Predictions, join_predictions, load_predictions
 from fer_tl.training.run_folder import RunFolder, read_history
 
 # Of a single fit: so that a temperature is scored on other images than those that it was fitted to.
@@ -187,14 +186,6 @@ def _score(
         calibration,
         score(calibration.scaled) if calibration else None,
     )
-
-
-def join_predictions(found: Sequence[Predictions]) -> Predictions:
-    """Predictions of one or more parts, one after the other; all of the same classes."""
-    ids, labels, logits = (
-        np.concatenate([getattr(each, name) for each in found]) for name in ("ids", "labels", "logits")
-    )
-    return Predictions(ids, labels, logits, found[0].class_names)
 
 
 def _calibrate(predictions: Predictions, part_of: np.ndarray, groups: np.ndarray) -> Calibration | None:

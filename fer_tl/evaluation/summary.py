@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_tl.evaluation.intervals import bootstrap_intervals, mean_sd
 from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, score, zero_recall
-from fer_tl.training.predictions import Predictions
+from fer_tl.training.predictions import Predictions, join_predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,13 +110,10 @@ def _pool(folds: Sequence[Predictions]) -> Predictions:
     for k, fold in enumerate(folds):
         if tuple(fold.class_names) != class_names:
             raise ValueError(f"fold {k} has the classes {fold.class_names}, fold 0 has {class_names}")
-    ids = np.concatenate([fold.ids for fold in folds])
-    unique, counts = np.unique(ids, return_counts=True)
-    if len(unique) < len(ids):
-        raise ValueError(f"{len(ids) - len(unique)} ids occur again, the first is {str(unique[counts > 1][0])!r}")
-    return Predictions(
-        ids=ids,
-        labels=np.concatenate([fold.labels for fold in folds]),
-        logits=np.concatenate([fold.logits for fold in folds]),
-        class_names=class_names,
-    )
+    pooled = join_predictions(folds)
+    unique, counts = np.unique(pooled.ids, return_counts=True)
+    if len(unique) < len(pooled.ids):
+        raise ValueError(
+            f"{len(pooled.ids) - len(unique)} ids occur again, the first is {str(unique[counts > 1][0])!r}"
+        )
+    return pooled

@@ -30,7 +30,7 @@ from fer_tl.reports.run_tables import (
     spell_metric,
     spell_setting,
 )
-from fer_tl.training.part_files import ENVIRONMENT, read_entries
+from fer_tl.training.part_files import ENVIRONMENT, read_dated_openings, read_entries
 
 # No paths: a page is passed on. The terminal says where the dataset was looked for.
 _MISSING = (
@@ -166,8 +166,7 @@ def record_section(contents: RunContents) -> Section:
 
 def _openings(contents: RunContents) -> str:
     run, own = contents.run, contents.about["dataset"]
-    remedy = "put it back; without it nobody knows what was opened"
-    entries = read_entries(run.path / "evaluations.json", remedy)
+    entries = read_dated_openings(run.path)
     tests = [entry for entry in entries if (entry.get("dataset", own), entry.get("split")) == (own, "test")]
     times = {0: "was never opened", 1: "was opened once"}.get(len(tests), f"was opened {len(tests)} times")
     advice = " Whoever chose by an earlier opening has chosen on it." if len(tests) > 1 else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from fer_tl.evaluation.ensemble import FILE as ENSEMBLE_FILE
 from fer_tl.evaluation.ensemble import Ensemble
 from fer_tl.evaluation.intervals import bootstrap_intervals, class_intervals
 from fer_tl.evaluation.metrics import Metrics, example_costs, predicted_labels, score
-from fer_tl.evaluation.run_contents import join_predictions
 from fer_tl.evaluation.summary import CvSummary
 from fer_tl.files import read_json, write_json, write_text
 from fer_tl.reports.figures import confusion_figure, learning_curves_figure, reliability_figure, save_figure
@@ -30,7 +29,7 @@ from fer_tl.reports.tables import (
     result_table_markdown,
     result_table_text,
 )
-from fer_tl.training.predictions import Predictions, load_predictions, save_predictions
+from fer_tl.training.predictions import Predictions, join_predictions, save_predictions
 from fer_tl.training.run_folder import RunFolder, read_history
 
 _CLASSES_NOTE = "Intervals: 95 %, bootstrap over groups of images."
@@ -90,17 +89,20 @@ def cv_report_text(run: RunFolder, summary: CvSummary, note: str) -> str:
     return f"{_cv_title(run, summary)}\n\n{fold_table_text(summary)}\n{note}\n\n{confusion_text(summary.pooled)}"
 
 
-def write_cv_report(run: RunFolder, summary: CvSummary, note: str, groups_by_id: Mapping[str, str]) -> None:
+def write_cv_report(
+    run: RunFolder, summary: CvSummary, folds: Sequence[Predictions], note: str, groups_by_id: Mapping[str, str]
+) -> None:
     """Write tables, confusion matrix, reliability diagram and learning curves of a cross validation.
 
     Args:
         run: whose folds are done or failed.
         summary: of them.
+        folds: predictions of those that are done.
         note: what a reader must know.
         groups_by_id: the group of each image, which the classes' intervals resample.
     """
     title = _cv_title(run, summary)
-    pooled = join_predictions([load_predictions(run.part(name) / "predictions.npz") for name in run.done])
+    pooled = join_predictions(folds)
     groups = np.array([groups_by_id[i] for i in pooled.ids.tolist()])
     measures = as_markdown(measure_table(summary.pooled, summary.intervals, summary.folds))
     classes = as_markdown(class_table(summary.pooled, class_intervals(pooled, groups)))

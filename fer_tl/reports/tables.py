@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, zero_recall
 from fer_tl.evaluation.summary import CvSummary
 from fer_tl.reports.rendering import Table, as_csv, as_markdown, as_text
+from fer_tl.reports.run_tables import spell_interval
 
 ResultRow = tuple[str, Metrics]
 Intervals = Mapping[str, tuple[float, float]]
@@ -163,11 +164,7 @@ def _metrics_row(name: str, metrics: Metrics) -> list[str]:
 
 
 def _interval_row(intervals: Intervals) -> list[str]:
-    def ends(name: str) -> str:
-        low, high = intervals[name]
-        return f"{low:.3f}–{high:.3f}" if name == "loss" else f"{100 * low:.1f}–{100 * high:.1f} %"
-
-    return ["95 % interval", "", *map(ends, METRIC_NAMES)]
+    return ["95 % interval", "", *(spell_interval(name, intervals[name]) for name in METRIC_NAMES)]
 
 
 def _confusion_table(metrics: Metrics) -> Table:

@@ -21,6 +21,7 @@ FAILED = "failed.json"
 # TensorBoard takes every file with "tfevents" in its name.
 EVENTS = "events.out.tfevents.fer-tl"
 ENVIRONMENT = "environment.json"
+OPENINGS = "evaluations.json"
 # A member of the .keras zip archive that Keras ignores: class names travel with the weights.
 CLASSES_MEMBER = "fer_tl.json"
 
@@ -132,6 +133,12 @@ def read_entries(path: Path, remedy: str) -> list[dict[str, Any]]:
     for entry in entries:
         refuse_keys(path, entry, {"date": str}, remedy)
     return entries
+
+
+def read_dated_openings(folder: Path) -> list[dict[str, Any]]:
+    """Every opening of a split that a run recorded, oldest first; a damaged file, or one without dates, is a
+    ``UserError``."""
+    return read_entries(folder / OPENINGS, "put it back; without it nobody knows what was opened")
 
 
 def read_environments(folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,14 @@ class Predictions:
         z = self.logits.astype(np.float64)
         z = np.exp(z - z.max(axis=1, keepdims=True))
         return z / z.sum(axis=1, keepdims=True)
+
+
+def join_predictions(parts: Sequence[Predictions]) -> Predictions:
+    """Predictions of one or more parts, one after the other; all of the same classes."""
+    ids, labels, logits = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "labels", "logits")
+    )
+    return Predictions(ids, labels, logits, parts[0].class_names)
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:

@@ -41,8 +41,8 @@ def test_tables_have_every_measure_and_class_with_intervals_over_groups(
     folder, pooled = tmp_path / "run", FACES.pooled
     if kind == "cv":
         run = make_run(folder, FACES)
-        summary = summarize([FACES.of_fold(fold) for fold in range(3)], GROUP_OF)
-        run_report.write_cv_report(run, summary, "note", GROUP_OF)
+        folds = [FACES.of_fold(fold) for fold in range(3)]
+        run_report.write_cv_report(run, summarize(folds, GROUP_OF), folds, "note", GROUP_OF)
     else:
         run_report.write_result(folder, "title", run_report.score_rows({"ensemble": pooled}, GROUP_OF), "note")
     groups = np.array([GROUP_OF[i] for i in pooled.ids.tolist()])
