@@ -67,8 +67,9 @@ def _what_failed(error: OSError) -> str:
 
 
 def _call(command: str, values: dict[str, Any]) -> None:
-    from fer_tl import api
+    from fer_tl import api, quiet
 
+    quiet.leave_out_unused()
     if command in EXPERIMENTS:
         values.pop("config")
         experiment = from_flat(values)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fer_tl.errors import UserError, suggest
 from fer_tl.inference.methods import METHODS, choose_methods
+from fer_tl.inference.parts import ALL, choose_parts
 from fer_tl.quiet import import_tensorflow
 from fer_tl.result_folder import choose_folder
 from fer_tl.training.part_files import check_part
@@ -73,7 +74,7 @@ def explain(
     names = run.read_run("class_names")["class_names"]
     run.refuse_edited()
     chosen = _find_class(class_name, names) if class_name is not None else None
-    parts, note = _choose_parts(run, fold, bool(errors))
+    parts, note = choose_parts(run, ALL if errors and fold is None else fold), _missing_note(run)
     for part in parts:
         check_part(run.part(part), ("predictions.npz", "model.keras") if errors else ("model.keras",))
     from fer_tl.reports.explain_page import LIST, describe, write_explained
@@ -111,22 +112,11 @@ def _find_class(name: str, names: Sequence[str]) -> str:
     return found
 
 
-def _choose_parts(run: RunFolder, fold: int | None, several: bool) -> tuple[list[str], str]:
-    """The parts whose models explain, and a sentence on what they leave out, "" for nothing."""
-    done, there, kind = run.done, run.parts, run.read_run()["kind"]
-    if fold is not None and kind != "cv":
-        raise UserError(f"--fold {fold}: {run.path} is a single fit and has no folds; leave it out")
-    if fold is not None and f"fold-{fold}" not in there:
-        raise UserError(f"--fold {fold}: {run.path} has the folds 0 to {len(there) - 1}")
-    if not done:
-        raise UserError(f"{run.path} has no part that is trained yet ({', '.join(there)}): run its command first")
-    if fold is not None and f"fold-{fold}" not in done:
-        raise UserError(f"--fold {fold}: {run.path} has not trained it yet; done: {', '.join(done)}")
-    parts = [f"fold-{fold}"] if fold is not None else done if several else done[:1]
-    if len(done) < len(there):
-        missing = ", ".join(name for name in there if name not in done)
-        return parts, f"The run is unfinished: {missing} of {len(there)} parts explain nothing here."
-    return parts, ""
+def _missing_note(run: RunFolder) -> str:
+    """A sentence on the parts of a run that are not trained yet, "" for none."""
+    done, there = run.done, run.parts
+    missing = ", ".join(name for name in there if name not in done)
+    return f"The run is unfinished: {missing} of {len(there)} parts explain nothing here." if missing else ""
 
 
 def _gather(

@@ -1,4 +1,4 @@
-"""Import TensorFlow without its screenful about CPU features and absent GPU drivers."""
+"""Import TensorFlow without its screenful about CPU features and absent GPU drivers, and without what is not used."""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ from contextlib import contextmanager
 # not hold back what is logged before the logger is initialised, which is while the library loads.
 _CHATTER = re.compile(rb"(WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:\d\d)")
 
+# Keras imports them where they are there, for data frames, scikit-learn's interface and plots of images. No command
+# uses these, and they are 2.4 of the 5.3 s that the import of TensorFlow and Keras takes.
+_UNUSED = ("matplotlib", "pandas", "sklearn")
+_leaves_out_unused = False
+
+
+def leave_out_unused() -> None:
+    """From now on ``import_tensorflow`` imports Keras without its optional parts, for a process that is a command's
+    own: who uses fer-tl as a library may want them."""
+    global _leaves_out_unused
+    _leaves_out_unused = True
+
 
 def import_tensorflow() -> None:
     """Import TensorFlow and let it look for devices; only what is not its usual chatter reaches stderr."""
@@ -21,7 +33,7 @@ def import_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _filtered_stderr():
+    with _filtered_stderr(), _hidden(_UNUSED if _leaves_out_unused else ()):
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -31,6 +43,18 @@ def _no_retracing(record: logging.LogRecord) -> bool:
     """Whether a record is none of TensorFlow's advice against tracing often, which it gives from the fifth model of a
     process on: a model has its own trace, and a run of five folds has five models."""
     return "triggered tf.function retracing" not in record.getMessage()
+
+
+@contextmanager
+def _hidden(names: tuple[str, ...]) -> Iterator[None]:
+    """Let modules that are not imported yet look as if they were not installed."""
+    missing = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in missing:
+            del sys.modules[name]
 
 
 @contextmanager

@@ -10,95 +10,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 from html_reader import assert_sound, decoded
 from PIL import Image
+from small_run import CLASSES, COUNT, FOLDS, IDS, IMAGES, LABELS, SIDE, make_run, seal
 from stored_dataset import Stored, store_dataset
 
-from fer_tl.config import Experiment, identity
-from fer_tl.data.folds import write_folds
-from fer_tl.data.manifest import dataset_directory, read_manifest
-from fer_tl.data.merging import parse_classes
 from fer_tl.errors import UserError
 from fer_tl.explaining import ExplainResult, explain
-from fer_tl.files import read_json, write_json
+from fer_tl.files import read_json
 from fer_tl.inference.explain import compute_maps
 from fer_tl.inference.gradients import GradientModel
 from fer_tl.inference.methods import METHODS
-from fer_tl.training.part_files import PART_FILES, describe_files
 from fer_tl.training.predictions import Predictions, load_predictions, save_predictions
 from fer_tl.training.run_folder import RunFolder
-from fer_tl.training.saved_model import load_model, save_model
+from fer_tl.training.saved_model import load_model
 
-CLASSES = ("angry", "happy", "sad")
-COUNT, SIDE = 60, 12
 RNG = np.random.default_rng(0)
-IDS = np.array([f"face/{row:03d} <b>" for row in range(COUNT)])
-LABELS = np.arange(COUNT) % 3
-# Patches of four pixels: of finer noise, the models would say the same of all images.
-IMAGES = RNG.integers(0, 256, (COUNT, 3, 3, 1)).astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)
-FOLDS = np.arange(COUNT) // 3 % 3
-
-
-def store() -> str:
-    """The dataset under ``data``, in an order of its own; returns its training split's fingerprint."""
-    order = np.random.default_rng(3).permutation(COUNT)
-    rows = {"train": order, "test": order[:6]}
-    splits = {
-        name: Stored(IMAGES[part], LABELS[part], np.char.add(IDS[part], "" if name == "train" else name), IDS[part])
-        for name, part in rows.items()
-    }
-    store_dataset(Path("data"), "folder/own", CLASSES, splits)
-    return read_manifest(dataset_directory("data", "folder/own")).fingerprints["train"]
-
-
-def make_model(seed: int, classes: int) -> keras.Model:
-    inputs = keras.Input((SIDE, SIDE, 1), name="image")
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
-    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="conv")(x)
-    model = keras.Model(inputs, keras.layers.Dense(classes)(keras.layers.GlobalAveragePooling2D()(x)))
-    rng = np.random.default_rng(seed)
-    model.set_weights([rng.normal(0, 0.7, weights.shape) for weights in model.get_weights()])
-    return model
-
-
-def make_run(name: str, kind: str = "cv", folds: int = 3, classes: tuple[str, ...] | None = None) -> RunFolder:
-    """A run that is done, with models of random weights and what they say of the images that they held out."""
-    fingerprint, known, labels, rows = store(), CLASSES, LABELS, np.arange(COUNT)
-    if classes:
-        class_map = parse_classes(classes, CLASSES)
-        fingerprint, known, labels = (
-            class_map.fingerprint(fingerprint),
-            class_map.names,
-            class_map.labels_of(CLASSES)[LABELS],
-        )
-        rows = np.flatnonzero(labels >= 0)
-    parts = [f"fold-{fold}" for fold in range(folds)] if kind == "cv" else ["model"]
-    run = RunFolder(Path(name))
-    experiment = Experiment(
-        data="folder/own", data_dir="data", backbone="shallow_cnn", weights="none", folds=folds, classes=classes
-    )
-    about = {"kind": kind, "parts": parts, "dataset": "folder/own", "fingerprint": fingerprint}
-    about |= {"settings": identity(experiment)}
-    run.start(experiment, about | {"class_names": list(known), "held_out": "split train", "split_over_folds": 0})
-    if kind == "cv":
-        write_folds(run.path / "folds.csv", IDS[rows], FOLDS[rows])
-    for number, part in enumerate(parts):
-        held = rows[FOLDS[rows] == number]
-        model = make_model(number, len(known))
-        save_model(model, known, run.part(part) / "model.keras")
-        logits = model(IMAGES[held]).numpy()
-        save_predictions(run.part(part) / "predictions.npz", Predictions(IDS[held], labels[held], logits, known))
-        for file in set(PART_FILES) - {"model.keras", "predictions.npz"}:
-            write_json(run.part(part) / file, {"epochs": 1, "kept_epoch": 1})
-        seal(run, part)
-    return run
-
-
-def seal(run: RunFolder, part: str) -> None:
-    write_json(run.part(part) / "result.json", {"epochs": 1, "kept_epoch": 1, "files": describe_files(run.part(part))})
 
 
 def ask(run: RunFolder, *images: str, **options: Any) -> ExplainResult:
