@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_tl.backend import import_backend
 from fer_tl.errors import UserError, suggest
 from fer_tl.inference.methods import METHODS, choose_methods
 from fer_tl.inference.parts import ALL, choose_parts
-from fer_tl.quiet import import_tensorflow
 from fer_tl.result_folder import choose_folder
 from fer_tl.training.part_files import check_part
 from fer_tl.training.run_folder import RunFolder
@@ -81,7 +81,7 @@ def explain(
 
     folder = choose_folder(out, run.path / "explain", LIST, "explanation")
     pictures, title, found = _gather(run, parts, images, errors, data_dir)
-    import_tensorflow()
+    import_backend()
     from fer_tl.inference.explain import explain_pictures
 
     explained = explain_pictures(run, pictures, methods, layer, chosen, say)

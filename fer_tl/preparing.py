@@ -17,10 +17,10 @@ from fer_tl.errors import UserError
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.training.cluster import check_cluster, configure_cluster
+from fer_tl.training.devices import claim_devices, joined_workers
 from fer_tl.training.lock import hold
 from fer_tl.training.part_files import check_part
 from fer_tl.training.run_folder import RunFolder, default_run_dir
-from fer_tl.training.strategy import claim_devices, joined_workers
 
 Say = Callable[[str], None]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fer_tl.backend import import_backend
 from fer_tl.config import Experiment
 from fer_tl.data.augment import IDENTITY
 from fer_tl.data.dataset import Dataset, load_dataset
@@ -19,14 +20,13 @@ from fer_tl.errors import UserError
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.preparing import prepare
-from fer_tl.quiet import import_tensorflow
 from fer_tl.reports.profile_table import Costs, profile_text
 from fer_tl.training.plan import EpochPlan, adjustment, steps_per_epoch
 from fer_tl.training.progress import Clock
 
 if TYPE_CHECKING:
+    from fer_tl.training.engine import Train
     from fer_tl.training.session import Session
-    from fer_tl.training.tensorflow_engine import Train
 
 Say = Callable[[str], None]
 
@@ -78,7 +78,7 @@ def _measure(experiment: Experiment, folder: Path, say: Say) -> Costs:
     """Do all that a run does, once or for a few steps, and time it; checkpoints go to ``folder``."""
     weights_file = find_weights(resolve_model(experiment), experiment.weights, experiment.accept_licence)
     clock, once = Clock(), {}
-    import_tensorflow()
+    import_backend()
     from fer_tl.training.frozen import FrozenSession, uses_features
     from fer_tl.training.keeper import LONGEST_BETWEEN_CHECKPOINTS, SECONDS_PER_CHECKPOINT, WRITING_SHARE
     from fer_tl.training.session import Session

@@ -1,7 +1,8 @@
-"""Import TensorFlow without its screenful about CPU features and absent GPU drivers, and without what is not used."""
+"""Import frameworks without a screenful about CPU features and absent GPU drivers, and without what is not used."""
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import re
@@ -21,7 +22,7 @@ _leaves_out_unused = False
 
 
 def leave_out_unused() -> None:
-    """From now on ``import_tensorflow`` imports Keras without its optional parts, for a process that is a command's
+    """From now on Keras is imported without its optional parts, for a process that is a command's
     own: who uses fer-tl as a library may want them."""
     global _leaves_out_unused
     _leaves_out_unused = True
@@ -33,10 +34,15 @@ def import_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _filtered_stderr(), _hidden(_UNUSED if _leaves_out_unused else ()):
-        import tensorflow as tf
+    import_quietly("tensorflow")  # and Keras, which it asks for
+    with _filtered_stderr():
+        sys.modules["tensorflow"].config.list_physical_devices()
 
-        tf.config.list_physical_devices()
+
+def import_quietly(name: str) -> None:
+    """Import a module; only what is not the usual chatter of C++ reaches stderr."""
+    with _filtered_stderr(), _hidden(_UNUSED if _leaves_out_unused else ()):
+        importlib.import_module(name)
 
 
 def _no_retracing(record: logging.LogRecord) -> bool:

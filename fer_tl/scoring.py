@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from fer_tl.backend import import_backend
 from fer_tl.data.dataset import group_by_id
 from fer_tl.errors import UserError
 from fer_tl.files import remove_temporaries
-from fer_tl.quiet import import_tensorflow
 from fer_tl.result_folder import choose_folder, choose_requested
 from fer_tl.results import AuditResult, EnsembleResult, EvaluationResult
 from fer_tl.training.lock import hold
@@ -70,7 +70,7 @@ def _evaluate(
 
     opening = prepare_opening(run, split, tta, data_dir, data, classes)
     _check_parts(run, "model.keras")
-    import_tensorflow()
+    import_backend()
     from fer_tl.evaluation.class_matching import answers_without_images
     from fer_tl.evaluation.predict_split import adapt_opening, predict_opening
     from fer_tl.reports.run_report import score_rows, selection_note, write_result

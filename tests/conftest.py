@@ -19,7 +19,8 @@ from tfrecords_builder.toyfaces.drawing import draw_faces
 # Before the first import of TensorFlow and Keras, here and in the processes that tests start.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
-os.environ["KERAS_BACKEND"] = "tensorflow"
+BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # the other one is tested by a second call of pytest
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
 _keras_home = tempfile.TemporaryDirectory(prefix="fer-tl-keras-")  # no weights and no settings of the user's
 os.environ["KERAS_HOME"] = _keras_home.name
 os.environ["no_proxy"] = "*"
@@ -30,9 +31,9 @@ USES_TENSORFLOW = ("models", "training", "test_api.py", "test_configs.py", "test
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Splits the CPU into two logical devices, which TensorFlow allows only before it starts."""
+    """Splits the CPU into two logical devices, which TensorFlow allows only before it starts; JAX has four."""
     places = {item.path.relative_to(TESTS).parts[0] for item in session.items if item.path.is_relative_to(TESTS)}
-    if places.isdisjoint(USES_TENSORFLOW):
+    if BACKEND != "tensorflow" or places.isdisjoint(USES_TENSORFLOW):
         return
     import tensorflow as tf
 

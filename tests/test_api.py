@@ -29,13 +29,13 @@ from fer_tl.errors import TrainingFailed, UserError
 from fer_tl.files import write_json
 from fer_tl.fitting import report_folds
 from fer_tl.training import agreement, lock, loop, session
+from fer_tl.training.devices import choose_devices
 from fer_tl.training.lock import hold
 from fer_tl.training.loop import Loop
 from fer_tl.training.part_files import EVENTS, describe_files
 from fer_tl.training.predictions import load_predictions, save_predictions
 from fer_tl.training.run_folder import RunFolder
 from fer_tl.training.saved_model import load_model, save_model
-from fer_tl.training.strategy import choose_strategy
 from tfrecords_builder.toyfaces import source as toyfaces
 
 FIGURES = {f"{name}.{kind}" for name in ("confusion", "learning_curves", "reliability") for kind in ("png", "pdf")}
@@ -299,7 +299,7 @@ def test_a_worker_leaves_the_run_to_its_chief(
     monkeypatch.setattr(preparing, "configure_cluster", lambda experiment: experiment)
     monkeypatch.setattr(preparing, "joined_workers", lambda *given: contextlib.nullcontext())
     monkeypatch.setattr(preparing, "claim_devices", lambda *given: None)
-    monkeypatch.setattr(session, "choose_strategy", lambda *given: choose_strategy("cpu"))
+    monkeypatch.setattr(session, "choose_devices", lambda *given: choose_devices("cpu"))
     monkeypatch.setattr(agreement, "share_bytes", lambda strategy, payload: asked.append(payload) or b"[]")
     monkeypatch.setattr(agreement, "check_alike", lambda *given: None)
     monkeypatch.setattr(loop, "Loop", None)

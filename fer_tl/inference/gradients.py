@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from fer_tl.errors import UserError, suggest
+
+# Images float32 [B, H, W, C] and classes int64 [B] to logits, and features and gradients or gradients alone.
+Differentiate = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
 
 
 class GradientModel:
@@ -41,24 +45,8 @@ class GradientModel:
         features = model.get_layer(self.layer).output
         self.map_size: tuple[int, int] = tuple(features.shape[1:3])
         self.larger = next((name for name, size in reversed(maps.items()) if size != (1, 1)), None)
-        both = keras.Model(model.input, [features, model.output])
-        signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.float32), tf.TensorSpec([None], tf.int64)]
-        if not tf.config.list_logical_devices("GPU"):
-            # As in the engine: TensorFlow's rewriting of graphs takes seconds and gains nothing on a CPU.
-            tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-
-        def differentiate(images: tf.Tensor, classes: tf.Tensor, at_pixels: bool) -> tuple[tf.Tensor, ...]:
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(images)
-                values, logits = both(images, training=False)  # [B, h, w, F], [B, K]
-                asked = tf.where(classes < 0, tf.argmax(logits, axis=1), classes)
-                score = tf.gather(logits, asked, axis=1, batch_dims=1)  # [B]
-            source = images if at_pixels else values
-            found = tape.gradient(score, source, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-            return (logits, found) if at_pixels else (logits, values, found)
-
-        self._at_features = tf.function(lambda x, k: differentiate(x, k, False), signature, autograph=False)
-        self._at_pixels = tf.function(lambda x, k: differentiate(x, k, True), signature, autograph=False)
+        compile_gradients = _compile_for_jax if keras.backend.backend() == "jax" else _compile_for_tensorflow
+        self._at_features, self._at_pixels = compile_gradients(model, model.get_layer(self.layer))
 
     def take_weights(self, path: Path) -> None:
         """Become another model of the same run, without compiling anew, which takes longer than loading.
@@ -84,18 +72,86 @@ class GradientModel:
         Returns:
             float32 ``[B, K]``, ``[B, h, w, F]`` and ``[B, h, w, F]``.
         """
-        logits, features, gradients = self._at_features(*_tensors(images, classes))
-        return logits.numpy(), features.numpy(), gradients.numpy()
+        logits, features, gradients = self._at_features(images.astype(np.float32), classes)
+        return logits, features, gradients
 
     def at_pixels(self, images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Logits, and the gradient of one logit an image with respect to its pixels: float32 ``[B, K]`` and
         ``[B, H, W, C]``; arguments as of ``at_features``."""
-        logits, gradients = self._at_pixels(*_tensors(images, classes))
-        return logits.numpy(), gradients.numpy()
+        logits, gradients = self._at_pixels(images.astype(np.float32), classes)
+        return logits, gradients
 
 
-def _tensors(images: np.ndarray, classes: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
-    return tf.constant(images, tf.float32), tf.constant(classes, tf.int64)
+def _compile_for_tensorflow(model: keras.Model, layer: keras.layers.Layer) -> tuple[Differentiate, Differentiate]:
+    """What ``at_features`` and ``at_pixels`` compute."""
+    import tensorflow as tf
+
+    both = keras.Model(model.input, [layer.output, model.output])
+    signature = [tf.TensorSpec(model.input_shape, tf.float32), tf.TensorSpec([None], tf.int64)]
+    if not tf.config.list_logical_devices("GPU"):
+        # As in the engine: TensorFlow's rewriting of graphs takes seconds and gains nothing on a CPU.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+    def differentiate(images: tf.Tensor, classes: tf.Tensor, at_pixels: bool) -> tuple[tf.Tensor, ...]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            values, logits = both(images, training=False)  # [B, h, w, F], [B, K]
+            asked = tf.where(classes < 0, tf.argmax(logits, axis=1), classes)
+            score = tf.gather(logits, asked, axis=1, batch_dims=1)  # [B]
+        source = images if at_pixels else values
+        found = tape.gradient(score, source, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return (logits, found) if at_pixels else (logits, values, found)
+
+    def compiled(at_pixels: bool) -> Differentiate:
+        traced = tf.function(lambda x, k: differentiate(x, k, at_pixels), signature, autograph=False)
+        return lambda images, classes: tuple(each.numpy() for each in traced(images, classes))
+
+    return compiled(False), compiled(True)
+
+
+def _compile_for_jax(model: keras.Model, layer: keras.layers.Layer) -> tuple[Differentiate, Differentiate]:
+    """The same. JAX differentiates functions of their arguments only: the features are told by what is added to them,
+    which is nothing."""
+    import jax
+    from jax import numpy as jnp
+
+    both = keras.Model(model.input, [layer.output, model.output])
+    variables = model.variables
+
+    def evaluate(values: Any, images: Any, added: Any, classes: Any) -> Any:
+        plain = layer.call
+        layer.call = lambda *given, **named: plain(*given, **named) + added
+        try:
+            with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
+                features, logits = both(images, training=False)  # [B, h, w, F], [B, K]
+        finally:
+            del layer.call
+        asked = jnp.where(classes < 0, jnp.argmax(logits, axis=1), classes)
+        # Of the batch in all: an image's logit depends on no other image.
+        return jnp.sum(jnp.take_along_axis(logits, asked[:, None], axis=1)), (logits, features)
+
+    @jax.jit
+    def at_features(values: Any, images: Any, classes: Any) -> Any:
+        nothing = jnp.zeros((len(images), *layer.output.shape[1:]))
+        found, (logits, features) = jax.grad(evaluate, argnums=2, has_aux=True)(values, images, nothing, classes)
+        return logits, features, found
+
+    @jax.jit
+    def at_pixels(values: Any, images: Any, classes: Any) -> Any:
+        found, (logits, _) = jax.grad(evaluate, argnums=1, has_aux=True)(values, images, 0.0, classes)
+        return logits, found
+
+    def called(function: Any) -> Differentiate:
+        def call(images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, ...]:
+            # Filled up to a power of two: XLA compiles for a shape.
+            size = 1 << (len(images) - 1).bit_length()
+            filled = np.resize(images, (size, *images.shape[1:])), np.resize(classes, size).astype(np.int32)
+            found = function([v.value for v in variables], *filled)
+            return tuple(np.asarray(each)[: len(images)] for each in found)
+
+        return call
+
+    return called(at_features), called(at_pixels)
 
 
 def find_maps(model: keras.Model) -> dict[str, tuple[int, int]]:

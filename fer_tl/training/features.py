@@ -18,8 +18,8 @@ from fer_tl.data.dataset import Dataset
 from fer_tl.data.mixing import draw_erased
 from fer_tl.data.sealed import read_sealed, write_sealed
 from fer_tl.errors import UserError
+from fer_tl.training.engine import ALIGNMENT, Engine
 from fer_tl.training.progress import Clock, Progress
-from fer_tl.training.tensorflow_engine import ALIGNMENT, TensorFlowEngine
 
 # Images whose features are in one file: what a kill costs at most.
 ROWS_A_FILE = 1024
@@ -41,7 +41,7 @@ class FeatureStore:
         model: keras.Model,
         dataset: Dataset,
         keys: np.ndarray,
-        engine: TensorFlowEngine,
+        engine: Engine,
         cache: Path | None,
     ):
         self._dataset = dataset

@@ -9,9 +9,9 @@ import numpy as np
 
 from fer_tl.config import Augment, Experiment
 from fer_tl.models.folding import fold_batch_norm
+from fer_tl.training.engine import make_engine
 from fer_tl.training.features import FeatureStore
 from fer_tl.training.session import Session
-from fer_tl.training.tensorflow_engine import TensorFlowEngine
 
 STILL = Augment(rotation=0.0, zoom=0.0, shift=0.0, flip=False)
 
@@ -44,18 +44,18 @@ class FrozenSession(Session):
         """
         experiment, dataset, augment = self.experiment, self.dataset, self.experiment.augment
         pooled = next(layer for layer in self.model.layers if layer.name in ("head_pool", "head_flatten")).output
-        with self.strategy.scope():
+        with self.devices.scope():
             backbone = fold_batch_norm(keras.Model(self.model.input, pooled))
-        batch_size = 64 * self.strategy.num_replicas_in_sync
-        engine = TensorFlowEngine(self.strategy, backbone, dataset.images, dataset.labels, batch_size)
+        batch_size = 64 * self.devices.replicas
+        engine = make_engine(self.devices, backbone, dataset.images, dataset.labels, batch_size)
         changes = augment.moves or augment.erase
         self._views = experiment.views if changes else 0
         store = FeatureStore(backbone, dataset, self.keys, engine, cache)
         features = store.compute(augment, self._views, experiment.seed)  # [(1 + V) N, F]
         copies = 1 + self._views
         self.augment = STILL  # the views are augmented already
-        self.engine = TensorFlowEngine(
-            self.strategy,
+        self.engine = make_engine(
+            self.devices,
             keras.Model(pooled, self.model.output),
             features,
             np.tile(dataset.labels, copies),

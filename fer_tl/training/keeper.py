@@ -13,7 +13,7 @@ import numpy as np
 from fer_tl.config import Experiment, identity
 from fer_tl.data.randomness import key_of
 from fer_tl.errors import TrainingFailed, UserError
-from fer_tl.training.agreement import count_workers, is_chief, share_bytes, share_values
+from fer_tl.training.agreement import is_chief, share_bytes, share_values
 from fer_tl.training.checkpoint import Checkpoints, Values, assign_values, read_values
 from fer_tl.training.progress import Clock
 
@@ -78,7 +78,7 @@ class Keeper:
     def resume(self) -> Position:
         """The position of the newest checkpoint, or the start."""
         found = self._checkpoints.load()
-        told = json.loads(share_bytes(self._session.strategy, json.dumps(found and found[1]).encode()))
+        told = json.loads(share_bytes(self._session.devices, json.dumps(found and found[1]).encode()))
         if found:
             self._values = found[0]
         return Position(**told) if told else Position()
@@ -102,7 +102,7 @@ class Keeper:
             self.best = self._take("best", model)
 
     def _take(self, kind: str, variables: list[Any]) -> Values:
-        return share_values(self._session.strategy, self._values.pop(kind, []) or read_values(variables))
+        return share_values(self._session.devices, self._values.pop(kind, []) or read_values(variables))
 
     def save(self, at: Position) -> None:
         """Write a checkpoint.
@@ -110,13 +110,13 @@ class Keeper:
         Raises:
             TrainingFailed: the weights are not finite; the checkpoints before stay.
         """
-        if not is_chief(self._session.strategy):
+        if not is_chief(self._session.devices):
             return
         model = self._session.model
         values = {"model": read_values(model.variables), "optimizer": read_values(model.optimizer.variables)}
         # A step can ruin the weights before a loss shows it: from such a checkpoint a run would fail for ever.
         if not all(np.isfinite(value).all() for value in values["model"]):
-            if count_workers(self._session.strategy) > 1:
+            if self._session.devices.workers > 1:
                 return  # the next loss is not finite, and all workers learn it at the same point
             raise TrainingFailed(
                 f"{self._name}: weights are not finite after step {at.step} of epoch {at.epoch}; "

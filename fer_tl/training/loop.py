@@ -242,7 +242,7 @@ class Loop:
         # At most eightfold at once: the first call is no measure of the next.
         steps = max(1, min(self.session.engine.steps_at_once, 8 * steps, fitting))
         # As the chief on all workers: TensorFlow knows a sum over them by the number of its step in the call.
-        self._steps_per_call = int(share_bytes(self.session.strategy, str(steps).encode()))
+        self._steps_per_call = int(share_bytes(self.session.devices, str(steps).encode()))
 
     def _refuse_infinite(self, new: np.ndarray) -> None:
         bad = np.flatnonzero(~np.isfinite(new[:, 0]))

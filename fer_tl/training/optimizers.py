@@ -32,6 +32,12 @@ def make_optimizer(settings: Optimizer, precision: str) -> Any:
     return optimizer
 
 
+def loss_scale(optimizer: Any) -> Any:
+    """What an optimizer multiplies the loss by now: more than 1 with ``mixed_float16`` only."""
+    scale = getattr(optimizer, "dynamic_scale", None)
+    return 1.0 if scale is None else scale.value
+
+
 def clip_by_global_norm(gradients: list[Any], limit: float) -> list[Any]:
     """Scale all gradients by one factor so that their joint Euclidean norm is at most ``limit``.
 

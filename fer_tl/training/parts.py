@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fer_tl.backend import import_backend
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.manifest import CACHE
@@ -19,7 +20,6 @@ from fer_tl.errors import TrainingFailed
 from fer_tl.files import write_json
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights, kernel_checksum
-from fer_tl.quiet import import_tensorflow
 from fer_tl.training.environment import describe_environment
 from fer_tl.training.lock import take_turns
 from fer_tl.training.part_files import ENVIRONMENT, FAILED, RESULT, TIMING, describe_files, read_environments
@@ -95,7 +95,7 @@ def train_parts(
     weights_file = find_weights(resolve_model(experiment), experiment.weights, experiment.accept_licence)
     idle = Clock()
     # Not before there is something to train: a finished run is reported without it.
-    import_tensorflow()
+    import_backend()
     from fer_tl.training.frozen import FrozenSession, uses_features
     from fer_tl.training.session import Session
 
@@ -137,11 +137,11 @@ def _agree(session: Session, waiting: list[Part]) -> list[Part]:
         return waiting
     from fer_tl.training.agreement import check_alike, share_bytes
 
-    names = json.loads(share_bytes(session.strategy, json.dumps([part.name for part in waiting]).encode()))
+    names = json.loads(share_bytes(session.devices, json.dumps([part.name for part in waiting]).encode()))
     waiting = [part for part in waiting if part.name in names]
     resident = isinstance(session.dataset.images, np.ndarray)
     check_alike(
-        session.strategy,
+        session.devices,
         {
             "dataset": session.dataset.fingerprint,
             "input": "resident" if resident else "stream",

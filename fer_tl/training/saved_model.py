@@ -91,10 +91,10 @@ def predict_saved(
     Raises:
         UserError: the model knows other classes than the dataset, or takes images of another size.
     """
-    from fer_tl.training.strategy import choose_strategy
-    from fer_tl.training.tensorflow_engine import TensorFlowEngine
+    from fer_tl.training.devices import choose_devices
+    from fer_tl.training.engine import make_engine
 
-    devices = choose_strategy(strategy)
+    devices = choose_devices(strategy)
     with devices.scope():
         model, class_names = load_model(path)
     if sorted(class_names) != sorted(dataset.class_names):
@@ -103,7 +103,7 @@ def predict_saved(
     if model.input_shape[1:] != dataset.image_shape:
         ours, theirs = ("x".join(map(str, shape)) for shape in (model.input_shape[1:], dataset.image_shape))
         raise UserError(f"{path} takes images of {ours}, but those of {dataset.name} are {theirs}: build them alike")
-    batch_size *= devices.num_replicas_in_sync
-    engine = TensorFlowEngine(devices, model, dataset.images, dataset.labels, batch_size)
+    batch_size *= devices.replicas
+    engine = make_engine(devices, model, dataset.images, dataset.labels, batch_size)
     logits = np.stack([engine.predict(np.arange(len(dataset)), view) for view in views])  # [V, N, K]
     return logits[:, :, [class_names.index(name) for name in dataset.class_names]]

@@ -15,12 +15,12 @@ from fer_tl.data.randomness import example_keys
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.pixels import fit_standardization
 from fer_tl.training.checkpoint import Values, assign_values, read_values
+from fer_tl.training.devices import choose_devices
+from fer_tl.training.engine import Train, make_engine
 from fer_tl.training.optimizers import make_optimizer
 from fer_tl.training.plan import EpochPlan, plan_epoch
 from fer_tl.training.saved_model import save_model
 from fer_tl.training.stages import Stage, set_trainable, stages_of
-from fer_tl.training.strategy import choose_strategy, describe
-from fer_tl.training.tensorflow_engine import TensorFlowEngine, Train
 
 
 @dataclass
@@ -49,12 +49,12 @@ class Session:
         self.experiment = experiment
         self.dataset = dataset
         self.keys = example_keys(dataset.ids)
-        self.strategy = choose_strategy(experiment.strategy)
+        self.devices = choose_devices(experiment.strategy)
         keras.utils.set_random_seed(experiment.seed)
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(experiment.precision)
         try:
-            with self.strategy.scope():
+            with self.devices.scope():
                 self.classifier = build_classifier(
                     experiment, dataset.image_shape, len(dataset.class_names), weights_file
                 )
@@ -62,8 +62,8 @@ class Session:
             keras.config.set_dtype_policy(policy)
         self.model = self.classifier.model
         self._initial = read_values(self.model.variables)
-        self.engine = TensorFlowEngine(
-            self.strategy, self.model, dataset.images, dataset.labels, experiment.batch_size, dataset.targets
+        self.engine = make_engine(
+            self.devices, self.model, dataset.images, dataset.labels, experiment.batch_size, dataset.targets
         )
         self.augment = experiment.augment
         self.stages = stages_of(experiment)
@@ -74,7 +74,7 @@ class Session:
 
     def describe(self) -> str:
         """One line: model, parameters, devices."""
-        return f"{self.model.name}, {self.model.count_params():,} parameters, {describe(self.strategy)}"
+        return f"{self.model.name}, {self.model.count_params():,} parameters, {self.devices.describe()}"
 
     def reset(self, rows: np.ndarray) -> None:
         """Back to the weights from which every fold starts; ``rows`` are those that it trains on, int ``[M]``."""
@@ -87,7 +87,7 @@ class Session:
         set_trainable(self.classifier, stage.unfreeze, self.experiment)
         compiled = self._compiled.get(stage.name)
         if compiled is None:
-            with self.strategy.scope():
+            with self.devices.scope():
                 optimizer = make_optimizer(self.experiment.optimizer, self.experiment.precision)
                 optimizer.build(self.model.trainable_variables)
             compiled = CompiledStage(

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from fer_tl.config import Loss
+from fer_tl.training.engine import Train, make_engine
 from fer_tl.training.feed import Images
 from fer_tl.training.objective import image_losses, weight_penalty
 from fer_tl.training.optimizers import clip_by_global_norm
 from fer_tl.training.session import CompiledStage, Session
-from fer_tl.training.tensorflow_engine import TensorFlowEngine, Train
 
 # Runs so many steps and waits for them.
 Run = Callable[[int], None]
@@ -38,13 +38,13 @@ class StepParts:
     """
 
     def __init__(self, session: Session, compiled: CompiledStage):
-        self._strategy = session.strategy
+        self._strategy = session.devices.strategy  # type: ignore[attr-defined]
         self.trunk = session.engine.trunk
         self._optimizer = compiled.optimizer
         self._loss: Loss = session.experiment.loss
         self._clip = session.experiment.optimizer.clip
         self._variables = session.model.trainable_variables
-        share = session.experiment.batch_size // session.strategy.num_replicas_in_sync
+        share = session.experiment.batch_size // session.devices.replicas
         rng = np.random.default_rng(0)
         self.shape = self.trunk.input_shape[1:]
         # Two, taken in turn: what does not change in a loop TensorFlow may compute once.
@@ -99,7 +99,7 @@ def compile_input(session: Session, images: Images) -> Train:
         images: those that its engine trains on.
     """
     engine, batch_size = session.engine, session.experiment.batch_size
-    with session.strategy.scope():
+    with session.devices.scope():
         taken = keras.Input(images.shape[1:])
         pixels = taken  # [B, H, W, C], or features [B, F]
         if len(images.shape) == 4 and engine.side != images.shape[1:3]:
@@ -110,9 +110,7 @@ def compile_input(session: Session, images: Images) -> Train:
         optimizer = keras.optimizers.SGD(0.0)
         optimizer.build(model.trainable_variables)
     labels = np.zeros(len(images), np.int64)
-    return TensorFlowEngine(session.strategy, model, images, labels, batch_size).compile_training(
-        optimizer, 0.0, Loss()
-    )
+    return make_engine(session.devices, model, images, labels, batch_size).compile_training(optimizer, 0.0, Loss())
 
 
 def _total(gradient: Any) -> tf.Tensor:

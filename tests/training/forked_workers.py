@@ -27,8 +27,8 @@ from fer_tl.options import load_experiment
 from fer_tl.training import keeper, loop, parts, session
 from fer_tl.training.agreement import is_chief, share_bytes, share_values
 from fer_tl.training.cluster import configure_cluster
+from fer_tl.training.devices import choose_devices, joined_workers
 from fer_tl.training.progress import Progress
-from fer_tl.training.strategy import choose_strategy, joined_workers
 
 assert keras and tf and api and parts and session
 
@@ -69,7 +69,7 @@ def agree(workers: list[str], worker: int, out: str) -> int:
     experiment = configure_cluster(load_experiment(workers=workers, worker=worker))
     other = replace(experiment, folds=4 + worker)
     with joined_workers(experiment, print):
-        strategy = choose_strategy(experiment.strategy)
+        strategy = choose_devices(experiment.strategy)
         shared = [share_bytes(strategy, payload(worker, length)) for length in LENGTHS]
         result = {"chief": is_chief(strategy), "bytes": shared, "values": share_values(strategy, arrays(worker))}
     Path(out).write_bytes(pickle.dumps(result))

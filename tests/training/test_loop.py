@@ -352,7 +352,7 @@ class Recorder(Session):
         side = dataset.image_shape[:2]
         self.engine = SimpleNamespace(steps_at_once=1024, image_size=side, side=side, reseed=lambda key: None)
         self.augment = settings.augment
-        self.strategy = None
+        self.devices = SimpleNamespace(workers=1, worker=0)
         self.plans: list[EpochPlan] = []
 
     def reset(self, rows: np.ndarray) -> None:

@@ -23,8 +23,8 @@ import fer_tl
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.data.dataset import Dataset
 from fer_tl.training.agreement import is_chief, share_bytes, share_values
+from fer_tl.training.devices import choose_devices
 from fer_tl.training.predictions import load_predictions
-from fer_tl.training.strategy import choose_strategy
 
 # No BatchNorm and no dropout, which see a worker's own images and numbers; clipping, which sees those of all.
 OPTIONS = (
@@ -193,7 +193,7 @@ def test_the_chief_is_heard_bit_for_bit_and_other_settings_are_refused(server: S
 
 @pytest.mark.parametrize("name", ["cpu", "mirrored"])
 def test_one_worker_hears_itself(name: str):
-    strategy = choose_strategy(name)
+    strategy = choose_devices(name)
     assert is_chief(strategy)
     assert share_bytes(strategy, b"abc") == b"abc"
     values = arrays(1)

@@ -1,0 +1,71 @@
+"""Which framework computes, TensorFlow or JAX, and its import."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+from fer_tl.errors import UserError
+from fer_tl.quiet import import_quietly, import_tensorflow
+
+Backend = Literal["tensorflow", "jax"]
+BACKENDS: tuple[Backend, ...] = ("tensorflow", "jax")
+_INSTALL = {"tensorflow": "pip install 'fer-tl[cpu]' (or gpu)", "jax": "pip install 'fer-tl[jax]'"}
+
+
+def choose_backend() -> Backend:
+    """The framework that Keras computes with, without importing it.
+
+    It is what the environment variable ``KERAS_BACKEND`` says, else Keras's own configuration file; where neither says
+    anything, TensorFlow, or JAX if that is all there is.
+
+    Raises:
+        UserError: a framework that fer-tl has no engine for, or one that is not installed.
+    """
+    asked = os.environ.get("KERAS_BACKEND") or _configured()
+    there = [name for name in BACKENDS if is_installed(name)]
+    if asked and asked not in BACKENDS:
+        raise UserError(f"KERAS_BACKEND is {asked}: fer-tl trains with {' or '.join(BACKENDS)}; set it to one of them")
+    if asked and asked not in there:
+        others = f", or set KERAS_BACKEND={there[0]}, which is installed" if there else ""
+        raise UserError(f"KERAS_BACKEND is {asked}, which is not installed: {_INSTALL[asked]}{others}")
+    if not there:
+        raise UserError(f"neither TensorFlow nor JAX is installed: {_INSTALL['tensorflow']}, or {_INSTALL['jax']}")
+    return asked if asked else there[0]
+
+
+def is_installed(name: str) -> bool:
+    """Whether a framework can be imported, as far as one can tell without doing it."""
+    try:
+        return name in sys.modules or importlib.util.find_spec(name) is not None
+    except ValueError:  # a module of which there is only the name
+        return False
+
+
+def import_backend() -> Backend:
+    """Import Keras with its framework, quietly; call it before anything else imports Keras.
+
+    Raises:
+        UserError: as ``choose_backend``.
+    """
+    backend = choose_backend()
+    os.environ["KERAS_BACKEND"] = backend
+    if backend == "tensorflow":
+        import_tensorflow()
+    import_quietly("keras")
+    return backend
+
+
+def _configured() -> str | None:
+    """What Keras's configuration file names, None where there is none or it is what Keras wrote there by itself."""
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        named = json.loads((home / "keras.json").read_text(encoding="utf-8")).get("backend")
+    except (OSError, ValueError, AttributeError):
+        return None
+    # Keras writes "tensorflow" there at its first import, whatever is installed: that is no choice of anybody's.
+    return None if named == "tensorflow" else str(named) if named else None

@@ -1,0 +1,160 @@
+"""The verb that says what this machine can do with fer-tl, and what to install for the rest."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from fer_tl import __version__
+from fer_tl.backend import BACKENDS, choose_backend, is_installed
+from fer_tl.errors import UserError
+from fer_tl.reports.rendering import Table, as_text
+
+Say = Callable[[str], None]
+
+# Vendors on the PCI bus, as in pci.ids.
+_NVIDIA, _GOOGLE = "0x10de", "0x1ae0"
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a part of fer-tl needs besides what is always installed.
+
+    Attributes:
+        purpose: what it is for.
+        packages: names on PyPI; one of them is enough where there are alternatives, all are needed elsewhere.
+        extra: of fer-tl, that installs them.
+        any_of: whether one of them is enough.
+    """
+
+    purpose: str
+    packages: tuple[str, ...]
+    extra: str
+    any_of: bool = False
+
+
+NEEDS = (
+    Need("training, predict", BACKENDS, "cpu", any_of=True),
+    Need("build", ("tensorflow",), "cpu"),
+    Need("faces in photos, video", ("opencv-python-headless", "opencv-python"), "vision", any_of=True),
+    Need("serve", ("flask", "waitress"), "serve"),
+    Need("export --format onnx", ("tf2onnx", "onnxruntime"), "onnx"),
+)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What ``doctor`` found.
+
+    Attributes:
+        backend: the framework that computes, None if there is none.
+        devices: one line on what it computes on, "" if it cannot.
+        faults: what is wrong, each with the command that mends it.
+        text: what was printed.
+    """
+
+    backend: str | None
+    devices: str
+    faults: tuple[str, ...]
+    text: str
+
+
+def doctor(say: Say = print) -> Diagnosis:
+    """Say what is installed, which devices are used, and what to do about what is missing.
+
+    Args:
+        say: prints a line.
+
+    Raises:
+        UserError: nothing can be trained here; after all the rest has been said.
+    """
+    lines = list(_machine())
+    faults: list[str] = []
+    backend, devices = None, ""
+    try:
+        backend = choose_backend()
+        others = [name for name in BACKENDS if name != backend and is_installed(name)]
+        chosen = f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}" if os.environ.get("KERAS_BACKEND") else "the default"
+        also = f"; {', '.join(others)} is installed too, KERAS_BACKEND={others[0]} takes it" if others else ""
+        lines.append(f"backend: {backend} {_version(backend)}, {chosen}{also}")
+        devices = _devices()
+        lines.append(f"devices: {devices}")
+        faults += _unused_hardware(backend, devices)
+    except UserError as error:
+        faults.append(str(error))
+    table, missing = _needs()
+    lines += ["", table, ""]
+    lines += [f"to do: {fault}" for fault in [*faults, *missing]] or ["all parts of fer-tl can be used here"]
+    text = "\n".join(lines)
+    say(text)
+    if not devices:
+        raise UserError(f"nothing can be trained here: {faults[0]}")
+    return Diagnosis(backend, devices, tuple(faults), text)
+
+
+def _machine() -> Iterator[str]:
+    memory, disk = psutil.virtual_memory(), shutil.disk_usage(Path.cwd())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield f"fer-tl {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    yield (
+        f"{cores} cores, {memory.available / 1e9:.0f} of {memory.total / 1e9:.0f} GB of memory free, "
+        f"{disk.free / 1e9:.0f} GB of disk free here"
+    )
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+    count = len([*home.glob("*.h5")]) if home.is_dir() else 0
+    yield (
+        f"weights: {count} files in {home}" if count else f"weights: none in {home} yet; fer-tl models says where from"
+    )
+
+
+def _devices() -> str:
+    from fer_tl.training.devices import choose_devices
+
+    try:
+        return choose_devices("auto").describe()
+    except ImportError as error:
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"{choose_backend()} is installed but cannot be imported ({said}): install it anew") from None
+
+
+def _unused_hardware(backend: str, devices: str) -> Iterator[str]:
+    """Accelerators that are in the machine, but that the framework does not find."""
+    vendors = {path.read_text().strip() for path in Path("/sys/bus/pci/devices").glob("*/vendor")}
+    if "GPU" not in devices and "TPU" not in devices and (_NVIDIA in vendors or Path("/dev/nvidia0").exists()):
+        driver = "" if Path("/proc/driver/nvidia/version").exists() else " (its driver is not loaded)"
+        extra = "gpu" if backend == "tensorflow" else "jax-gpu"
+        yield f"an NVIDIA GPU is in this machine, but {backend} finds none{driver}: pip install 'fer-tl[{extra}]'"
+    if "TPU" not in devices and (_GOOGLE in vendors or any(Path("/dev").glob("accel*"))):
+        driver = "" if is_installed("libtpu") else " (libtpu is not installed)"
+        yield f"a TPU is in this machine, but {backend} finds none{driver}: pip install 'fer-tl[jax-tpu]', and set " + (
+            "KERAS_BACKEND=jax"
+        )
+
+
+def _needs() -> tuple[str, list[str]]:
+    """A table of what is there for what, and what to do about the rest."""
+    rows, missing = [], []
+    for need in NEEDS:
+        found = [name for name in need.packages if _version(name)]
+        there = bool(found) if need.any_of else len(found) == len(need.packages)
+        shown = ", ".join(f"{name} {_version(name)}" for name in found)
+        joined = (" or " if need.any_of else ", ").join(need.packages)
+        rows.append([need.purpose, joined, shown if there else f"{shown + '; ' if shown else ''}missing"])
+        if not there:
+            missing.append(f"for {need.purpose}: pip install 'fer-tl[{need.extra}]'")
+    return as_text(Table(["for", "needed", "here"], [rows], frozenset({0, 1, 2}))), missing
+
+
+def _version(package: str) -> str:
+    """The version of an installed package, "" if there is none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
