@@ -53,6 +53,16 @@ FILES: dict[str, str | bytes] = {
 }
 # What is given to fer-tl, and what its one line must hold. Folders and files are relative to an empty folder.
 CASES: dict[str, tuple[str, str]] = {
+    "no such format": ("export none --format tflight", "there is no such format; did you mean 'tflite'?"),
+    "int8 of Keras": ("export none --int8", "--int8 does not go with --format keras"),
+    "no picture": ("predict none nowhere.jpg", "nowhere.jpg does not exist: give pictures"),
+    "no such detector": ("predict none nowhere.jpg --detector harr", "did you mean 'haar'"),
+    "a camera among pictures": ("predict none 0 a.png", "0 among several sources"),
+    "a probability of three": ("predict none a.png --min-confidence 3", "--min-confidence 3: a probability is"),
+    "serve nothing": ("serve none --port 0 --detector none", "none/run.json is missing"),
+    "serve at no port": ("serve none --port 70000", "--port 70000: ports are 0 to 65535"),
+    "serve with less than a face": ("serve none --port 0 --margin -1", "--margin -1: give 0 to 2"),
+    "serve with no such detector": ("serve none --port 0 --detector har", "did you mean 'haar'?"),
     "unknown command": ("crossvalidate", "there is no command 'crossvalidate'"),
     "near command": ("biuld fer2013", "did you mean 'build'?"),
     "near flag": ("cv --flods 3", "no option --flods; did you mean '--folds'?"),
@@ -256,6 +266,9 @@ def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.Captur
         "compare": ["RUN", "--split", "--tta", "--data-dir", "--paper", "--unpaired", "--out"],
         "report": ["RUN", "--data-dir", "--top", "--out"],
         "explain": ["RUN", "IMAGE", "--errors", "--method", "--layer", "--class", "--fold", "--data-dir", "--out"],
+        "export": ["RUN", "--format", "--int8", "--fold", "--data-dir", "--out"],
+        "predict": ["RUN", "SOURCE", "--faces", "--detector", "--boxes", "--every", "--min-confidence", "--smooth"],
+        "serve": ["RUN", "--host", "--port", "--fold", "--detector", "--detector-model", "--margin"],
         "inspect": ["DATASET", "--data-dir", "--out"],
         "audit": ["RUN", "--data-dir", "--top", "--out"],
         "models": ["-h,"],
