@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.config import Experiment
-from fer_tl.inference.formats import FORMATS
-from fer_tl.inference.parity import compare_probabilities, run_batched, time_one
+from fer_tl.inference.export.formats import FORMATS
+from fer_tl.inference.export.parity import compare_probabilities, run_batched, time_one
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.quiet import import_tensorflow
 
@@ -45,8 +45,8 @@ def compare(name: str, count: int, side: int, place: Path) -> None:
     """Export a backbone with random weights in all formats, and compare each with the model as it was built."""
     import keras
 
-    from fer_tl.inference.export import build_network, write_model
-    from fer_tl.inference.runners import open_exported
+    from fer_tl.inference.export.network import build_network, write_model
+    from fer_tl.inference.export.runners import open_exported
     from fer_tl.models.classifier import build_classifier
     from fer_tl.training.saved_model import save_model
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_tl.inference.faces import cut_faces
+from fer_tl.inference.predict.faces import cut_faces
+from fer_tl.inference.predict.smoothing import overlap
 from fer_tl.inference.predictor import ExpressionModel, load
-from fer_tl.inference.smoothing import overlap
 from tfrecords_builder.face_crop import Box
 from tfrecords_builder.face_detection import Detector, Face, open_detector
 

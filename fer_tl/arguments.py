@@ -105,7 +105,11 @@ def _add_build(parser: Any) -> None:
     add("--boxes", type=str | None, help="fer2013, folder: CSV of face boxes to crop to, columns id, top, left, "
         "bottom, right in pixels of the original image; id: row number from 0 of a CSV source, else the image's file "
         "name or path in the source; others stay whole")  # fmt: skip
-    add("--box-margin", type=float | None, help="what to add on each side of a box, as a fraction of it (default: 0)")
+    add("--detector", type=str | None, help="fer2013, folder: haar or yunet: crop each image to the largest face that "
+        "is found in it; others stay whole")  # fmt: skip
+    add("--detector-model", type=str | None, help="--detector yunet: file of its model (default: fetched once)")
+    add("--box-margin", type=float | None, help="what to add on each side of a box, as a fraction of it (default: 0, "
+        "with --detector its own)")  # fmt: skip
     add("--min-confidence", type=float | None, help="expw: leave out faces with a lower detector score")
     add("--on-error", type=str | None, help="expw: stop at a photo or line that cannot be used, or skip it "
         "(default: stop)")  # fmt: skip

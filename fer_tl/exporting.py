@@ -11,16 +11,16 @@ import numpy as np
 
 from fer_tl.errors import UserError
 from fer_tl.files import write_text
-from fer_tl.inference.export_folder import publish, refuse_foreign, size_of, workplace
-from fer_tl.inference.formats import Format, choose_format
+from fer_tl.inference.export.folder import publish, refuse_foreign, size_of, workplace
+from fer_tl.inference.export.formats import Format, choose_format
 from fer_tl.inference.parts import ALL, choose_parts
 from fer_tl.training.part_files import check_part
 from fer_tl.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.run_contents import RunContents
-    from fer_tl.inference.export_images import HeldOutImages
-    from fer_tl.inference.parity import Loss, Parity, Runner
+    from fer_tl.inference.export.images import HeldOutImages
+    from fer_tl.inference.export.parity import Loss, Parity, Runner
     from fer_tl.inference.predictor import ExpressionModel
     from fer_tl.reports.model_card import ExportFacts
 
@@ -115,7 +115,7 @@ def export(
 
 
 def _export(request: _Request, contents: RunContents, folder: Path, new: Path, say: Say) -> ExportResult:
-    from fer_tl.inference.export_images import calibration_images, held_out_images
+    from fer_tl.inference.export.images import calibration_images, held_out_images
     from fer_tl.inference.predictor import load
 
     run, chosen, source = contents.run, request.chosen, contents.source
@@ -124,8 +124,8 @@ def _export(request: _Request, contents: RunContents, folder: Path, new: Path, s
     if request.int8 and held_out:
         calibration = calibration_images(run, request.parts[0], held_out, request.data_dir)
     original = load(run.path, request.fold, brief=True)
-    from fer_tl.inference.export import build_network, write_model
-    from fer_tl.inference.runners import open_exported
+    from fer_tl.inference.export.network import build_network, write_model
+    from fer_tl.inference.export.runners import open_exported
     from fer_tl.reports.model_card import NAME, card_text, export_text
 
     network = build_network([run.part(part) / "model.keras" for part in request.parts], original.temperature)
@@ -152,8 +152,8 @@ def _check(
     Raises:
         UserError: it is a model in float, and not the same.
     """
-    from fer_tl.inference.export_images import made_images
-    from fer_tl.inference.parity import TOLERANCE, compare_probabilities, run_batched, time_one
+    from fer_tl.inference.export.images import made_images
+    from fer_tl.inference.export.parity import TOLERANCE, compare_probabilities, run_batched, time_one
     from fer_tl.reports.model_card import ExportFacts
 
     if held_out:
@@ -186,7 +186,7 @@ def _check(
 
 def _loss(exported: Runner, held_out: HeldOutImages, class_names: tuple[str, ...]) -> Loss:
     """What int8 costs on all images that the part held out; the original's answers are those that were saved."""
-    from fer_tl.inference.parity import measure_loss, run_batched
+    from fer_tl.inference.export.parity import measure_loss, run_batched
 
     saved = held_out.predictions
     column_of = np.array([class_names.index(name) for name in saved.class_names])

@@ -14,12 +14,12 @@ from fer_tl.errors import Terminated, UserError, suggest
 from fer_tl.result_folder import choose_folder
 
 if TYPE_CHECKING:
-    from fer_tl.inference.looking import Looker, Seen
-    from fer_tl.inference.outputs import Results
+    from fer_tl.inference.predict.looking import Looker, Seen
+    from fer_tl.inference.predict.outputs import Results
+    from fer_tl.inference.predict.sources import PictureBytes, PictureFile
+    from fer_tl.inference.predict.tally import Tally
+    from fer_tl.inference.predict.video import VideoFrame, VideoReader
     from fer_tl.inference.predictor import ExpressionModel
-    from fer_tl.inference.sources import PictureBytes, PictureFile
-    from fer_tl.inference.tally import Tally
-    from fer_tl.inference.video import VideoFrame, VideoReader
     from tfrecords_builder.face_detection import Detector
 
 Say = Callable[[str], None]
@@ -114,10 +114,10 @@ def predict(
     opened = _open(sources)
     _refuse_misplaced(opened, every, smooth, boxes)
     found = _open_detector(faces, detector, detector_model, boxes, opened)
-    from fer_tl.inference.looking import Looker, read_boxes
-    from fer_tl.inference.outputs import Results
+    from fer_tl.inference.predict.looking import Looker, read_boxes
+    from fer_tl.inference.predict.outputs import Results
+    from fer_tl.inference.predict.tally import Tally
     from fer_tl.inference.predictor import load
-    from fer_tl.inference.tally import Tally
 
     table = None if boxes is None else read_boxes(Path(boxes), opened.pictures)
     model = load(run_dir, fold, brief=opened.video is None and len(opened.pictures) <= _BRIEF)
@@ -171,7 +171,7 @@ class _Opened(NamedTuple):
 
 
 def _choose_formats(save: str | Sequence[str] | None, faces: str, out: Path | str | None) -> tuple[str, ...]:
-    from fer_tl.inference.outputs import FORMATS
+    from fer_tl.inference.predict.outputs import FORMATS
 
     if str(out) == STDOUT:
         if save is not None:
@@ -215,8 +215,8 @@ def _refuse_numbers(every: int, min_confidence: float, smooth: float, margin: fl
 
 
 def _choose_folder(run_dir: Path | str, sources: Sequence[str], out: Path | str | None) -> Path:
-    from fer_tl.inference.outputs import MARK
-    from fer_tl.inference.sources import is_stream
+    from fer_tl.inference.predict.outputs import MARK
+    from fer_tl.inference.predict.sources import is_stream
 
     folder = choose_folder(out, Path(run_dir) / "predict", MARK, "prediction")
     inside = folder.resolve()
@@ -229,7 +229,7 @@ def _choose_folder(run_dir: Path | str, sources: Sequence[str], out: Path | str 
 
 
 def _open(sources: Sequence[str]) -> _Opened:
-    from fer_tl.inference.sources import find_pictures, is_stream
+    from fer_tl.inference.predict.sources import find_pictures, is_stream
 
     name = sources[0] if len(sources) == 1 else f"{len(sources)} sources"
     if not sources:
@@ -242,7 +242,7 @@ def _open(sources: Sequence[str]) -> _Opened:
     pictures = None if stream is not None else find_pictures(sources)
     if pictures is not None:
         return _Opened(pictures, None, False, name)
-    from fer_tl.inference.video import VideoReader
+    from fer_tl.inference.predict.video import VideoReader
 
     return _Opened((), VideoReader(sources[0], stream is not None), stream is not None, name)
 
@@ -276,8 +276,8 @@ def _work(
     tally: Tally,
 ) -> None:
     """Look at everything ahead in threads, answer in batches, write."""
-    from fer_tl.inference.answering import answer
-    from fer_tl.inference.smoothing import Smoother
+    from fer_tl.inference.predict.answering import answer
+    from fer_tl.inference.predict.smoothing import Smoother
 
     kind = "live" if opened.live else "video" if opened.video else "crop" if looker.whole else "photo"
     waiting, most = _AHEAD[kind]
@@ -290,10 +290,10 @@ def _work(
 
 
 def _look(opened: _Opened, looker: Looker, every: int, waiting: int) -> Generator[Seen]:
-    from fer_tl.inference.ahead import map_ahead
+    from fer_tl.inference.predict.ahead import map_ahead
 
     if opened.video is None:
-        from fer_tl.inference.sources import read_stdin
+        from fer_tl.inference.predict.sources import read_stdin
 
         pictures: Iterable[PictureFile | PictureBytes] = opened.pictures or read_stdin()
         return map_ahead(looker.look_at_picture, pictures, _THREADS, waiting)

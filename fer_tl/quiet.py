@@ -37,6 +37,9 @@ def import_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+        if tf.__version__.startswith("2.20."):
+            # It tells of the first compilation by XLA whatever the level.
+            tf.function(lambda x: x, jit_compile=True)(0)
 
 
 def _no_retracing(record: logging.LogRecord) -> bool:

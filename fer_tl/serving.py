@@ -64,7 +64,7 @@ def serve(
         raise UserError(f"{' and '.join(missing)} not installed: pip install 'fer-tl[serve]'")
     if margin is not None and not 0 <= margin <= _MOST_MARGIN:
         raise UserError(f"--margin {margin:g}: give 0 to {_MOST_MARGIN}, a fraction of the face on each side")
-    from fer_tl.inference.listening import open_socket
+    from fer_tl.inference.serve.listening import open_socket
 
     listener = open_socket(host, port)
     try:
@@ -89,12 +89,12 @@ def _serve(
 
     from PIL import Image
 
-    from fer_tl.inference.batching import Batcher
-    from fer_tl.inference.face_explainer import FaceExplainer
-    from fer_tl.inference.listening import WebServer, address_of, is_local
-    from fer_tl.inference.run_facts import describe_run
-    from fer_tl.inference.server import Service, make_app
-    from fer_tl.inference.uploads import MOST_BYTES
+    from fer_tl.inference.serve.batching import Batcher
+    from fer_tl.inference.serve.face_explainer import FaceExplainer
+    from fer_tl.inference.serve.listening import WebServer, address_of, is_local
+    from fer_tl.inference.serve.run_facts import describe_run
+    from fer_tl.inference.serve.server import Service, make_app
+    from fer_tl.inference.serve.uploads import MOST_BYTES
 
     facts = describe_run(run_dir, model)
     bound, port = listener.getsockname()[:2]

@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 from fer_tl.errors import UserError
-from fer_tl.inference.batching import Batcher
-from fer_tl.inference.face_explainer import FaceExplainer, FaceMap
 from fer_tl.inference.predictor import Answers
-from fer_tl.inference.run_facts import RunFacts
-from fer_tl.inference.server import Service
+from fer_tl.inference.serve.batching import Batcher
+from fer_tl.inference.serve.face_explainer import FaceExplainer, FaceMap
+from fer_tl.inference.serve.run_facts import RunFacts
+from fer_tl.inference.serve.server import Service
 from tfrecords_builder.face_crop import Box
 from tfrecords_builder.face_detection import Face
 

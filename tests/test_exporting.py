@@ -24,12 +24,12 @@ from fer_tl.errors import UserError
 from fer_tl.evaluation.run_contents import open_contents
 from fer_tl.exporting import ExportResult, export
 from fer_tl.files import read_json, write_json
-from fer_tl.inference import export as exporter
-from fer_tl.inference.export_images import draw_stratified
-from fer_tl.inference.formats import choose_format
-from fer_tl.inference.parity import Parity, measure_loss
+from fer_tl.inference.export import network as exporter
+from fer_tl.inference.export.formats import choose_format
+from fer_tl.inference.export.images import draw_stratified
+from fer_tl.inference.export.parity import Parity, measure_loss
+from fer_tl.inference.export.runners import open_exported
 from fer_tl.inference.predictor import load
-from fer_tl.inference.runners import open_exported
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.pixels import scale_pixels
 from fer_tl.models.record import Scaling

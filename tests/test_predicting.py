@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from fer_tl.errors import UserError
+from fer_tl.inference.predict.video import VideoFrame, VideoReader
 from fer_tl.inference.predictor import ExpressionModel
-from fer_tl.inference.video import VideoFrame, VideoReader
 from fer_tl.predicting import PredictResult, predict
 from tfrecords_builder.box_table import read_box_table
 from tfrecords_builder.face_crop import Box
@@ -162,7 +162,7 @@ def test_an_earlier_prediction_is_replaced_whole_and_other_files_never(monkeypat
         raise OSError("disk")
 
     with monkeypatch.context() as patch:
-        patch.setattr("fer_tl.inference.outputs.PictureFolder.write", fail)
+        patch.setattr("fer_tl.inference.predict.outputs.PictureFolder.write", fail)
         with pytest.raises(OSError, match="disk"):
             ask("b.png", out="out")
     assert Path("out/faces.csv").read_text() == before and not list(Path("out").glob(".*"))
@@ -284,7 +284,7 @@ def test_a_video_that_is_cut_short_is_done_as_far_as_it_goes(film: Path, monkeyp
             super().__init__(source, live)
             self.frames = 300  # as its header says
 
-    monkeypatch.setattr("fer_tl.inference.video.VideoReader", Counted)
+    monkeypatch.setattr("fer_tl.inference.predict.video.VideoReader", Counted)
     result, rows = ask(str(film), save="csv")
     assert len(rows) == FRAMES and "film.mp4 is cut short: 24 of its 300 frames could be read" in result.text
     Path("half.mp4").write_bytes(film.read_bytes()[: film.stat().st_size // 2])  # without its index
@@ -304,7 +304,7 @@ def test_a_camera_ended_with_ctrl_c_leaves_whole_files(film: Path, monkeypatch: 
                     raise KeyboardInterrupt
                 yield frame
 
-    monkeypatch.setattr("fer_tl.inference.video.VideoReader", Camera)
+    monkeypatch.setattr("fer_tl.inference.predict.video.VideoReader", Camera)
     result, rows = ask("0")
     assert [int(row["frame"]) for row in rows] == list(range(7)) and result.pictures == 7
     assert len(frames_of(Path("run/predict/annotated.mp4"))) == 7 and not list(Path("run").rglob(".*"))

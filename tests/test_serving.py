@@ -27,10 +27,10 @@ from served_faces import Fakes, draw, make_service, picture
 
 from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_json
-from fer_tl.inference.listening import WebServer, open_socket
 from fer_tl.inference.predictor import load
-from fer_tl.inference.server import make_app
-from fer_tl.inference.uploads import MOST_BYTES
+from fer_tl.inference.serve.listening import WebServer, open_socket
+from fer_tl.inference.serve.server import make_app
+from fer_tl.inference.serve.uploads import MOST_BYTES
 from fer_tl.serving import ServeResult, serve
 from fer_tl.training.part_files import describe_files
 from fer_tl.training.run_folder import RunFolder
@@ -191,7 +191,7 @@ def test_a_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch):
 def test_without_opencv_pictures_are_faces_and_an_open_door_is_told(monkeypatch: pytest.MonkeyPatch):
     make_trained(Path("run"))
     monkeypatch.setitem(sys.modules, "cv2", None)  # an import of it fails
-    monkeypatch.setattr("fer_tl.inference.listening.is_local", lambda host: False)
+    monkeypatch.setattr("fer_tl.inference.serve.listening.is_local", lambda host: False)
     _, (status, health), said = serve_until_stopped(lambda port: ask(port, "GET", "/health", Host="box.lan"))
     assert (status, health["detector"]) == (200, "none")
     assert said[0] == (

@@ -11,9 +11,9 @@ from importlib.metadata import version
 from fer_tl.config import Experiment
 from fer_tl.data.manifest import build_arguments
 from fer_tl.evaluation.run_contents import HeldOut, RunContents
-from fer_tl.inference.export_folder import RECORD
-from fer_tl.inference.formats import INPUT, OUTPUT, Format, usage_text
-from fer_tl.inference.parity import TOLERANCE, Loss, Parity
+from fer_tl.inference.export.folder import RECORD
+from fer_tl.inference.export.formats import INPUT, OUTPUT, Format, usage_text
+from fer_tl.inference.export.parity import TOLERANCE, Loss, Parity
 from fer_tl.models.resolve import resolve_model
 from fer_tl.reports.rendering import Table, as_markdown, as_text
 from fer_tl.reports.run_facts import flags

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from fer_tl.inference.looking import Seen, batches
-from fer_tl.inference.outputs import Row
+from fer_tl.inference.predict.looking import Seen, batches
+from fer_tl.inference.predict.outputs import Row
+from fer_tl.inference.predict.smoothing import Smoother
 from fer_tl.inference.predictor import ExpressionModel
-from fer_tl.inference.smoothing import Smoother
 
 
 def answer(

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fer_tl.errors import UserError
-from fer_tl.inference.sources import decode_picture, find_pictures, is_stream, read_stdin
+from fer_tl.inference.predict.sources import decode_picture, find_pictures, is_stream, read_stdin
 
 
 def encoded(level: int = 128, form: str = "JPEG", **options: object) -> bytes:

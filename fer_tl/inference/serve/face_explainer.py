@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_tl.errors import UserError, suggest
-from fer_tl.inference.maps import enlarge, normalize, overlay, place_of_maximum
+from fer_tl.inference.explain.maps import enlarge, normalize, overlay, place_of_maximum
 
 if TYPE_CHECKING:
-    from fer_tl.inference.gradients import GradientModel
+    from fer_tl.inference.explain.gradients import GradientModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class FaceMap:
     Attributes:
         class_name: of the map.
         picture: uint8 ``[D, D, 3]``, the face under the map.
-        place: where the map is largest, in words, as of ``fer_tl.inference.maps.place_of_maximum``.
+        place: where the map is largest, in words, as of ``fer_tl.inference.explain.maps.place_of_maximum``.
         layer: whose features it is of.
         map_size: its height and width.
     """
@@ -59,8 +59,8 @@ class FaceExplainer:
         Raises:
             UserError: no such class, or a model that is not convolutional.
         """
-        from fer_tl.inference.explain import compute_maps
-        from fer_tl.inference.gradients import GradientModel
+        from fer_tl.inference.explain.explain import compute_maps
+        from fer_tl.inference.explain.gradients import GradientModel
         from fer_tl.training.saved_model import load_model
 
         with self._lock:

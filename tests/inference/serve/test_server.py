@@ -16,9 +16,9 @@ from PIL import Image
 from served_faces import CLASSES, SIDE, Fakes, make_service, picture
 
 from fer_tl.errors import UserError
-from fer_tl.inference.run_facts import RunFacts
-from fer_tl.inference.server import MOST_FACES, make_app
-from fer_tl.inference.uploads import MOST_BYTES
+from fer_tl.inference.serve.run_facts import RunFacts
+from fer_tl.inference.serve.server import MOST_FACES, make_app
+from fer_tl.inference.serve.uploads import MOST_BYTES
 from tfrecords_builder.face_detection import open_detector
 
 HOSTS = {"localhost", "127.0.0.1", "::1"}

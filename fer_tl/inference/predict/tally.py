@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_tl.errors import UserError
-from fer_tl.inference.looking import Seen
-from fer_tl.inference.outputs import Row
+from fer_tl.inference.predict.looking import Seen
+from fer_tl.inference.predict.outputs import Row
 
 LISTED = 20  # pictures whose faces, or whose problems, are told line by line
 

@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fer_tl.inference.formats import CLASS_NAMES, INPUT, LABELS, OUTPUT, Format
-from fer_tl.inference.plain_layers import exchange_layers
-from fer_tl.inference.silence import silence
+from fer_tl.inference.export.formats import CLASS_NAMES, INPUT, LABELS, OUTPUT, Format
+from fer_tl.inference.export.plain_layers import exchange_layers
+from fer_tl.inference.export.silence import silence
 from fer_tl.models.folding import fold_batch_norm
 from fer_tl.training.saved_model import load_model, save_model
 
@@ -122,7 +122,7 @@ def _write_onnx(network: keras.Model, class_names: tuple[str, ...], path: Path, 
     onnx.helper.set_model_props(model, {CLASS_NAMES: json.dumps(list(class_names))})
     onnx.save(model, str(path))
     if calibration is not None:
-        from fer_tl.inference.quantize import quantize_onnx
+        from fer_tl.inference.export.quantize import quantize_onnx
 
         quantize_onnx(path, calibration)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.inference.formats import INPUT, OUTPUT, Format
-from fer_tl.inference.silence import silence
+from fer_tl.inference.export.formats import INPUT, OUTPUT, Format
+from fer_tl.inference.export.silence import silence
 
 # uint8 [B, H, W, C], 0..255, to float32 [B, K].
 Runner = Callable[[np.ndarray], np.ndarray]

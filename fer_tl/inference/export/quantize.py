@@ -10,7 +10,7 @@ import numpy as np
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from fer_tl.inference.formats import INPUT
+from fer_tl.inference.export.formats import INPUT
 
 # The operations with weights, and those between them that would need a step back to float. The softmax stays float.
 _QUANTIZED = ["Add", "AveragePool", "Clip", "Concat", "Conv", "Gemm", "GlobalAveragePool", "MatMul", "MaxPool", "Mul"]

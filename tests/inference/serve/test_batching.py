@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from fer_tl.inference.batching import Batcher, Busy
 from fer_tl.inference.predictor import BATCH, Answers
+from fer_tl.inference.serve.batching import Batcher, Busy
 
 SHAPE = (6, 6, 1)
 RNG = np.random.default_rng(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_tl.inference.annotate import Mark, annotate
+from fer_tl.inference.predict.annotate import Mark, annotate
 from tfrecords_builder.face_crop import Box
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_tl.inference.uploads import FORMATS, MOST_BYTES, Refused, decode_upload
+from fer_tl.inference.serve.uploads import FORMATS, MOST_BYTES, Refused, decode_upload
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (9, 14, 3), dtype=np.uint8)

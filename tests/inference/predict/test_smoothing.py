@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_tl.inference.smoothing import Smoother, overlap
+from fer_tl.inference.predict.smoothing import Smoother, overlap
 from tfrecords_builder.face_crop import Box
 
 LEFT, RIGHT = Box(0, 0, 10, 10), Box(0, 50, 10, 60)

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 
 from fer_tl.files import sync, write_json
-from fer_tl.inference.annotate import Mark, annotate
-from fer_tl.inference.video import VideoWriter
+from fer_tl.inference.predict.annotate import Mark, annotate
+from fer_tl.inference.predict.video import VideoWriter
 from tfrecords_builder.face_crop import Box
 from tfrecords_builder.face_detection import Face
 

@@ -16,12 +16,12 @@ from PIL import Image
 from werkzeug.exceptions import HTTPException
 
 from fer_tl.errors import UserError
-from fer_tl.inference.batching import Batcher, Busy
-from fer_tl.inference.face_explainer import FaceExplainer
-from fer_tl.inference.faces import cut_faces
-from fer_tl.inference.pictures import SHOWN
-from fer_tl.inference.run_facts import RunFacts
-from fer_tl.inference.uploads import FORMATS, MOST_BYTES, Refused, decode_upload
+from fer_tl.inference.explain.pictures import SHOWN
+from fer_tl.inference.predict.faces import cut_faces
+from fer_tl.inference.serve.batching import Batcher, Busy
+from fer_tl.inference.serve.face_explainer import FaceExplainer
+from fer_tl.inference.serve.run_facts import RunFacts
+from fer_tl.inference.serve.uploads import FORMATS, MOST_BYTES, Refused, decode_upload
 from tfrecords_builder.face_detection import Detector, Face, open_detector
 
 # The largest of a picture are answered for: in a crowd, the others have fewer pixels than the model takes.
@@ -50,7 +50,7 @@ class Service:
         batcher: asks it.
         explainer: asks its gradients.
         detector: finds faces; that of the name "none" takes every picture for one.
-        margin: around what it finds, as of ``fer_tl.inference.faces.cut_faces``.
+        margin: around what it finds, as of ``fer_tl.inference.predict.faces.cut_faces``.
     """
 
     facts: RunFacts

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from fer_tl.errors import UserError
-from fer_tl.inference.faces import cut_faces
-from fer_tl.inference.sources import PictureBytes, PictureFile
-from fer_tl.inference.video import VideoFrame
+from fer_tl.inference.predict.faces import cut_faces
+from fer_tl.inference.predict.sources import PictureBytes, PictureFile
+from fer_tl.inference.predict.video import VideoFrame
 from tfrecords_builder.box_table import read_box_table
 from tfrecords_builder.face_crop import Box
 from tfrecords_builder.face_detection import Detector, Face, import_opencv
