@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -22,7 +23,8 @@ _leaves_out_unused = False
 
 def leave_out_unused() -> None:
     """From now on ``import_tensorflow`` imports Keras without its optional parts, for a process that is a command's
-    own: who uses fer-tl as a library may want them."""
+    own: who uses fer-tl as a library may want them. Nor are the objects of the libraries looked through for garbage
+    any more, which takes 0.5 s while they are imported and 0.4 s at the end of the process."""
     global _leaves_out_unused
     _leaves_out_unused = True
 
@@ -33,6 +35,8 @@ def import_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if _leaves_out_unused:
+        gc.disable()
     with _filtered_stderr(), _hidden(_UNUSED if _leaves_out_unused else ()):
         import tensorflow as tf
 
@@ -40,6 +44,9 @@ def import_tensorflow() -> None:
         if tf.__version__.startswith("2.20."):
             # It tells of the first compilation by XLA whatever the level.
             tf.function(lambda x: x, jit_compile=True)(0)
+    if _leaves_out_unused:
+        gc.freeze()
+        gc.enable()
 
 
 def _no_retracing(record: logging.LogRecord) -> bool:
