@@ -1,8 +1,9 @@
 # `make demo` and `make test` set themselves up: a virtual environment in .venv, everything installed into it.
 PYTHON ?= python3
+PYTHON313 ?= python3.13
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint notebooks clean
 
 demo: .venv/installed
 	$(BIN)/fer-tl cv --config configs/quickstart.yaml --run-dir runs/demo
@@ -15,13 +16,24 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The notebooks of colab/, twice each, with the versions of a Colab runtime.
+notebooks: .venv-colab/installed
+	.venv-colab/bin/python colab/run_notebooks.py
+
+.venv-colab/installed: colab/requirements-colab.txt
+	@$(PYTHON313) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
+	  { echo "make notebooks needs Python 3.13, as Colab has. Try: make notebooks PYTHON313=/path/to/python3.13"; exit 2; }
+	$(PYTHON313) -m venv .venv-colab
+	.venv-colab/bin/python -m pip install --quiet --disable-pip-version-check -r colab/requirements-colab.txt
+	@touch $@
+
 .venv/installed: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "fer-tl needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,vision,serve,onnx,dev]'
 	@touch $@
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-colab build *.egg-info .pytest_cache .ruff_cache .mypy_cache

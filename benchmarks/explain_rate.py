@@ -12,7 +12,7 @@ from statistics import median
 
 import numpy as np
 
-from fer_tl.inference.methods import METHODS
+from fer_tl.inference.explain.methods import METHODS
 from fer_tl.quiet import import_tensorflow
 from fer_tl.training.run_folder import RunFolder
 
@@ -26,8 +26,8 @@ def main() -> None:
     parser.add_argument("--fold", type=int, default=0)
     arguments = parser.parse_args()
     import_tensorflow()
-    from fer_tl.inference.explain import compute_maps
-    from fer_tl.inference.gradients import GradientModel
+    from fer_tl.inference.explain.explain import compute_maps
+    from fer_tl.inference.explain.gradients import GradientModel
     from fer_tl.training.saved_model import load_model
 
     run = RunFolder(arguments.run)

@@ -27,16 +27,20 @@ if TYPE_CHECKING:
         ensemble,
         evaluate,
         explain,
+        export,
         fit,
         inspect_dataset,
         list_models,
         load_dataset,
+        predict,
         profile,
         report,
+        serve,
         sweep,
         verify,
     )
     from fer_tl.config import Experiment
+    from fer_tl.inference.predictor import load
     from fer_tl.options import load_experiment
 
 __version__ = "0.1.0"
@@ -52,13 +56,17 @@ __all__ = [
     "ensemble",
     "evaluate",
     "explain",
+    "export",
     "fit",
     "inspect_dataset",
     "list_models",
+    "load",
     "load_dataset",
     "load_experiment",
+    "predict",
     "profile",
     "report",
+    "serve",
     "sweep",
     "verify",
 ]
@@ -78,6 +86,10 @@ def __getattr__(name: str) -> Any:
         from fer_tl.options import load_experiment
 
         return load_experiment
+    if name == "load":
+        from fer_tl.inference.predictor import load
+
+        return load
     if name in __all__:
         from fer_tl import api
 

@@ -11,8 +11,10 @@ from fer_tl.data.build import build
 from fer_tl.data.dataset import load_dataset
 from fer_tl.datasets import draw_folds, inspect_dataset, verify
 from fer_tl.explaining import ExplainResult, explain
+from fer_tl.exporting import ExportResult, export
 from fer_tl.fitting import cross_validate, fit, sweep
 from fer_tl.models.backbones import BACKBONES
+from fer_tl.predicting import PredictResult, predict
 from fer_tl.profiling import ProfileResult, profile
 from fer_tl.reporting import ReportResult, report
 from fer_tl.results import (
@@ -27,6 +29,7 @@ from fer_tl.results import (
     SweepResult,
 )
 from fer_tl.scoring import audit, ensemble, evaluate
+from fer_tl.serving import ServeResult, serve
 
 if TYPE_CHECKING:
     from fer_tl.reports.models_table import ModelRow
@@ -38,12 +41,15 @@ __all__ = [
     "EnsembleResult",
     "EvaluationResult",
     "ExplainResult",
+    "ExportResult",
     "FitResult",
     "FoldsResult",
     "InspectionResult",
     "PartResult",
+    "PredictResult",
     "ProfileResult",
     "ReportResult",
+    "ServeResult",
     "SweepResult",
     "audit",
     "build",
@@ -54,12 +60,15 @@ __all__ = [
     "ensemble",
     "evaluate",
     "explain",
+    "export",
     "fit",
     "inspect_dataset",
     "list_models",
     "load_dataset",
+    "predict",
     "profile",
     "report",
+    "serve",
     "sweep",
     "verify",
 ]

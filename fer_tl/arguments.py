@@ -27,6 +27,9 @@ COMMANDS = {
     "compare": "put runs side by side: how good, how surely better, how large, how fast",
     "report": "write what a run found as one HTML page: tables, figures, mistakes, how to reproduce it",
     "explain": "show what a run's answers depend on: Grad-CAM, saliency and SmoothGrad over images",
+    "export": "write a model as a file for other programs: Keras, SavedModel, TensorFlow Lite or ONNX",
+    "predict": "find faces in pictures, videos or a camera and say what a run sees in them",
+    "serve": "serve a run as a local web page: pictures, webcam, what an answer depends on; and as an API",
     "audit": "list and show the labels that a run's held-out predictions contradict",
     "models": "list the backbones: parameters, sizes, weights and which of them are here, licences",
     "profile": "show where the time of a run goes: start, steps, input, scoring, files",
@@ -102,7 +105,11 @@ def _add_build(parser: Any) -> None:
     add("--boxes", type=str | None, help="fer2013, folder: CSV of face boxes to crop to, columns id, top, left, "
         "bottom, right in pixels of the original image; id: row number from 0 of a CSV source, else the image's file "
         "name or path in the source; others stay whole")  # fmt: skip
-    add("--box-margin", type=float | None, help="what to add on each side of a box, as a fraction of it (default: 0)")
+    add("--detector", type=str | None, help="fer2013, folder: haar or yunet: crop each image to the largest face that "
+        "is found in it; others stay whole")  # fmt: skip
+    add("--detector-model", type=str | None, help="--detector yunet: file of its model (default: fetched once)")
+    add("--box-margin", type=float | None, help="what to add on each side of a box, as a fraction of it (default: 0, "
+        "with --detector its own)")  # fmt: skip
     add("--min-confidence", type=float | None, help="expw: leave out faces with a lower detector score")
     add("--on-error", type=str | None, help="expw: stop at a photo or line that cannot be used, or skip it "
         "(default: stop)")  # fmt: skip
@@ -219,6 +226,48 @@ def _add_explain(parser: Any) -> None:
     add("--out", type=str | None, help="folder to write to (default: RUN/explain)")
 
 
+def _add_export(parser: Any) -> None:
+    add = parser.add_argument
+    add("run_dir", type=str, metavar="RUN", help="folder of a run, finished or not")
+    add("--format", type=str, default="keras", help="keras, savedmodel, tflite or onnx (default: keras)")
+    add("--int8", action="store_true", help="tflite, onnx: numbers of 8 bits; what that costs is shown")
+    add("--fold", type=str | None, help="whose model: a number, or all for their average (default: the first trained)")
+    add("--data-dir", type=str | None, help="where the dataset is now (default: where it was)")
+    add("--out", type=str | None, help="folder to write to (default: RUN/export/FORMAT)")
+
+
+def _add_predict(parser: Any) -> None:
+    add = parser.add_argument
+    add("run_dir", type=str, metavar="RUN", help="folder of a run, finished or not")
+    add("source", type=str, nargs="+", metavar="SOURCE", help="pictures, folders of them or patterns; or one video, "
+        "index of a camera, address of a stream, or - for stdin")  # fmt: skip
+    add("--faces", type=str, default="detect", help="detect them, or crop: each picture is a face (default: detect)")
+    add("--detector", type=str, default="auto", help="haar, yunet, none or auto (default: auto, haar where it is)")
+    add("--detector-model", type=str | None, help="YuNet's ONNX file (default: fetched once)")
+    add("--boxes", type=str | None, help="CSV with id, top, left, bottom, right in place of a detector")
+    add("--margin", type=float | None, help="around a box, as a fraction of it (default: the detector's)")
+    add("--largest", action="store_true", help="only the largest face of each picture")
+    add("--fold", type=str | None, help="whose model answers, or all for their average (default: the first trained)")
+    add("--every", type=int, default=1, help="analyse each Nth frame of a video (default: 1)")
+    add("--min-confidence", type=float, default=0.0, help="no label below this probability (default: 0)")
+    add("--smooth", type=float, default=0.0, help="seconds over which a face of a video is smoothed (default: 0)")
+    add("--save", type=str | None, help="csv, jsonl, pictures, with commas (default: csv,pictures; csv for crops)")
+    add("--out", type=str | None, help="folder to write to, or - for JSON lines on stdout (default: RUN/predict)")
+
+
+def _add_serve(parser: Any) -> None:
+    add = parser.add_argument
+    add("run_dir", type=str, metavar="RUN", help="folder of a run, finished or not")
+    add("--host", type=str, default="127.0.0.1", help="address to listen at; 0.0.0.0: all, so that others can use it "
+        "(default: 127.0.0.1, this machine alone)")  # fmt: skip
+    add("--port", type=int, default=8000, help="port to listen at; 0: any that is free (default: 8000)")
+    add("--fold", type=str | None, help="whose model answers, or all: their average (default: the first trained)")
+    add("--detector", type=str, default="auto", help="finds the faces: auto, haar, yunet or none (default: auto)")
+    add("--detector-model", type=str | None, help="file of YuNet's model (default: fetched once)")
+    add("--margin", type=float | None, help="what to add on each side of a face, as a fraction of it (default: as "
+        "suits the detector)")  # fmt: skip
+
+
 _ADD = {
     "build": _add_build,
     "verify": _add_verify,
@@ -234,6 +283,9 @@ _ADD = {
     "compare": _add_compare,
     "report": _add_report,
     "explain": _add_explain,
+    "export": _add_export,
+    "predict": _add_predict,
+    "serve": _add_serve,
     "audit": _add_audit,
 }
 

@@ -92,6 +92,9 @@ def _call(command: str, values: dict[str, Any]) -> None:
             "audit": api.audit,
             "report": api.report,
             "explain": api.explain,
+            "export": api.export,
+            "predict": api.predict,
+            "serve": api.serve,
             "compare": api.compare,
             "models": api.list_models,
         }

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from fer_tl.backend import import_backend
 from fer_tl.errors import UserError, suggest
-from fer_tl.inference.methods import METHODS, choose_methods
+from fer_tl.inference.explain.methods import METHODS, choose_methods
 from fer_tl.inference.parts import ALL, choose_parts
 from fer_tl.result_folder import choose_folder
 from fer_tl.training.part_files import check_part
 from fer_tl.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from fer_tl.inference.explain import Explanation
-    from fer_tl.inference.pictures import Picture
+    from fer_tl.inference.explain.explain import Explanation
+    from fer_tl.inference.explain.pictures import Picture
 
 Say = Callable[[str], None]
 
@@ -82,7 +82,7 @@ def explain(
     folder = choose_folder(out, run.path / "explain", LIST, "explanation")
     pictures, title, found = _gather(run, parts, images, errors, data_dir)
     import_backend()
-    from fer_tl.inference.explain import explain_pictures
+    from fer_tl.inference.explain.explain import explain_pictures
 
     explained = explain_pictures(run, pictures, methods, layer, chosen, say)
     notes = [*filter(None, [note, found]), *describe(explained)]
@@ -126,7 +126,7 @@ def _gather(
     about, backbone = run.read_run(), run.read_experiment().backbone
     where = f"{backbone} on {about['dataset']}"
     if errors:
-        from fer_tl.inference.mistakes import find_mistakes
+        from fer_tl.inference.explain.mistakes import find_mistakes
 
         mistakes = find_mistakes(run, parts, errors, data_dir)
         count = len(mistakes.pictures)
@@ -136,7 +136,7 @@ def _gather(
             f"The {count} most confident of {mistakes.wrong:,} mistakes on {mistakes.images:,} held-out images, each "
             "explained by a model that was not trained on it.",
         )
-    from fer_tl.inference.pictures import input_shape, read_pictures
+    from fer_tl.inference.explain.pictures import input_shape, read_pictures
 
     shape = input_shape(run.part(parts[0]) / "model.keras")
     count = len(images)

@@ -20,9 +20,9 @@ from stored_dataset import Stored, store_dataset
 from fer_tl.errors import UserError
 from fer_tl.explaining import ExplainResult, explain
 from fer_tl.files import read_json
-from fer_tl.inference.explain import compute_maps
-from fer_tl.inference.gradients import GradientModel
-from fer_tl.inference.methods import METHODS
+from fer_tl.inference.explain.explain import compute_maps
+from fer_tl.inference.explain.gradients import GradientModel
+from fer_tl.inference.explain.methods import METHODS
 from fer_tl.training.predictions import Predictions, load_predictions, save_predictions
 from fer_tl.training.run_folder import RunFolder
 from fer_tl.training.saved_model import load_model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from fer_tl.errors import UserError
 
@@ -56,6 +56,24 @@ def window_of(box: Box, height: int, width: int, margin: float = 0.0) -> Window 
     return _clip(_rounded(box, margin), height, width)
 
 
+class Crop(Protocol):
+    """Crops images to faces.
+
+    Attributes:
+        warnings: what to tell about the boxes.
+    """
+
+    warnings: tuple[str, ...]
+
+    def cut(self, image: Image.Image, identity: str) -> tuple[Image.Image, str]:
+        """Crops one image of any size and mode, or gives it back whole if it has no box.
+
+        Returns:
+            The picture, and what was done: see `records.Record.crop`.
+        """
+        ...
+
+
 class FaceCrop:
     """Crops images to the boxes that are known for them, and counts.
 
@@ -91,8 +109,13 @@ class FaceCrop:
                 f"{where}: the box ({shown}) covers no pixel of image {identity!r}, which has {image.height:,} rows "
                 f"and {image.width:,} columns: correct it, or leave its four cells blank to keep the image whole."
             )
-        cut = image.crop((window.left, window.top, window.right, window.bottom))
-        return cut, "clipped" if window.clipped else "cropped"
+        return cut_window(image, window)
+
+
+def cut_window(image: Image.Image, window: Window) -> tuple[Image.Image, str]:
+    """A part of an image, and what was done: see `records.Record.crop`."""
+    cut = image.crop((window.left, window.top, window.right, window.bottom))
+    return cut, "clipped" if window.clipped else "cropped"
 
 
 def describe_crops(counts: Mapping[str, Mapping[str, int]]) -> str:

@@ -91,6 +91,7 @@ class ImageSource(Source):
         for entry in self._entries:
             picture, converted = read_image(self._files, entry.name, channels)
             self.converted += converted or picture.size != (size, size)
+            photo = self.photo_of(picture)
             picture, crop = self.crop.cut(picture, entry.id) if self.crop else (picture, "")
             image = to_square(picture, size, self._fit)  # [size, size, channels]
             self._constant += is_constant(image)
@@ -102,6 +103,7 @@ class ImageSource(Source):
                 group=entry.id,
                 crop=crop,
                 size=(picture.height, picture.width),
+                photo=photo,
             )
 
     def sha256(self) -> str:

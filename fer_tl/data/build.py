@@ -56,6 +56,8 @@ def build(
     ferplus: str | Path | None = None,
     votes: str | None = None,
     boxes: str | Path | None = None,
+    detector: str | None = None,
+    detector_model: str | Path | None = None,
     box_margin: float | None = None,
     min_confidence: float | None = None,
     on_error: str | None = None,
@@ -83,7 +85,11 @@ def build(
         ferplus: fer2013new.csv, whose votes replace the labels of fer2013.csv.
         votes: "majority" or "soft": how votes become labels, for ferplus and the cleaned expw; "majority" if not given.
         boxes: a CSV of face boxes to crop the images to, see `read_box_table`; for fer2013 and folder.
-        box_margin: what to add on each side of a box, as a fraction of its height or width, 0 to 1; 0 if not given.
+        detector: "haar" or "yunet": crops each image to the largest face that is found in it, see `DetectedCrop`; for
+            fer2013 and folder.
+        detector_model: the file of yunet's model, fetched if not given.
+        box_margin: what to add on each side of a box, as a fraction of its height or width, 0 to 1; 0 if not given,
+            or what the detector says.
         min_confidence: leaves out faces whose detector score is lower, for expw.
         on_error: "stop" at a photo that cannot be used or "skip" it, for expw; "stop" if not given.
         duplicates: "group", "drop" or "keep", see `Curation`; "group" if not given.
@@ -97,8 +103,8 @@ def build(
         UserError: wrong arguments or a source that cannot be used; nothing is left behind.
     """
     request = BuildRequest(
-        name, source, shards, image_size, fit, labels, ferplus, votes, boxes, box_margin, min_confidence, on_error,
-        duplicates, splits, split_seed, encoding,
+        name, source, shards, image_size, fit, labels, ferplus, votes, boxes, detector,
+        detector_model, box_margin, min_confidence, on_error, duplicates, splits, split_seed, encoding,
     )  # fmt: skip
     root = Path(data_dir)
     if request.builder != "toyfaces" and source is None:

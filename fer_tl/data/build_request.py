@@ -15,6 +15,7 @@ from fer_tl.data.curate import POLICIES, Curation
 from fer_tl.data.splits import read_splits
 from fer_tl.errors import UserError, suggest
 from tfrecords_builder.box_table import read_box_table
+from tfrecords_builder.detected_crop import DETECTORS, DetectedCrop, open_detected_crop
 from tfrecords_builder.images import ENCODINGS, FITS
 from tfrecords_builder.votes import MODES
 
@@ -34,6 +35,8 @@ _OWNERS = {
     "ferplus": ("fer2013",),
     "votes": ("fer2013", "expw"),
     "boxes": ("fer2013", "folder"),
+    "detector": ("fer2013", "folder"),
+    "detector_model": ("fer2013", "folder"),
     "box_margin": ("fer2013", "expw", "folder"),
     "min_confidence": ("expw",),
     "on_error": ("expw",),
@@ -41,7 +44,14 @@ _OWNERS = {
     "splits": ("expw",),
     "split_seed": ("expw",),
 }
-_CHOICES = {"fit": FITS, "votes": MODES, "on_error": ("stop", "skip"), "duplicates": POLICIES, "encoding": ENCODINGS}
+_CHOICES = {
+    "fit": FITS,
+    "votes": MODES,
+    "detector": DETECTORS,
+    "on_error": ("stop", "skip"),
+    "duplicates": POLICIES,
+    "encoding": ENCODINGS,
+}
 _LIMITS = {
     "shards": (1, 10_000),
     "image_size": (8, 1024),
@@ -67,6 +77,8 @@ class BuildRequest:
     ferplus: str | Path | None = None
     votes: str | None = None
     boxes: str | Path | None = None
+    detector: str | None = None
+    detector_model: str | Path | None = None
     box_margin: float | None = None
     min_confidence: float | None = None
     on_error: str | None = None
@@ -97,14 +109,23 @@ class BuildRequest:
         self._check_pairs()
 
     def _check_pairs(self) -> None:
-        if self.boxes is not None and self.source is None:
-            raise UserError("--boxes crops the images of --source: give that as well.")
-        if self.box_margin is not None and self.boxes is None and self.builder != "expw":
-            raise UserError("--box-margin widens the boxes of --boxes: give that as well, or leave it out.")
+        self._check_crop()
         if self.votes is not None and self.builder == "fer2013" and self.ferplus is None:
             raise UserError("--votes says how the votes of --ferplus become labels: give that as well.")
         if self.splits is not None and self.split_seed is not None:
             raise UserError("--splits gives the split and --split-seed draws one: use one of them.")
+
+    def _check_crop(self) -> None:
+        if self.boxes is not None and self.detector is not None:
+            raise UserError("--boxes gives the faces and --detector looks for them: use one of them.")
+        for flag, given in (("boxes", self.boxes), ("detector", self.detector)):
+            if given is not None and self.source is None:
+                raise UserError(f"--{flag} crops the images of --source: give that as well.")
+        if self.detector_model is not None and self.detector != "yunet":
+            raise UserError("--detector-model is for --detector yunet: give that as well, or leave it out.")
+        boxed = self.builder == "expw" or self.boxes is not None or self.detector is not None
+        if self.box_margin is not None and not boxed:
+            raise UserError("--box-margin widens the boxes of --boxes or --detector: give one, or leave it out.")
 
     @property
     def builder(self) -> str:
@@ -160,6 +181,7 @@ class BuildRequest:
                 on_error=self.on_error or "stop",
             )
         table = read_box_table(_expanded(self.boxes)) if self.boxes is not None else None
+        detected = self._detected_crop()
         source: Source
         if self.builder == "folder":
             from tfrecords_builder.folder.reader import open_folder
@@ -171,7 +193,15 @@ class BuildRequest:
             source = open_source(path, self.labels, **self._ferplus())
         if table:
             source.use_boxes(table, self.box_margin or 0.0)
+        if detected:
+            source.use_detector(detected)
         return source
+
+    def _detected_crop(self) -> DetectedCrop | None:
+        if self.detector is None:
+            return None
+        model = None if self.detector_model is None else _expanded(self.detector_model)
+        return open_detected_crop(self.detector, model, self.box_margin)
 
     def _ferplus(self) -> dict[str, Any]:
         return {"ferplus": _expanded(self.ferplus), "votes": self.votes or "majority"} if self.ferplus else {}

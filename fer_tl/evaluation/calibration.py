@@ -14,6 +14,8 @@ BINS = 15
 
 # Between these a temperature is looked for: far beyond what trained networks need (0.5 to 5).
 LOWEST, HIGHEST = 0.02, 50.0
+# Newton's method takes some 6 steps; where the bounds are halved each time, 30 reach the precision.
+_MOST_STEPS, _PRECISION = 100, 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,18 +89,23 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     Returns:
         T, ``LOWEST`` to ``HIGHEST``; no predicted class changes by it.
     """
-    from scipy.optimize import minimize_scalar  # 0.4 s
-
     z = logits.astype(np.float64)
     z -= z.max(axis=1, keepdims=True)  # [N, K], 0 or less
     true = z[np.arange(len(z)), labels]  # [N]
-
-    def loss(log_temperature: float) -> float:
-        sharpness = np.exp(-log_temperature)
-        return float(np.mean(np.log(np.exp(sharpness * z).sum(axis=1)) - sharpness * true))
-
-    found = minimize_scalar(loss, bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded", options={"xatol": 1e-5})
-    return float(np.exp(found.x))
+    low, high, sharpness = 1 / HIGHEST, 1 / LOWEST, 1.0
+    # Newton's method, kept between bounds that close in: a library's minimizer takes 0.4 s to import.
+    for _ in range(_MOST_STEPS):
+        p = np.exp(sharpness * z)
+        p /= p.sum(axis=1, keepdims=True)  # [N, K]
+        mean = (p * z).sum(axis=1)  # [N]
+        slope, curvature = float(np.mean(mean - true)), float(np.mean((p * z * z).sum(axis=1) - mean**2))
+        low, high = (low, sharpness) if slope > 0 else (sharpness, high)
+        new = sharpness - slope / curvature if curvature > 0 else 0.0
+        new = new if low < new < high else float(np.sqrt(low * high))
+        if abs(new / sharpness - 1) < _PRECISION:
+            break
+        sharpness = new
+    return 1 / new
 
 
 def calibrate(predictions: Predictions, parts: np.ndarray) -> Calibration:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fer_tl.files import write_atomically, write_text
-from fer_tl.inference.maps import colour_bar, enlarge, normalize, overlay, peak, place_of_maximum
-from fer_tl.inference.methods import METHODS, SAMPLES, SPREAD
-from fer_tl.inference.pictures import describe_pictures
+from fer_tl.inference.explain.maps import colour_bar, enlarge, normalize, overlay, peak, place_of_maximum
+from fer_tl.inference.explain.methods import METHODS, SAMPLES, SPREAD
+from fer_tl.inference.explain.pictures import describe_pictures
 from fer_tl.reports.page import Section, Tile, gallery, page, paragraph
 from fer_tl.reports.rendering import Table, as_csv, as_text
 from tfrecords_builder.images import encode_image
 
 if TYPE_CHECKING:
-    from fer_tl.inference.explain import Explained, Explanation
+    from fer_tl.inference.explain.explain import Explained, Explanation
 
 LIST = "explain.csv"
 MAPS = "maps.npz"
@@ -61,7 +61,7 @@ def write_explained(explained: Explained, folder: Path, title: str, notes: Seque
     """Write list, maps, overlays and page.
 
     Args:
-        explained: from ``fer_tl.inference.explain.explain_pictures``.
+        explained: from ``fer_tl.inference.explain.explain.explain_pictures``.
         folder: from ``fer_tl.result_folder.choose_folder``.
         title: what was explained.
         notes: a sentence or two each.

@@ -102,7 +102,7 @@ def test_a_margin_is_written_down_in_one_way(tmp_path: Path) -> None:
         with closing(open_source(tmp_path / "f.csv")) as source:
             source.use_boxes(table, margin)
             written.append(source.options)
-    assert written == [{"boxes": table.sha256, "box_margin": "1.0"}] * 2
+    assert written == [{"boxes": table.sha256, "box_margin": "1.0", "copies": "of whole images"}] * 2
 
 
 def test_a_cropped_image_was_not_converted(tmp_path: Path) -> None:

@@ -87,14 +87,16 @@ class CsvSource(Source):
                 label = labels[row.index]
                 if label is None:
                     continue
-                image, crop, size = table.image(row), "", (SIZE, SIZE)  # [48, 48, 1]
+                image, crop, size, photo = table.image(row), "", (SIZE, SIZE), None  # [48, 48, 1]
                 identity = self._id(table, row.index)
                 if cropping:
-                    picture, crop = cropping.cut(Image.fromarray(image[..., 0]), identity)
+                    picture = Image.fromarray(image[..., 0])
+                    photo = self.photo_of(picture)
+                    picture, crop = cropping.cut(picture, identity)
                     image, size = to_square(picture, SIZE), (picture.height, picture.width)
                 self._constant += is_constant(image)
                 targets = self._votes.verdicts[row.index].targets if self._votes else None
-                yield Record(row.split, identity, label, image, identity, targets, crop, size)
+                yield Record(row.split, identity, label, image, identity, targets, crop, size, photo)
 
     def sha256(self) -> str:
         return self._origin.sha256()

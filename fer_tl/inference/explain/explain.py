@@ -9,10 +9,10 @@ from itertools import groupby
 import numpy as np
 
 from fer_tl.data.randomness import key_of
-from fer_tl.inference.gradients import GradientModel
-from fer_tl.inference.maps import grad_cam, saliency
-from fer_tl.inference.methods import SAMPLES, SPREAD
-from fer_tl.inference.pictures import Picture
+from fer_tl.inference.explain.gradients import GradientModel
+from fer_tl.inference.explain.maps import grad_cam, saliency
+from fer_tl.inference.explain.methods import SAMPLES, SPREAD
+from fer_tl.inference.explain.pictures import Picture
 from fer_tl.training.progress import Clock
 from fer_tl.training.run_folder import RunFolder
 from fer_tl.training.saved_model import load_model
@@ -48,7 +48,7 @@ class Explained:
 
     Attributes:
         explanations: in the order of the images, one or more.
-        methods: of ``fer_tl.inference.methods.METHODS``; the maps of each explanation.
+        methods: of ``fer_tl.inference.explain.methods.METHODS``; the maps of each explanation.
         layer: whose features Grad-CAM looked at.
         map_size: height and width of its map.
         larger: the last layer of the model whose map is larger than one pixel, None if there is none.
@@ -74,7 +74,7 @@ def explain_pictures(
     Args:
         run: whose parts the pictures name; TensorFlow is imported.
         pictures: one or more.
-        methods: of ``fer_tl.inference.methods.METHODS``.
+        methods: of ``fer_tl.inference.explain.methods.METHODS``.
         layer: for Grad-CAM; None for the last convolution's.
         class_name: of the run, to explain it in place of the predicted one.
         say: prints a line for each model.
@@ -139,7 +139,7 @@ def compute_maps(
         model: to ask.
         images: uint8 ``[N, H, W, C]``.
         classes: int64 ``[N]``, columns of the logits; -1 for the largest.
-        methods: of ``fer_tl.inference.methods.METHODS``, one or more.
+        methods: of ``fer_tl.inference.explain.methods.METHODS``, one or more.
         seed: of SmoothGrad's noise.
 
     Returns:

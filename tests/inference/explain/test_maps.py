@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_tl.inference.maps import colour_bar, enlarge, grad_cam, normalize, overlay, peak, place_of_maximum, saliency
+from fer_tl.inference.explain.maps import (
+    colour_bar,
+    enlarge,
+    grad_cam,
+    normalize,
+    overlay,
+    peak,
+    place_of_maximum,
+    saliency,
+)
 
 
 def test_grad_cam_is_the_rectified_sum_of_features_weighted_by_their_mean_gradients():

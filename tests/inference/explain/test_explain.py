@@ -15,9 +15,9 @@ from scipy.signal import convolve2d, correlate2d
 from scipy.stats import spearmanr
 
 from fer_tl.errors import UserError
-from fer_tl.inference.explain import BATCH, compute_maps, smooth_gradient
-from fer_tl.inference.gradients import GradientModel
-from fer_tl.inference.methods import METHODS, choose_methods
+from fer_tl.inference.explain.explain import BATCH, compute_maps, smooth_gradient
+from fer_tl.inference.explain.gradients import GradientModel
+from fer_tl.inference.explain.methods import METHODS, choose_methods
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.classifier import build_classifier
 from fer_tl.options import load_experiment

@@ -13,7 +13,7 @@ from fer_tl.data.merging import merge_dataset, parse_classes
 from fer_tl.errors import UserError
 from fer_tl.evaluation.metrics import predicted_labels
 from fer_tl.evaluation.run_dataset import find_dataset
-from fer_tl.inference.pictures import Picture, magnify
+from fer_tl.inference.explain.pictures import Picture, magnify
 from fer_tl.training.predictions import Predictions, load_predictions
 from fer_tl.training.run_folder import RunFolder, load_fold_predictions
 

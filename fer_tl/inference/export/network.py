@@ -1,0 +1,148 @@
+"""A trained model as one file for other programs: raw pixels in, calibrated probabilities and class names out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fer_tl.inference.export.formats import CLASS_NAMES, INPUT, LABELS, OUTPUT, Format
+from fer_tl.inference.export.plain_layers import exchange_layers
+from fer_tl.inference.export.silence import silence
+from fer_tl.models.folding import fold_batch_norm
+from fer_tl.training.saved_model import load_model, save_model
+
+# Of the ONNX standard: of the end of 2022, so that runtimes of the last years read it. tf2onnx writes up to this one.
+OPSET = 18
+
+
+def build_network(paths: Sequence[Path], temperature: float) -> keras.Model:
+    """The model to export: that of a part, or the mean of the probabilities of several.
+
+    BatchNorm is folded into the convolutions, and all is float32 whatever it was trained in. All layers are Keras's
+    own.
+
+    Args:
+        paths: of ``model.keras`` files of the same classes.
+        temperature: what the logits are divided by before the softmax.
+
+    Returns:
+        From uint8 ``image`` ``[B, H, W, C]``, 0..255, to float32 ``probabilities`` ``[B, K]``.
+
+    Raises:
+        UserError: a file that is missing, damaged, or not written by fer-tl.
+    """
+    models = [_load(path) for path in paths]
+    images = keras.Input(models[0].input_shape[1:], dtype="uint8", name=INPUT)
+    # A cast: Keras has no other layer for it.
+    pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(images)
+    last = len(models) == 1
+    found = []
+    for number, model in enumerate(models):
+        start = "" if last else f"model{number}_"
+        # training=False is stored in the file: nobody puts dropout to work by leaving it out of a call.
+        logits = keras.Model(model.input, model.output, name=f"{start}network")(pixels, training=False)  # [B, K]
+        scaled = keras.layers.Rescaling(1 / temperature, dtype="float32", name=f"{start}temperature")(logits)
+        found.append(keras.layers.Softmax(dtype="float32", name=f"{start}{OUTPUT}")(scaled))
+    output = found[0] if last else keras.layers.Average(dtype="float32", name=OUTPUT)(found)
+    return keras.Model(images, output, name="expressions")
+
+
+def _load(path: Path) -> keras.Model:
+    model, _ = load_model(path)
+    for layer in model.layers:
+        layer.dtype_policy = "float32"
+    return exchange_layers(fold_batch_norm(model))
+
+
+def write_model(
+    network: keras.Model,
+    class_names: tuple[str, ...],
+    chosen: Format,
+    folder: Path,
+    calibration: np.ndarray | None = None,
+) -> Path:
+    """Write a network in a format, with its class names inside.
+
+    Args:
+        network: from ``build_network``.
+        class_names: K, in the order of its output.
+        chosen: the format.
+        folder: that it is written to, under the format's name for it.
+        calibration: uint8 ``[N, H, W, C]``, images whose activations set the ranges of int8 numbers; None for floats.
+
+    Returns:
+        The file, or the folder of a SavedModel.
+    """
+    path = folder / chosen.file
+    with silence():
+        _WRITERS[chosen.name](network, class_names, path, calibration)
+    return path
+
+
+def _write_keras(network: keras.Model, class_names: tuple[str, ...], path: Path, _: np.ndarray | None) -> None:
+    save_model(network, class_names, path)
+
+
+def _write_saved_model(network: keras.Model, class_names: tuple[str, ...], path: Path, _: np.ndarray | None) -> None:
+    module = _module(network)
+    names = tf.function(lambda: {CLASS_NAMES: tf.constant(class_names)}, input_signature=[], autograph=False)
+    tf.saved_model.save(module, str(path), signatures={"serving_default": module.serve, CLASS_NAMES: names})
+
+
+def _write_tflite(
+    network: keras.Model, class_names: tuple[str, ...], path: Path, calibration: np.ndarray | None
+) -> None:
+    _write_saved_model(network, class_names, path.with_suffix(""), None)  # its signature names input and output
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(path.with_suffix("")), signature_keys=["serving_default"])
+    if calibration is not None:
+        # What has no int8 kernel stays float; none of the registry's backbones has such an operation.
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([image[None]] for image in calibration)
+    path.write_bytes(converter.convert())
+    shutil.rmtree(path.with_suffix(""))
+    # Behind the model, where TensorFlow Lite's own metadata tools pack the files that go with it.
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(LABELS), "".join(f"{name}\n" for name in class_names))
+
+
+def _write_onnx(network: keras.Model, class_names: tuple[str, ...], path: Path, calibration: np.ndarray | None) -> None:
+    import onnx
+    import tf2onnx
+
+    serve = _module(network).serve
+    model, _ = tf2onnx.convert.from_function(serve, input_signature=serve.input_signature, opset=OPSET)
+    onnx.helper.set_model_props(model, {CLASS_NAMES: json.dumps(list(class_names))})
+    onnx.save(model, str(path))
+    if calibration is not None:
+        from fer_tl.inference.export.quantize import quantize_onnx
+
+        quantize_onnx(path, calibration)
+
+
+def _module(network: keras.Model) -> Any:
+    """The network as a TensorFlow module whose method ``serve`` names its input and output."""
+    module = tf.Module()
+    module.weights = [variable.value for variable in network.variables]
+    module.serve = tf.function(
+        lambda image: {OUTPUT: network(image, training=False)},
+        input_signature=[tf.TensorSpec([None, *network.input_shape[1:]], tf.uint8, name=INPUT)],
+        autograph=False,
+    )
+    return module
+
+
+_Writer = Callable[[keras.Model, tuple[str, ...], Path, np.ndarray | None], None]
+_WRITERS: dict[str, _Writer] = {
+    "keras": _write_keras,
+    "savedmodel": _write_saved_model,
+    "tflite": _write_tflite,
+    "onnx": _write_onnx,
+}

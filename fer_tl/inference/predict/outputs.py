@@ -1,0 +1,243 @@
+"""What was predicted, as CSV, JSON lines, and pictures or a video with boxes, each whole or not there at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import numpy as np
+
+from fer_tl.files import sync, write_json
+from fer_tl.inference.predict.annotate import Mark, annotate
+from fer_tl.inference.predict.video import VideoWriter
+from tfrecords_builder.face_crop import Box
+from tfrecords_builder.face_detection import Face
+
+FORMATS = ("csv", "jsonl", "pictures")
+MARK = "predict.json"
+_TABLE, _LINES, _PICTURES, _VIDEO = "faces.csv", "faces.jsonl", "pictures", "annotated.mp4"
+
+
+class Row(NamedTuple):
+    """A face and its expression, or a picture without a face.
+
+    Attributes:
+        id: of the picture or video.
+        frame: of a video, from 0; None for a picture.
+        time: of it, seconds; None for a picture.
+        face: None if none was found.
+        label: the class, "" where none is sure enough or there is no face.
+        probabilities: float32 ``[K]``; None without a face.
+    """
+
+    id: str
+    frame: int | None
+    time: float | None
+    face: Face | None
+    label: str
+    probabilities: np.ndarray | None
+
+
+class CsvTable:
+    """Rows as CSV, with the columns that ``fer-tl build --boxes`` reads: id, top, left, bottom, right."""
+
+    format = "csv"
+
+    def __init__(self, stream: TextIO, class_names: Sequence[str]) -> None:
+        self._writer = csv.writer(stream, lineterminator="\n")
+        self._classes = len(class_names)
+        columns = ["id", "frame", "time", *Box._fields, "score", "label", *(f"p_{name}" for name in class_names)]
+        self._writer.writerow(columns)
+
+    def write(self, row: Row) -> None:
+        """Append a row; what is not known is blank."""
+        moment = "" if row.time is None else f"{row.time:.3f}"
+        cells = ["", "", "", "", ""] if row.face is None else [*map(_short, row.face.box), _short(row.face.score)]
+        p = [""] * self._classes if row.probabilities is None else [f"{value:.4f}" for value in row.probabilities]
+        self._writer.writerow([row.id, "" if row.frame is None else row.frame, moment, *cells, row.label, *p])
+
+
+class JsonLines:
+    """Rows as one JSON object a line, with the names of the CSV's columns; probabilities by class name."""
+
+    format = "jsonl"
+
+    def __init__(self, stream: TextIO, class_names: Sequence[str]) -> None:
+        self._stream, self._classes = stream, class_names
+
+    def write(self, row: Row) -> None:
+        """Append a line; what is not known is null."""
+        face = row.face
+        box = (
+            dict.fromkeys(Box._fields)
+            if face is None
+            else {n: round(float(v), 2) for n, v in face.box._asdict().items()}
+        )
+        p = None
+        if row.probabilities is not None:
+            p = {name: round(float(value), 4) for name, value in zip(self._classes, row.probabilities, strict=True)}
+        line = {
+            "id": row.id,
+            "frame": row.frame,
+            "time": None if row.time is None else round(row.time, 3),
+            **box,
+            "score": None if face is None else round(float(face.score), 4),
+            "label": row.label or None,
+            "probabilities": p,
+        }
+        self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def marks_of(rows: Sequence[Row]) -> list[Mark]:
+    """What to draw for the rows of a picture: a class with its probability, or "?" where none is sure enough."""
+    marks = []
+    for row in rows:
+        if row.face is None or row.probabilities is None:
+            continue
+        best = int(row.probabilities.argmax())
+        text = f"{row.label} {row.probabilities[best]:.0%}" if row.label else "?"
+        marks.append(Mark(row.face.box, text, best if row.label else None))
+    return marks
+
+
+class PictureFolder:
+    """Pictures with boxes, as JPEG files in a folder, each by its id."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, name: str, image: np.ndarray, marks: Sequence[Mark]) -> None:
+        """Write ``name.jpg``; folders within the name are made."""
+        parts = [part for part in name.split("/") if part not in ("", ".", "..")] or ["picture"]
+        path = self._folder.joinpath(*parts[:-1], f"{parts[-1]}.jpg")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        annotate(image, marks).save(path, quality=90)
+
+
+class AnnotatedVideo:
+    """A video with boxes; the marks of the last analysed frame stay on those after it."""
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self._path, self._rate = path, rate
+        self._writer: VideoWriter | None = None
+        self._marks: Sequence[Mark] = ()
+
+    def write(self, pixels: np.ndarray, marks: Sequence[Mark] | None) -> None:
+        """Append a frame, uint8 ``[H, W, 3]``, red, green, blue; ``marks`` None where it was not analysed."""
+        self._marks = self._marks if marks is None else marks
+        if self._writer is None:
+            self._writer = VideoWriter(self._path, self._rate, pixels.shape[1::-1])
+        drawn: np.ndarray = np.asarray(annotate(pixels, self._marks, enlarge=False)) if self._marks else pixels
+        self._writer.write(drawn)
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+class Results:
+    """The files of one prediction, filled as it goes. They get their names together, when ``finish`` was called and
+    the context is left without an error; otherwise none is there, and earlier ones stay.
+
+    Args:
+        folder: of the files; None for JSON lines on stdout.
+        formats: of ``FORMATS``.
+        class_names: the K classes.
+        rate: frames a second of a video; None for pictures.
+    """
+
+    def __init__(
+        self, folder: Path | None, formats: Sequence[str], class_names: Sequence[str], rate: float | None
+    ) -> None:
+        self._folder, self._formats, self._names, self._rate = folder, formats, class_names, rate
+        self._stack = ExitStack()
+        self._tables: list[CsvTable | JsonLines] = []
+        self._pictures: PictureFolder | None = None
+        self._video: AnnotatedVideo | None = None
+        self._places: list[Path] = []  # in the order in which they get their names
+
+    def __enter__(self) -> Results:
+        if self._folder is None:
+            self._tables.append(JsonLines(sys.stdout, self._names))
+            return self
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for name, table in ((_TABLE, CsvTable), (_LINES, JsonLines)):
+            if table.format in self._formats:
+                stream = self._stack.enter_context(self._stage(name).open("w", encoding="utf-8", newline=""))
+                self._tables.append(table(stream, self._names))
+        if "pictures" in self._formats and self._rate is None:
+            self._pictures = PictureFolder(self._stage(_PICTURES))
+        elif "pictures" in self._formats and self._rate is not None:
+            self._video = AnnotatedVideo(self._stage(_VIDEO), self._rate)
+            self._stack.callback(self._video.close)
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._stack.close()
+        for path in self._places:
+            _remove(_temporary(path))
+
+    def write(self, name: str, image: np.ndarray | None, rows: Sequence[Row], analysed: bool) -> None:
+        """Add a picture's or frame's rows, and draw them where pictures are wanted."""
+        for table in self._tables:
+            for row in rows:
+                table.write(row)
+        if self._folder is None:
+            sys.stdout.flush()
+        if image is None:
+            return
+        if self._pictures is not None:
+            self._pictures.write(name, image, marks_of(rows))
+        if self._video is not None:
+            self._video.write(image, marks_of(rows) if analysed else None)
+
+    def finish(self, about: Mapping[str, Any]) -> list[Path]:
+        """Close the files and give them their names, in place of those of an earlier prediction.
+
+        Args:
+            about: what ``MARK`` says: JSON-ready.
+
+        Returns:
+            The files and folders.
+        """
+        self._stack.close()
+        if self._folder is None:
+            return []
+        write_json(self._folder / MARK, about)
+        for name in (_TABLE, _LINES, _PICTURES, _VIDEO):
+            _remove(self._folder / name)
+        written = [path for path in self._places if _temporary(path).exists()]
+        for path in written:
+            if _temporary(path).is_file():
+                sync(_temporary(path))
+            os.replace(_temporary(path), path)
+        return written
+
+    def _stage(self, name: str) -> Path:
+        assert self._folder is not None  # nothing is staged for stdout
+        self._places.append(self._folder / name)
+        return _temporary(self._folder / name)
+
+
+def _temporary(path: Path) -> Path:
+    # The suffix stays last: OpenCV chooses the container by it.
+    return path.with_name(f".{os.getpid()}.{path.name}")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")

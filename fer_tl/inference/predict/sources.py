@@ -1,0 +1,188 @@
+"""Pictures to predict on: which files are meant, and their pixels."""
+
+from __future__ import annotations
+
+import glob
+import io
+import re
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from PIL import Image
+
+from fer_tl.errors import UserError
+from tfrecords_builder.images import IMAGE_SUFFIXES, decode_image, image_paths
+
+# Of one picture, some 0.27 GB as RGB: where Pillow begins to warn of a decompression bomb.
+MOST_PIXELS = 89_478_485
+# Of one picture on stdin: more than an uncompressed one of MOST_PIXELS has.
+_MOST_BYTES = 1 << 29
+_header_lock = threading.Lock()  # warnings.catch_warnings changes what all threads share
+
+
+class PictureFile(NamedTuple):
+    """A picture in a file: what its row is called, as a dataset builder calls it, and the file."""
+
+    id: str
+    path: Path
+
+    def read(self, channels: int) -> Image.Image:
+        """Its pixels, see ``decode_picture``."""
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be read ({error.strerror})") from None
+        return decode_picture(data, channels, str(self.path))
+
+
+class PictureBytes(NamedTuple):
+    """A picture that is in memory."""
+
+    id: str
+    data: bytes
+
+    def read(self, channels: int) -> Image.Image:
+        """Its pixels, see ``decode_picture``."""
+        return decode_picture(self.data, channels, self.id)
+
+
+def decode_picture(data: bytes, channels: int, where: str) -> Image.Image:
+    """Decode an image file of anyone's, turned as its EXIF tag says, in mode "L" or "RGB".
+
+    Args:
+        data: the bytes of the file.
+        channels: 1 or 3.
+        where: how to name it in a message.
+
+    Raises:
+        UserError: no image, a damaged one, or one of more than ``MOST_PIXELS``, told before its pixels are decoded.
+    """
+    width, height = _size(data)
+    if width * height > MOST_PIXELS:
+        raise UserError(
+            f"{where} says that it has {width:,} x {height:,} pixels: at most {MOST_PIXELS // 10**6} million are "
+            "decoded; make it smaller"
+        )
+    return decode_image(data, channels, where)[0]
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    """Width and height from the header; zeros where there is none, which ``decode_image`` then says in full."""
+    with _header_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                return image.size
+        except Image.DecompressionBombError as error:
+            found = re.search(r"\((\d+) pixels\)", str(error))
+            return int(found[1]) if found else MOST_PIXELS + 1, 1
+        except Exception:  # Pillow's plugins raise nearly anything on damaged data
+            return 0, 0
+
+
+def is_stream(source: str) -> bool:
+    """Whether a source is a camera's index or the address of a stream."""
+    return source.isdecimal() or bool(re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE))
+
+
+def find_pictures(sources: Sequence[str]) -> list[PictureFile] | None:
+    """The picture files that are meant by files, folders (with all below them) and patterns such as ``a/*.jpg``.
+
+    Returns:
+        In the order of their names within each source; None if the source is one file that is no picture: a video.
+
+    Raises:
+        UserError: there is no such file, no picture in a folder, or a video among several sources.
+    """
+    if len(sources) == 1 and Path(sources[0]).is_file() and not _is_picture(Path(sources[0])):
+        return None
+    paths = [path for source in sources for path in _expand(source)]
+    named = {each.name: each for each in image_paths(map(str, paths))}
+    return [PictureFile(named[str(path)].id if str(path) in named else path.stem, path) for path in paths]
+
+
+def _expand(source: str) -> list[Path]:
+    path = Path(source)
+    if path.is_dir():
+        found = sorted(each for each in path.rglob("*") if _has_suffix(each) and each.is_file())
+        if not found:
+            raise UserError(
+                f"{path} holds no picture ({', '.join(sorted(IMAGE_SUFFIXES)[:6])}, ...), nor do its folders"
+            )
+        return found
+    if path.is_file():
+        if not _is_picture(path):
+            raise UserError(f"{path} is no picture: give a video alone, or leave it out")
+        return [path]
+    if glob.has_magic(source):
+        found = sorted(each for each in map(Path, glob.glob(source, recursive=True)) if _has_suffix(each))
+        if found:
+            return found
+        raise UserError(f"{source}: no picture matches")
+    what = "is neither a file nor a folder" if path.exists() else "does not exist"
+    raise UserError(f"{source} {what}: give pictures, a folder, a video, the index of a camera, or - for stdin")
+
+
+def _has_suffix(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def _is_picture(path: Path) -> bool:
+    """By its name, else by its header."""
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as stream:
+            return _size(stream.read(1 << 16)) != (0, 0)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from None
+
+
+def read_stdin(stream: BinaryIO | None = None) -> Iterator[PictureBytes]:
+    """The pictures on stdin: one image file, or JPEG files one after the other (MJPEG) as they arrive.
+
+    Raises:
+        UserError: nothing arrives, or more than a picture can have.
+    """
+    stream = sys.stdin.buffer if stream is None else stream
+    number, rest = 0, stream.read(2)
+    if not rest:
+        raise UserError("nothing arrived on stdin: pipe an image into it")
+    if rest != b"\xff\xd8":
+        data = rest + stream.read(_MOST_BYTES)
+        if len(data) > _MOST_BYTES:
+            raise UserError("more arrives on stdin than one image can have: only JPEG files may follow each other")
+        yield PictureBytes("stdin", data)
+        return
+    while rest == b"\xff\xd8":
+        yield PictureBytes(f"stdin-{number}", rest + _read_jpeg(stream))
+        number, rest = number + 1, stream.read(2)
+
+
+def _read_jpeg(stream: BinaryIO) -> bytes:
+    """What follows the start of a JPEG file up to its end, or up to the end of the stream.
+
+    Segments have a length, by which a thumbnail's own end is passed over; entropy-coded data has a zero or a restart
+    marker after each 0xFF (ITU-T T.81, B.1.1).
+    """
+    data = bytearray()
+    while len(data) < _MOST_BYTES:
+        byte = stream.read(1)
+        data += byte
+        if not byte:
+            break
+        if byte != b"\xff":
+            continue
+        while (marker := stream.read(1)) == b"\xff":  # fill bytes
+            data += marker
+        data += marker
+        if marker in (b"\xd9", b""):
+            break
+        if marker[0] != 0 and marker[0] != 1 and not 0xD0 <= marker[0] <= 0xD8:
+            length = stream.read(2)
+            data += length + stream.read(max(0, int.from_bytes(length) - 2))
+    return bytes(data)

@@ -1,0 +1,121 @@
+"""Videos, cameras and streams read frame by frame, and videos written, through OpenCV."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fer_tl.errors import UserError
+from tfrecords_builder.face_detection import import_opencv
+
+# Where a file or camera does not say how many frames it has in a second.
+_USUAL_RATE = 25.0
+
+
+class VideoFrame(NamedTuple):
+    """A frame.
+
+    Attributes:
+        number: from 0.
+        time: seconds since the first.
+        pixels: uint8 ``[H, W, 3]``, blue, green, red as OpenCV has them; None where it was passed over undecoded.
+    """
+
+    number: int
+    time: float
+    pixels: np.ndarray | None
+
+
+class VideoReader:
+    """A video file, a camera by its index ("0"), or a stream by its address.
+
+    Args:
+        source: what to open.
+        live: of a camera or stream, whose times are those of a clock; a file has its own.
+
+    Attributes:
+        rate: frames a second, as the source says or a usual rate.
+        frames: that the file says it has, 0 if it does not.
+
+    Raises:
+        UserError: it cannot be opened, or OpenCV is missing.
+    """
+
+    def __init__(self, source: str, live: bool) -> None:
+        cv2 = import_opencv()
+        self._cv2, self._source, self._live = cv2, source, live
+        self._capture = cv2.VideoCapture(int(source) if source.isdecimal() and live else source)
+        if not self._capture.isOpened():
+            raise UserError(self._refusal())
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.rate = rate if math.isfinite(rate) and 1 <= rate <= 1000 else _USUAL_RATE
+        frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.frames = int(frames) if math.isfinite(frames) and not live else 0
+
+    def read(self, wanted: Callable[[int], bool]) -> Iterator[VideoFrame]:
+        """All frames in order; those whose number is not wanted are not decoded to pixels."""
+        cv2, began, number, moment = self._cv2, time.monotonic(), 0, 0.0
+        while self._capture.grab():
+            before = moment
+            moment = time.monotonic() - began if self._live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            if number and not moment > before:  # not every container has times
+                moment = before + 1 / self.rate
+            pixels = None
+            if wanted(number):
+                there, pixels = self._capture.retrieve()
+                if not there:
+                    return
+            yield VideoFrame(number, moment, pixels)
+            number += 1
+
+    def close(self) -> None:
+        """Give the camera or file back."""
+        self._capture.release()
+
+    def _refusal(self) -> str:
+        if self._live and self._source.isdecimal():
+            return f"there is no camera {self._source}, or another program uses it: give its index, a file or a stream"
+        if self._live:
+            return f"the stream {_hide_password(self._source)} cannot be opened: check its address and that it runs"
+        return f"{self._source} is neither a picture nor a video that OpenCV can read, or it is cut short"
+
+
+class VideoWriter:
+    """Writes an MP4 file (MPEG-4 part 2, which every OpenCV can encode).
+
+    Args:
+        path: of the file.
+        rate: frames a second.
+        size: width and height in pixels.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
+        self._cv2 = cv2 = import_opencv()
+        self._size = size
+        self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+        if not self._writer.isOpened():
+            raise UserError(f"{path.parent}: OpenCV cannot write a video of {size[0]} x {size[1]} pixels there")
+
+    def write(self, pixels: np.ndarray) -> None:
+        """Append a frame, uint8 ``[H, W, 3]``, red, green, blue."""
+        cv2 = self._cv2
+        if pixels.shape[1::-1] != self._size:  # a stream that changes its size
+            pixels = cv2.resize(pixels, self._size)
+        self._writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.release()
+
+
+def _hide_password(address: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", address)

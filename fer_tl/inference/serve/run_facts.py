@@ -1,0 +1,74 @@
+"""What a user of a trained run is told about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_tl.evaluation.metrics import score, zero_recall
+from fer_tl.files import read_json
+from fer_tl.inference.predictor import ExpressionModel
+from fer_tl.training.predictions import join_predictions, load_predictions
+from fer_tl.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What stands beside the answers of a model.
+
+    Attributes:
+        name: of the run.
+        model: what answers and what it was trained on, a sentence without its stop.
+        accuracy: on images that were held out of the training, a sentence.
+        limits: what it is for and what it is not, sentences.
+    """
+
+    name: str
+    model: str
+    accuracy: str
+    limits: tuple[str, ...]
+
+
+def describe_run(run_dir: Path, model: ExpressionModel) -> RunFacts:
+    """The facts of a run whose model was loaded.
+
+    Raises:
+        UserError: a damaged file of the run.
+    """
+    run = RunFolder(run_dir)
+    about, experiment = run.read_run(), run.read_experiment()
+    held_out = score(join_predictions([load_predictions(run.part(name) / "predictions.npz") for name in run.done]))
+    interval = _accuracy_interval(run)
+    within = f" (95 % interval {100 * interval[0]:.1f}–{100 * interval[1]:.1f} %)" if interval else ""
+    accuracy = (
+        f"Held-out accuracy of the run: {100 * held_out.accuracy:.1f} %{within}, {len(model.class_names)} classes, "
+        f"{held_out.images:,} images."
+    )
+    many = len(model.parts)
+    which = "" if len(run.parts) == 1 else f" (average of {many} folds)" if many > 1 else f" ({model.parts[0]})"
+    height, width, channels = model.image_shape
+    limits = [
+        "It is for trying a model out, not for decisions about people. It says how people would label the look of a "
+        f"face, as those who labelled {about['dataset']} did, not what somebody feels.",
+        f"It was trained on faces of {height} x {width} {'grey' if channels == 1 else 'colour'} pixels of "
+        f"{about['dataset']}. On other people, cameras and light it is right less often.",
+    ]
+    missed = zero_recall(held_out)
+    if missed:
+        limits.append(f"It recognised none of the held-out images of {', '.join(missed)}.")
+    return RunFacts(
+        run.path.resolve().name, f"{experiment.backbone} trained on {about['dataset']}{which}", accuracy, tuple(limits)
+    )
+
+
+def _accuracy_interval(run: RunFolder) -> tuple[float, float] | None:
+    """As the run's report has it, from the groups of its dataset; None for a run that is not finished."""
+    path = run.path / "result.json"
+    if not path.is_file():
+        return None
+    found = read_json(path)
+    try:
+        low, high = found.get("pooled_interval_95", found.get("interval_95", {}))["accuracy"]
+        return float(low), float(high)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None

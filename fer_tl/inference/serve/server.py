@@ -1,0 +1,214 @@
+"""The web application that answers for faces in pictures: its page and its API."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from flask import Flask, Response, jsonify, render_template, request
+from PIL import Image
+from werkzeug.exceptions import HTTPException
+
+from fer_tl.errors import UserError
+from fer_tl.inference.explain.pictures import SHOWN
+from fer_tl.inference.predict.faces import cut_faces
+from fer_tl.inference.serve.batching import Batcher, Busy
+from fer_tl.inference.serve.face_explainer import FaceExplainer
+from fer_tl.inference.serve.run_facts import RunFacts
+from fer_tl.inference.serve.uploads import FORMATS, MOST_BYTES, Refused, decode_upload
+from tfrecords_builder.face_detection import Detector, Face, open_detector
+
+# The largest of a picture are answered for: in a crowd, the others have fewer pixels than the model takes.
+MOST_FACES = 64
+
+_PAGE = Path(__file__).parent / "page"
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Service:
+    """What answers.
+
+    Attributes:
+        facts: of the run.
+        class_names: of its model.
+        image_shape: of the faces that it takes: height, width, channels.
+        batcher: asks it.
+        explainer: asks its gradients.
+        detector: finds faces; that of the name "none" takes every picture for one.
+        margin: around what it finds, as of ``fer_tl.inference.predict.faces.cut_faces``.
+    """
+
+    facts: RunFacts
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    batcher: Batcher
+    explainer: FaceExplainer
+    detector: Detector
+    margin: float
+
+
+def make_app(service: Service, hosts: Collection[str] | None = None) -> Flask:
+    """The application.
+
+    ``POST /predict`` and ``POST /explain?face=N`` take the bytes of a picture, with its content type, and answer in
+    JSON, errors too; ``?faces=crop`` takes the picture for one face. ``GET /health`` says that it answers.
+
+    Args:
+        service: what answers.
+        hosts: names by which a browser may ask for it: a page from elsewhere can bring its own name to this machine's
+            address (DNS rebinding), but cannot change the name that the browser sends. None for any.
+    """
+    app = Flask(__name__, static_folder=None, template_folder=str(_PAGE))
+
+    @app.before_request
+    def refuse_strangers() -> None:
+        host = request.headers.get("Host", "")
+        if hosts is not None and _name(host) not in hosts:
+            raise Refused(403, f"the host {host!r} is not this server: ask for it as {' or '.join(sorted(hosts))}")
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            raise Refused(403, f"requests from pages of {origin} are not answered")
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers.update(_HEADERS)
+        return response
+
+    _add_page(app, service)
+    _add_api(app, service)
+    _add_errors(app)
+    return app
+
+
+def _add_page(app: Flask, service: Service) -> None:
+    detects = service.detector.name != "none"
+
+    @app.get("/")
+    def index() -> str:
+        return render_template(
+            "index.html", facts=service.facts, detects=detects, types=tuple(FORMATS), most_bytes=MOST_BYTES
+        )
+
+    @app.get("/page.js")
+    def script() -> Response:
+        return Response((_PAGE / "page.js").read_bytes(), mimetype="text/javascript")
+
+    @app.get("/page.css")
+    def style() -> Response:
+        return Response((_PAGE / "page.css").read_bytes(), mimetype="text/css")
+
+
+def _add_api(app: Flask, service: Service) -> None:
+    @app.get("/health")
+    def health() -> dict[str, Any]:
+        return {
+            "run": service.facts.name,
+            "class_names": service.class_names,
+            "detector": service.detector.name,
+            "calls": service.batcher.calls,
+            "faces": service.batcher.faces,
+        }
+
+    @app.post("/predict")
+    def predict() -> dict[str, Any]:
+        image, faces, margin = _read(service)
+        found = []
+        if faces:
+            answers = service.batcher.answer(cut_faces(image, faces, service.image_shape, margin))
+            rows = zip(faces, answers.labels, answers.probabilities.tolist(), strict=True)
+            found = [
+                {"box": list(map(float, face.box)), "score": face.score, "label": label, "probabilities": probabilities}
+                for face, label, probabilities in rows
+            ]
+        height, width = image.shape[:2]
+        return {"faces": found, "width": width, "height": height, "class_names": service.class_names}
+
+    @app.post("/explain")
+    def explain() -> dict[str, Any]:
+        number = request.args.get("face", "0")
+        image, faces, margin = _read(service)
+        if not number.isascii() or not number.isdigit() or int(number[:9]) >= len(faces):
+            raise Refused(400, f"there is no face {number!r}: {len(faces)} were found, counted from 0")
+        face = faces[int(number)]
+        pixels = cut_faces(image, [face], service.image_shape, margin)  # [1, H, W, C]
+        side, _, channels = service.image_shape
+        larger = side * max(1, round(SHOWN / side))
+        shown = cut_faces(image, [face], (larger, larger, channels), margin)[0]
+        name = request.args.get("class") or service.batcher.answer(pixels).labels[0]
+        found = service.explainer.explain(pixels[0], shown, name)
+        return {
+            "face": int(number),
+            "class": found.class_name,
+            "place": found.place,
+            "layer": found.layer,
+            "map_size": found.map_size,
+            "picture": _data_uri(found.picture),
+        }
+
+
+def _read(service: Service) -> tuple[np.ndarray, list[Face], float]:
+    """The picture of the request, its faces, and the margin around them."""
+    way = request.args.get("faces", "detect")
+    if way not in ("detect", "crop"):
+        raise Refused(400, f"faces={way}: say detect, or crop for a picture that is one face")
+    image = decode_upload(request.get_data(cache=False), request.mimetype)
+    if way == "crop":
+        return image, open_detector("none").find(image), 0.0
+    return image, service.detector.find(image)[:MOST_FACES], service.margin
+
+
+def _add_errors(app: Flask) -> None:
+    def answer(status: int, message: str) -> Response:
+        response = jsonify(error=message)
+        response.status_code = status
+        return response
+
+    @app.errorhandler(Refused)
+    def refused(error: Refused) -> Response:
+        return answer(error.status, str(error))
+
+    @app.errorhandler(UserError)
+    def unusable(error: UserError) -> Response:
+        return answer(400, str(error))
+
+    @app.errorhandler(Busy)
+    def busy(error: Busy) -> Response:
+        response = answer(503, f"too many requests at once, {error}: ask again in a second")
+        response.headers["Retry-After"] = "1"
+        return response
+
+    @app.errorhandler(HTTPException)
+    def failed(error: HTTPException) -> Response:
+        response = answer(error.code or 500, (error.description or error.name).rstrip("."))
+        # Of the methods that an address takes, with 405.
+        response.headers.extend({key: value for key, value in error.get_headers() if key == "Allow"})
+        return response
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port; "" if there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _data_uri(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

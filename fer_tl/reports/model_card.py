@@ -1,0 +1,278 @@
+"""The model card of an export: what the model is, how good it is and how that is known, what it is not for."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from fer_tl.config import Experiment
+from fer_tl.data.manifest import build_arguments
+from fer_tl.evaluation.run_contents import HeldOut, RunContents
+from fer_tl.inference.export.folder import RECORD
+from fer_tl.inference.export.formats import INPUT, OUTPUT, Format, usage_text
+from fer_tl.inference.export.parity import TOLERANCE, Loss, Parity
+from fer_tl.models.resolve import resolve_model
+from fer_tl.reports.rendering import Table, as_markdown, as_text
+from fer_tl.reports.run_facts import flags
+from fer_tl.reports.run_report import selection_note
+from fer_tl.reports.run_tables import class_table, count_table, measure_table
+from fer_tl.reports.tables import fold_table_markdown
+from fer_tl.training.environment import describe_environment
+from fer_tl.training.part_files import read_environments
+
+NAME = "MODEL_CARD.md"
+
+
+@dataclass(frozen=True)
+class ExportFacts:
+    """What is known of an exported model besides what its run says.
+
+    Attributes:
+        chosen: its format.
+        parts: of the run, whose models it is the mean of.
+        class_names: in the order of its output.
+        image_shape: height, width and channels that it takes.
+        temperature: inside it.
+        parity: how far it is from the original.
+        compared_on: the images of that comparison, as the end of a sentence.
+        loss: what int8 costs; None for a model in float.
+        calibrated: images that set the ranges of its int8 numbers; 0 for a model in float.
+        size: bytes of the model.
+        milliseconds: for one image.
+    """
+
+    chosen: Format
+    parts: tuple[str, ...]
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    temperature: float
+    parity: Parity
+    compared_on: str
+    loss: Loss | None
+    calibrated: int
+    size: int
+    milliseconds: float
+
+
+def export_title(contents: RunContents, facts: ExportFacts) -> str:
+    """The model in a line."""
+    which = facts.parts[0] if len(facts.parts) == 1 else f"mean of {', '.join(facts.parts)}"
+    int8 = " in int8" if facts.loss else ""
+    return f"{contents.experiment.backbone} on {contents.about['dataset']}, {which}, as {facts.chosen.title}{int8}"
+
+
+def export_text(contents: RunContents, facts: ExportFacts) -> str:
+    """What the terminal shows of an export."""
+    return (
+        f"{export_title(contents, facts)}\n\n{as_text(_check_table(facts))}\n"
+        f"Compared with the original on {facts.compared_on}."
+    )
+
+
+def card_text(contents: RunContents, facts: ExportFacts) -> str:
+    """The card as Markdown.
+
+    Args:
+        contents: the run, with at least one part that is done.
+        facts: of the export.
+    """
+    held_out = contents.held_out
+    assert held_out is not None  # without a part that is done there is no model to export
+    sections = {
+        "What it is": _what(contents, facts),
+        "How to use it": _usage(facts),
+        "Training data": _data(contents, held_out),
+        "How good it is": _metrics(contents, held_out, facts),
+        "Whether its probabilities mean what they say": _calibration(held_out, facts),
+        "Whether the export is the model that was trained": _parity(facts),
+        "What it is for": _intended(),
+        "What it is not for, and its limits": _limits(facts),
+        "Licences": _licences(contents.experiment),
+        "How to make it again": _reproduce(contents, facts),
+    }
+    title = f"# Model card: {export_title(contents, facts)}"
+    return "\n\n".join([title, *(f"## {heading}\n\n{text.strip()}" for heading, text in sections.items())]) + "\n"
+
+
+def _what(contents: RunContents, facts: ExportFacts) -> str:
+    several = len(facts.parts) > 1
+    mean = f" It is the mean of the probabilities of {len(facts.parts)} models." if several else ""
+    return (
+        f"A network that names the facial expression of one face: {', '.join(facts.class_names)}. Its backbone is "
+        f"{contents.experiment.backbone}, trained on {contents.about['dataset']} with fer-tl.{mean} It finds no faces: "
+        "its input is a picture of a face and little else."
+    )
+
+
+def _usage(facts: ExportFacts) -> str:
+    height, width, channels = facts.image_shape
+    colours = "grey" if channels == 1 else "red, green, blue"
+    rows = [
+        ["in", INPUT, f"uint8 [B, {height}, {width}, {channels}]", f"pixels 0 to 255, {colours}, as they are stored"],
+        ["out", OUTPUT, f"float32 [B, {len(facts.class_names)}]", "of each class, in the order of the class names"],
+    ]
+    table = as_markdown(Table(["", "name", "type", "what it is"], [rows], left=frozenset(range(4))))
+    return (
+        f"{table}\nB is any number of images. Resizing to what the network takes, scaling, the temperature and the "
+        "softmax are inside, and so are the class names. Give it squares around a face; fer-tl pads pictures that are "
+        "not square with black. In the folder of this card:\n\n"
+        f"```python\n{usage_text(facts.chosen, facts.image_shape)}\n```"
+    )
+
+
+def _data(contents: RunContents, held_out: HeldOut) -> str:
+    about, source = contents.about, contents.source
+    lines = [f"Dataset {about['dataset']}, fingerprint {about['fingerprint']}."]
+    if source:
+        made = source.manifest.source
+        options = "".join(f", {key} {value}" for key, value in made.items() if key not in ("kind", "name", "sha256"))
+        lines.append(f"It was built from {made.get('name', 'drawings')} (kind {made.get('kind', 'unknown')}{options}).")
+    if contents.experiment.classes:
+        lines.append(f"Classes were merged: {', '.join(contents.experiment.classes)}.")
+    names = [part.name for part in contents.parts]
+    where = "fold" if contents.is_cv else "part"
+    counts = count_table(held_out.predictions.labels, held_out.parts, held_out.summary.class_names, names)
+    return f"{' '.join(lines)}\n\nImages by class, and by the {where} that held them out:\n\n{as_markdown(counts)}"
+
+
+def _metrics(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> str:
+    summary = held_out.summary
+    folds = f"{len(contents.parts)} folds" if contents.is_cv else str(contents.about["held_out"])
+    grouped = ", copies and faces of one photo in the same fold" if contents.experiment.group_folds else ""
+    if not contents.is_cv:
+        how = f"All figures are of images that the model was not trained on: {folds}."
+    elif len(facts.parts) == 1:
+        how = (
+            f"Cross-validated in {folds}{grouped}: each image is answered by the model that was not trained on it. The "
+            f"exported model is that of {facts.parts[0]}; its own images are that row, the others show how much such "
+            "models vary."
+        )
+    else:
+        how = (
+            f"Cross-validated in {folds}{grouped}: each image is answered by the one model that was not trained on it. "
+            "The exported mean of them all is not measured here: each image is in the training of some."
+        )
+    measures = measure_table(summary.pooled, summary.intervals)
+    table = fold_table_markdown(summary) if contents.is_cv else as_markdown(measures)
+    quantized = " All figures are those of the model in float; what int8 costs is told below." if facts.loss else ""
+    unfinished = "" if contents.is_finished else " The run is unfinished: parts that are not done are in no figure."
+    return (
+        f"{how} {selection_note(contents.run)}{unfinished}{quantized}\n\n{table.rstrip()}\n\n"
+        f"{as_markdown(class_table(summary.pooled, held_out.class_intervals))}\n"
+        "Intervals: 95 %, bootstrap over groups of images. They tell how the figures would vary with other images of "
+        "the same kind, not with other kinds of images."
+    )
+
+
+def _calibration(held_out: HeldOut, facts: ExportFacts) -> str:
+    text = (
+        f"The logits are divided by {facts.temperature:.3f}, a temperature fitted to the held-out predictions of the "
+        "run."
+    )
+    if held_out.scaled is None:
+        return text
+    before, after = held_out.summary.pooled.calibration_error, held_out.scaled.calibration_error
+    return (
+        f"{text} With temperatures fitted out of fold the calibration error is {100 * after:.1f} %, without any "
+        f"{100 * before:.1f} %. On other images than those of the dataset, nothing is known of it."
+    )
+
+
+def _check_table(facts: ExportFacts) -> Table:
+    """Size, time, and how far the exported model is from the original."""
+    parity, loss = facts.parity, facts.loss
+    rows = [
+        ["size", f"{facts.size / 1e6:.1f} MB"],
+        ["time for one image", f"{facts.milliseconds:.1f} ms, {facts.chosen.threads}"],
+        ["largest difference of a probability", f"{parity.difference:.{'2f' if facts.loss else '1e'}}"],
+        ["same class named by both", f"{100 * parity.agreement:.1f} % of {parity.images:,} images"],
+    ]
+    if loss:
+        low, high = loss.interval
+        rows += [
+            ["accuracy of the original", f"{100 * loss.original:.1f} % of {loss.images:,} images held out"],
+            ["accuracy of the int8 model", f"{100 * loss.quantized:.1f} % of the same"],
+            ["loss of accuracy", f"{100 * loss.difference:.1f} points (95 %: {100 * low:.1f} to {100 * high:.1f})"],
+            ["same class named by both", f"{100 * loss.agreement:.1f} % of these {loss.images:,}"],
+            ["images that set the ranges", f"{facts.calibrated:,}"],
+        ]
+    return Table(["measure", "value"], [rows], left=frozenset({0}))
+
+
+def _parity(facts: ExportFacts) -> str:
+    text = f"Both models answered for {facts.compared_on}. The time is of the machine that exported it."
+    if facts.loss:
+        text += (
+            " In int8, weights and activations have 8 bits. Their ranges were set by images of the training alone, as "
+            "many of each class as there are. The loss is the accuracy of the original less that of the int8 model, on "
+            "all images that this model's training held out, by a paired bootstrap over groups."
+        )
+    else:
+        text += f" A difference above {TOLERANCE:g} would have stopped the export."
+    return f"{text}\n\n{as_markdown(_check_table(facts))}"
+
+
+def _intended() -> str:
+    return (
+        "Research and teaching on facial-expression recognition, comparison with other models on the same data, and "
+        "demonstrations to people who know that they are filmed and have agreed to it."
+    )
+
+
+def _limits(facts: ExportFacts) -> str:
+    height, width, _ = facts.image_shape
+    points = [
+        "Expressions are not emotions. The model names what a face looks like to those who labelled the images; what a "
+        "person feels or intends does not follow from it.",
+        "It is not for decisions about people: not in hiring, schools, courts, policing, insurance, health care or at "
+        "borders, and not for watching people who have not agreed to it.",
+        "Demographics were not measured: no figure here is broken down by age, sex, skin or culture, so nobody knows "
+        "from it how errors differ between groups of people.",
+        f"It always names one of its {len(facts.class_names)} classes, also for what is no face.",
+        f"It saw images of {width}x{height} pixels from one dataset. Other cameras, light, angles, glasses, masks and "
+        "crops can cost more than the intervals say. Labels of expressions are noisy; people disagree on many.",
+    ]
+    return "\n".join(f"- {point}" for point in points)
+
+
+def _licences(experiment: Experiment) -> str:
+    published, backbone = resolve_model(experiment).pretrained, experiment.backbone
+    if published:
+        terms = f", {published.terms}" if published.terms else ""
+        weights = (
+            f"The training started from published weights of {backbone}, licence: {published.licence}{terms} "
+            f"({published.address}). The weights of this model are derived from them."
+        )
+    elif experiment.weights == "none":
+        weights = "The training started from random numbers; no published weights are in this model."
+    else:
+        name = os.path.basename(experiment.weights)
+        weights = f"The training started from the file {name}, whose licence fer-tl does not know."
+    return (
+        f"{weights} fer-tl does not know the licence of the training images: ask where they come from. Its own code is "
+        "under the MIT licence."
+    )
+
+
+def _reproduce(contents: RunContents, facts: ExportFacts) -> str:
+    about, dataset = contents.about, contents.about["dataset"]
+    train = " ".join(["fer-tl", about["kind"], *map(shlex.quote, flags(contents.experiment)), "--run-dir", "RUN"])
+    int8 = " --int8" if facts.loss else ""
+    fold = "" if not contents.is_cv else " --fold all" if len(facts.parts) > 1 else f" --fold {facts.parts[0][5:]}"
+    begun = read_environments(contents.run.path, lambda line: None)
+    trained = f"Trained with {_spelled(begun[0].get('versions', {}))}. " if begun else ""
+    packages = {name: version(name) for name in facts.chosen.packages}
+    exported = _spelled(describe_environment("")["versions"] | packages)
+    return (
+        "```sh\n"
+        f"fer-tl build {build_arguments(dataset)}\n{train}\n"
+        f"fer-tl export RUN --format {facts.chosen.name}{int8}{fold}\n```\n\n"
+        f"{trained}Exported with {exported}. Checksums of the files are in {RECORD}."
+    )
+
+
+def _spelled(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items())

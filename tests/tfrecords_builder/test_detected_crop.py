@@ -1,0 +1,146 @@
+"""Images are cropped to the largest face that a detector finds, and a build says which detector it was."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from fer_files import csv_text, image_files, make_faces, write_folder
+from PIL import Image
+
+from fer_tl.data.build_request import BuildRequest
+from fer_tl.errors import UserError
+from tfrecords_builder import detected_crop
+from tfrecords_builder.detected_crop import DetectedCrop
+from tfrecords_builder.face_crop import Box
+from tfrecords_builder.face_detection import Face
+from tfrecords_builder.fer2013.sources import open_source
+
+
+class BrightParts:
+    """Stands for a detector: a face is what is brighter than half, in the left and in the right half of the image."""
+
+    name = "haar"
+    margin = 0.125
+
+    def __init__(self) -> None:
+        self.searched: list[tuple[int, ...]] = []
+
+    def find(self, image: np.ndarray) -> list[Face]:
+        self.searched.append(image.shape)
+        middle = image.shape[1] // 2
+        found = []
+        for start, part in ((0, image[:, :middle, 1]), (middle, image[:, middle:, 1])):
+            rows, columns = np.nonzero(part > 127)
+            if len(rows):
+                box = Box(rows.min(), columns.min() + start, rows.max() + 1, columns.max() + 1 + start)
+                found.append(Face(box, float(len(rows))))
+        return sorted(found, key=lambda face: -face.score)
+
+
+def bright(height: int, width: int, *parts: tuple[int, int, int, int]) -> np.ndarray:
+    """Grey noise below half, uint8 [height, width], with white parts: top, left, bottom, right."""
+    pixels = np.random.default_rng(1).integers(0, 60, (height, width), dtype=np.uint8)
+    for top, left, bottom, right in parts:
+        pixels[top:bottom, left:right] = 200
+    return pixels
+
+
+def cut(pixels: np.ndarray, margin: float = 0.0) -> tuple[np.ndarray, str, tuple[int, ...]]:
+    """The crop, what was done, and the shape that was searched."""
+    detector = BrightParts()
+    picture, done = DetectedCrop(detector, margin, {}).cut(Image.fromarray(pixels), "a")
+    return np.asarray(picture), done, detector.searched[0]
+
+
+def test_the_largest_face_is_cut() -> None:
+    photo = bright(150, 200, (10, 20, 50, 60), (20, 120, 120, 190))
+    found, done, searched = cut(photo)
+    np.testing.assert_array_equal(found, photo[20:120, 120:190])
+    assert (done, searched) == ("cropped", (150, 200, 3))
+    assert cut(photo, 0.5)[1] == "clipped"
+    np.testing.assert_array_equal(cut(photo, 0.1)[0], photo[10:130, 113:197])
+
+
+@pytest.mark.parametrize(("height", "width", "searched"), [(48, 48, (108, 108, 3)), (24, 48, (72, 108, 3))])
+def test_a_small_image_is_enlarged_and_gets_room(height: int, width: int, searched: tuple[int, ...]) -> None:
+    image = bright(height, width, (4, 2, 20, 22))
+    found, done, shape = cut(image)
+    np.testing.assert_array_equal(found, image[4:20, 2:22])
+    assert (done, shape) == ("cropped", searched)
+
+
+def test_the_room_repeats_the_edge_and_is_cut_off() -> None:
+    image = bright(100, 100, (0, 0, 60, 40))
+    found, done, shape = cut(image)
+    np.testing.assert_array_equal(found, image[:60, :40])
+    assert (done, shape) == ("clipped", (150, 150, 3))
+
+
+def test_without_a_face_the_image_stays_whole() -> None:
+    image = Image.fromarray(bright(48, 48))
+    assert DetectedCrop(BrightParts(), 0.0, {}).cut(image, "a") == (image, "whole")
+
+
+def test_csv_and_images_are_cropped_alike(tmp_path: Path) -> None:
+    faces = [(split, label, bright(48, 48, (8, 2, 40, 22))) for split, label, _ in make_faces(28)]
+    faces[9] = (*faces[9][:2], bright(48, 48))
+    (tmp_path / "fer2013.csv").write_text(csv_text(faces))
+    root = write_folder(tmp_path / "images", image_files(faces, "{split}/{name}/{index:05d}.png"))
+    expected = np.asarray(Image.fromarray(faces[0][2][8:40, 2:22]).resize((48, 48), Image.Resampling.LANCZOS))
+    for path in (tmp_path / "fer2013.csv", root):
+        source = open_source(path)
+        source.use_detector(DetectedCrop(BrightParts(), 0.0, {"detector": "haar"}))
+        with closing(source):
+            found = {record.id: record for record in source.records()}
+        assert [key for key, record in found.items() if record.crop == "whole"] == ["00009"]
+        np.testing.assert_array_equal(found["00000"].image[..., 0], expected)
+        np.testing.assert_array_equal(found["00009"].image[..., 0], faces[9][2])
+        for index in (0, 9):  # copies are looked for among these as well: a detector may cut them otherwise
+            photo = found[f"{index:05d}"].photo
+            assert photo is not None
+            np.testing.assert_array_equal(photo[::2, ::2, 0], faces[index][2])
+        assert source.options["detector"] == "haar"
+
+
+def test_a_build_says_which_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "f.csv").write_text(csv_text(make_faces(7)))
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"a model")
+    asked: list[Any] = []
+
+    def open_detector(*arguments: Any) -> BrightParts:
+        asked.append(arguments)
+        return BrightParts()
+
+    monkeypatch.setattr(detected_crop, "open_detector", open_detector)
+    monkeypatch.setattr(detected_crop, "import_opencv", lambda: SimpleNamespace(__version__="4.14.0"))
+    written = []
+    for given in ({"detector": "haar"}, {"detector": "yunet", "detector_model": model, "box_margin": 0.5}):
+        with closing(BuildRequest("fer2013", tmp_path / "f.csv", **given).open()) as source:
+            written.append(source.options)
+    assert asked == [("haar", None), ("yunet", model)]
+    assert written[0] == {"detector": "haar", "opencv": "4.14", "box_margin": "0.125"}
+    digest = hashlib.sha256(b"a model").hexdigest()
+    assert written[1] == {"detector": "yunet", "opencv": "4.14", "box_margin": "0.5", "detector_model": digest}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("fer2013", {"detector": "haar", "boxes": "b.csv"}, "--boxes gives the faces and --detector looks for them"),
+        ("fer2013", {"detector": "hair"}, "--detector hair: no such choice.*haar"),
+        ("fer2013", {"detector": "haar", "detector_model": "m.onnx"}, "--detector-model is for --detector yunet"),
+        ("fer2013", {"detector_model": "m.onnx"}, "--detector-model is for --detector yunet"),
+        ("fer2013", {"detector": "haar", "source": None}, "--detector crops the images of --source"),
+        ("expw", {"detector": "haar"}, "--detector is for fer2013 and folder, not for expw"),
+    ],
+)
+def test_unclear_requests_are_refused(name: str, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        BuildRequest(name, **{"source": "x", **given})
