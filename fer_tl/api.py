@@ -10,6 +10,7 @@ from fer_tl.comparing import CompareResult, compare
 from fer_tl.data.build import build
 from fer_tl.data.dataset import load_dataset
 from fer_tl.datasets import draw_folds, inspect_dataset, verify
+from fer_tl.diagnosing import Diagnosis, doctor
 from fer_tl.explaining import ExplainResult, explain
 from fer_tl.exporting import ExportResult, export
 from fer_tl.fitting import cross_validate, fit, sweep
@@ -38,6 +39,7 @@ __all__ = [
     "AuditResult",
     "CompareResult",
     "CvResult",
+    "Diagnosis",
     "EnsembleResult",
     "EvaluationResult",
     "ExplainResult",
@@ -56,6 +58,7 @@ __all__ = [
     "collect",
     "compare",
     "cross_validate",
+    "doctor",
     "draw_folds",
     "ensemble",
     "evaluate",

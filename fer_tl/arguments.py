@@ -31,6 +31,7 @@ COMMANDS = {
     "predict": "find faces in pictures, videos or a camera and say what a run sees in them",
     "serve": "serve a run as a local web page: pictures, webcam, what an answer depends on; and as an API",
     "audit": "list and show the labels that a run's held-out predictions contradict",
+    "doctor": "say what this machine can do with fer-tl, and what to install for the rest",
     "models": "list the backbones: parameters, sizes, weights and which of them are here, licences",
     "profile": "show where the time of a run goes: start, steps, input, scoring, files",
 }

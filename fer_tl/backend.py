@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
@@ -21,13 +22,15 @@ def choose_backend() -> Backend:
     """The framework that Keras computes with, without importing it.
 
     It is what the environment variable ``KERAS_BACKEND`` says, else Keras's own configuration file; where neither says
-    anything, TensorFlow, or JAX if that is all there is.
+    anything, TensorFlow, or JAX if that is all there is, or all that knows the TPU of this machine.
 
     Raises:
         UserError: a framework that fer-tl has no engine for, or one that is not installed.
     """
     asked = os.environ.get("KERAS_BACKEND") or _configured()
     there = [name for name in BACKENDS if is_installed(name)]
+    if is_installed("libtpu") and not is_distributed("tensorflow-tpu"):
+        there.reverse()  # the TensorFlow that is here, if any, knows no TPU
     if asked and asked not in BACKENDS:
         raise UserError(f"KERAS_BACKEND is {asked}: fer-tl trains with {' or '.join(BACKENDS)}; set it to one of them")
     if asked and asked not in there:
@@ -46,6 +49,15 @@ def is_installed(name: str) -> bool:
         return False
 
 
+def is_distributed(package: str) -> bool:
+    """Whether a package of that name on PyPI is installed."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def import_backend() -> Backend:
     """Import Keras with its framework, quietly; call it before anything else imports Keras.
 
@@ -58,6 +70,22 @@ def import_backend() -> Backend:
         import_tensorflow()
     import_quietly("keras")
     return backend
+
+
+def require_tensorflow(what: str) -> None:
+    """Choose TensorFlow for what the other framework cannot do, where Keras is not imported yet.
+
+    Args:
+        what: needs it, for the message.
+
+    Raises:
+        UserError: it is not installed, or Keras computes with another one in this process already.
+    """
+    if not is_installed("tensorflow"):
+        raise UserError(f"{what} needs TensorFlow: {_INSTALL['tensorflow']}")
+    if "keras" in sys.modules and os.environ.get("KERAS_BACKEND") not in (None, "tensorflow"):
+        raise UserError(f"{what} needs TensorFlow, and Keras computes with another framework here: start Python anew")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 def _configured() -> str | None:

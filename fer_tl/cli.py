@@ -96,6 +96,7 @@ def _call(command: str, values: dict[str, Any]) -> None:
             "predict": api.predict,
             "serve": api.serve,
             "compare": api.compare,
+            "doctor": api.doctor,
             "models": api.list_models,
         }
         verbs[command](**values)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fer_tl.backend import require_tensorflow
 from fer_tl.errors import UserError
 from fer_tl.files import write_text
 from fer_tl.inference.export.folder import publish, refuse_foreign, size_of, workplace
@@ -93,6 +94,7 @@ def export(
             another build of the dataset, other files in the folder, or a model that differs from the original.
     """
     chosen = choose_format(format, int8)
+    require_tensorflow("an export")
     run = RunFolder(Path(run_dir))
     run.read_run("class_names")
     parts = choose_parts(run, fold)

@@ -274,6 +274,7 @@ def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.Captur
         "serve": ["RUN", "--host", "--port", "--fold", "--detector", "--detector-model", "--margin"],
         "inspect": ["DATASET", "--data-dir", "--out"],
         "audit": ["RUN", "--data-dir", "--top", "--out"],
+        "doctor": ["-h,"],
         "models": ["-h,"],
         "sweep": ["FILE", *(f"--{name.replace('_', '-')}" for name, *_ in walk())],
     }.get(command, ["--config", *(f"--{name.replace('_', '-')}" for name, *_ in walk())])

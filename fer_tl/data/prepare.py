@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fer_tl.backend import is_installed
+from fer_tl.errors import UserError
 from fer_tl.quiet import import_tensorflow
 
 if TYPE_CHECKING:
@@ -28,6 +30,11 @@ def prepare(name: str, config: str, curated: Curated, place: Path, shards: int) 
     Returns:
         The directory that was filled and the builder's version.
     """
+    if not is_installed("tensorflow"):
+        raise UserError(
+            "building a dataset needs TensorFlow, training on it does not: pip install 'fer-tl[cpu]', or build it on "
+            "another machine and copy it"
+        )
     import_tensorflow()
     import tensorflow_datasets as tfds
 

@@ -120,6 +120,10 @@ class Engine(ABC):
         """A function from the arrays of some steps, told by name, to logits ``[S, B, K]``; it traces at its first
         call."""
 
+    @abstractmethod
+    def ran_out_of_memory(self, error: Exception) -> bool:
+        """Whether that is what the framework says by an error."""
+
     @property
     def steps_at_once(self) -> int:
         """The largest number of steps of one call of training."""

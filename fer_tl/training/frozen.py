@@ -8,10 +8,12 @@ import keras
 import numpy as np
 
 from fer_tl.config import Augment, Experiment
+from fer_tl.errors import UserError
 from fer_tl.models.folding import fold_batch_norm
 from fer_tl.training.engine import make_engine
 from fer_tl.training.features import FeatureStore
-from fer_tl.training.session import Session
+from fer_tl.training.plan import EpochPlan
+from fer_tl.training.session import CompiledStage, Session
 
 STILL = Augment(rotation=0.0, zoom=0.0, shift=0.0, flip=False)
 
@@ -62,6 +64,14 @@ class FrozenSession(Session):
             experiment.batch_size,
             None if dataset.targets is None else np.tile(dataset.targets, (copies, 1)),
         )
+
+    def explain_failure(self, error: Exception, compiled: CompiledStage, plan: EpochPlan) -> None:
+        """The same; a head takes so little memory that no other batch is looked for."""
+        if self.engine.ran_out_of_memory(error):
+            raise UserError(
+                f"{len(self.dataset):,} images' features and a batch of {self.experiment.batch_size} do not fit into "
+                f"the memory of the devices ({self.devices.describe()}): use fewer --views, or a smaller --batch-size"
+            ) from None
 
     def rows_in_engine(self, rows: np.ndarray, *stream: object) -> np.ndarray:
         """The images' rows in the view of this epoch, which is the last of ``stream``."""

@@ -71,6 +71,9 @@ class JaxEngine(Engine):
     def _resident(self, values: np.ndarray) -> jax.Array:
         return self.devices.put(values, self.devices.replicated)
 
+    def ran_out_of_memory(self, error: Exception) -> bool:
+        return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+
     def _on_devices(self, arrays: Arrays, capacity: int) -> Arrays:
         """The arrays of some steps, filled up to always as many: XLA compiles for a shape."""
 

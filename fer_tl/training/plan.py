@@ -48,6 +48,13 @@ class EpochPlan:
         """The steps ``start`` to ``stop``."""
         return EpochPlan(**{name: value[start:stop] for name, value in self._in_use().items()})
 
+    def narrowed(self, batch_size: int) -> EpochPlan:
+        """The first step, of its first images only."""
+        whole = ("counts", "rates", "offsets")
+        return EpochPlan(
+            **{name: value[:1] if name in whole else value[:1, :batch_size] for name, value in self._in_use().items()}
+        )
+
     def arrays(self) -> dict[str, Any]:
         """The arrays in use by name, those of ``mixing`` in a dictionary of their own; the first axis is the step."""
         return {name: vars(value) if isinstance(value, Mixing) else value for name, value in self._in_use().items()}

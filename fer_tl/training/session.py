@@ -12,6 +12,7 @@ import numpy as np
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.randomness import example_keys
+from fer_tl.errors import UserError
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.pixels import fit_standardization
 from fer_tl.training.checkpoint import Values, assign_values, read_values
@@ -102,6 +103,43 @@ class Session:
         self.model.optimizer = compiled.optimizer
         self.model.stop_training = False
         return compiled
+
+    def explain_failure(self, error: Exception, compiled: CompiledStage, plan: EpochPlan) -> None:
+        """Say which batch would fit, where an error is that the devices' memory was too small for a step; the model is
+        not of use afterwards.
+
+        Raises:
+            UserError: in place of such an error.
+        """
+        if not self.engine.ran_out_of_memory(error):
+            return
+        batch_size = asked = self.experiment.batch_size
+        place = f"the memory of the devices ({self.devices.describe()})"
+        while batch_size % (2 * self.devices.replicas) == 0:
+            batch_size //= 2
+            if self._fits(batch_size, compiled, plan):
+                raise UserError(
+                    f"a batch of {asked} images does not fit into {place}: use --batch-size {batch_size}, which does"
+                ) from None
+        raise UserError(
+            f"not even a batch of {batch_size} images fits into {place}: use a smaller --image-size or backbone"
+        ) from None
+
+    def _fits(self, batch_size: int, compiled: CompiledStage, plan: EpochPlan) -> bool:
+        """Whether a step of so many images can be trained."""
+        dataset, settings = self.dataset, self.experiment
+        # A step that failed may have taken the variables with it.
+        assign_values(self.model.variables, self._initial)
+        assign_values(compiled.optimizer.variables, compiled.initial_optimizer)
+        engine = make_engine(self.devices, self.model, dataset.images, dataset.labels, batch_size, dataset.targets)
+        try:
+            train = engine.compile_training(compiled.optimizer, settings.optimizer.clip, settings.loss)
+            train(plan.narrowed(batch_size))
+        except Exception as error:
+            if engine.ran_out_of_memory(error):
+                return False
+            raise
+        return True
 
     def plan(
         self,

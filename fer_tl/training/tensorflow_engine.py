@@ -49,6 +49,9 @@ class TensorFlowEngine(Engine):
             return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
         return tf.constant(values)
 
+    def ran_out_of_memory(self, error: Exception) -> bool:
+        return isinstance(error, tf.errors.ResourceExhaustedError)
+
     def _own_share(self, arrays: Any) -> Any:
         """This replica's part of arrays ``[B, ...]`` of a step, nested or not. Every replica is handed the plan of the
         whole step, so no worker needs to know another's input."""
