@@ -45,7 +45,7 @@ def is_installed(name: str) -> bool:
     """Whether a framework can be imported, as far as one can tell without doing it."""
     try:
         return name in sys.modules or importlib.util.find_spec(name) is not None
-    except ValueError:  # a module of which there is only the name
+    except (ValueError, ImportError):  # a module of which there is only the name, or an importer that refuses it
         return False
 
 

@@ -288,7 +288,7 @@ def test_bad_input_is_one_line_before_tensorflow_and_leaves_nothing(
     change, options, said = BAD[name]
     change()
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file() and ".cache" not in path.parts}
-    monkeypatch.setattr("fer_tl.explaining.import_tensorflow", lambda: pytest.fail("too late"))
+    monkeypatch.setattr("fer_tl.explaining.import_backend", lambda: pytest.fail("too late"))
     with pytest.raises(UserError) as error:
         explain(**{"run_dir": "run", "say": lambda line: None, **options})
     assert said in str(error.value) and "\n" not in str(error.value)
@@ -307,7 +307,7 @@ def test_arguments_are_read_without_tensorflow(run: RunFolder):
     code = (
         "import sys, fer_tl.explaining as e\n"
         "def stop(): print(sorted({'keras', 'tensorflow'} & set(sys.modules))); raise SystemExit\n"
-        "e.import_tensorflow = stop\n"
+        "e.import_backend = stop\n"
         "e.explain('run', errors=3)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -15,9 +15,9 @@ import keras
 import tensorflow as tf
 
 from fer_tl import api, cli
-from fer_tl.training import keeper, loop, parts, session
+from fer_tl.training import keeper, loop, parts, session, tensorflow_devices, tensorflow_engine
 
-assert keras and tf and api and parts and session
+assert keras and tf and api and parts and session and tensorflow_devices and tensorflow_engine
 
 # A run of seconds shall be as full of checkpoints as a real one of hours.
 keeper.WRITING_SHARE = 1.0

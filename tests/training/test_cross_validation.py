@@ -190,7 +190,7 @@ def test_too_few_groups_of_a_class_are_refused_before_anything_is_written(copies
 def test_a_folder_of_others_is_refused_before_anything_is_deleted_or_tensorflow_imported(
     copies: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(parts, "import_tensorflow", lambda: pytest.fail("imported"))
+    monkeypatch.setattr(parts, "import_backend", lambda: pytest.fail("imported"))
     for train, name in ((train_folds, "fold-0"), (train_one, "model")):
         place = tmp_path / name / name
         place.mkdir(parents=True)

@@ -104,7 +104,11 @@ def _compile_for_tensorflow(model: keras.Model, layer: keras.layers.Layer) -> tu
 
     def compiled(at_pixels: bool) -> Differentiate:
         traced = tf.function(lambda x, k: differentiate(x, k, at_pixels), signature, autograph=False)
-        return lambda images, classes: tuple(each.numpy() for each in traced(images, classes))
+
+        def call(images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, ...]:
+            return tuple(each.numpy() for each in traced(tf.constant(images), tf.constant(classes, tf.int64)))
+
+        return call
 
     return compiled(False), compiled(True)
 

@@ -1,0 +1,92 @@
+"""What works where TensorFlow is not installed: training on JAX, from records or arrays, and all that reads a run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from stored_dataset import Stored, store_dataset
+
+from tfrecords_builder.toyfaces.drawing import draw_faces
+
+# An importer that knows no TensorFlow, as on a Colab TPU.
+WITHOUT = """
+import importlib.abc, sys
+class Without(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "tensorflow_datasets"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Without())
+"""
+PROGRAM = """
+import fer_tl
+import numpy as np
+settings = dict(data="folder/own", data_dir="data", backbone="liu_3conv", weights="none", image_size=12, folds=2)
+experiment = fer_tl.load_experiment(**settings, epochs=1, batch_size=16, run_dir="run")
+result = fer_tl.cross_validate(experiment)
+again = fer_tl.cross_validate(experiment)
+assert again.summary.pooled.accuracy == result.summary.pooled.accuracy
+fer_tl.evaluate("run")
+fer_tl.report("run")
+fer_tl.explain("run", errors=2, method="gradcam")
+labels, probabilities = fer_tl.load("run").predict([np.zeros((20, 30), np.uint8)] * 3)
+assert probabilities.shape == (3, 7) and len(labels) == 3
+assert not {"tensorflow", "tensorflow_datasets"} & sys.modules.keys()
+assert "JAX" in fer_tl.doctor().devices
+for verb, given in ((fer_tl.build, ("toyfaces",)), (fer_tl.export, ("run",))):
+    try:
+        verb(*given)
+    except fer_tl.UserError as error:
+        print("refused:", error)
+"""
+
+
+def run(program: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    known = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"} | environment
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT + program], cwd=folder, env=known, capture_output=True, text=True
+    )
+
+
+def test_a_run_is_trained_scored_explained_and_used_on_jax_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("jax")
+    monkeypatch.chdir(tmp_path)
+    images, labels = draw_faces(140, 1)
+    images = images[:, ::4, ::4]  # [N, 12, 12, 1]
+    ids = [f"face-{row:03d}" for row in range(140)]
+    import numpy as np
+
+    names = np.array(ids)
+    from fer_tl.data.classes import CLASS_NAMES
+
+    store_dataset(
+        Path("data"),
+        "folder/own",
+        CLASS_NAMES,
+        {
+            "train": Stored(images[:100], labels[:100], names[:100], names[:100]),
+            "test": Stored(images[100:], labels[100:], names[100:], names[100:]),
+        },
+    )
+    done = run(PROGRAM, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "building a dataset needs TensorFlow, training on it does not: pip install 'fer-tl[cpu]'" in done.stdout
+    assert "refused: an export needs TensorFlow: pip install 'fer-tl[cpu]'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [
+        ("tensorflow", "KERAS_BACKEND is tensorflow, which is not installed: pip install 'fer-tl[cpu]'"),
+        ("torch", "KERAS_BACKEND is torch: fer-tl trains with tensorflow or jax; set it to one of them"),
+    ],
+)
+def test_a_backend_that_cannot_be_used_is_one_line(tmp_path: Path, backend: str, words: str):
+    program = "from fer_tl.cli import main\nsys.exit(main(['cv', '--data', 'toyfaces', '--weights', 'none']))"
+    done = run(program, tmp_path, KERAS_BACKEND=backend)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr and done.stderr.count("\n") == 1
+    assert not [*tmp_path.iterdir()]
