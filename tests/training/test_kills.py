@@ -88,7 +88,8 @@ def test_ten_kills_at_random_moments_leave_the_same_bytes(runs: Runs, tmp_path: 
     assert {"folds.csv", "fold-0/model.keras", "fold-1/predictions.npz", "fold-1/history.csv"} <= whole.keys()
     shutil.rmtree(run)
     rng, killed, continued = random.Random(SEED), 0, 0
-    while killed < KILLS:
+    # Until some came where there was something to continue, whatever else the machine does.
+    while (killed < KILLS or continued < 3) and killed < 3 * KILLS:
         status, _ = runs.run(command, kill_after=rng.uniform(0, seconds))
         if status == -signal.SIGKILL:
             killed += 1
@@ -99,4 +100,4 @@ def test_ten_kills_at_random_moments_leave_the_same_bytes(runs: Runs, tmp_path: 
             shutil.rmtree(run)
     assert runs.run(command)[0] == 0
     assert contents(run) == whole
-    assert continued >= 3  # else the kills came where there was nothing to continue
+    assert continued >= 3
