@@ -10,6 +10,8 @@ demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 -m engines tests/training/test_engine.py \
+	  tests/inference
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -32,7 +34,7 @@ notebooks: .venv-colab/installed
 	  { echo "fer-tl needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,vision,serve,onnx,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,jax,vision,serve,onnx,dev]'
 	@touch $@
 
 clean:

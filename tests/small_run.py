@@ -76,7 +76,7 @@ def make_run(name: str, kind: str = "cv", folds: int = 3, classes: tuple[str, ..
         held = rows[FOLDS[rows] == number]
         model = make_model(number, len(known))
         save_model(model, known, run.part(part) / "model.keras")
-        logits = model(IMAGES[held]).numpy()
+        logits = np.asarray(model(IMAGES[held].astype(np.float32)))
         save_predictions(run.part(part) / "predictions.npz", Predictions(IDS[held], labels[held], logits, known))
         for file in set(PART_FILES) - {"model.keras", "predictions.npz"}:
             write_json(run.part(part) / file, {"epochs": 1, "kept_epoch": 1})

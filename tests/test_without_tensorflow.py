@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from stored_dataset import Stored, store_dataset
 
+from fer_tl.data.classes import CLASS_NAMES
 from tfrecords_builder.toyfaces.drawing import draw_faces
 
 # An importer that knows no TensorFlow, as on a Colab TPU.
@@ -22,11 +24,34 @@ class Without(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Without())
 """
 PROGRAM = """
+import pathlib
 import fer_tl
 import numpy as np
 settings = dict(data="folder/own", data_dir="data", backbone="liu_3conv", weights="none", image_size=12, folds=2)
-experiment = fer_tl.load_experiment(**settings, epochs=1, batch_size=16, run_dir="run")
+experiment = fer_tl.load_experiment(**settings, epochs=2, batch_size=16, run_dir="run")
 result = fer_tl.cross_validate(experiment)
+from fer_tl.training.jax_engine import JaxEngine
+from fer_tl.training import loop
+loop.SECONDS_PER_CALL = 0.0  # one step a call
+plain, calls = JaxEngine.compile_training, []
+def counted(*given):
+    train = plain(*given)
+    def stopping(plan, start, stop):
+        calls.append(start)
+        if len(calls) == 6:  # in the second epoch of the first fold
+            raise KeyboardInterrupt
+        return train(plan, start, stop)
+    return stopping
+JaxEngine.compile_training = counted
+cut = fer_tl.load_experiment(**settings, epochs=2, batch_size=16, run_dir="cut")
+try:
+    fer_tl.cross_validate(cut)
+except KeyboardInterrupt:
+    assert len(calls) == 6 and calls[-1] > 0
+fer_tl.cross_validate(cut)
+same = [pathlib.Path(run, fold, file).read_bytes() for run in ("run", "cut")
+        for fold in ("fold-0", "fold-1") for file in ("model.keras", "predictions.npz", "history.csv")]
+assert same[:6] == same[6:]
 again = fer_tl.cross_validate(experiment)
 assert again.summary.pooled.accuracy == result.summary.pooled.accuracy
 fer_tl.evaluate("run")
@@ -51,17 +76,13 @@ def run(program: str, folder: Path, **environment: str) -> subprocess.CompletedP
     )
 
 
-def test_a_run_is_trained_scored_explained_and_used_on_jax_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_is_trained_resumed_scored_and_explained_on_jax_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("jax")
     monkeypatch.chdir(tmp_path)
     images, labels = draw_faces(140, 1)
     images = images[:, ::4, ::4]  # [N, 12, 12, 1]
     ids = [f"face-{row:03d}" for row in range(140)]
-    import numpy as np
-
     names = np.array(ids)
-    from fer_tl.data.classes import CLASS_NAMES
-
     store_dataset(
         Path("data"),
         "folder/own",

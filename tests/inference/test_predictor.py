@@ -33,6 +33,7 @@ def saved(run: RunFolder, part: str) -> np.ndarray:
     return load_predictions(run.part(part) / "predictions.npz").logits
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize("brief", [False, True])
 def test_a_fold_answers_what_it_predicted_calibrated_on_all_held_out_images(run: RunFolder, brief: bool):
     model = load(run.path, fold=1, brief=brief)
@@ -68,6 +69,7 @@ def test_the_same_face_is_the_same_in_every_form(run: RunFolder, tmp_path: Path)
     assert np.abs(wide - model.predict(tall).probabilities).max() > 1e-3  # padded, not cut to the middle
 
 
+@pytest.mark.engines
 def test_any_number_of_faces(run: RunFolder):
     model = load(run.path, brief=True)
     many = np.tile(IMAGES, (2, 1, 1, 1))[: BATCH + 5]

@@ -123,6 +123,7 @@ def assert_close(left: list[np.ndarray], right: list[np.ndarray], atol: float) -
         np.testing.assert_allclose(one, other, rtol=0, atol=atol)
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize(
     ("settings", "loss", "augment"),
     [
@@ -150,6 +151,7 @@ def test_two_devices_train_and_predict_as_one(settings: Optimizer, loss: Loss, a
     assert_close(*weights, atol=1e-5)
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_clipping_bounds_the_joint_norm_of_the_gradient_of_the_whole_batch(precision: str):
     """Also where the loss is scaled, which must not be clipped for it."""
@@ -184,6 +186,7 @@ def _loss_of(loss: Any, labels: np.ndarray, model: keras.Model, images: Any, wei
     return loss(labels, model(images, training=True), sample_weight=weights)
 
 
+@pytest.mark.engines
 def test_steps_are_those_of_plain_keras_on_the_same_augmented_images(sgd: Trainer):
     """Also the last one, half of which is filling."""
     plan = make_plan(0.1, Augment(rotation=20, shear=5, zoom=0.2, shift=0.1))
@@ -207,6 +210,7 @@ def test_steps_are_those_of_plain_keras_on_the_same_augmented_images(sgd: Traine
     assert real.sum() == 4
 
 
+@pytest.mark.engines
 def test_a_mixed_step_is_that_of_plain_keras_on_the_same_mixed_images():
     """With soft targets and every part of the objective, as Keras's own losses and regularizers compute them."""
     loss = replace(FULL, name="cross_entropy")
@@ -242,6 +246,7 @@ def test_a_mixed_step_is_that_of_plain_keras_on_the_same_mixed_images():
     assert 0 < share.min() < share.max()
 
 
+@pytest.mark.engines
 def test_the_penalty_is_added_once_a_step_and_never_to_the_loss():
     plan = make_plan(0.1)
     plan = replace(plan, weights=np.zeros_like(plan.weights))
@@ -253,6 +258,7 @@ def test_the_penalty_is_added_once_a_step_and_never_to_the_loss():
         assert_close(trainer.weights(), expected, atol=1e-6)
 
 
+@pytest.mark.engines
 def test_accuracy_and_count_leave_the_filling_out(sgd: Trainer):
     plan = make_plan(1e-9, Augment(rotation=0, zoom=0, shift=0, flip=False))
     sgd.restart()
@@ -260,6 +266,7 @@ def test_accuracy_and_count_leave_the_filling_out(sgd: Trainer):
     np.testing.assert_array_equal(sgd.train(plan)[1:], [right.sum(), COUNT])
 
 
+@pytest.mark.engines
 def test_images_that_fill_the_last_step_up_change_nothing(sgd: Trainer):
     plan = make_plan(0.1)
     assert (plan.weights == 0).sum() == 4
@@ -273,6 +280,7 @@ def test_images_that_fill_the_last_step_up_change_nothing(sgd: Trainer):
     assert_equal(*results)
 
 
+@pytest.mark.engines
 def test_cutting_the_steps_into_calls_changes_no_bit(forgetful: Trainer):
     plan = make_plan(0.01)
     results = []
@@ -300,6 +308,7 @@ class Streamed:
         return self._images[rows]
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize("strategy", ["cpu", "mirrored"])
 def test_streamed_images_give_the_same_bits_as_resident_ones(strategy: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(feed, "BYTES_AT_ONCE", 3 * BATCH * SIDE * SIDE)
@@ -328,6 +337,7 @@ def resizing_cnn() -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(x)))
 
 
+@pytest.mark.engines
 def test_images_that_are_resampled_go_straight_to_the_side_of_the_backbone():
     model = resizing_cnn()
     engine = make_engine(choose_devices("cpu"), model, IMAGES, LABELS, BATCH)
@@ -341,6 +351,7 @@ def test_images_that_are_resampled_go_straight_to_the_side_of_the_backbone():
     np.testing.assert_allclose(engine.predict(rows, MIRRORED), mirrored, rtol=0, atol=1e-4)
 
 
+@pytest.mark.engines
 def test_a_step_without_augmentation_trains_on_what_the_model_itself_makes_of_the_images():
     settings, still = Optimizer("sgd", momentum=0.0), Augment(rotation=0, zoom=0, shift=0, flip=False)
     model, reference = resizing_cnn(), resizing_cnn()
@@ -378,6 +389,7 @@ def test_the_fused_adam_is_keras_adam(decay: float):
     assert_close(*results, atol=1e-5)  # of steps of 0.1
 
 
+@pytest.mark.engines
 def test_dropout_repeats_from_its_key_and_differs_for_another(forgetful: Trainer):
     plan = make_plan(0.01)
     results = []
@@ -391,6 +403,7 @@ def test_dropout_repeats_from_its_key_and_differs_for_another(forgetful: Trainer
     assert not np.array_equal(results[0][0], results[3][0])
 
 
+@pytest.mark.engines
 def test_each_step_draws_dropout_anew(forgetful: Trainer):
     plan = make_plan(0.0).part(0, 1)
     forgetful.restart()
@@ -398,6 +411,7 @@ def test_each_step_draws_dropout_anew(forgetful: Trainer):
     assert forgetful.train(plan)[0] != forgetful.train(plan)[0]
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize("count", [1, 8, 13, 60])
 def test_predictions_come_once_a_row_in_the_order_asked_for(sgd: Trainer, count: int):
     rows = np.random.default_rng(count).permutation(COUNT)[:count]
@@ -405,6 +419,7 @@ def test_predictions_come_once_a_row_in_the_order_asked_for(sgd: Trainer, count:
     np.testing.assert_allclose(logits, sgd.engine.model(IMAGES[rows].astype(np.float32)), rtol=0, atol=1e-5)
 
 
+@pytest.mark.engines
 def test_predictions_of_moved_images_share_one_trace_and_plain_ones_are_not_resampled(
     sgd: Trainer, monkeypatch: pytest.MonkeyPatch
 ):
@@ -427,6 +442,7 @@ def test_predictions_of_moved_images_share_one_trace_and_plain_ones_are_not_resa
     np.testing.assert_array_equal(engine.predict(rows[:5]), plain[:5])
 
 
+@pytest.mark.engines
 def test_weight_decay_shrinks_what_no_gradient_moves():
     plan = make_plan(0.1)
     plan = replace(plan, weights=np.zeros_like(plan.weights))
@@ -437,6 +453,7 @@ def test_weight_decay_shrinks_what_no_gradient_moves():
         assert_close(trainer.weights(), [shrunk * before for before in trainer.initial[:4]], atol=1e-6)
 
 
+@pytest.mark.engines
 def test_a_batch_that_does_not_divide_over_the_devices_is_one_clear_line():
     devices = choose_devices("mirrored")
     with devices.scope():

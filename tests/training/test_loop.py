@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ from fer_tl.data.sealed import read_sealed
 from fer_tl.errors import Terminated, TrainingFailed
 from fer_tl.files import read_json
 from fer_tl.options import load_experiment
-from fer_tl.training import keeper, loop, session, tensorflow_engine
+from fer_tl.training import keeper, loop, session
 from fer_tl.training.checkpoint import read_values
 from fer_tl.training.cross_validation import train_folds, train_one
 from fer_tl.training.loop import FoldRows, Loop
@@ -35,9 +37,11 @@ from fer_tl.training.run_folder import RunFolder, read_history
 from fer_tl.training.saved_model import load_model
 from fer_tl.training.session import CompiledStage, Session
 from fer_tl.training.stages import Stage, stages_of
-from fer_tl.training.tensorflow_engine import TensorFlowEngine
 
 TRAIN, HELD_OUT = 64, 24
+NAME = keras.backend.backend()
+MODULE = importlib.import_module(f"fer_tl.training.{NAME}_engine")
+ENGINE = getattr(MODULE, {"tensorflow": "TensorFlowEngine", "jax": "JaxEngine"}[NAME])
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +154,7 @@ def test_a_signal_leaves_a_checkpoint_of_its_step(
     monkeypatch: pytest.MonkeyPatch,
 ):
     handler, steps = signal.getsignal(number), []
-    plain = tensorflow_engine.TensorFlowEngine.compile_training
+    plain = ENGINE.compile_training
 
     def counted(*given: Any) -> Any:
         run = plain(*given)
@@ -163,7 +167,7 @@ def test_a_signal_leaves_a_checkpoint_of_its_step(
 
         return train
 
-    monkeypatch.setattr(tensorflow_engine.TensorFlowEngine, "compile_training", counted)
+    monkeypatch.setattr(ENGINE, "compile_training", counted)
     monkeypatch.setattr(loop, "SECONDS_PER_CALL", 0.0)  # one step a call
     with pytest.raises(error):
         train(two_stages, faces, tmp_path / "run")
@@ -312,10 +316,10 @@ def test_images_that_are_scored_decide_nothing(watching: Experiment, faces: Data
 def test_a_fold_comes_out_the_same_alone_and_after_another(
     faces: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    keys, reseed = [], TensorFlowEngine.reseed
-    monkeypatch.setattr(TensorFlowEngine, "reseed", lambda engine, key: (keys.append(key), reseed(engine, key)))
-    traces, losses_of = [], tensorflow_engine.image_losses
-    monkeypatch.setattr(tensorflow_engine, "image_losses", lambda *given: (traces.append(1), losses_of(*given))[1])
+    keys, reseed = [], ENGINE.reseed
+    monkeypatch.setattr(ENGINE, "reseed", lambda engine, key: (keys.append(key), reseed(engine, key)))
+    traces, losses_of = [], MODULE.image_losses
+    monkeypatch.setattr(MODULE, "image_losses", lambda *given: (traces.append(1), losses_of(*given))[1])
     # The adjustment is another one in each fold: they differ in the images of the classes.
     settings = experiment(
         folds=2,

@@ -82,6 +82,7 @@ def test_saliency_is_what_hand_and_paper_say(k: int):
         np.testing.assert_allclose(found, np.abs(gradient_by_hand(image, k)), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.engines
 def test_the_predicted_class_is_asked_for_by_default_and_any_other_by_its_number():
     model = GradientModel(tiny())
     logits, predicted = compute_maps(model, IMAGES, ANY, tuple(METHODS))
@@ -94,6 +95,7 @@ def test_the_predicted_class_is_asked_for_by_default_and_any_other_by_its_number
         assert (predicted[method] != other[method]).any(axis=(1, 2)).all()
 
 
+@pytest.mark.engines
 def test_maps_do_not_depend_on_the_batch():
     model, many = GradientModel(tiny()), RNG.integers(0, 256, (BATCH + 3, SIDE, SIDE, 1)).astype(np.uint8)
     _, together = compute_maps(model, many, np.full(len(many), 1), tuple(METHODS))
@@ -115,6 +117,7 @@ def test_smoothgrad_without_noise_is_the_gradient_and_with_it_becomes_an_expecta
     assert near < far / 2.5  # sixteen times the samples, a quarter of the error
 
 
+@pytest.mark.engines
 def test_smoothgrad_of_a_linear_model_is_its_saliency():
     inputs = keras.Input((SIDE, SIDE, 3), name="image")
     x = keras.layers.Conv2D(2, 3, name="conv")(inputs)
@@ -264,6 +267,7 @@ def correlations(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> list
     return found
 
 
+@pytest.mark.engines
 def test_another_models_weights_are_taken_without_compiling_anew(tmp_path: Path):
     other = tiny(top=TOP[::-1].copy())
     save_model(other, ("a", "b", "c"), tmp_path / "model.keras")
