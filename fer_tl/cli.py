@@ -47,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        print(f"fer-tl: {_what_failed(error)}; when that is mended, the same command continues", file=sys.stderr)
+        goes = "continues" if arguments[0] in TRAINING else "starts again"
+        print(f"fer-tl: {_what_failed(error)}; when that is mended, the same command {goes}", file=sys.stderr)
         with contextlib.suppress(OSError):
             sys.stdout.flush()
         return 2

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.errors import UserError
-from fer_tl.files import read_json
+from fer_tl.files import is_temporary, read_json
 
 
 def choose_folder(out: Path | str | None, default: Path, mark: str, kind: str) -> Path:
@@ -25,7 +25,8 @@ def choose_folder(out: Path | str | None, default: Path, mark: str, kind: str) -
         UserError: the folder holds something else.
     """
     folder = Path(out) if out else default
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / mark).is_file()):
+    others = folder.is_dir() and not all(map(is_temporary, folder.iterdir()))
+    if folder.is_file() or (others and not (folder / mark).is_file()):
         raise UserError(f"{folder} holds other files and is no {kind}: give another --out")
     return folder
 

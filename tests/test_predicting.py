@@ -5,8 +5,10 @@ The model tells how bright a face is, and the detector finds bright squares, so 
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 from PIL import Image
 
 from fer_tl.errors import UserError
+from fer_tl.inference.predict import outputs
 from fer_tl.inference.predict.video import VideoFrame, VideoReader
 from fer_tl.inference.predictor import ExpressionModel
 from fer_tl.predicting import PredictResult, predict
@@ -322,3 +325,37 @@ def test_streams_and_stdin_stand_alone():
     for sources in (["0", "a.png"], ["a.png", "-"], ["rtsp://camera", "a.png"]):
         with pytest.raises(UserError, match="among several sources: give it alone"):
             predict("run", sources)
+
+
+def test_a_full_disk_leaves_nothing_and_the_same_command_goes_through_afterwards(monkeypatch: pytest.MonkeyPatch):
+    save("photos/one.png", scene((10, 12, BRIGHT)))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with monkeypatch.context() as patch:
+        patch.setattr(outputs.PictureFolder, "write", lambda *given: (_ for _ in ()).throw(full))
+        patch.setattr(outputs.CsvTable, "write", lambda *given: None)
+        close = outputs.ExitStack.close
+        patch.setattr(outputs.ExitStack, "close", lambda stack: (close(stack), (_ for _ in ()).throw(full)))
+        with pytest.raises(OSError, match="No space left"):
+            ask("photos", out="out")
+    assert [*Path("out").iterdir()] == []
+    Path("out/.123.pictures").mkdir()  # what a kill leaves
+    assert len(ask("photos", out="out")[1]) == 1
+    assert not [*Path("out").glob(".*")]
+
+
+def test_a_picture_as_thin_as_a_line_is_drawn_and_does_not_stop_the_others():
+    save("photos/thin.png", np.zeros((1, 5000, 3), np.uint8))
+    save("photos/wide.png", np.zeros((1, 66_000, 3), np.uint8))
+    save("photos/one.png", scene((10, 12, BRIGHT)))
+    result, rows = ask("photos")
+    assert [row["label"] for row in rows] == ["bright", ""]
+    assert "wide.png says that it is 66,000 x 1 pixels" in result.problems[0]
+    assert len([*(result.out_dir or Path()).rglob("*.jpg")]) == 2
+
+
+def test_pictures_with_names_that_are_stems_of_others_have_ids_of_their_own():
+    for name in ("same.jpg", "same.png", "same.jpg.png"):
+        save(f"photos/{name}", scene((10, 12, BRIGHT)))
+    result, rows = ask("photos")
+    assert len({row["id"] for row in rows}) == 3
+    assert len([*(result.out_dir or Path()).rglob("*.jpg")]) == 3

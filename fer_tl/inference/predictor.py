@@ -14,7 +14,7 @@ from fer_tl.evaluation.calibration import fit_temperature
 from fer_tl.training.part_files import check_part
 from fer_tl.training.predictions import Predictions, join_predictions, load_predictions
 from fer_tl.training.run_folder import RunFolder
-from tfrecords_builder.images import decode_image, to_square
+from tfrecords_builder.images import to_square
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -128,12 +128,14 @@ def _opened(image: np.ndarray | Image.Image | Path | str, channels: int, index: 
     """An image in the mode that the model takes, at its own size."""
     from PIL import Image
 
+    from fer_tl.inference.predict.sources import decode_picture
+
     if isinstance(image, str | Path):
         try:
             data = Path(image).read_bytes()
         except OSError as error:
             raise UserError(f"{image} cannot be read ({error.strerror}): give an image file") from None
-        return decode_image(data, channels, str(image))[0]
+        return decode_picture(data, channels, str(image))
     opened = image if isinstance(image, Image.Image) else Image.fromarray(_pixels(image, index))
     mode = "L" if channels == 1 else "RGB"
     return opened if opened.mode == mode else opened.convert(mode)

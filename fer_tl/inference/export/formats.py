@@ -97,8 +97,9 @@ def usage_text(chosen: Format, image_shape: tuple[int, int, int]) -> str:
     mode = "L" if channels == 1 else "RGB"
     return "\n".join(
         [
-            "import numpy as np; from PIL import Image",
-            f'face = Image.open("face.png").convert("{mode}").resize(({width}, {height}))',
+            "import numpy as np; from PIL import Image, ImageOps",
+            f'face = Image.open("face.png").convert("{mode}")',
+            f"face = ImageOps.pad(face, ({width}, {height}), Image.Resampling.LANCZOS)  # as fer-tl does",
             f"image = np.asarray(face, np.uint8).reshape(1, {height}, {width}, {channels})",
             chosen.usage,
             "print(names[p.argmax()], p.max())",

@@ -18,6 +18,7 @@ _UNSURE = "#FFFFFF"
 _DARK = "#101418"
 # Pixels of the longer and the shorter side below which a picture is enlarged: a readable label would hide it.
 _LONGER, _SHORTER = 320, 120
+_LONGEST = 4096  # no picture is enlarged beyond it
 
 Place = tuple[int, int, int, int]  # left, top, right, bottom
 
@@ -40,6 +41,7 @@ def annotate(image: np.ndarray, marks: Sequence[Mark], enlarge: bool = True) -> 
     """
     picture = Image.fromarray(image)
     times = max(1, round(_LONGER / max(picture.size)), -(-_SHORTER // min(picture.size))) if enlarge else 1
+    times = min(times, max(1, _LONGEST // max(picture.size)))
     if times > 1:
         picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(picture)

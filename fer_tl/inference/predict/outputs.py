@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
-from fer_tl.files import sync, write_json
+from fer_tl.files import is_temporary, sync, write_json
 from fer_tl.inference.predict.annotate import Mark, annotate
 from fer_tl.inference.predict.video import VideoWriter
 from tfrecords_builder.face_crop import Box
@@ -169,6 +169,8 @@ class Results:
             self._tables.append(JsonLines(sys.stdout, self._names))
             return self
         self._folder.mkdir(parents=True, exist_ok=True)
+        for left in filter(is_temporary, self._folder.glob(".*")):  # by a process that was killed
+            _remove(left)
         for name, table in ((_TABLE, CsvTable), (_LINES, JsonLines)):
             if table.format in self._formats:
                 stream = self._stack.enter_context(self._stage(name).open("w", encoding="utf-8", newline=""))
@@ -181,9 +183,11 @@ class Results:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._stack.close()
-        for path in self._places:
-            _remove(_temporary(path))
+        try:
+            self._stack.close()  # a full disk is told here, at the latest
+        finally:
+            for path in self._places:
+                _remove(_temporary(path))
 
     def write(self, name: str, image: np.ndarray | None, rows: Sequence[Row], analysed: bool) -> None:
         """Add a picture's or frame's rows, and draw them where pictures are wanted."""

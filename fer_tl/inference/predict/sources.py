@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -19,8 +20,11 @@ from tfrecords_builder.images import IMAGE_SUFFIXES, decode_image, image_paths
 
 # Of one picture, some 0.27 GB as RGB: where Pillow begins to warn of a decompression bomb.
 MOST_PIXELS = 89_478_485
+# Pixels of a side: what a JPEG file can have.
+MOST_SIDE = 65_500
 # Of one picture on stdin: more than an uncompressed one of MOST_PIXELS has.
 _MOST_BYTES = 1 << 29
+_JPEG = b"\xff\xd8"  # how a JPEG file begins
 _header_lock = threading.Lock()  # warnings.catch_warnings changes what all threads share
 
 
@@ -64,9 +68,11 @@ def decode_picture(data: bytes, channels: int, where: str) -> Image.Image:
     width, height = _size(data)
     if width * height > MOST_PIXELS:
         raise UserError(
-            f"{where} says that it has {width:,} x {height:,} pixels: at most {MOST_PIXELS // 10**6} million are "
-            "decoded; make it smaller"
+            f"{where} says that it has {width * height:,} pixels: at most {MOST_PIXELS // 10**6} million are decoded; "
+            "make it smaller"
         )
+    if max(width, height) > MOST_SIDE:
+        raise UserError(f"{where} says that it is {width:,} x {height:,} pixels: no picture of a face is so long")
     return decode_image(data, channels, where)[0]
 
 
@@ -102,7 +108,10 @@ def find_pictures(sources: Sequence[str]) -> list[PictureFile] | None:
         return None
     paths = [path for source in sources for path in _expand(source)]
     named = {each.name: each for each in image_paths(map(str, paths))}
-    return [PictureFile(named[str(path)].id if str(path) in named else path.stem, path) for path in paths]
+    ids = [named[str(path)].id if str(path) in named else path.stem for path in paths]
+    times = Counter(ids)
+    # The stem of one can be the whole name of another.
+    return [PictureFile(name if times[name] == 1 else str(path), path) for name, path in zip(ids, paths, strict=True)]
 
 
 def _expand(source: str) -> list[Path]:
@@ -152,19 +161,21 @@ def read_stdin(stream: BinaryIO | None = None) -> Iterator[PictureBytes]:
     number, rest = 0, stream.read(2)
     if not rest:
         raise UserError("nothing arrived on stdin: pipe an image into it")
-    if rest != b"\xff\xd8":
+    if rest != _JPEG:
         data = rest + stream.read(_MOST_BYTES)
         if len(data) > _MOST_BYTES:
             raise UserError("more arrives on stdin than one image can have: only JPEG files may follow each other")
         yield PictureBytes("stdin", data)
         return
-    while rest == b"\xff\xd8":
-        yield PictureBytes(f"stdin-{number}", rest + _read_jpeg(stream))
-        number, rest = number + 1, stream.read(2)
+    while rest == _JPEG:
+        data, begun = _read_jpeg(stream)
+        yield PictureBytes(f"stdin-{number}", rest + data)
+        number, rest = number + 1, _JPEG if begun else stream.read(2)
 
 
-def _read_jpeg(stream: BinaryIO) -> bytes:
-    """What follows the start of a JPEG file up to its end, or up to the end of the stream.
+def _read_jpeg(stream: BinaryIO) -> tuple[bytes, bool]:
+    """What follows the start of a JPEG file up to its end, or up to the end of the stream; and whether it is cut short
+    by the start of another one, which is not given back.
 
     Segments have a length, by which a thumbnail's own end is passed over; entropy-coded data has a zero or a restart
     marker after each 0xFF (ITU-T T.81, B.1.1).
@@ -180,9 +191,11 @@ def _read_jpeg(stream: BinaryIO) -> bytes:
         while (marker := stream.read(1)) == b"\xff":  # fill bytes
             data += marker
         data += marker
+        if marker == b"\xd8":
+            return bytes(data[:-2]), True
         if marker in (b"\xd9", b""):
             break
-        if marker[0] != 0 and marker[0] != 1 and not 0xD0 <= marker[0] <= 0xD8:
+        if marker[0] != 0 and marker[0] != 1 and not 0xD0 <= marker[0] <= 0xD7:
             length = stream.read(2)
             data += length + stream.read(max(0, int.from_bytes(length) - 2))
-    return bytes(data)
+    return bytes(data), False

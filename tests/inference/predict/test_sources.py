@@ -97,3 +97,9 @@ def test_stdin_is_one_image_or_jpeg_files_one_after_the_other():
         next(read_stdin(io.BytesIO()))
     with pytest.raises(UserError, match="cannot be decoded"):
         next(read_stdin(io.BytesIO(noisy.getvalue()[:-400]))).read(3)
+
+
+def test_a_jpeg_file_that_is_cut_short_on_stdin_costs_no_other_one():
+    one, other = encoded(10), encoded(200)
+    found = [*read_stdin(io.BytesIO(one + one[:-5] + other))]
+    assert [each.data for each in found] == [one, one[:-5], other]
