@@ -107,11 +107,10 @@ def _machine() -> Iterator[str]:
         f"{cores} cores, {memory.available / 1e9:.0f} of {memory.total / 1e9:.0f} GB of memory free, "
         f"{disk.free / 1e9:.0f} GB of disk free here"
     )
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
-    count = len([*home.glob("*.h5")]) if home.is_dir() else 0
-    yield (
-        f"weights: {count} files in {home}" if count else f"weights: none in {home} yet; fer-tl models says where from"
-    )
+    folder = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "models"
+    there = folder.expanduser()
+    count = len([*there.glob("*.h5")]) if there.is_dir() else 0
+    yield f"weights: {count} files in {folder}" if count else f"weights: none in {folder} yet; fer-tl models lists them"
 
 
 def _devices() -> str:

@@ -271,8 +271,8 @@ def _fetched() -> Path:
     except (OSError, ValueError) as error:
         raise UserError(
             f"YuNet's model is not in {path} and could not be fetched ({getattr(error, 'reason', error)}): put "
-            f"{_YUNET_URL} there, give the file with --detector-model, or pip install 'opencv-python-headless<5', which "
-            "brings Haar"
+            f"{_YUNET_URL} there, give the file with --detector-model, or pip install 'opencv-python-headless<5', "
+            "which brings Haar"
         ) from None
     return path
 

@@ -14,13 +14,17 @@ from fer_tl.config import Experiment, identity
 from fer_tl.errors import UserError
 from fer_tl.training.agreement import check_alike
 from fer_tl.training.cluster import Cluster, read_tf_config
-from fer_tl.training.meeting import meet, watch
+from fer_tl.training.meeting import Connections, meet, watch
 
 # A worker that dies closes its connections, and is missed at once; one whose machine or network fails goes silent.
 # TensorFlow's 10 s are too short for a machine that is busy.
 SECONDS_WITHOUT_HEARTBEAT = 30
 # Workers have met when they register: the others are moments away.
 SECONDS_TO_REGISTER = 30
+
+
+# Of this process to the other workers, as long as it lives.
+_connections: Connections = {}
 
 
 class Devices(ABC):
@@ -105,14 +109,24 @@ def joined_workers(experiment: Experiment, say: Callable[[str], None]) -> Iterat
             connections = meet(cluster, say)
             framework.join(cluster)
             watch(connections, framework.abort)
+            _connections.update(connections)
         same = {**identity(experiment), "fold": experiment.fold}
         check_alike(choose_devices("multiworker"), same | {"version of fer-tl": __version__, "backend": backend})
         yield
     except framework.LOST as error:
-        raise UserError(
-            f"{_name_lost(cluster, framework.lost_workers(error))} does not answer any more; start all workers again "
-            "with the same command: the run continues at its last checkpoint"
-        ) from None
+        raise UserError(lost_text(_name_lost(cluster, framework.lost_workers(error)))) from None
+    except BaseException:
+        for connection in _connections.values():  # the others shall not wait for this worker
+            connection.close()
+        raise
+
+
+def lost_text(name: str) -> str:
+    """What is said of a worker that is gone."""
+    return (
+        f"{name} does not answer any more; start all workers again with the same command: the run continues at its "
+        "last checkpoint"
+    )
 
 
 def _name_lost(cluster: Cluster, named: list[int]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from contextlib import AbstractContextManager
 
 import jax
@@ -10,8 +12,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fer_tl.errors import UserError
-from fer_tl.training.cluster import Cluster
-from fer_tl.training.devices import SECONDS_TO_REGISTER, SECONDS_WITHOUT_HEARTBEAT, Devices
+from fer_tl.training.cluster import Cluster, read_tf_config
+from fer_tl.training.devices import SECONDS_TO_REGISTER, SECONDS_WITHOUT_HEARTBEAT, Devices, lost_text
 
 # What JAX raises when a worker is gone.
 LOST = (jax.errors.JaxRuntimeError,)
@@ -96,7 +98,10 @@ def join(cluster: Cluster) -> None:
 
 
 def abort(worker: int) -> None:
-    """Nothing: JAX notices by itself."""
+    """End the process: JAX has no other way out of a sum to which a worker that is gone adds nothing, and would end it
+    itself after a while, with a page of addresses. A worker that has finished stays until all have."""
+    print(f"fer-tl: {lost_text(read_tf_config().name(worker))}", file=sys.stderr, flush=True)
+    os._exit(2)
 
 
 def lost_workers(error: BaseException) -> list[int]:
