@@ -21,6 +21,7 @@ Say = Callable[[str], None]
 
 # Vendors on the PCI bus, as in pci.ids.
 _NVIDIA, _GOOGLE = "0x10de", "0x1ae0"
+PCI = Path("/sys/bus/pci/devices")
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _devices() -> str:
 
 def _unused_hardware(backend: str, devices: str) -> Iterator[str]:
     """Accelerators that are in the machine, but that the framework does not find."""
-    vendors = {path.read_text().strip() for path in Path("/sys/bus/pci/devices").glob("*/vendor")}
+    vendors = {path.read_text().strip() for path in PCI.glob("*/vendor")}
     if "GPU" not in devices and "TPU" not in devices and (_NVIDIA in vendors or Path("/dev/nvidia0").exists()):
         driver = "" if Path("/proc/driver/nvidia/version").exists() else " (its driver is not loaded)"
         extra = "gpu" if backend == "tensorflow" else "jax-gpu"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_tl.backend import import_backend
+from fer_tl.backend import choose_backend, import_backend
 from fer_tl.config import Experiment
 from fer_tl.data.augment import IDENTITY
 from fer_tl.data.dataset import Dataset, load_dataset
@@ -59,9 +59,11 @@ def profile(experiment: Experiment | None = None, say: Say = print) -> ProfileRe
         say: prints a line.
 
     Raises:
-        UserError: bad settings, missing data or weights, or several machines.
+        UserError: bad settings, missing data or weights, several machines, or another framework.
     """
     experiment = Experiment() if experiment is None else experiment
+    if choose_backend() != "tensorflow":
+        raise UserError("a profile takes the steps of TensorFlow apart: on JAX, see benchmarks/accelerator.py")
     with tempfile.TemporaryDirectory(prefix="fer-tl-profile-") as folder:
         if isinstance(experiment, Experiment):
             if experiment.strategy == "multiworker" or experiment.workers:

@@ -61,7 +61,7 @@ labels, probabilities = fer_tl.load("run").predict([np.zeros((20, 30), np.uint8)
 assert probabilities.shape == (3, 7) and len(labels) == 3
 assert not {"tensorflow", "tensorflow_datasets"} & sys.modules.keys()
 assert "JAX" in fer_tl.doctor().devices
-for verb, given in ((fer_tl.build, ("toyfaces",)), (fer_tl.export, ("run",))):
+for verb, given in ((fer_tl.build, ("toyfaces",)), (fer_tl.export, ("run",)), (fer_tl.profile, (experiment,))):
     try:
         verb(*given)
     except fer_tl.UserError as error:
@@ -96,6 +96,7 @@ def test_a_run_is_trained_resumed_scored_and_explained_on_jax_alone(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert "building a dataset needs TensorFlow, training on it does not: pip install 'fer-tl[cpu]'" in done.stdout
     assert "refused: an export needs TensorFlow: pip install 'fer-tl[cpu]'" in done.stdout
+    assert "refused: a profile takes the steps of TensorFlow apart" in done.stdout
 
 
 @pytest.mark.parametrize(

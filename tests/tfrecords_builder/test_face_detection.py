@@ -73,9 +73,7 @@ def test_without_haar_auto_fetches_yunet_and_haar_names_both_ways_out(tmp_path: 
     """As OpenCV 5; tests are offline."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
-    with pytest.raises(
-        UserError, match=r"not be fetched .*: put https://.* there, give .*which brings Haar"
-    ):
+    with pytest.raises(UserError, match=r"not be fetched .*: put https://.* there, give .*which brings Haar"):
         open_detector()
     with pytest.raises(UserError, match=r"no Haar cascades: give --detector yunet.*'opencv-python-headless<5"):
         open_detector("haar")
