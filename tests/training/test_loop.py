@@ -17,12 +17,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.randomness import example_keys
 from fer_tl.data.sealed import read_sealed
-from fer_tl.errors import Terminated, TrainingFailed
+from fer_tl.errors import Terminated, TrainingFailed, UserError
 from fer_tl.files import read_json
 from fer_tl.options import load_experiment
 from fer_tl.training import keeper, loop, session
@@ -438,3 +439,28 @@ def test_weights_that_are_not_finite_are_never_saved(faces: Dataset, tmp_path: P
     with pytest.raises(TrainingFailed, match="fold-0: weights are not finite after step 5 of epoch 1; lower"):
         kept.save(keeper.Position(stage="main", step=5))
     assert newest(tmp_path)[1]["step"] == 4
+
+
+@pytest.mark.parametrize(
+    ("fits", "words"), [(6, "use --batch-size 6, which does"), (0, "not even a batch of 3 images")]
+)
+def test_a_batch_that_does_not_fit_into_memory_is_told_with_one_that_does(
+    fits: int, words: str, faces: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plain = ENGINE.compile_training
+
+    def limited(engine: Any, *given: Any) -> Any:
+        run = plain(engine, *given)
+
+        def train(plan: EpochPlan, *cut: int) -> np.ndarray:
+            if plan.rows.shape[1] > fits:
+                raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+            return run(plan, *cut)
+
+        return train
+
+    monkeypatch.setattr(ENGINE, "compile_training", limited)
+    settings = load_experiment(backbone="liu_3conv", weights="none", image_size=16, batch_size=24, epochs=1)
+    with pytest.raises(UserError) as told:
+        train(settings, faces, tmp_path / "run")
+    assert words in str(told.value) and "1 CPU" in str(told.value)
