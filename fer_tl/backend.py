@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from fer_tl.errors import UserError
-from fer_tl.quiet import import_quietly, import_tensorflow
+from fer_tl.quiet import hidden, import_quietly, import_tensorflow
 
 Backend = Literal["tensorflow", "jax"]
 BACKENDS: tuple[Backend, ...] = ("tensorflow", "jax")
@@ -70,6 +70,15 @@ def import_backend() -> Backend:
         import_tensorflow()
     import_quietly("keras")
     return backend
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python, NumPy and the framework that computes; Keras would import all others for it, in seconds."""
+    import keras
+
+    others = {"tensorflow", "torch"} - {keras.backend.backend()}
+    with hidden(tuple(others)):
+        keras.utils.set_random_seed(seed)
 
 
 def require_tensorflow(what: str) -> None:

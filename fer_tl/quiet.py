@@ -51,7 +51,7 @@ def import_quietly(name: str) -> None:
         return
     if _leaves_out_unused:
         gc.disable()
-    with _filtered_stderr(), _hidden(_UNUSED if _leaves_out_unused else ()):
+    with _filtered_stderr(), hidden(_UNUSED if _leaves_out_unused else ()):
         importlib.import_module(name)
     if _leaves_out_unused:
         gc.freeze()
@@ -65,7 +65,7 @@ def _no_retracing(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def _hidden(names: tuple[str, ...]) -> Iterator[None]:
+def hidden(names: tuple[str, ...]) -> Iterator[None]:
     """Let modules that are not imported yet look as if they were not installed."""
     missing = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type]

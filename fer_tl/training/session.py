@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fer_tl.backend import set_seed
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.randomness import example_keys
@@ -51,7 +52,7 @@ class Session:
         self.dataset = dataset
         self.keys = example_keys(dataset.ids)
         self.devices = choose_devices(experiment.strategy)
-        keras.utils.set_random_seed(experiment.seed)
+        set_seed(experiment.seed)
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(experiment.precision)
         try:
