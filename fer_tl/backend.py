@@ -29,7 +29,7 @@ def choose_backend() -> Backend:
     """
     asked = os.environ.get("KERAS_BACKEND") or _configured()
     there = [name for name in BACKENDS if is_installed(name)]
-    if is_installed("libtpu") and not is_distributed("tensorflow-tpu"):
+    if is_installed("libtpu") and not version_of("tensorflow-tpu"):
         there.reverse()  # the TensorFlow that is here, if any, knows no TPU
     if asked and asked not in BACKENDS:
         raise UserError(f"KERAS_BACKEND is {asked}: fer-tl trains with {' or '.join(BACKENDS)}; set it to one of them")
@@ -49,13 +49,12 @@ def is_installed(name: str) -> bool:
         return False
 
 
-def is_distributed(package: str) -> bool:
-    """Whether a package of that name on PyPI is installed."""
+def version_of(package: str) -> str:
+    """The version of an installed package by its name on PyPI, "" if there is none."""
     try:
-        version(package)
+        return version(package)
     except PackageNotFoundError:
-        return False
-    return True
+        return ""
 
 
 def import_backend() -> Backend:

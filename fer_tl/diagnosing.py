@@ -7,13 +7,12 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
 from fer_tl import __version__
-from fer_tl.backend import BACKENDS, choose_backend, is_installed
+from fer_tl.backend import BACKENDS, choose_backend, is_installed, version_of
 from fer_tl.errors import UserError
 from fer_tl.reports.rendering import Table, as_text
 
@@ -84,7 +83,7 @@ def doctor(say: Say = print) -> Diagnosis:
         others = [name for name in BACKENDS if name != backend and is_installed(name)]
         chosen = f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}" if os.environ.get("KERAS_BACKEND") else "the default"
         also = f"; {', '.join(others)} is installed too, KERAS_BACKEND={others[0]} takes it" if others else ""
-        lines.append(f"backend: {backend} {_version(backend)}, {chosen}{also}")
+        lines.append(f"backend: {backend} {version_of(backend)}, {chosen}{also}")
         devices = _devices()
         lines.append(f"devices: {devices}")
         faults += _unused_hardware(backend, devices)
@@ -142,19 +141,11 @@ def _needs() -> tuple[str, list[str]]:
     """A table of what is there for what, and what to do about the rest."""
     rows, missing = [], []
     for need in NEEDS:
-        found = [name for name in need.packages if _version(name)]
+        found = [name for name in need.packages if version_of(name)]
         there = bool(found) if need.any_of else len(found) == len(need.packages)
-        shown = ", ".join(f"{name} {_version(name)}" for name in found)
+        shown = ", ".join(f"{name} {version_of(name)}" for name in found)
         joined = (" or " if need.any_of else ", ").join(need.packages)
         rows.append([need.purpose, joined, shown if there else f"{shown + '; ' if shown else ''}missing"])
         if not there:
             missing.append(f"for {need.purpose}: pip install 'fer-tl[{need.extra}]'")
     return as_text(Table(["for", "needed", "here"], [rows], frozenset({0, 1, 2}))), missing
-
-
-def _version(package: str) -> str:
-    """The version of an installed package, "" if there is none."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""

@@ -32,8 +32,7 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
         OSError: it cannot be written; on a full disk always one of ``FULL``, however the library said it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: Keras and NumPy choose the format by it.
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = temporary_of(path)
     try:
         write(temporary)
         sync(temporary)
@@ -59,6 +58,11 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def temporary_of(path: Path) -> Path:
+    """Where this process fills what is to become ``path``. The suffix stays last: libraries choose the format by it."""
+    return path.with_name(f".{os.getpid()}.{path.name}")
 
 
 def is_temporary(path: Path) -> bool:

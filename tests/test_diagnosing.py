@@ -14,7 +14,7 @@ from fer_tl.errors import UserError
 
 def test_what_is_there_is_shown_with_its_version_and_what_is_missing_with_its_remedy(monkeypatch: pytest.MonkeyPatch):
     there = {"tensorflow": "2.21.0", "flask": "3.1.0"}
-    monkeypatch.setattr(diagnosing, "_version", lambda package: there.get(package, ""))
+    monkeypatch.setattr(diagnosing, "version_of", lambda package: there.get(package, ""))
     lines: list[str] = []
     found = doctor(lines.append)
     assert lines == [found.text]

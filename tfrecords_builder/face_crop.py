@@ -25,6 +25,11 @@ class Box(NamedTuple):
     bottom: float
     right: float
 
+    @property
+    def area(self) -> float:
+        """In square pixels."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
 
 class Window(NamedTuple):
     """A part of an image, `img[top:bottom, left:right]`, not empty; `clipped` if the box reached beyond the image."""

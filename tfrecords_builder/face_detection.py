@@ -218,11 +218,7 @@ def _face(box: np.ndarray, score: float, down: float) -> Face:
 
 
 def _largest_first(faces: list[Face]) -> list[Face]:
-    return sorted(faces, key=lambda face: _area(face.box), reverse=True)
-
-
-def _area(box: Box) -> float:
-    return (box.bottom - box.top) * (box.right - box.left)
+    return sorted(faces, key=lambda face: face.box.area, reverse=True)
 
 
 def _haar_file(cv2: ModuleType) -> Path:

@@ -12,8 +12,7 @@ import numpy as np
 from fer_tl.errors import UserError
 from fer_tl.evaluation.calibration import fit_temperature
 from fer_tl.training.part_files import check_part
-from fer_tl.training.predictions import Predictions, join_predictions, load_predictions
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.training.run_folder import RunFolder, load_joined
 from tfrecords_builder.images import to_square
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ def load(run_dir: Path | str, fold: int | str | None = None, brief: bool = False
 
 def _temperature(run: RunFolder) -> tuple[tuple[str, ...], float]:
     """The run's class names, and the temperature fitted to the held-out predictions of all parts that are done."""
-    found: Predictions = join_predictions([load_predictions(run.part(name) / "predictions.npz") for name in run.done])
+    found = load_joined(run, run.done)
     return found.class_names, fit_temperature(found.logits, found.labels)
 
 

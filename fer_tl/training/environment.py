@@ -6,9 +6,10 @@ import os
 import platform
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from fer_tl.backend import version_of
 
 PACKAGES = ("fer-tl", "tensorflow", "keras", "tensorflow-datasets", "numpy", "scikit-learn", "jax")
 
@@ -21,10 +22,8 @@ def describe_environment(devices: str) -> dict[str, Any]:
     """
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
+        if found := version_of(package):
+            versions[package] = found
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions,

@@ -33,7 +33,7 @@ from fer_tl.training.part_files import (
     read_seconds,
     train_again,
 )
-from fer_tl.training.predictions import Predictions, load_predictions, make_again
+from fer_tl.training.predictions import Predictions, join_predictions, load_predictions, make_again
 from fer_tl.training.run_file import read_run_file, refuse_strangers
 
 
@@ -236,6 +236,11 @@ def load_fold_predictions(
                 f"one of them was changed; {train_again(run.part(name))}"
             )
     return tuple(folds.values())
+
+
+def load_joined(run: RunFolder, names: Sequence[str]) -> Predictions:
+    """What parts predicted of the images that they held out, part after part."""
+    return join_predictions([load_predictions(run.part(name) / "predictions.npz") for name in names])
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -13,7 +12,7 @@ from typing import Any
 from fer_tl.data.checksums import checksum
 from fer_tl.data.staging import put_in_place
 from fer_tl.errors import UserError
-from fer_tl.files import FULL, read_json, write_json
+from fer_tl.files import FULL, read_json, temporary_of, write_json
 
 RECORD = "export.json"
 
@@ -60,7 +59,7 @@ def workplace(folder: Path) -> Iterator[Path]:
         UserError: it cannot be written.
     """
     folder = folder.resolve()
-    place = folder.with_name(f".{os.getpid()}.{folder.name}")
+    place = temporary_of(folder)
     made = [parent for parent in place.parents if not parent.exists()]
     try:
         shutil.rmtree(place, ignore_errors=True)

@@ -13,8 +13,8 @@ from fer_tl.data.merging import parse_classes
 from fer_tl.data.randomness import example_keys, uniform
 from fer_tl.errors import UserError
 from fer_tl.evaluation.run_dataset import RunDataset
-from fer_tl.training.predictions import Predictions, join_predictions, load_predictions
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.training.predictions import Predictions
+from fer_tl.training.run_folder import RunFolder, load_joined
 
 COMPARED = 512  # images
 CALIBRATED = 512  # images; MobileNetV2's ranges change little after some 200
@@ -51,7 +51,7 @@ def held_out_images(run: RunFolder, parts: Sequence[str], source: RunDataset) ->
     Raises:
         UserError: an image that the dataset does not have.
     """
-    found = join_predictions([load_predictions(run.part(part) / "predictions.npz") for part in parts])
+    found = load_joined(run, parts)
     row_of = {identity: row for row, identity in enumerate(source.dataset.ids.tolist())}
     missing = [identity for identity in found.ids.tolist() if identity not in row_of]
     if missing:

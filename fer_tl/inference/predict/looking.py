@@ -149,7 +149,7 @@ def read_boxes(path: Path, pictures: Sequence[PictureFile]) -> dict[str, list[Bo
             f"picture's is {pictures[0].id!r}): give the boxes of these pictures"
         )
     for boxes in found.values():
-        boxes.sort(key=lambda box: (box.bottom - box.top) * (box.right - box.left), reverse=True)
+        boxes.sort(key=lambda box: box.area, reverse=True)
     return found
 
 

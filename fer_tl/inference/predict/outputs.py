@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
-from fer_tl.files import is_temporary, sync, write_json
+from fer_tl.files import is_temporary, sync, temporary_of, write_json
 from fer_tl.inference.predict.annotate import Mark, annotate
 from fer_tl.inference.predict.video import VideoWriter
 from tfrecords_builder.face_crop import Box
@@ -187,7 +187,7 @@ class Results:
             self._stack.close()  # a full disk is told here, at the latest
         finally:
             for path in self._places:
-                _remove(_temporary(path))
+                _remove(temporary_of(path))
 
     def write(self, name: str, image: np.ndarray | None, rows: Sequence[Row], analysed: bool) -> None:
         """Add a picture's or frame's rows, and draw them where pictures are wanted."""
@@ -218,22 +218,17 @@ class Results:
         write_json(self._folder / MARK, about)
         for name in (_TABLE, _LINES, _PICTURES, _VIDEO):
             _remove(self._folder / name)
-        written = [path for path in self._places if _temporary(path).exists()]
+        written = [path for path in self._places if temporary_of(path).exists()]
         for path in written:
-            if _temporary(path).is_file():
-                sync(_temporary(path))
-            os.replace(_temporary(path), path)
+            if temporary_of(path).is_file():
+                sync(temporary_of(path))
+            os.replace(temporary_of(path), path)
         return written
 
     def _stage(self, name: str) -> Path:
         assert self._folder is not None  # nothing is staged for stdout
         self._places.append(self._folder / name)
-        return _temporary(self._folder / name)
-
-
-def _temporary(path: Path) -> Path:
-    # The suffix stays last: OpenCV chooses the container by it.
-    return path.with_name(f".{os.getpid()}.{path.name}")
+        return temporary_of(self._folder / name)
 
 
 def _remove(path: Path) -> None:

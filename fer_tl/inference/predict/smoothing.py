@@ -79,8 +79,4 @@ def overlap(one: Box, other: Box) -> float:
     if height <= 0 or width <= 0:
         return 0.0
     shared = height * width
-    return shared / (_area(one) + _area(other) - shared)
-
-
-def _area(box: Box) -> float:
-    return (box.bottom - box.top) * (box.right - box.left)
+    return shared / (one.area + other.area - shared)

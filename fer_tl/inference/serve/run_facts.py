@@ -8,8 +8,7 @@ from pathlib import Path
 from fer_tl.evaluation.metrics import score, zero_recall
 from fer_tl.files import read_json
 from fer_tl.inference.predictor import ExpressionModel
-from fer_tl.training.predictions import join_predictions, load_predictions
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.training.run_folder import RunFolder, load_joined
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def describe_run(run_dir: Path, model: ExpressionModel) -> RunFacts:
     """
     run = RunFolder(run_dir)
     about, experiment = run.read_run(), run.read_experiment()
-    held_out = score(join_predictions([load_predictions(run.part(name) / "predictions.npz") for name in run.done]))
+    held_out = score(load_joined(run, run.done))
     interval = _accuracy_interval(run)
     within = f" (95 % interval {100 * interval[0]:.1f}–{100 * interval[1]:.1f} %)" if interval else ""
     accuracy = (
