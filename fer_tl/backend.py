@@ -80,6 +80,15 @@ def set_seed(seed: int) -> None:
         keras.utils.set_random_seed(seed)
 
 
+def switch_off_graph_rewriting() -> None:
+    """Leave TensorFlow's graphs as they are where there is no GPU: rewriting them takes 5 s of MobileNetV2's start and
+    gains nothing on a CPU (measured, benchmarks/results/engine-choices.md)."""
+    import tensorflow as tf
+
+    if not tf.config.list_logical_devices("GPU"):
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
 def require_tensorflow(what: str) -> None:
     """Choose TensorFlow for what the other framework cannot do, where Keras is not imported yet.
 

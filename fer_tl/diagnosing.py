@@ -15,6 +15,7 @@ from fer_tl import __version__
 from fer_tl.backend import BACKENDS, choose_backend, is_installed, version_of
 from fer_tl.errors import UserError
 from fer_tl.reports.rendering import Table, as_text
+from fer_tl.training.environment import count_cores
 
 Say = Callable[[str], None]
 
@@ -101,10 +102,9 @@ def doctor(say: Say = print) -> Diagnosis:
 
 def _machine() -> Iterator[str]:
     memory, disk = psutil.virtual_memory(), shutil.disk_usage(Path.cwd())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield f"fer-tl {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     yield (
-        f"{cores} cores, {memory.available / 1e9:.0f} of {memory.total / 1e9:.0f} GB of memory free, "
+        f"{count_cores()} cores, {memory.available / 1e9:.0f} of {memory.total / 1e9:.0f} GB of memory free, "
         f"{disk.free / 1e9:.0f} GB of disk free here"
     )
     folder = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "models"

@@ -204,14 +204,15 @@ def _refuse_unclear(
 
 
 def _refuse_numbers(every: int, min_confidence: float, smooth: float, margin: float | None) -> None:
+    from tfrecords_builder.face_crop import check_margin
+
     if every < 1:
         raise UserError(f"--every {every}: give 1 or more")
     if not 0 <= min_confidence <= 1:
         raise UserError(f"--min-confidence {min_confidence:g}: a probability is between 0 and 1")
     if not 0 <= smooth <= _LONGEST_SMOOTH:
         raise UserError(f"--smooth {smooth:g}: give seconds from 0 to {_LONGEST_SMOOTH:g}")
-    if margin is not None and not -0.4 <= margin <= 2:
-        raise UserError(f"--margin {margin:g}: give a fraction of the box between -0.4 and 2")
+    check_margin(margin)
 
 
 def _choose_folder(run_dir: Path | str, sources: Sequence[str], out: Path | str | None) -> Path:

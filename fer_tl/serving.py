@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-_MOST_MARGIN = 2
-
 
 @dataclass(frozen=True)
 class ServeResult:
@@ -62,9 +60,10 @@ def serve(
     missing = [name for name in ("flask", "waitress") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"{' and '.join(missing)} not installed: pip install 'fer-tl[serve]'")
-    if margin is not None and not 0 <= margin <= _MOST_MARGIN:
-        raise UserError(f"--margin {margin:g}: give 0 to {_MOST_MARGIN}, a fraction of the face on each side")
     from fer_tl.inference.serve.listening import open_socket
+    from tfrecords_builder.face_crop import check_margin
+
+    check_margin(margin)
 
     listener = open_socket(host, port)
     try:

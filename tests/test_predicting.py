@@ -204,7 +204,7 @@ def test_stdin_to_stdout_is_json_lines_alone(monkeypatch: pytest.MonkeyPatch, ca
         ({"smooth": 1.0}, r"--smooth is for videos: a\.png is none"),
         ({"smooth": -1.0}, "--smooth -1: give seconds"),
         ({"min_confidence": 1.5}, r"--min-confidence 1\.5: a probability"),
-        ({"margin": 9.0}, "--margin 9: give a fraction"),
+        ({"margin": 9.0}, "--margin 9: give 0 to 2"),
         ({"save": "xml"}, "--save xml: no such output"),
         ({"save": "csv", "out": "-"}, "--save is for a folder"),
     ],

@@ -61,6 +61,16 @@ def window_of(box: Box, height: int, width: int, margin: float = 0.0) -> Window 
     return _clip(_rounded(box, margin), height, width)
 
 
+def check_margin(margin: float | None) -> None:
+    """Refuse a `--margin` that is no sensible part of a face.
+
+    Raises:
+        UserError: it is not between 0 and 2.
+    """
+    if margin is not None and not 0 <= margin <= 2:
+        raise UserError(f"--margin {margin:g}: give 0 to 2, a fraction of the face on each side")
+
+
 class Crop(Protocol):
     """Crops images to faces.
 

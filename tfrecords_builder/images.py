@@ -127,7 +127,7 @@ def decode_image(data: bytes, channels: int, where: str) -> tuple[Image.Image, b
             if stored.getexif().get(_EXIF_ORIENTATION, 1) != 1:
                 image = ImageOps.exif_transpose(stored)
             converted = image is not stored or image.mode != mode
-            return _to_mode(image, mode), converted
+            return to_mode(image, mode), converted
         except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
             raise UserError(f"{where} cannot be decoded ({error}): replace or remove it.") from error
 
@@ -185,7 +185,8 @@ def _open(data: bytes, where: str) -> Image.Image:
         raise UserError(f"{where} is not an image that can be read: replace or remove it.") from error
 
 
-def _to_mode(image: Image.Image, mode: str) -> Image.Image:
+def to_mode(image: Image.Image, mode: str) -> Image.Image:
+    """An image as "L" or "RGB", of 8 bits a channel."""
     if image.mode.startswith(("I", "F")):  # 16 bits or more: `convert` would clip at 255
         values = np.asarray(image, dtype=np.float64)
         top = 65535.0 if values.max() > 255 else 255.0

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.backend import import_backend
+from fer_tl.backend import import_backend, switch_off_graph_rewriting
 
 Logits = Callable[[np.ndarray], np.ndarray]
 
@@ -43,11 +43,10 @@ def open_network(path: Path, brief: bool = False) -> Network:
     """
     backend = import_backend()
     from fer_tl.models.folding import fold_batch_norm
-    from fer_tl.training.saved_model import load_model
+    from fer_tl.training.saved_model import compute_in_float32, load_model
 
     model, class_names = load_model(path)
-    for layer in model.layers:
-        layer.dtype_policy = "float32"
+    compute_in_float32(model)
     network = model if brief else fold_batch_norm(model)
     compile_network = _compile_for_jax if backend == "jax" else _compile_for_tensorflow
     return Network(class_names, tuple(model.input_shape[1:]), compile_network(network))
@@ -56,9 +55,7 @@ def open_network(path: Path, brief: bool = False) -> Network:
 def _compile_for_tensorflow(network: Any) -> Logits:
     import tensorflow as tf
 
-    if not tf.config.list_logical_devices("GPU"):
-        # As in the engine: TensorFlow's rewriting of graphs takes seconds and gains nothing on a CPU.
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    switch_off_graph_rewriting()
     call = tf.function(
         lambda images: network(tf.cast(images, tf.float32), training=False),
         input_signature=[tf.TensorSpec(network.input_shape, tf.uint8)],
@@ -78,9 +75,9 @@ def _compile_for_jax(network: Any) -> Logits:
         with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
             return network(images.astype("float32"), training=False)
 
-    def logits(images: np.ndarray) -> np.ndarray:
-        # Filled up to a power of two: XLA compiles for a shape.
-        filled = np.resize(images, (1 << (len(images) - 1).bit_length(), *images.shape[1:]))
-        return np.asarray(call([v.value for v in variables], filled))[: len(images)]
+    return lambda images: np.asarray(call([v.value for v in variables], fill(images)))[: len(images)]
 
-    return logits
+
+def fill(values: np.ndarray) -> np.ndarray:
+    """Values ``[B, ...]``, repeated up to a power of two of them: XLA compiles for a shape."""
+    return np.resize(values, (1 << (len(values) - 1).bit_length(), *values.shape[1:]))

@@ -12,6 +12,7 @@ import numpy as np
 from fer_tl.errors import UserError
 from fer_tl.evaluation.calibration import fit_temperature
 from fer_tl.training.part_files import check_part
+from fer_tl.training.predictions import softmax
 from fer_tl.training.run_folder import RunFolder, load_joined
 from tfrecords_builder.images import to_square
 
@@ -82,7 +83,8 @@ class ExpressionModel:
         return Answers(tuple(self.class_names[k] for k in probabilities.argmax(axis=1)), probabilities)
 
     def _average(self, batch: np.ndarray) -> np.ndarray:
-        return np.mean([_softmax(network(batch) / self.temperature) for network in self._networks], axis=0)
+        found = [softmax(network(batch) / self.temperature) for network in self._networks]  # P of [B, K]
+        return np.mean(found, axis=0).astype(np.float32)
 
 
 def load(run_dir: Path | str, fold: int | str | None = None, brief: bool = False) -> ExpressionModel:
@@ -150,8 +152,3 @@ def _pixels(image: np.ndarray, index: int) -> np.ndarray:
             "[H, W, 3], pixels 0 to 255"
         )
     return grey
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    z = np.exp(logits - logits.max(axis=1, keepdims=True))  # [B, K]
-    return (z / z.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -29,13 +29,18 @@ def describe_environment(devices: str) -> dict[str, Any]:
         "versions": versions,
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": count_cores(),
         "devices": devices,
         # oneDNN and the number of threads change the last digits of CPU results.
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
         "executable": Path(sys.argv[0]).name,
     }
+
+
+def count_cores() -> int | None:
+    """Of this machine, those that the process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _processor() -> str:

@@ -87,6 +87,7 @@ def join(cluster: Cluster) -> None:
     """Start the cluster whose workers have met; the chief's port is that of its coordinator."""
     chief = cluster.workers[0]
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.config.update("jax_check_proxy_envs", False)  # its warning: configure_cluster goes around every proxy
     jax.distributed.initialize(
         chief,
         len(cluster.workers),

@@ -37,9 +37,13 @@ class Predictions:
     @property
     def probabilities(self) -> np.ndarray:
         """Softmax of the logits: float64 ``[N, K]``, rows sum to 1."""
-        z = self.logits.astype(np.float64)
-        z = np.exp(z - z.max(axis=1, keepdims=True))
-        return z / z.sum(axis=1, keepdims=True)
+        return softmax(self.logits)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits ``[N, K]``: float64 ``[N, K]``, rows sum to 1."""
+    z = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return z / z.sum(axis=1, keepdims=True)
 
 
 def join_predictions(parts: Sequence[Predictions]) -> Predictions:

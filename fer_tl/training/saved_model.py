@@ -71,6 +71,12 @@ def load_model(path: Path) -> tuple[keras.Model, tuple[str, ...]]:
         ) from None
 
 
+def compute_in_float32(model: keras.Model) -> None:
+    """Change a model's layers to float32, whatever they were trained in."""
+    for layer in model.layers:
+        layer.dtype_policy = "float32"
+
+
 def predict_saved(
     path: Path,
     dataset: Dataset,

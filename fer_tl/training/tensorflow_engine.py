@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from fer_tl.backend import switch_off_graph_rewriting
 from fer_tl.config import Loss
 from fer_tl.data.mixing import prepare
 from fer_tl.training.engine import ALIGNMENT, PER_IMAGE, Arrays, Engine, Sums, Train
@@ -25,10 +26,8 @@ class TensorFlowEngine(Engine):
         # Augmentation alone is compiled by XLA: 8 times faster on a CPU, where XLA slows the model down 8 times
         # (measured, see DESIGN). A TPU compiles the whole step by itself.
         tpu = isinstance(self._strategy, tf.distribute.TPUStrategy)
-        if not tpu and not tf.config.list_logical_devices("GPU"):
-            # TensorFlow's rewriting of graphs takes 5 s of MobileNetV2's start and gains nothing on a CPU (measured,
-            # benchmarks/results/engine-choices.md).
-            tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+        if not tpu:
+            switch_off_graph_rewriting()
         resize = functools.partial(prepare, side=self.side)
         self._prepare = resize if tpu else tf.function(resize, jit_compile=True, autograph=False)
 

@@ -19,9 +19,9 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from fer_tl import api, cli
+from fer_tl.backend import import_backend
 from fer_tl.errors import UserError
 from fer_tl.options import load_experiment
 from fer_tl.training import keeper, loop, parts, session
@@ -30,7 +30,11 @@ from fer_tl.training.cluster import configure_cluster
 from fer_tl.training.devices import choose_devices, joined_workers
 from fer_tl.training.progress import Progress
 
-assert keras and tf and api and parts and session
+assert keras and api and parts and session
+if import_backend() == "jax":
+    from fer_tl.training import jax_devices, jax_engine
+
+    assert jax_devices and jax_engine
 
 LONGEST = 60.0  # seconds that a list of tasks may take: what hangs is killed
 LENGTHS = (0, 1, 8, 9, 8_500_000)  # of payloads: nothing, parts of a number of 8 bytes, and more than one sum takes
@@ -92,7 +96,7 @@ def start(task: dict[str, Any]) -> int:
         return child
     for descriptor, kind in ((1, "out"), (2, "err")):
         os.dup2(os.open(f"{task['log']}.{kind}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-    sys.exit(TASKS[task["name"]](**task["arguments"]))  # through TensorFlow's own end
+    sys.exit(TASKS[task["name"]](**task["arguments"]))  # through the framework's own end
 
 
 def wait(children: list[int]) -> list[tuple[int, float]]:

@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 import pytest
 from forked_workers import LENGTHS, arrays, payload
-from PIL import Image
+from stored_dataset import Stored, store_dataset
 
-import fer_tl
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.data.dataset import Dataset
 from fer_tl.training.agreement import is_chief, share_bytes, share_values
 from fer_tl.training.devices import choose_devices
 from fer_tl.training.predictions import load_predictions
+
+pytestmark = pytest.mark.engines
 
 # No BatchNorm and no dropout, which see a worker's own images and numbers; clipping, which sees those of all.
 OPTIONS = (
@@ -111,12 +112,9 @@ class Runs:
 @pytest.fixture(scope="module")
 def runs(server: Server, make_faces: Callable[..., Dataset]) -> Runs:
     faces, folder = make_faces(140, side=16), server.folder
-    for row, label in enumerate(faces.labels):
-        place = folder / "source" / "train" / CLASS_NAMES[label] / f"{row}.png"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(faces.images[row, :, :, 0]).save(place)
     data = folder / "data"
-    fer_tl.build("folder/drawn", source=folder / "source", data_dir=data, shards=1, image_size=16, say=lambda _: None)
+    stored = Stored(faces.images, faces.labels, faces.ids, faces.groups)
+    store_dataset(data, "folder/drawn", CLASS_NAMES, {"train": stored})
     ports = free_ports(2)
     workers = f"[{','.join(f'localhost:{port}' for port in ports)}]"
 

@@ -13,6 +13,7 @@ from fer_tl.inference.explain.gradients import GradientModel
 from fer_tl.inference.explain.maps import grad_cam, saliency
 from fer_tl.inference.explain.methods import SAMPLES, SPREAD
 from fer_tl.inference.explain.pictures import Picture
+from fer_tl.training.predictions import softmax
 from fer_tl.training.progress import Clock
 from fer_tl.training.run_folder import RunFolder
 from fer_tl.training.saved_model import load_model
@@ -115,8 +116,7 @@ def _explain(
     wanted = [class_name or picture.predicted for picture in pictures]
     classes = np.array([names.index(name) if name else -1 for name in wanted], dtype=np.int64)
     logits, maps = compute_maps(model, images, classes, methods, seed)
-    z = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    probabilities = z / z.sum(axis=1, keepdims=True)  # [N, K]
+    probabilities = softmax(logits)  # [N, K]
     answers = [names[k] for k in logits.argmax(axis=1)]
     return [
         Explanation(

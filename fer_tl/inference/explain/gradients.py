@@ -10,7 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from fer_tl.backend import switch_off_graph_rewriting
 from fer_tl.errors import UserError, suggest
+from fer_tl.inference.compiled import fill
+from fer_tl.training.saved_model import compute_in_float32
 
 # Images float32 [B, H, W, C] and classes int64 [B] to logits, and features and gradients or gradients alone.
 Differentiate = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
@@ -37,8 +40,7 @@ class GradientModel:
     """
 
     def __init__(self, model: keras.Model, layer: str | None = None) -> None:
-        for each in model.layers:
-            each.dtype_policy = "float32"
+        compute_in_float32(model)
         self._model = model
         maps = find_maps(model)
         self.layer = _choose(maps, layer, model)
@@ -88,9 +90,7 @@ def _compile_for_tensorflow(model: keras.Model, layer: keras.layers.Layer) -> tu
 
     both = keras.Model(model.input, [layer.output, model.output])
     signature = [tf.TensorSpec(model.input_shape, tf.float32), tf.TensorSpec([None], tf.int64)]
-    if not tf.config.list_logical_devices("GPU"):
-        # As in the engine: TensorFlow's rewriting of graphs takes seconds and gains nothing on a CPU.
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    switch_off_graph_rewriting()
 
     def differentiate(images: tf.Tensor, classes: tf.Tensor, at_pixels: bool) -> tuple[tf.Tensor, ...]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -147,10 +147,7 @@ def _compile_for_jax(model: keras.Model, layer: keras.layers.Layer) -> tuple[Dif
 
     def called(function: Any) -> Differentiate:
         def call(images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, ...]:
-            # Filled up to a power of two: XLA compiles for a shape.
-            size = 1 << (len(images) - 1).bit_length()
-            filled = np.resize(images, (size, *images.shape[1:])), np.resize(classes, size).astype(np.int32)
-            found = function([v.value for v in variables], *filled)
+            found = function([v.value for v in variables], fill(images), fill(classes).astype(np.int32))
             return tuple(np.asarray(each)[: len(images)] for each in found)
 
         return call

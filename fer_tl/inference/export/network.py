@@ -17,7 +17,7 @@ from fer_tl.inference.export.formats import CLASS_NAMES, INPUT, LABELS, OUTPUT, 
 from fer_tl.inference.export.plain_layers import exchange_layers
 from fer_tl.inference.export.silence import silence
 from fer_tl.models.folding import fold_batch_norm
-from fer_tl.training.saved_model import load_model, save_model
+from fer_tl.training.saved_model import compute_in_float32, load_model, save_model
 
 # Of the ONNX standard: of the end of 2022, so that runtimes of the last years read it. tf2onnx writes up to this one.
 OPSET = 18
@@ -57,8 +57,7 @@ def build_network(paths: Sequence[Path], temperature: float) -> keras.Model:
 
 def _load(path: Path) -> keras.Model:
     model, _ = load_model(path)
-    for layer in model.layers:
-        layer.dtype_policy = "float32"
+    compute_in_float32(model)
     return exchange_layers(fold_batch_norm(model))
 
 

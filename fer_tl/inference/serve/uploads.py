@@ -9,6 +9,8 @@ from contextlib import nullcontext
 import numpy as np
 from PIL import Image, ImageOps
 
+from tfrecords_builder.images import to_mode
+
 # By media type. No other decoder of Pillow is tried, whatever the bytes look like.
 FORMATS = {
     "image/jpeg": "JPEG",
@@ -78,7 +80,4 @@ def decode_upload(data: bytes, media_type: str) -> np.ndarray:
 
 def _decoded(stored: Image.Image) -> np.ndarray:
     stored.load()
-    image = ImageOps.exif_transpose(stored)
-    if image.mode.startswith("I"):  # 16 bits, which `convert` would clip at 255
-        image = Image.fromarray((np.asarray(image).astype(np.int64) // 257).astype(np.uint8))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(to_mode(ImageOps.exif_transpose(stored), "RGB"))
