@@ -7,7 +7,7 @@ The names of the fields are the keys of the YAML files and, with ``-`` for ``_``
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import functools
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -194,14 +194,19 @@ class Experiment:
 PLACES = ("data_dir", "run_dir", "strategy", "workers", "worker", "input", "fold", "accept_licence")
 
 
-def walk(cls: type = Experiment, prefix: str = "") -> Iterator[tuple[str, Any, Any, str]]:
+Option = tuple[str, Any, Any, str]
+
+
+@functools.cache
+def walk(cls: type = Experiment, prefix: str = "") -> tuple[Option, ...]:
     """All options as (dotted name, type, default, help text), groups flattened."""
-    hints = get_type_hints(cls)
+    hints, found = get_type_hints(cls), list[Option]()
     for item in dataclasses.fields(cls):
         if dataclasses.is_dataclass(hints[item.name]):
-            yield from walk(hints[item.name], f"{prefix}{item.name}.")
+            found += walk(hints[item.name], f"{prefix}{item.name}.")
         else:
-            yield f"{prefix}{item.name}", hints[item.name], item.default, item.metadata["help"]
+            found.append((f"{prefix}{item.name}", hints[item.name], item.default, item.metadata["help"]))
+    return tuple(found)
 
 
 def to_dict(experiment: Experiment) -> dict[str, Any]:

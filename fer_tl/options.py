@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import re
 from argparse import SUPPRESS
 from collections.abc import Callable
@@ -147,11 +148,17 @@ def from_raw(flat: dict[str, Any]) -> Experiment:
     Raises:
         UserError: a value of the wrong type, or one that no run could use.
     """
+    return from_flat(parse_values(lambda: _parser().parse_object(flat)))
+
+
+@functools.cache
+def _parser() -> Any:
+    """Of an experiment alone; making it takes longer than using it."""
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
     add_options(parser)
-    return from_flat(parse_values(lambda: parser.parse_object(flat)))
+    return parser
 
 
 def parse_values(parse: Callable[[], Any]) -> dict[str, Any]:

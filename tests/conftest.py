@@ -6,7 +6,9 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.data.dataset import Dataset
+from fer_tl.models.record import Variant
 from tfrecords_builder.toyfaces.drawing import draw_faces
 
 # Before the first import of TensorFlow and Keras, here and in the processes that tests start.
@@ -64,6 +67,24 @@ def _offline() -> Iterator[None]:
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs write no pictures, which have tests of their own and take 2 s a run."""
     monkeypatch.setattr("fer_tl.reports.run_report.save_figure", lambda figure, path: None)
+
+
+@pytest.fixture(scope="module")
+def thin_backbone() -> Iterator[None]:
+    """``shallow_cnn`` of one block in place of four: a test of what surrounds a network waits for its traces alone."""
+    from fer_tl.models.backbones import BACKBONES
+
+    def build(images: Any, variant: Variant) -> Any:
+        import keras
+
+        x = keras.layers.Conv2D(16, 4, strides=4, use_bias=False, name="conv1")(images)
+        x = keras.layers.ReLU(name="relu1")(keras.layers.BatchNormalization(momentum=0.9, name="bn1")(x))
+        x = keras.layers.Dropout(0.25, name="dropout1")(x)
+        return keras.Model(keras.utils.get_source_inputs(images), x, name="shallow_cnn")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "shallow_cnn", replace(BACKBONES["shallow_cnn"], build=build))
+        yield
 
 
 MakeFaces = Callable[..., Dataset]

@@ -38,6 +38,8 @@ from fer_tl.training.run_folder import RunFolder
 from fer_tl.training.saved_model import load_model, save_model
 from tfrecords_builder.toyfaces import source as toyfaces
 
+pytestmark = pytest.mark.usefixtures("thin_backbone")
+
 FIGURES = {f"{name}.{kind}" for name in ("confusion", "learning_curves", "reliability") for kind in ("png", "pdf")}
 COUNTS = {"train": 8, "validation": 3, "test": 4}  # images of each of the seven classes
 PART = {"model.keras", "predictions.npz", "history.csv", "result.json", "timing.json", EVENTS}

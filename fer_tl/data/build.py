@@ -26,7 +26,7 @@ from fer_tl.data.manifest import (
     read_manifest,
     write_manifest,
 )
-from fer_tl.data.prepare import prepare
+from fer_tl.data.prepare import check_can_prepare, prepare
 from fer_tl.data.record_files import index_split
 from fer_tl.data.splits import SPLITS
 from fer_tl.data.staging import put_in_place, workplace
@@ -183,6 +183,7 @@ def _check_records(directory: Path, manifest: Manifest) -> None:
 def _build(
     request: BuildRequest, config: str, source: Source, entry: dict[str, str], target: Path, root: Path, say: Say
 ) -> Manifest:
+    check_can_prepare()
     say(f"Reading {source.name} ({source.kind})")
     for note in source.notes:
         say(note)

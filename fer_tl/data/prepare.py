@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     from fer_tl.data.curate import Curated
 
 
+def check_can_prepare() -> None:
+    """Refuse to read a source that could not be written.
+
+    Raises:
+        UserError: TensorFlow is not installed.
+    """
+    if not is_installed("tensorflow"):
+        raise UserError(
+            "building a dataset needs TensorFlow, training on it does not: pip install 'fer-tl[cpu]', or build it on "
+            "another machine and copy it"
+        )
+
+
 def prepare(name: str, config: str, curated: Curated, place: Path, shards: int) -> tuple[Path, str]:
     """Writes all splits of a curated source as TFRecords.
 
@@ -30,11 +43,6 @@ def prepare(name: str, config: str, curated: Curated, place: Path, shards: int) 
     Returns:
         The directory that was filled and the builder's version.
     """
-    if not is_installed("tensorflow"):
-        raise UserError(
-            "building a dataset needs TensorFlow, training on it does not: pip install 'fer-tl[cpu]', or build it on "
-            "another machine and copy it"
-        )
     import_tensorflow()
     import tensorflow_datasets as tfds
 

@@ -28,8 +28,7 @@ class TensorFlowEngine(Engine):
         tpu = isinstance(self._strategy, tf.distribute.TPUStrategy)
         if not tpu:
             switch_off_graph_rewriting()
-        resize = functools.partial(prepare, side=self.side)
-        self._prepare = resize if tpu else tf.function(resize, jit_compile=True, autograph=False)
+        self._prepare = functools.partial(prepare, side=self.side) if tpu else _compiled_prepare(self.side)
 
     @property
     def _strategy(self) -> tf.distribute.Strategy:
@@ -164,3 +163,9 @@ def _stacked(body: Callable[[tf.Tensor, tf.TensorArray], tuple[tf.Tensor, tf.Ten
     results = tf.TensorArray(tf.float32, size=steps)
     _, results = tf.while_loop(lambda step, _: step < steps, body, (0, results), parallel_iterations=1)
     return results.stack()
+
+
+@functools.cache
+def _compiled_prepare(side: tuple[int, int]) -> Any:
+    """Augmentation compiled by XLA, once for all folds of a run."""
+    return tf.function(functools.partial(prepare, side=side), jit_compile=True, autograph=False)

@@ -24,6 +24,7 @@ from fer_tl import api, cli
 from fer_tl.backend import import_backend
 from fer_tl.errors import UserError
 from fer_tl.options import load_experiment
+from fer_tl.reports import run_report
 from fer_tl.training import keeper, loop, parts, session
 from fer_tl.training.agreement import is_chief, share_bytes, share_values
 from fer_tl.training.cluster import configure_cluster
@@ -41,7 +42,9 @@ LENGTHS = (0, 1, 8, 9, 8_500_000)  # of payloads: nothing, parts of a number of 
 
 
 def train(arguments: list[str], seconds_per_call: float, dies_at: str) -> int:
-    """A command with a checkpoint after each call of the engine; killed from outside where the progress says so."""
+    """A command with a checkpoint after each call of the engine and no pictures; killed from outside where the progress
+    says so."""
+    run_report.save_figure = lambda figure, path: None
     keeper.WRITING_SHARE = np.inf
     loop.SECONDS_PER_CHECKPOINT = 0.0
     loop.SECONDS_PER_CALL = seconds_per_call

@@ -29,6 +29,8 @@ from fer_tl.training.predictions import Predictions, load_predictions
 from fer_tl.training.run_folder import RunFolder
 from fer_tl.training.saved_model import load_model, predict_saved, save_model
 
+pytestmark = pytest.mark.usefixtures("thin_backbone")
+
 CLASSES = ("angry", "happy", "sad", "neutral")
 PHOTOS, COPIES = 32, 4
 

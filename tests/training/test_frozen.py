@@ -26,6 +26,8 @@ from fer_tl.training.progress import Clock, Progress
 from fer_tl.training.saved_model import load_model
 from fer_tl.training.session import Session
 
+pytestmark = pytest.mark.usefixtures("thin_backbone")
+
 STILL = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "flip": False}
 TRAIN, HELD_OUT = np.arange(64), np.arange(64, 88)
 

@@ -39,6 +39,8 @@ from fer_tl.training.saved_model import load_model
 from fer_tl.training.session import CompiledStage, Session
 from fer_tl.training.stages import Stage, stages_of
 
+pytestmark = pytest.mark.usefixtures("thin_backbone")
+
 TRAIN, HELD_OUT = 64, 24
 NAME = keras.backend.backend()
 MODULE = importlib.import_module(f"fer_tl.training.{NAME}_engine")
