@@ -45,9 +45,11 @@ def make_model(seed: int, classes: int) -> keras.Model:
     inputs = keras.Input((SIDE, SIDE, 1), name="image")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
     x = keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="conv")(x)
-    model = keras.Model(inputs, keras.layers.Dense(classes)(keras.layers.GlobalAveragePooling2D()(x)))
+    x = keras.layers.Dropout(0.5)(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, keras.layers.Dense(classes)(x))
     rng = np.random.default_rng(seed)
-    model.set_weights([rng.normal(0, 0.7, weights.shape) for weights in model.get_weights()])
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(0, 0.7, variable.shape))
     return model
 
 

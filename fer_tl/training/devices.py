@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 
 from fer_tl import __version__
-from fer_tl.backend import choose_backend, import_backend
+from fer_tl.backend import choose_backend, import_backend, is_installed
 from fer_tl.config import Experiment, identity
 from fer_tl.errors import UserError
 from fer_tl.training.agreement import check_alike
@@ -76,11 +76,13 @@ def claim_devices(name: str) -> None:
     Raises:
         UserError: as ``choose_devices``.
     """
-    if choose_backend() == "tensorflow":
-        from fer_tl.training.tensorflow_devices import may_have_tpu
+    if choose_backend() == "tensorflow" and may_have_tpu(name):
+        choose_devices(name)
 
-        if may_have_tpu(name):
-            choose_devices(name)
+
+def may_have_tpu(name: str) -> bool:
+    """Whether ``--strategy`` asks for a TPU, or for any and this may be a machine that has one."""
+    return name == "tpu" or (name == "auto" and is_installed("libtpu"))
 
 
 @contextmanager

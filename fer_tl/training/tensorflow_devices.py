@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import re
 from contextlib import AbstractContextManager
 from typing import Any, cast
@@ -14,7 +13,7 @@ from tensorflow.python.eager import context  # what is used of it has no public 
 
 from fer_tl.errors import UserError
 from fer_tl.training.cluster import Cluster, read_tf_config
-from fer_tl.training.devices import SECONDS_TO_REGISTER, SECONDS_WITHOUT_HEARTBEAT, Devices
+from fer_tl.training.devices import SECONDS_TO_REGISTER, SECONDS_WITHOUT_HEARTBEAT, Devices, may_have_tpu
 
 # What TensorFlow raises when a worker is gone.
 LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError)
@@ -80,11 +79,6 @@ def _choose_strategy(name: str) -> Any:
     if len(gpus) > 1 and name in ("auto", "gpu"):
         return _mirrored_strategy("GPU")
     return tf.distribute.get_strategy()
-
-
-def may_have_tpu(name: str) -> bool:
-    """Whether ``--strategy`` asks for a TPU, or for any and this may be a machine that has one."""
-    return name == "tpu" or (name == "auto" and importlib.util.find_spec("libtpu") is not None)
 
 
 def is_joined() -> bool:

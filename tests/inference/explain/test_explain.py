@@ -57,6 +57,7 @@ def ask(model: keras.Model, images: np.ndarray, classes: np.ndarray, *methods: s
     return compute_maps(GradientModel(model), images, classes, methods, **options)
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize("k", [0, 1, 2])
 @pytest.mark.parametrize("head", ["avg", "max", "flatten"])
 def test_grad_cam_is_what_hand_and_paper_say(head: str, k: int):
@@ -75,6 +76,7 @@ def gradient_by_hand(image: np.ndarray, k: int) -> np.ndarray:
     return sum(TOP[j, k] / SIDE**2 * convolve2d(active[:, :, j], KERNELS[j], mode="same") for j in range(2))
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize("k", [0, 1, 2])
 def test_saliency_is_what_hand_and_paper_say(k: int):
     _, maps = ask(tiny(), IMAGES, np.full(len(IMAGES), k), "saliency")
@@ -282,6 +284,7 @@ def test_another_models_weights_are_taken_without_compiling_anew(tmp_path: Path)
         model.take_weights(tmp_path / "broken.keras")
 
 
+@pytest.mark.engines
 def test_a_model_of_mixed_precision_is_explained_in_float32():
     options = {"backbone": "shallow_cnn", "weights": "none", "alpha": 0.5}
     keras.utils.set_random_seed(1)
