@@ -14,6 +14,7 @@ from fer_tl.errors import UserError
 from fer_tl.quiet import hidden, import_quietly, import_tensorflow
 
 Backend = Literal["tensorflow", "jax"]
+SETTING = "KERAS_BACKEND"
 BACKENDS: tuple[Backend, ...] = ("tensorflow", "jax")
 _INSTALL = {"tensorflow": "pip install 'fer-tl[cpu]' (or gpu)", "jax": "pip install 'fer-tl[jax]'"}
 
@@ -27,18 +28,31 @@ def choose_backend() -> Backend:
     Raises:
         UserError: a framework that fer-tl has no engine for, or one that is not installed.
     """
-    asked = os.environ.get("KERAS_BACKEND") or _configured()
+    asked, where = asked_backend()
     there = [name for name in BACKENDS if is_installed(name)]
     if is_installed("libtpu") and not version_of("tensorflow-tpu"):
         there.reverse()  # the TensorFlow that is here, if any, knows no TPU
     if asked and asked not in BACKENDS:
-        raise UserError(f"KERAS_BACKEND is {asked}: fer-tl trains with {' or '.join(BACKENDS)}; set it to one of them")
+        raise UserError(f"{where} is {asked}: fer-tl trains with {' or '.join(BACKENDS)}; set {SETTING} to one of them")
     if asked and asked not in there:
-        others = f", or set KERAS_BACKEND={there[0]}, which is installed" if there else ""
-        raise UserError(f"KERAS_BACKEND is {asked}, which is not installed: {_INSTALL[asked]}{others}")
+        others = f", or set {SETTING}={there[0]}, which is installed" if there else ""
+        raise UserError(f"{where} is {asked}, which is not installed: {_INSTALL[asked]}{others}")
     if not there:
         raise UserError(f"neither TensorFlow nor JAX is installed: {_INSTALL['tensorflow']}, or {_INSTALL['jax']}")
     return asked if asked else there[0]
+
+
+def asked_backend() -> tuple[str, str]:
+    """The framework that is asked for and where, the variable or Keras's configuration file; "" and "" if nowhere."""
+    if asked := os.environ.get(SETTING):
+        return asked, SETTING
+    path = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
+    try:
+        named = json.loads(path.read_text(encoding="utf-8")).get("backend")
+    except (OSError, ValueError, AttributeError):
+        named = None
+    # Keras writes "tensorflow" there at its first import, whatever is installed: that is no choice of anybody's.
+    return ("", "") if named in (None, "", "tensorflow") else (str(named), f"the backend in {path}")
 
 
 def is_installed(name: str) -> bool:
@@ -103,14 +117,3 @@ def require_tensorflow(what: str) -> None:
     if "keras" in sys.modules and os.environ.get("KERAS_BACKEND") not in (None, "tensorflow"):
         raise UserError(f"{what} needs TensorFlow, and Keras computes with another framework here: start Python anew")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-
-
-def _configured() -> str | None:
-    """What Keras's configuration file names, None where there is none or it is what Keras wrote there by itself."""
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    try:
-        named = json.loads((home / "keras.json").read_text(encoding="utf-8")).get("backend")
-    except (OSError, ValueError, AttributeError):
-        return None
-    # Keras writes "tensorflow" there at its first import, whatever is installed: that is no choice of anybody's.
-    return None if named == "tensorflow" else str(named) if named else None

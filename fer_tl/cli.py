@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fer_tl.arguments import EXPERIMENTS, parse
-from fer_tl.errors import Terminated, UserError
+from fer_tl.errors import Terminated, UserError, exit_code
 from fer_tl.options import from_flat
 from fer_tl.training.interrupts import handled
 
@@ -32,16 +32,16 @@ def main(arguments: list[str] | None = None) -> int:
             _call(*parse(arguments))
     except UserError as error:
         print(f"fer-tl: {error}", file=sys.stderr)
-        return 2
+        return exit_code(error)
     except (KeyboardInterrupt, Terminated) as error:
         done = (
             "what is trained is kept, and the same command continues there"
             if arguments[0] in TRAINING
             else ("the same command starts again")
         )
-        word, code = ("terminated", 143) if isinstance(error, Terminated) else ("interrupted", 130)
+        word = "terminated" if isinstance(error, Terminated) else "interrupted"
         print(f"\nfer-tl: {word}; {done}", file=sys.stderr)
-        return code
+        return exit_code(error)
     except BrokenPipeError:
         # Python flushes stdout once more at its end; that must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"fer-tl: {_what_failed(error)}; when that is mended, the same command {goes}", file=sys.stderr)
         with contextlib.suppress(OSError):
             sys.stdout.flush()
-        return 2
+        return exit_code(error)
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from fer_tl import __version__
-from fer_tl.backend import BACKENDS, choose_backend, is_installed, version_of
+from fer_tl.backend import BACKENDS, asked_backend, choose_backend, is_installed, version_of
 from fer_tl.errors import UserError
 from fer_tl.reports.rendering import Table, as_text
 from fer_tl.training.environment import count_cores
@@ -31,7 +31,7 @@ class Need:
     Attributes:
         purpose: what it is for.
         packages: names on PyPI; one of them is enough where there are alternatives, all are needed elsewhere.
-        extra: of fer-tl, that installs them.
+        extra: of fer-tl, that installs them, or several with commas.
         any_of: whether one of them is enough.
     """
 
@@ -43,10 +43,10 @@ class Need:
 
 NEEDS = (
     Need("training, predict", BACKENDS, "cpu", any_of=True),
-    Need("build", ("tensorflow",), "cpu"),
+    Need("build, export, profile", ("tensorflow",), "cpu"),
     Need("faces in photos, video", ("opencv-python-headless", "opencv-python"), "vision", any_of=True),
     Need("serve", ("flask", "waitress"), "serve"),
-    Need("export --format onnx", ("tf2onnx", "onnxruntime"), "onnx"),
+    Need("export --format onnx", ("tensorflow", "tf2onnx", "onnxruntime"), "cpu,onnx"),
 )
 
 
@@ -71,33 +71,39 @@ def doctor(say: Say = print) -> Diagnosis:
     """Say what is installed, which devices are used, and what to do about what is missing.
 
     Args:
-        say: prints a line.
+        say: prints a line; each one at once, since a framework that is badly set up can end the process.
 
     Raises:
         UserError: nothing can be trained here; after all the rest has been said.
     """
-    lines = list(_machine())
+    lines: list[str] = []
+
+    def tell(*new: str) -> None:
+        for line in new:
+            lines.append(line)
+            say(line)
+
+    tell(*_machine())
     faults: list[str] = []
     backend, devices = None, ""
     try:
         backend = choose_backend()
         others = [name for name in BACKENDS if name != backend and is_installed(name)]
-        chosen = f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}" if os.environ.get("KERAS_BACKEND") else "the default"
+        asked, where = asked_backend()
+        chosen = f"{where} is {asked}" if asked else "the default"
         also = f"; {', '.join(others)} is installed too, KERAS_BACKEND={others[0]} takes it" if others else ""
-        lines.append(f"backend: {backend} {version_of(backend)}, {chosen}{also}")
+        tell(f"backend: {backend} {version_of(backend)}, {chosen}{also}")
         devices = _devices()
-        lines.append(f"devices: {devices}")
+        tell(f"devices: {devices}")
         faults += _unused_hardware(backend, devices)
     except UserError as error:
         faults.append(str(error))
     table, missing = _needs()
-    lines += ["", table, ""]
-    lines += [f"to do: {fault}" for fault in [*faults, *missing]] or ["all parts of fer-tl can be used here"]
-    text = "\n".join(lines)
-    say(text)
+    tell("", table, "")
+    tell(*([f"to do: {fault}" for fault in [*faults, *missing]] or ["all parts of fer-tl can be used here"]))
     if not devices:
         raise UserError(f"nothing can be trained here: {faults[0]}")
-    return Diagnosis(backend, devices, tuple(faults), text)
+    return Diagnosis(backend, devices, tuple(faults), "\n".join(lines))
 
 
 def _machine() -> Iterator[str]:
@@ -137,13 +143,19 @@ def _unused_hardware(backend: str, devices: str) -> Iterator[str]:
         )
 
 
+def _lacks(package: str) -> str:
+    """What a version of a package is without."""
+    without_haar = package.startswith("opencv") and version_of(package).partition(".")[0] >= "5"
+    return " (without Haar: YuNet's model is fetched when it is first used)" if without_haar else ""
+
+
 def _needs() -> tuple[str, list[str]]:
     """A table of what is there for what, and what to do about the rest."""
     rows, missing = [], []
     for need in NEEDS:
         found = [name for name in need.packages if version_of(name)]
         there = bool(found) if need.any_of else len(found) == len(need.packages)
-        shown = ", ".join(f"{name} {version_of(name)}" for name in found)
+        shown = ", ".join(f"{name} {version_of(name)}{_lacks(name)}" for name in found)
         joined = (" or " if need.any_of else ", ").join(need.packages)
         rows.append([need.purpose, joined, shown if there else f"{shown + '; ' if shown else ''}missing"])
         if not there:

@@ -31,6 +31,13 @@ class Terminated(BaseException):
     """SIGTERM: like ``KeyboardInterrupt`` nothing that handles errors should stop it."""
 
 
+def exit_code(error: BaseException) -> int:
+    """Of a command that ends by an error: 130 for Ctrl-C, 143 for SIGTERM, 2 for bad input or a full disk, 1 for what
+    nobody foresaw."""
+    codes = {KeyboardInterrupt: 130, Terminated: 143, UserError: 2, OSError: 2}
+    return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"``, the members if the word is a group, or all when nothing is near."""
     known = sorted(known)

@@ -61,7 +61,15 @@ def check_alike(devices: Devices, mine: dict[str, Any]) -> None:
     Raises:
         UserError: on the worker that differs, with the first difference.
     """
-    chief = json.loads(share_bytes(devices, json.dumps(mine).encode()))
+    refuse_difference(mine, json.loads(share_bytes(devices, json.dumps(mine).encode())))
+
+
+def refuse_difference(mine: dict[str, Any], chief: dict[str, Any]) -> None:
+    """Compare what must be the same on all workers.
+
+    Raises:
+        UserError: what is different on the chief, the first such thing.
+    """
     for name, value in json.loads(json.dumps(mine)).items():
         if chief.get(name) != value:
             raise UserError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.backend import choose_backend
 from fer_tl.config import Experiment, identity
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.folds import check_folds, count_split, make_folds, read_folds, write_folds
@@ -126,6 +127,7 @@ def _start(
         "images": len(dataset),
         "held_out": held_out,
         "split_over_folds": split_over_folds,
+        "backend": choose_backend(),
         # Of config.yaml too, where somebody may change them.
         "settings": identity(experiment),
     }

@@ -14,7 +14,7 @@ from fer_tl.config import Experiment, identity
 from fer_tl.errors import UserError
 from fer_tl.training.agreement import check_alike
 from fer_tl.training.cluster import Cluster, read_tf_config
-from fer_tl.training.meeting import Connections, meet, watch
+from fer_tl.training.meeting import Connections, leave, meet, watch
 
 # A worker that dies closes its connections, and is missed at once; one whose machine or network fails goes silent.
 # TensorFlow's 10 s are too short for a machine that is busy.
@@ -70,6 +70,18 @@ def choose_devices(name: str) -> Devices:
     return choose_tensorflow_devices(name)
 
 
+def require_devices() -> None:
+    """Make sure that there is something to compute on, before a model is made or loaded on it.
+
+    Raises:
+        UserError: JAX finds nothing; TensorFlow always has a CPU.
+    """
+    if import_backend() == "jax":
+        from fer_tl.training.jax_devices import find_devices
+
+        find_devices()
+
+
 def claim_devices(name: str) -> None:
     """Start a TPU if one is asked for: TensorFlow allows it only before its first operation.
 
@@ -106,20 +118,21 @@ def joined_workers(experiment: Experiment, say: Callable[[str], None]) -> Iterat
         from fer_tl.training import jax_devices as framework
     else:
         from fer_tl.training import tensorflow_devices as framework  # type: ignore[no-redef]
+    same = {"version of fer-tl": __version__, "backend": backend, **identity(experiment), "fold": experiment.fold}
     try:
         if not framework.is_joined():  # a process meets the others once, for all its runs
-            connections = meet(cluster, say)
+            connections = meet(cluster, same, say)
             framework.join(cluster)
             watch(connections, framework.abort)
             _connections.update(connections)
-        same = {**identity(experiment), "fold": experiment.fold}
-        check_alike(choose_devices("multiworker"), same | {"version of fer-tl": __version__, "backend": backend})
+        check_alike(choose_devices("multiworker"), same)
         yield
     except framework.LOST as error:
         raise UserError(lost_text(_name_lost(cluster, framework.lost_workers(error)))) from None
-    except BaseException:
-        for connection in _connections.values():  # the others shall not wait for this worker
-            connection.close()
+    except BaseException as error:
+        leave(_connections)  # the others shall not wait for this worker
+        if _connections:
+            framework.leave(error)
         raise
 
 

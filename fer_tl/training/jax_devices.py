@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
@@ -11,7 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from fer_tl.errors import UserError
+from fer_tl.errors import UserError, exit_code
 from fer_tl.training.cluster import Cluster, read_tf_config
 from fer_tl.training.devices import SECONDS_TO_REGISTER, SECONDS_WITHOUT_HEARTBEAT, Devices, lost_text
 
@@ -63,19 +64,33 @@ class JaxDevices(Devices):
 
 def choose_jax_devices(name: str) -> JaxDevices:
     """See ``fer_tl.training.devices.choose_devices``."""
-    kind = {"cpu": "cpu", "gpu": "gpu", "tpu": "tpu"}.get(name)
-    try:
-        found = jax.devices(kind)
-    except RuntimeError as error:
-        said = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"--strategy {name}: JAX finds no {(kind or 'device').upper()} here ({said}); fer-tl doctor says what is "
-            "missing, --strategy auto takes what is there"
-        ) from None
+    found = find_devices({"cpu": "cpu", "gpu": "gpu", "tpu": "tpu"}.get(name))
     if name == "cpu":
         jax.config.update("jax_default_device", found[0])
         found = found[:1]
     return JaxDevices(found)
+
+
+def find_devices(kind: str | None = None) -> list[jax.Device]:
+    """JAX's devices, of a kind or of what it takes by itself.
+
+    Raises:
+        UserError: there are none, or JAX does not start.
+    """
+    try:
+        return list(jax.devices(kind))
+    except (RuntimeError, AssertionError) as error:  # the latter of CUDA that is asked for and has no plugin, 0.10.2
+        said = " ".join(str(error).split()).partition(" (set JAX_PLATFORMS")[0] or "it does not say why"
+    asked = os.environ.get("JAX_PLATFORMS")
+    extras = {"gpu": "jax-gpu", "cuda": "jax-gpu", "tpu": "jax-tpu"}
+    extra = next((extra for word, extra in extras.items() if word in (kind or asked or "")), None)
+    remedies = [f"pip install 'fer-tl[{extra}]'"] if extra else []
+    if asked:
+        remedies.append(f"unset JAX_PLATFORMS, which is {asked}")
+    elif kind:
+        remedies.append("use --strategy auto, which takes what is there")
+    what = f"no {kind.upper()}" if kind else "nothing to compute on"
+    raise UserError(f"JAX finds {what} here ({said}): {', or '.join(remedies) or 'install jax anew'}")
 
 
 def is_joined() -> bool:
@@ -103,6 +118,21 @@ def abort(worker: int) -> None:
     itself after a while, with a page of addresses. A worker that has finished stays until all have."""
     print(f"fer-tl: {lost_text(read_tf_config().name(worker))}", file=sys.stderr, flush=True)
     os._exit(2)
+
+
+def leave(error: BaseException) -> None:
+    """Let the process end without waiting for the others, as JAX would for minutes.
+
+    Args:
+        error: why it ends.
+    """
+
+    def end() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code(error))
+
+    atexit.register(end)
 
 
 def lost_workers(error: BaseException) -> list[int]:

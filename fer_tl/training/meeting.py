@@ -16,8 +16,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from typing import Any
 
 from fer_tl.errors import UserError
+from fer_tl.training.agreement import refuse_difference
 from fer_tl.training.cluster import Cluster
 from fer_tl.training.progress import duration
 
@@ -28,29 +30,35 @@ _PORT_PATIENCE = 15.0  # seconds until a process that has just failed lets go of
 _PAUSE = 0.3  # seconds between two looks
 _ANSWER = 5.0  # seconds until the chief's first answer
 
+# Whether this worker ends by itself.
+_left = threading.Event()
+
 # Connections to the others by their index: the chief has one to each, each of them one to the chief.
 Connections = dict[int, socket.socket]
 
 
-def meet(cluster: Cluster, say: Say, patience: float = PATIENCE) -> Connections:
+def meet(cluster: Cluster, same: dict[str, Any], say: Say, patience: float = PATIENCE) -> Connections:
     """Come back when all workers are there, at all of them within moments.
 
     Args:
         cluster: who they are.
+        same: what must be the same on all workers, JSON-ready, by name; the chief sends one away that differs, and
+            waits for it to come again.
         say: told who is waited for.
         patience: seconds.
 
     Raises:
-        UserError: some did not come, or another process has this worker's port.
+        UserError: some did not come, another process has this worker's port, or this worker differs from the chief.
     """
     if len(cluster.workers) == 1:
         return {}
     until = time.monotonic() + patience
+    same = json.loads(json.dumps(same))
     tell = _Waiting(cluster, say)
     with _listen(cluster) as listener:
-        connections = _gather(cluster, listener, tell, until) if cluster.worker == 0 else {}
+        connections = _gather(cluster, same, listener, tell, until) if cluster.worker == 0 else {}
     if cluster.worker:
-        connections = _report(cluster, tell, until)
+        connections = _report(cluster, same, tell, until)
     if not connections:
         raise UserError(
             f"{cluster.names(tell.missing)} did not come within {duration(patience)}{tell.reason}: start the same "
@@ -70,9 +78,19 @@ def watch(connections: Connections, lost: Callable[[int], None]) -> None:
         threading.Thread(target=_watch, args=(connections, lost), name="watch workers", daemon=True).start()
 
 
+def leave(connections: Connections) -> None:
+    """Tell the others that this worker ends, and hear no more of them."""
+    _left.set()
+    for connection in connections.values():
+        with suppress(OSError):  # to close it is not enough while the other thread waits for it
+            connection.shutdown(socket.SHUT_RDWR)
+
+
 def _watch(connections: Connections, lost: Callable[[int], None]) -> None:
     index_of = {connection: index for index, connection in connections.items()}
     ready = select.select([*index_of], [], [])[0][0]
+    if _left.is_set():
+        return
     said = b""
     with suppress(OSError):
         said = ready.recv(65536)
@@ -96,6 +114,10 @@ class _Waiting:
             self._say(f"waiting for {self._cluster.names(missing)}")
         self.missing, self.reason = missing, reason
 
+    def differs(self, index: int) -> None:
+        """Say that a worker came to do something else."""
+        self._say(f"{self._cluster.name(index)} was started with other settings, as it says: waiting for it again")
+
 
 def _listen(cluster: Cluster) -> socket.socket:
     """A socket on this worker's port, which nobody else may have."""
@@ -116,7 +138,9 @@ def _listen(cluster: Cluster) -> socket.socket:
         time.sleep(_PAUSE)
 
 
-def _gather(cluster: Cluster, listener: socket.socket, tell: _Waiting, until: float) -> Connections:
+def _gather(
+    cluster: Cluster, same: dict[str, Any], listener: socket.socket, tell: _Waiting, until: float
+) -> Connections:
     """The chief's part: wait for a connection of every worker, and tell all who is missing, at last nobody. Nothing if
     time is up."""
     with ExitStack() as opened:
@@ -141,16 +165,21 @@ def _gather(cluster: Cluster, listener: socket.socket, tell: _Waiting, until: fl
                     connection.setblocking(False)
                     new[connection] = b""
                 elif ready in new:
-                    _read_hello(cluster, ready, new, there)
+                    _read_hello(cluster, same, tell, ready, new, there)
                 else:  # nothing more is said: it is gone
                     there = {index: connection for index, connection in there.items() if connection is not ready}
                     ready.close()
 
 
 def _read_hello(
-    cluster: Cluster, connection: socket.socket, new: dict[socket.socket, bytes], there: Connections
+    cluster: Cluster,
+    same: dict[str, Any],
+    tell: _Waiting,
+    connection: socket.socket,
+    new: dict[socket.socket, bytes],
+    there: Connections,
 ) -> None:
-    """Take what a connection says; one that speaks as a worker of this cluster is there."""
+    """Take what a connection says; one that speaks as a worker of this cluster, and is to do the same, is there."""
     with suppress(OSError):
         part = connection.recv(65536)
         new[connection] += part
@@ -159,6 +188,11 @@ def _read_hello(
     said = _parse(new.pop(connection))
     index = said.get("worker")
     if said.get("workers") == list(cluster.workers) and isinstance(index, int) and 0 < index < len(cluster.workers):
+        if said.get("same") != same:
+            tell.differs(index)
+            _send(connection, {"chief": same})
+            connection.close()
+            return
         if index in there:  # a machine that was switched off says nothing
             there[index].close()
         there[index] = connection
@@ -166,15 +200,15 @@ def _read_hello(
         connection.close()
 
 
-def _report(cluster: Cluster, tell: _Waiting, until: float) -> Connections:
+def _report(cluster: Cluster, same: dict[str, Any], tell: _Waiting, until: float) -> Connections:
     """The part of the others: stay connected to the chief until it says that nobody is missing. Nothing if time is
     up."""
     while True:
         with ExitStack() as opened:
             try:
                 connection = opened.enter_context(socket.create_connection(cluster.address(0), timeout=_ANSWER))
-                _send(connection, {"worker": cluster.worker, "workers": list(cluster.workers)})
-                for missing in _answers(connection, until):
+                _send(connection, {"worker": cluster.worker, "workers": list(cluster.workers), "same": same})
+                for missing in _answers(connection, same, until):
                     tell(missing)
                     if not missing:
                         opened.pop_all()
@@ -188,8 +222,12 @@ def _report(cluster: Cluster, tell: _Waiting, until: float) -> Connections:
         time.sleep(_PAUSE)
 
 
-def _answers(connection: socket.socket, until: float) -> Iterator[list[int]]:
-    """Who is missing, each time that the chief says it, until time is up. It says so first as soon as it is asked."""
+def _answers(connection: socket.socket, same: dict[str, Any], until: float) -> Iterator[list[int]]:
+    """Who is missing, each time that the chief says it, until time is up. It says so first as soon as it is asked.
+
+    Raises:
+        UserError: the chief does something else.
+    """
     said, wait = b"", _ANSWER
     while select.select([connection], [], [], wait)[0]:
         part = connection.recv(65536)
@@ -197,7 +235,10 @@ def _answers(connection: socket.socket, until: float) -> Iterator[list[int]]:
             return
         *lines, said = (said + part).split(b"\n")
         for line in lines:
-            missing = _parse(line).get("missing")
+            message = _parse(line)
+            chief, missing = message.get("chief"), message.get("missing")
+            if isinstance(chief, dict):
+                refuse_difference(same, chief)
             if not isinstance(missing, list):  # another program has this port
                 return
             yield missing

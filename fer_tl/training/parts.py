@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_tl.backend import import_backend
+from fer_tl.backend import choose_backend, import_backend
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.manifest import CACHE
@@ -92,6 +92,8 @@ def train_parts(
             waiting.append(part)
     if not waiting:
         return
+    if begun:
+        run.refuse_another_backend(choose_backend())
     weights_file = find_weights(resolve_model(experiment), experiment.weights, experiment.accept_licence)
     idle = Clock()
     # Not before there is something to train: a finished run is reported without it.

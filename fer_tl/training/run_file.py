@@ -16,7 +16,14 @@ RUN = "run.json"
 
 # What every reader needs of it, and what some do.
 _KEYS = {"kind": str, "parts": list, "dataset": str, "fingerprint": str}
-_MORE_KEYS = {"class_names": list, "held_out": str, "images": int, "split_over_folds": int, "settings": dict}
+_MORE_KEYS = {
+    "class_names": list,
+    "held_out": str,
+    "images": int,
+    "split_over_folds": int,
+    "settings": dict,
+    "backend": str,
+}
 _NO_FILE = f"has parts of a run but no {RUN}"
 
 

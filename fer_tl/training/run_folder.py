@@ -156,6 +156,20 @@ class RunFolder:
             parts = f"parts {', '.join(found['parts'])} -> {', '.join(run['parts'])}"
             raise UserError(f"{self.path / 'run.json'} was changed since the run began ({parts}): change it back")
 
+    def refuse_another_backend(self, backend: str) -> None:
+        """Make sure that what is missing of a run comes from the framework that trained the rest: its weights start
+        elsewhere and its dropout is drawn otherwise.
+
+        Raises:
+            UserError: the run was begun on another one.
+        """
+        before = self.read_run().get("backend", backend)  # not in runs of before 2026-11-22
+        if before != backend:
+            raise UserError(
+                f"{self.path} was begun with {before}, and the backend is {backend} now: set KERAS_BACKEND={before} to "
+                "go on with it, or give another --run-dir"
+            )
+
     def _begin(self, experiment: Experiment, run: dict[str, Any]) -> None:
         refuse_strangers(self.path, "--run-dir")
         try:

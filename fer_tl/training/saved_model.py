@@ -15,6 +15,7 @@ import numpy as np
 from fer_tl.data.dataset import Dataset
 from fer_tl.errors import UserError
 from fer_tl.files import write_atomically
+from fer_tl.training.devices import choose_devices, require_devices
 from fer_tl.training.part_files import CLASSES_MEMBER
 
 
@@ -59,8 +60,9 @@ def load_model(path: Path) -> tuple[keras.Model, tuple[str, ...]]:
     """Load what ``save_model`` wrote.
 
     Raises:
-        UserError: missing, damaged, or not written by fer-tl.
+        UserError: missing, damaged, or not written by fer-tl; or there is nothing to compute on.
     """
+    require_devices()
     try:
         with zipfile.ZipFile(path) as archive:
             class_names = tuple(json.loads(archive.read(CLASSES_MEMBER))["class_names"])
@@ -97,7 +99,6 @@ def predict_saved(
     Raises:
         UserError: the model knows other classes than the dataset, or takes images of another size.
     """
-    from fer_tl.training.devices import choose_devices
     from fer_tl.training.engine import make_engine
 
     devices = choose_devices(strategy)

@@ -96,6 +96,10 @@ def abort(worker: int) -> None:
     context.context().abort_collective_ops(tf.errors.UNAVAILABLE, f"/job:worker/task:{worker} has ended")
 
 
+def leave(error: BaseException) -> None:
+    """Nothing: TensorFlow's end waits for nobody."""
+
+
 def lost_workers(error: BaseException) -> list[int]:
     """The workers that an error of ``LOST`` names, most to blame first."""
     message = str(getattr(error, "message", error))

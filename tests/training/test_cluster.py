@@ -24,10 +24,11 @@ import json, sys
 from fer_tl.errors import UserError
 from fer_tl.training import meeting
 from fer_tl.training.cluster import Cluster
-worker, workers, patience = json.loads(sys.argv[1])
+worker, workers, patience, *same = json.loads(sys.argv[1])
 meeting._PORT_PATIENCE = 0.5
 try:
-    meeting.meet(Cluster(tuple(workers), worker), lambda line: print(line, flush=True), patience)
+    same = same[0] if same else {}
+    meeting.meet(Cluster(tuple(workers), worker), same, lambda line: print(line, flush=True), patience)
     print("met")
 except UserError as error:
     print(error)
@@ -129,7 +130,7 @@ Arrive = Callable[..., subprocess.Popen]
 
 @pytest.fixture
 def arrive() -> Iterator[Arrive]:
-    """``arrive(worker, workers, patience)``: a process that meets the others."""
+    """``arrive(worker, workers, patience, same)``: a process that meets the others."""
     started = []
 
     def start(*arguments: object) -> subprocess.Popen:
@@ -162,6 +163,19 @@ def test_all_wait_for_the_last_one_and_say_so(arrive: Arrive):
         text, error = process.communicate(timeout=30)
         assert error == ""
         assert text.splitlines()[-1] == "met"
+
+
+def test_one_that_came_to_do_something_else_is_sent_away_and_waited_for(arrive: Arrive):
+    workers = [f"localhost:{port}" for port in free_ports(2)]
+    chief = arrive(0, workers, 60, {"backend": "jax", "folds": 4})
+    assert line(chief) == f"waiting for worker 1 ({workers[1]})"
+    other = arrive(1, workers, 60, {"backend": "tensorflow", "folds": 4})
+    refused = "'backend' is tensorflow on this worker, but jax on the chief: start the same command on every machine"
+    assert other.communicate(timeout=30)[0] == f"{refused}\n"
+    assert line(chief) == f"worker 1 ({workers[1]}) was started with other settings, as it says: waiting for it again"
+    again = arrive(1, workers, 60, {"backend": "jax", "folds": 4})
+    for process in (chief, again):
+        assert process.communicate(timeout=30)[0].splitlines()[-1] == "met"
 
 
 def test_who_does_not_come_is_named(arrive: Arrive):

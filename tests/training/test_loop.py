@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from fer_tl.data.dataset import Dataset
 from fer_tl.data.randomness import example_keys
 from fer_tl.data.sealed import read_sealed
 from fer_tl.errors import Terminated, TrainingFailed, UserError
-from fer_tl.files import read_json
+from fer_tl.files import read_json, write_json
 from fer_tl.options import load_experiment
 from fer_tl.training import keeper, loop, session
 from fer_tl.training.checkpoint import read_values
@@ -466,3 +467,20 @@ def test_a_batch_that_does_not_fit_into_memory_is_told_with_one_that_does(
     with pytest.raises(UserError) as told:
         train(settings, faces, tmp_path / "run")
     assert words in str(told.value) and "1 CPU" in str(told.value)
+
+
+def test_a_run_that_another_framework_began_is_not_continued(faces: Dataset, tmp_path: Path):
+    run = tmp_path / "run"
+    with interrupted_at(1, 1, kill), pytest.raises(Killed):
+        train(experiment(), faces, run)
+    about = read_json(run / "run.json")
+    assert about["backend"] == NAME
+    other = {"tensorflow": "jax", "jax": "tensorflow"}[NAME]
+    write_json(run / "run.json", about | {"backend": other})
+    refused = f"{run} was begun with {other}, and the backend is {NAME} now: set KERAS_BACKEND={other} to go on with it"
+    with pytest.raises(UserError, match=re.escape(refused)):
+        train(experiment(), faces, run)
+    write_json(run / "run.json", {key: value for key, value in about.items() if key != "backend"})  # of version 0.1.0
+    train(experiment(), faces, run)
+    write_json(run / "run.json", about | {"backend": other})
+    train(experiment(), faces, run)  # done: nothing is trained

@@ -191,7 +191,8 @@ def test_the_chief_is_heard_bit_for_bit_and_other_settings_are_refused(server: S
         assert agreed["bytes"] == [payload(0, length) for length in LENGTHS]
         for ours, theirs in zip(agreed["values"], arrays(0), strict=True):
             assert (ours.shape, ours.dtype, ours.tobytes()) == (theirs.shape, theirs.dtype, theirs.tobytes())
-    assert [chief.status, other.status] == [0, 2], chief.err
+    # The chief may be at its end, or waiting for the other one to come to its own, as JAX does, when it hears of it.
+    assert chief.status in (0, 2) and other.status == 2, chief.err
     assert other.err.startswith("'folds' is 5 on this worker, but 4 on the chief")
 
 
