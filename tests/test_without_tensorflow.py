@@ -108,7 +108,7 @@ def test_a_run_is_trained_resumed_scored_and_explained_on_jax_alone(tmp_path: Pa
     ("backend", "words"),
     [
         ("tensorflow", "KERAS_BACKEND is tensorflow, which is not installed: pip install 'fer-tl[cpu]'"),
-        ("torch", "KERAS_BACKEND is torch: fer-tl trains with tensorflow or jax; set it to one of them"),
+        ("torch", "KERAS_BACKEND is torch: fer-tl trains with tensorflow or jax; set KERAS_BACKEND to one of them"),
     ],
 )
 def test_a_backend_that_cannot_be_used_is_one_line(tmp_path: Path, backend: str, words: str):
