@@ -178,6 +178,23 @@ def test_one_that_came_to_do_something_else_is_sent_away_and_waited_for(arrive: 
         assert process.communicate(timeout=30)[0].splitlines()[-1] == "met"
 
 
+LEAVE = """
+import socket, threading
+from fer_tl.training import meeting
+own, other = socket.socketpair()
+heard = threading.Event()
+meeting.watch({1: own}, lambda index: heard.set())
+meeting.leave({1: own})
+assert other.recv(100) == b"", "the other one does not hear of it"
+assert not heard.wait(0.5), "it hears of itself"
+"""
+
+
+def test_one_that_leaves_is_missed_at_once_but_not_by_itself():
+    done = subprocess.run([sys.executable, "-c", LEAVE], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_who_does_not_come_is_named(arrive: Arrive):
     workers = [f"localhost:{port}" for port in free_ports(2)]
     for worker in range(2):

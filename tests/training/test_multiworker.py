@@ -193,7 +193,7 @@ def test_the_chief_is_heard_bit_for_bit_and_other_settings_are_refused(server: S
             assert (ours.shape, ours.dtype, ours.tobytes()) == (theirs.shape, theirs.dtype, theirs.tobytes())
     # The chief may be at its end, or waiting for the other one to come to its own, as JAX does, when it hears of it.
     assert chief.status in (0, 2) and other.status == 2, chief.err
-    assert other.err.startswith("'folds' is 5 on this worker, but 4 on the chief")
+    assert other.err == "'folds' is 5 on this worker, but 4 on the chief: start the same command on every machine\n"
 
 
 @pytest.mark.parametrize("name", ["cpu", "mirrored"])
