@@ -130,8 +130,8 @@ def joined_workers(experiment: Experiment, say: Callable[[str], None]) -> Iterat
     except framework.LOST as error:
         raise UserError(lost_text(_name_lost(cluster, framework.lost_workers(error)))) from None
     except BaseException as error:
-        leave(_connections)  # the others shall not wait for this worker
         if _connections:
+            leave(_connections)  # the others shall not wait for this worker
             framework.leave(error)
         raise
 
