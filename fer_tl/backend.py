@@ -46,7 +46,7 @@ def asked_backend() -> tuple[str, str]:
     """The framework that is asked for and where, the variable or Keras's configuration file; "" and "" if nowhere."""
     if asked := os.environ.get(SETTING):
         return asked, SETTING
-    path = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
+    path = keras_home() / "keras.json"
     try:
         named = json.loads(path.read_text(encoding="utf-8")).get("backend")
     except (OSError, ValueError, AttributeError):
@@ -78,7 +78,7 @@ def import_backend() -> Backend:
         UserError: as ``choose_backend``.
     """
     backend = choose_backend()
-    os.environ["KERAS_BACKEND"] = backend
+    os.environ[SETTING] = backend
     if backend == "tensorflow":
         import_tensorflow()
     import_quietly("keras")
@@ -92,6 +92,11 @@ def set_seed(seed: int) -> None:
     others = {"tensorflow", "torch"} - {keras.backend.backend()}
     with hidden(tuple(others)):
         keras.utils.set_random_seed(seed)
+
+
+def keras_home() -> Path:
+    """Keras's cache folder: ``$KERAS_HOME``, else ``~/.keras`` (keras/src/backend/config.py)."""
+    return Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
 
 
 def switch_off_graph_rewriting() -> None:
@@ -114,6 +119,6 @@ def require_tensorflow(what: str) -> None:
     """
     if not is_installed("tensorflow"):
         raise UserError(f"{what} needs TensorFlow: {_INSTALL['tensorflow']}")
-    if "keras" in sys.modules and os.environ.get("KERAS_BACKEND") not in (None, "tensorflow"):
+    if "keras" in sys.modules and os.environ.get(SETTING) not in (None, "tensorflow"):
         raise UserError(f"{what} needs TensorFlow, and Keras computes with another framework here: start Python anew")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ[SETTING] = "tensorflow"

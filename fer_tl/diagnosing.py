@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from fer_tl import __version__
-from fer_tl.backend import BACKENDS, asked_backend, choose_backend, is_installed, version_of
+from fer_tl.backend import BACKENDS, asked_backend, choose_backend, is_installed, keras_home, version_of
 from fer_tl.errors import UserError
 from fer_tl.reports.rendering import Table, as_text
 from fer_tl.training.environment import count_cores
@@ -113,8 +112,8 @@ def _machine() -> Iterator[str]:
         f"{count_cores()} cores, {memory.available / 1e9:.0f} of {memory.total / 1e9:.0f} GB of memory free, "
         f"{disk.free / 1e9:.0f} GB of disk free here"
     )
-    folder = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "models"
-    there = folder.expanduser()
+    there = keras_home() / "models"
+    folder = str(there).replace(str(Path.home()), "~", 1)
     count = len([*there.glob("*.h5")]) if there.is_dir() else 0
     yield f"weights: {count} files in {folder}" if count else f"weights: none in {folder} yet; fer-tl models lists them"
 
@@ -146,7 +145,7 @@ def _unused_hardware(backend: str, devices: str) -> Iterator[str]:
 def _lacks(package: str) -> str:
     """What a version of a package is without."""
     without_haar = package.startswith("opencv") and version_of(package).partition(".")[0] >= "5"
-    return " (without Haar: YuNet's model is fetched when it is first used)" if without_haar else ""
+    return " (no Haar: YuNet is fetched)" if without_haar else ""
 
 
 def _needs() -> tuple[str, list[str]]:

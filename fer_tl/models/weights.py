@@ -12,15 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from fer_tl.backend import keras_home
 from fer_tl.errors import UserError
 from fer_tl.files import write_atomically
 from fer_tl.models.record import Backbone, Pretrained
 from fer_tl.models.resolve import ModelSpec
-
-
-def keras_home() -> Path:
-    """Keras's cache folder: ``$KERAS_HOME``, else ``~/.keras`` (keras/src/backend/config.py)."""
-    return Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
 
 
 def find_weights(spec: ModelSpec, weights: str, accepted: str | None = None) -> Path | None:
