@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.csv_tables import TableRow, id_finder, read_table
 from fer_tl.data.randomness import example_keys, uniform
 from fer_tl.errors import UserError
 from fer_tl.files import write_text
@@ -138,7 +138,7 @@ def read_folds(path: Path, ids: np.ndarray, others: bool = False) -> np.ndarray:
     """Read the fold of each id from a table that ``write_folds`` or somebody else wrote: int64 ``[N]``.
 
     Args:
-        path: a CSV with the columns id and fold.
+        path: a CSV with the columns id and fold, see `csv_tables.read_table`; ids as `csv_tables.id_finder` finds them.
         ids: text ``[N]``.
         others: whether rows of other ids are passed over, as in a table of all images of a dataset whose duplicates
             were left out.
@@ -146,32 +146,31 @@ def read_folds(path: Path, ids: np.ndarray, others: bool = False) -> np.ndarray:
     Raises:
         UserError: no such table, an id that is in it twice, or not these ids.
     """
-    rows = list(_read_rows(path))
-    fold_of = dict(rows)
-    if len(fold_of) != len(rows):
-        name, times = Counter(name for name, _ in rows).most_common(1)[0]
-        raise UserError(f"{path} has '{name}' {times} times: an example is in one fold")
+    find = id_finder({str(name): str(name) for name in ids})
+    fold_of: dict[str, int] = {}
+    strangers: set[str] = set()
+    for row in read_table(path, ("id", "fold"), "folds").rows:
+        name = find(row.cells["id"])
+        known = name or row.cells["id"]
+        if known in fold_of or known in strangers:
+            raise UserError(f"{row.place}: '{known}' is in the table already: an example is in one fold")
+        fold = _fold(row)
+        if name is None:
+            strangers.add(known)
+        else:
+            fold_of[name] = fold
     missing = [str(name) for name in ids if str(name) not in fold_of]
-    if missing or (len(fold_of) != len(ids) and not others):
+    if missing or (strangers and not others):
         example = f", such as '{missing[0]}'" if missing else ""
         raise UserError(
-            f"{path} holds {len(fold_of)} ids, the dataset {len(ids)}; {len(missing)} of its ids are not there{example}"
+            f"{path} holds {len(fold_of) + len(strangers)} ids, the dataset {len(ids)}; "
+            f"{len(missing)} of its ids are not there{example}"
         )
     return np.array([fold_of[str(name)] for name in ids], dtype=np.int64)
 
 
-def _read_rows(path: Path) -> Iterator[tuple[str, int]]:
-    advice = "give a CSV with the columns id and fold"
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            if not {"id", "fold"} <= set(reader.fieldnames or ()):
-                raise UserError(f"{path} is no fold table: {advice}")
-            for row in reader:
-                if not (row["fold"] or "").strip().isdecimal():
-                    raise UserError(f"{path}, line {reader.line_num:,}: fold {row['fold']!r} is not 0, 1, 2, ...")
-                yield row["id"], int(row["fold"])
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: {advice}") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a fold table ({error}): {advice}") from None
+def _fold(row: TableRow) -> int:
+    text = row.cells["fold"].removesuffix(".0")
+    if not (text.isascii() and text.isdecimal() and len(text) < 7):
+        raise UserError(f"{row.place}: fold {row.cells['fold'][:40]!r} is not 0, 1, 2, ...")
+    return int(text)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.csv_tables import id_finder, read_table
 from fer_tl.data.folds import make_folds
 from fer_tl.errors import UserError
 from tfrecords_builder.records import SPLITS
@@ -58,36 +58,32 @@ def read_splits(path: Path) -> dict[str, str]:
         UserError: no such file or columns, a split that is none, or an id with two.
     """
     found: dict[str, str] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            if not {"id", "split"} <= set(reader.fieldnames or ()):
-                raise UserError(f"{path} has no columns id and split: give a table such as examples.csv of a dataset")
-            for row in reader:
-                place = f"{path}, line {reader.line_num:,}"
-                if row["split"] not in SPLITS:
-                    raise UserError(f"{place}: split {row['split']!r} is none of {', '.join(SPLITS)}")
-                if found.setdefault(row["id"], row["split"]) != row["split"]:
-                    raise UserError(f"{place}: {row['id']!r} was in {found[row['id']]} before: keep one row of it")
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: give a CSV with the columns id and split") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a table of splits ({error})") from None
-    if not found:
-        raise UserError(f"{path} has a header but no rows: give the split of each example")
+    for row in read_table(path, ("id", "split"), "splits, such as a dataset's examples.csv,").rows:
+        name, split = row.cells["id"], row.cells["split"]
+        if split not in SPLITS:
+            raise UserError(f"{row.place}: split {split[:40]!r} is none of {', '.join(SPLITS)}")
+        if found.setdefault(name, split) != split:
+            raise UserError(f"{row.place}: {name!r} was in {found[name]} before: keep one row of it")
     return found
 
 
 def apply_splits(table: Mapping[str, str], ids: np.ndarray) -> np.ndarray:
-    """The split of each id from a table, text [N]; rows of other ids are passed over.
+    """The split of each id from a table, text [N]; rows of other ids are passed over. Ids are found as
+    `csv_tables.id_finder` does it.
 
     Raises:
         UserError: ids that the table does not have.
     """
-    missing = [str(name) for name in ids if str(name) not in table]
+    find = id_finder({str(name): str(name) for name in ids})
+    split_of: dict[str, str] = {}
+    for written, split in table.items():
+        name = find(written)
+        if name is not None and split_of.setdefault(name, split) != split:
+            raise UserError(f"--splits has '{name}' in {split_of[name]} and in {split}: keep one row of it")
+    missing = [str(name) for name in ids if str(name) not in split_of]
     if missing:
         raise UserError(
             f"--splits says nothing about {len(missing):,} of {len(ids):,} examples, such as '{missing[0]}': "
             "give a table of this dataset, or leave it out to draw a split"
         )
-    return np.array([table[str(name)] for name in ids])
+    return np.array([split_of[str(name)] for name in ids])

@@ -287,11 +287,11 @@ def test_the_table_is_read_back_and_serves_as_a_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n1,2\n", "no columns id and split"),
+        ("a,b\n1,2\n", "no column id or split"),
         ("id,split\n", "no rows"),
-        ("id,split\na,train\nb,dev\n", "line 3: split 'dev' is none of"),
-        ("id,split\na,train\na,test\n", "line 3: 'a' was in train before"),
-        ("id,split\na\n", "line 2: split None"),
+        ("id,split\na,train\nb,dev\n", r"row 2 \(line 3\): split 'dev' is none of"),
+        ("id,split\na,train\na,test\n", r"row 2 \(line 3\): 'a' was in train before"),
+        ("id,split\na\n", r"row 1 \(line 2\): 1 cells for the 2 columns"),
     ],
 )
 def test_a_bad_table_of_splits_names_its_line(tmp_path: Path, text: str, message: str) -> None:

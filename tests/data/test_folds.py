@@ -146,14 +146,53 @@ def test_a_written_table_is_read_for_the_ids_in_any_order(tmp_path: Path) -> Non
         read_folds(tmp_path / "folds.csv", np.append(ids[1:], "new.png"), others=True)
     with (tmp_path / "folds.csv").open("a") as lines:
         lines.write(f"{ids[3]},1\n")
-    with pytest.raises(UserError, match=f"has '{ids[3]}' 2 times"):
+    with pytest.raises(UserError, match=rf"row 41 \(line 42\): '{ids[3]}' is in the table already"):
         read_folds(tmp_path / "folds.csv", ids)
     (tmp_path / "folds.csv").write_text("id,fold\na,0\nb,x\n")
-    with pytest.raises(UserError, match=r"line 3: fold 'x' is not 0, 1, 2"):
+    with pytest.raises(UserError, match=r"row 2 \(line 3\): fold 'x' is not 0, 1, 2"):
         read_folds(tmp_path / "folds.csv", ids)
     (tmp_path / "folds.csv").write_text("name,fold\na,0\n")
-    with pytest.raises(UserError, match="columns id and fold"):
+    with pytest.raises(UserError, match="no column id in its first line"):
         read_folds(tmp_path / "folds.csv", ids)
+
+
+TABLE = "id,fold\n00007,1\n00012,0\n00100,1\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TABLE,
+        "id,fold\n7,1\n12,0\n100,1\n",  # Excel takes leading zeros away
+        TABLE.replace(",", ";"),
+        "sep=;\n" + TABLE.replace(",", ";"),
+        TABLE.replace(",", "\t"),
+        "\ufeff" + TABLE,
+        TABLE.encode("utf-16"),
+        TABLE.encode("utf-16-le"),
+        TABLE.replace("\n", "\r\n"),
+        TABLE.replace("\n", " \n"),
+        TABLE.replace("id,fold", " ID , Fold"),
+        "fold,note,id\n1.0,x,7.0\n0.0,,12.0\n1.0,,100.0\n",  # pandas, where a cell of the column was empty
+    ],
+)
+def test_a_table_reads_the_same_however_a_spreadsheet_saved_it(tmp_path: Path, content: str | bytes) -> None:
+    (tmp_path / "f.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    np.testing.assert_array_equal(read_folds(tmp_path / "f.csv", np.array(["00012", "00007", "00100"])), [0, 1, 1])
+
+
+def test_a_number_that_two_ids_may_have_lost_zeros_of_is_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("id,fold\n7,1\n007,0\n")
+    with pytest.raises(UserError, match=r"1 of its ids are not there, such as '07'"):
+        read_folds(tmp_path / "f.csv", np.array(["07", "007"]))
+
+
+@pytest.mark.parametrize("fold", ["9" * 5000, "-1", "1.5", "", "1e3", "\u0663"])
+def test_a_fold_that_is_no_small_number_is_one_line(tmp_path: Path, fold: str) -> None:
+    (tmp_path / "f.csv").write_text(f"id,fold\na,{fold}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"row 1 \(line 2\): fold .* is not 0, 1, 2") as caught:
+        read_folds(tmp_path / "f.csv", np.array(["a"]))
+    assert len(str(caught.value)) < 120
 
 
 def test_planted_copies_leak_over_random_folds_and_not_over_ours() -> None:

@@ -69,7 +69,7 @@ BAD = {
     "no width": (HEADER + "b,1,2,30,2\n", r"row 1 .*right is 2, not more than left \(2\)"),
     "too short": (HEADER + "b,1,2,30\n", "row 1 .*4 cells for the 5 columns"),
     "too long": (HEADER + GOOD + "b,1,2,30,40,50\n", "row 2 .*6 cells for the 5 columns"),
-    "open quote": (HEADER + 'b,"' + "x" * 200_000, "not a CSV row"),
+    "open quote": (HEADER + 'b,"' + "x\n" * 600_000, "not a CSV row"),
     "empty": ("", "is empty"),
     "web page": ("<html>", "web page"),
     "git-LFS": ("version https://git-lfs.github.com/spec/v1", "git lfs pull"),
