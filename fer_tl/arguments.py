@@ -89,6 +89,8 @@ def _parsers(command: str) -> tuple[Any, set[str], dict[str, str]]:
 
 
 def _add_build(parser: Any) -> None:
+    from tfrecords_builder.label_orders import LABEL_ORDERS
+
     add = parser.add_argument
     add("name", help="fer2013, expw, folder/NAME (a name of your choice), or toyfaces")
     add(
@@ -99,7 +101,8 @@ def _add_build(parser: Any) -> None:
         "images are left out; drop: also all but one training copy; keep: do not look (default: group)")  # fmt: skip
     add("--image-size", type=int | None, help="expw, folder: side in pixels of the stored images (default: 96)")
     add("--fit", type=str | None, help="folder: pad, crop or stretch images that are not square (default: pad)")
-    add("--labels", type=str | None, help="fer2013: meaning of folders named by numbers: fer (0-6) or raf (1-7)")
+    add("--labels", type=str | None, help=f"fer2013: what numbers mean as classes: {', '.join(LABEL_ORDERS)} (default: "
+        "FER-2013's 0-6 if that is certain)")  # fmt: skip
     add("--ferplus", type=str | None, help="fer2013 as CSV: FER+'s fer2013new.csv, whose votes replace the labels")
     add("--votes", type=str | None, help="--ferplus, cleaned expw: majority, or soft: train on the shares of votes "
         "(default: majority)")  # fmt: skip

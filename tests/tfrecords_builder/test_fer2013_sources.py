@@ -29,8 +29,9 @@ from PIL import Image
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.errors import UserError
 from tfrecords_builder.fer2013.csv_reader import parse_pixels
-from tfrecords_builder.fer2013.labels import OFFICIAL_COUNTS, RAF_ORDER, count_warnings
+from tfrecords_builder.fer2013.labels import OFFICIAL_COUNTS, count_warnings
 from tfrecords_builder.fer2013.sources import open_source
+from tfrecords_builder.label_orders import LABEL_ORDERS
 
 FACES = make_faces()
 TRAIN_ONLY = make_faces(7, ("train",))
@@ -217,8 +218,9 @@ def test_raf_numbers_need_a_word(tmp_path: Path) -> None:
     pixels = FACES[0][2]
     root = write_folder(tmp_path, {f"train/{n}/train_{n}_aligned.png": png(pixels + n) for n in range(1, 8)})
     assert "--labels raf" in refuse(root)
-    assert "0..6" in refuse(root, "fer")
-    check(root, [("train", CLASS_NAMES.index(RAF_ORDER[n - 1]), pixels + n) for n in range(1, 8)], "raf")
+    assert "--labels fer (FER-2013, ExpW) does not have: it has 0 to 6" in refuse(root, "fer")
+    raf = [CLASS_NAMES.index(name) for name in LABEL_ORDERS["raf"].names]
+    check(root, [("train", raf[n - 1], pixels + n) for n in range(1, 8)], "raf")
 
 
 def test_numbers_1_to_6_are_not_guessed(tmp_path: Path) -> None:
@@ -327,7 +329,7 @@ def with_row(number: int, old: str, new: str) -> str:
 
 BAD_TEXTS = {
     "unknown emotion": (with_row(5, "4,", "9,"), r"fer2013\.csv.*, row 5 \(line 6\): unknown emotion '9'"),
-    "RAF's 7": (with_row(5, "4,", "7,"), "row 5 .*unknown emotion '7'"),
+    "RAF's 7": (with_row(5, "4,", "7,"), r"classes \(0, 1, .* 7\), whose meaning is a guess.*--labels ckplus"),
     "unknown class": (with_row(5, "4,", "bored,"), "row 5 .*unknown emotion 'bored'"),
     "unknown Usage": (with_row(3, "Training", "Train ing now"), "row 3 .*unknown Usage 'Train ing now'"),
     "cut in the pixels": (TEXT[: len(TEXT) - 3000], r"row 28 \(line 29\): 2 of 3 columns, [\d,]+ pixel values"),
@@ -347,7 +349,7 @@ BAD_TEXTS = {
     "bad pixel": (with_row(2, ",", ",300 "), "row 2 .*2,305 pixel values"),
     "no emotion": ("pixels\n" + ROW, "no emotion column"),
     "no pixels": ("emotion,Usage\n0,Training", "no column pixels"),
-    "no header": (TEXT.split("\n", 1)[1], "no column emotion or pixels in its first line"),
+    "no header": (TEXT.split("\n", 1)[1], "has no header, its first line is data: put the line emotion,pixels,Usage"),
     "header only": ("emotion,pixels,Usage\n", "no rows"),
     "FER+ votes": ("Usage,Image name,neutral,happiness,contempt,unknown,NF\n", r"votes of FER\+"),
     "FER+ labels": ('fer0.png,"(0, 0, 48, 48)",4,0,0,1,3,2,0,0,0,0\n', r"votes of FER\+"),
@@ -397,7 +399,7 @@ BAD_FILES = {
         "train/sad/1.png .*cannot be decoded",
     ),
     "LFS image": ("f.zip", zip_bytes({"train/sad/1.jpg": b"version https://git-lfs.github.com"}), "git lfs pull"),
-    "numbers 0 to 7": ("f.zip", zip_bytes({f"{n}/{n}.png": png(FACES[0][2]) for n in range(8)}), "0..6"),
+    "numbers 0 to 7": ("f.zip", zip_bytes({f"{n}/{n}.png": png(FACES[0][2]) for n in range(8)}), "--labels affectnet"),
 }
 
 

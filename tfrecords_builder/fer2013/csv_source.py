@@ -10,7 +10,9 @@ from PIL import Image
 
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.errors import UserError
-from tfrecords_builder.fer2013.csv_reader import SIZE, CsvFile, Survey, survey
+from tfrecords_builder.fer2013.csv_pixels import SIZE
+from tfrecords_builder.fer2013.csv_reader import CsvFile
+from tfrecords_builder.fer2013.csv_survey import Survey, survey
 from tfrecords_builder.fer2013.ferplus import FerPlus
 from tfrecords_builder.fer2013.labels import CONTEMPT_LABEL, count_warnings
 from tfrecords_builder.files import Origin
@@ -24,16 +26,16 @@ class CsvSource(Source):
     Args:
         origin: where the files were found.
         tables: the CSV files, in the order of their splits.
-        options: see `Source`.
+        labels: what numbers mean as classes, a key of `LABEL_ORDERS`, or None (FER-2013's if that is certain).
         notes: see `Source`.
     """
 
     kind = "csv"
 
-    def __init__(self, origin: Origin, tables: list[CsvFile], options: dict[str, str], notes: list[str]) -> None:
+    def __init__(self, origin: Origin, tables: list[CsvFile], labels: str | None, notes: list[str]) -> None:
         self.name = origin.name
         self.class_names = CLASS_NAMES
-        self.options = options
+        self.options = {"labels": labels} if labels else {}
         self.notes = notes + [
             f"{table.where} has no Usage column: all rows go to {table.split}."
             + (" (Its name says no split.)" if table.guessed else "")
@@ -42,6 +44,7 @@ class CsvSource(Source):
         ]
         self._origin = origin
         self._tables = tables
+        self._order = labels
         self._votes: FerPlus | None = None
         self._constant = 0
 
@@ -82,7 +85,7 @@ class CsvSource(Source):
     def records(self) -> Iterator[Record]:
         # Before a table is open: labels and the image of each box are found by reading them all.
         cropping, surveyed = self.crop, self._labels
-        for table, labels in zip(self._tables, surveyed, strict=True):
+        for table, found, labels in zip(self._tables, self._surveys, surveyed, strict=True):
             for row in table.rows():
                 label = labels[row.index]
                 if label is None:
@@ -96,7 +99,7 @@ class CsvSource(Source):
                     image, size = to_square(picture, SIZE), (picture.height, picture.width)
                 self._constant += is_constant(image)
                 targets = self._votes.verdicts[row.index].targets if self._votes else None
-                yield Record(row.split, identity, label, image, identity, targets, crop, size, photo)
+                yield Record(found.splits[row.index], identity, label, image, identity, targets, crop, size, photo)
 
     def sha256(self) -> str:
         return self._origin.sha256()
@@ -120,7 +123,10 @@ class CsvSource(Source):
 
     @cached_property
     def _surveys(self) -> list[Survey]:
-        found = [survey(table) for table in self._tables]
+        found = survey(self._tables, self._order)
+        problem = next((line for one in found for line in one.problems.values()), None)
+        if problem:
+            raise UserError(problem)
         if not any(one.labels for one in found):
             raise UserError(f"{self._tables[0].where} has a header but no rows: download it again.")
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.csv_tables import data_rows, encoding_of, first_row
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.errors import UserError
-from tfrecords_builder.fer2013.csv_reader import Survey, data_rows, encoding_of, first_row
+from tfrecords_builder.fer2013.csv_survey import Survey
 from tfrecords_builder.files import Files, open_files, readable, refuse_non_data
 from tfrecords_builder.records import canonical_split, hash_stream
 from tfrecords_builder.votes import COLUMNS, Verdict, check_mode, decide, describe_left_out, read_votes
@@ -123,14 +125,16 @@ def _rows(files: Files, name: str, mode: str) -> Iterator[tuple[str, Verdict]]:
     where = files.where(name)
     head = files.head(name, 1 << 12)
     refuse_non_data(head[:512], where)
-    delimiter, cells = first_row(head.decode(encoding_of(head), "replace"))
+    encoding = encoding_of(head)
+    delimiter, cells = first_row(head.decode(encoding, "replace"))
     columns = {cell.lower(): position for position, cell in enumerate(cells)}
     missing = [column for column in ("Usage", *COLUMNS) if column.lower() not in columns]
     if missing:
         raise UserError(f"{where} has no column {missing[0]}: give FER+'s {TABLE}, which begins {_FIRST_LINE}.")
     usage, votes = columns["usage"], [columns[column.lower()] for column in COLUMNS]
     with readable(where), files.open(name) as stream:
-        for number, (line, row) in enumerate(data_rows(stream, encoding_of(head), delimiter, where), 1):
+        text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
+        for number, (line, row) in enumerate(data_rows(text, delimiter, where), 1):
             place = f"{where}, row {number:,} (line {line:,})"
             if len(row) < len(cells) or any(cell.strip(" \0") for cell in row[len(cells) :]):
                 raise UserError(f"{place}: {len(row)} cells for the {len(cells)} columns: download the table again.")

@@ -6,11 +6,12 @@ import re
 
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.errors import UserError
-from tfrecords_builder.fer2013.csv_reader import SIZE
-from tfrecords_builder.fer2013.labels import CONTEMPT_LABEL, check_numbered_folders, class_index, count_warnings
+from tfrecords_builder.fer2013.csv_pixels import SIZE
+from tfrecords_builder.fer2013.labels import CONTEMPT_LABEL, class_index, count_warnings
 from tfrecords_builder.files import Files, Origin
 from tfrecords_builder.image_source import Entry, ImageSource
 from tfrecords_builder.images import ImagePath, splits_of
+from tfrecords_builder.label_orders import check_numbers, number_of
 from tfrecords_builder.records import canonical_split
 
 _OFFICIAL_NAME = re.compile(r"(Training|PublicTest|PrivateTest)_", re.IGNORECASE)
@@ -41,13 +42,14 @@ def open_images(origin: Origin, files: Files, paths: list[ImagePath], labels: st
         origin: where the files were found.
         files: the folder or archive that holds the images.
         paths: its images.
-        labels: "fer", "raf" or None: what numbered folders mean.
+        labels: what numbered folders mean, a key of `LABEL_ORDERS`, or None (FER-2013's if that is certain).
 
     Raises:
         UserError: a folder that is no class, numbered folders that may mean two things, or splits for only some images
             (by folder or by file name).
     """
-    check_numbered_folders({path.folder for path in paths}, labels, files.label)
+    numbers = {number for path in paths if (number := number_of(path.folder)) is not None}
+    check_numbers(numbers, labels, files.label, certain=True)
     official = [_OFFICIAL_NAME.match(path.name.rsplit("/", 1)[-1]) for path in paths]
     strange = [path.name for path, match in zip(paths, official, strict=True) if not match]
     if any(official) and strange:

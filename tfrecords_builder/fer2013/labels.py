@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 from fer_tl.data.classes import CLASS_NAMES, CONTEMPT, canonical_class
-from fer_tl.errors import UserError
-
-FER_ORDER = CLASS_NAMES
-"""0..6 in fer2013.csv and in numbered folders made from it."""
-
-RAF_ORDER = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
-"""1..7 in RAF-DB."""
-
-LABEL_ORDERS = ("fer", "raf")
+from tfrecords_builder.label_orders import class_of_number, number_of
 
 OFFICIAL_COUNTS = {  # angry, disgust, fear, happy, sad, surprise, neutral; counted on the official fer2013.csv
     "train": (3995, 436, 4097, 7215, 4830, 3171, 4965),
@@ -28,41 +20,15 @@ def class_index(text: str, labels: str | None) -> int | None:
 
     Args:
         text: "3", "3.0", "Happy", "4happy", ...
-        labels: "raf" if numbers are RAF-DB's 1..7, otherwise they are FER-2013's 0..6.
+        labels: what numbers mean, a key of `LABEL_ORDERS`, or None for FER-2013's 0..6.
 
     Returns:
         0..6, `CONTEMPT_LABEL`, or None if it is not known.
     """
-    text = text.strip()
-    number = text.removesuffix(".0")
-    if number.isdecimal():
-        if labels == "raf":
-            return CLASS_NAMES.index(RAF_ORDER[int(number) - 1]) if 1 <= int(number) <= 7 else None
-        return int(number) if int(number) < len(FER_ORDER) else None
-    name = canonical_class(text)
+    name = class_of_number(text, labels) if number_of(text) is not None else canonical_class(text)
     if name is None:
         return None
     return CONTEMPT_LABEL if name == CONTEMPT else CLASS_NAMES.index(name)
-
-
-def check_numbered_folders(folders: set[str], labels: str | None, where: str) -> None:
-    """Refuses numbered class folders whose meaning is a guess.
-
-    Raises:
-        UserError: numbers that could be RAF-DB's 1..7 without a word from the user, or numbers that neither order has.
-    """
-    numbers = sorted(int(name) for name in folders if name.isdecimal())
-    if not numbers:
-        return
-    shown = ", ".join(map(str, numbers))
-    if labels is None and 0 not in numbers:
-        raise UserError(
-            f"{where} has numbered class folders ({shown}) without 0: they may be RAF-DB's 1..7 (1 = surprise) or "
-            f"FER-2013's 0..6 (1 = disgust). Say which with --labels raf or --labels fer."
-        )
-    low, high = (1, 7) if labels == "raf" else (0, 6)
-    if numbers[0] < low or numbers[-1] > high:
-        raise UserError(f"{where} has numbered class folders {shown}, but only {low}..{high} have a meaning here.")
 
 
 def count_warnings(counts: dict[str, dict[str, int]], whole: bool) -> list[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fer_tl.errors import UserError
-from tfrecords_builder.fer2013.csv_reader import CsvFile, has_pixels, is_fer_plus
+from fer_tl.errors import UserError, suggest
+from tfrecords_builder.fer2013.csv_reader import CsvFile, has_labels, has_pixels, is_fer_plus
 from tfrecords_builder.fer2013.csv_source import CsvSource
 from tfrecords_builder.fer2013.ferplus import read_ferplus
 from tfrecords_builder.fer2013.image_reader import open_images
-from tfrecords_builder.fer2013.labels import LABEL_ORDERS
 from tfrecords_builder.files import Files, Origin, is_archive, open_files
 from tfrecords_builder.images import IMAGE_SUFFIXES, image_paths
+from tfrecords_builder.label_orders import LABEL_ORDERS
 from tfrecords_builder.records import Source, canonical_split
 
 _WHOLE = ("fer2013", "icml_face_data")  # best first, as torchvision's FER2013 looks for them
@@ -28,15 +28,15 @@ def open_source(path: Path, labels: str | None = None, ferplus: Path | None = No
 
     Args:
         path: a file, a folder or an archive.
-        labels: what numbers mean as classes: "fer" (0..6), "raf" (1..7), or None (FER-2013's if that is certain).
+        labels: what numbers mean as classes, a key of `LABEL_ORDERS`, or None (FER-2013's if that is certain).
         ferplus: FER+'s fer2013new.csv, whose votes replace the labels of fer2013.csv; None for none.
         votes: how they become labels, one of `tfrecords_builder.votes.MODES`.
 
     Raises:
         UserError: nothing usable is there, or votes that cannot be joined to it.
     """
-    if labels not in (None, *LABEL_ORDERS):
-        raise UserError(f"labels is {labels!r}, not one of {', '.join(LABEL_ORDERS)}.")
+    if labels is not None and labels not in LABEL_ORDERS:
+        raise UserError(f"--labels {labels}: no such order of classes{suggest(labels, LABEL_ORDERS)}.")
     files = open_files(path)
     try:
         source = _find(path, files, files, None, labels, _MAX_DEPTH)
@@ -61,29 +61,28 @@ def _find(path: Path, top: Files, files: Files, outer: str | None, labels: str |
     def origin(used: list[str]) -> Origin:
         return Origin(path, top, [outer] if outer else used)
 
-    options = {"labels": labels} if labels else {}
     single = not path.is_dir() and len(files.names) == 1 and files.names[0] == files.label
     if single and not _is_image(files.names[0]):
-        return CsvSource(origin(files.names), [CsvFile(files, files.names[0], labels)], options, [])
+        return CsvSource(origin(files.names), [CsvFile(files, files.names[0])], labels, [])
     for stem in _WHOLE:
         for name in _named(files, (stem,)):
             if not is_archive(files.head(name)):
-                return CsvSource(origin([name]), [CsvFile(files, name, labels)], options, [])
+                return CsvSource(origin([name]), [CsvFile(files, name)], labels, [])
             if depth:
                 return _find(path, top, files.nested(name), outer or name, labels, depth - 1)
     parts = [name for name in _named(files, _PARTS) if has_pixels(files, name)]
     if parts:
-        tables, notes = _open_parts(files, parts, labels)
-        return CsvSource(origin(parts), tables, options, notes)
+        tables, notes = _open_parts(files, parts)
+        return CsvSource(origin(parts), tables, labels, notes)
     csvs = [name for name in files.names if name.lower().endswith(".csv") and not is_archive(files.head(name))]
     votes = [name for name in csvs if is_fer_plus(files, name)]
     if votes:
-        CsvFile(files, votes[0], labels)  # raises the error that says what to give instead
+        CsvFile(files, votes[0])  # raises the error that says what to give instead
     images = image_paths(files.names)
     if images:
         return open_images(origin([image.name for image in images]), files, images, labels)
     if len(csvs) == 1:
-        return CsvSource(origin(csvs), [CsvFile(files, csvs[0], labels)], options, [])
+        return CsvSource(origin(csvs), [CsvFile(files, csvs[0])], labels, [])
     archives = [] if csvs else [name for name in files.names if is_archive(files.head(name))]
     if len(archives) == 1 and depth:
         return _find(path, top, files.nested(archives[0]), outer or archives[0], labels, depth - 1)
@@ -94,11 +93,11 @@ def _find(path: Path, top: Files, files: Files, outer: str | None, labels: str |
     )
 
 
-def _open_parts(files: Files, names: list[str], labels: str | None) -> tuple[list[CsvFile], list[str]]:
+def _open_parts(files: Files, names: list[str]) -> tuple[list[CsvFile], list[str]]:
     """Opens train.csv, val.csv and test.csv; those without labels are left out if another has them."""
-    labelled = [name for name in names if b"emotion" in files.head(name).splitlines()[0].lower()]
+    labelled = [name for name in names if has_labels(files, name)]
     unlabelled = [name for name in names if name not in labelled]
-    tables = [CsvFile(files, name, labels) for name in labelled or names]
+    tables = [CsvFile(files, name) for name in labelled or names]
     notes = [f"{files.where(name)} has no labels (emotion column) and is left out." for name in unlabelled]
     return tables, notes
 
