@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import threading
@@ -37,6 +38,7 @@ from tfrecords_builder.expw.photos import Picture, cut_photos
 from tfrecords_builder.expw.source import ExpwSource, open_expw
 from tfrecords_builder.face_crop import Window
 from tfrecords_builder.files import open_files
+from tfrecords_builder.votes import COLUMNS
 
 ORIGIN = "image/origin/"
 
@@ -321,6 +323,24 @@ def test_a_row_of_votes_that_cannot_be_used(tmp_path: Path, row: str, reason: st
     source = open_expw(tmp_path, SIZE, on_error="skip")
     assert source.total() == 1
     assert [one.where for one in source.skipped()] == ["label_expw.csv, line 2"]
+
+
+def test_a_header_of_votes_in_another_order_is_obeyed(tmp_path: Path) -> None:
+    """Read in the usual order, anger would be neutral; with `--on-error skip` nobody would hear of it."""
+    plain = read(open_expw(write_folder(tmp_path / "a", cleaned_files(VOTES)), SIZE))
+    files = cleaned_files(VOTES)
+    table = [["name", "box", *COLUMNS], *csv.reader(io.StringIO(files["label_expw.csv"].decode()))]
+    turned = io.StringIO()
+    csv.writer(turned).writerows([*row[:2], *row[:1:-1]] for row in table)
+    files["label_expw.csv"] = turned.getvalue().encode()
+    for on_error in ("stop", "skip"):
+        records = read(open_expw(write_folder(tmp_path / on_error, files), SIZE, on_error=on_error))
+        assert {name: record.label for name, record in records.items()} == {
+            name: record.label for name, record in plain.items()
+        }
+    files["label_expw.csv"] = turned.getvalue().replace("neutral", "sleepy").encode()
+    with pytest.raises(UserError, match=r"label_expw\.csv in c, line 1: the columns are .*sleepy.* expected"):
+        open_expw(write_folder(tmp_path / "c", files), SIZE, on_error="skip")
 
 
 @pytest.mark.parametrize(
