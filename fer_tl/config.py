@@ -42,7 +42,7 @@ class Optimizer:
     rate: float = option(1e-3, "learning rate at which the schedule starts (its peak, with warm-up)")
     momentum: float = option(0.9, "momentum of sgd")
     nesterov: bool = option(True, "Nesterov momentum for sgd")
-    decay: float = option(0.0, "decoupled weight decay, 0 for none")
+    decay: float = option(0.0, "decoupled weight decay of kernels (not of biases and BatchNorm), 0 for none")
     clip: float = option(0.0, "largest global norm of the gradient, 0 for no clipping")
 
 

@@ -164,7 +164,7 @@ def _split(experiment: Experiment, dataset: Dataset) -> tuple[np.ndarray, np.nda
     rows = np.arange(len(dataset))
     held_out = rows[:: experiment.folds]
     train = np.setdiff1d(rows, held_out)
-    watched = train[:: round(1 / experiment.holdout)] if experiment.watches else train[:0]
+    watched = train[: round(len(train) * experiment.holdout)] if experiment.watches else train[:0]
     return np.setdiff1d(train, watched), held_out, watched
 
 

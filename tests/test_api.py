@@ -474,7 +474,7 @@ def test_what_cannot_be_built_or_set_aside_leaves_no_run_behind(data_dir: Path, 
     with pytest.raises(UserError, match=r"does not hold the weights of shallow_cnn"):
         fer_tl.cross_validate(replace(run, weights=str(other), early_stopping=0), say=lambda line: None)
     # Four images of the rarest class in a fold's training part: one in ten of them is none.
-    with pytest.raises(UserError, match=r"less than one of its 4 groups .*: use --holdout 0.25 or more"):
+    with pytest.raises(UserError, match=r"less than one of its 4 groups .*: use --holdout 0\.25, or more"):
         fer_tl.cross_validate(run, say=lambda line: None)
     assert not (tmp_path / "run").exists()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +139,6 @@ def _set_aside(experiment: Experiment, dataset: Dataset, train: np.ndarray) -> n
     """Training rows that early stopping and plateau watch instead of the held-out ones, stratified and grouped."""
     if not experiment.watches:
         return np.empty(0, dtype=np.int64)
-    parts = max(2, round(1 / experiment.holdout))
     groups, name = min(
         (len(np.unique(dataset.groups[train][dataset.labels[train] == index])), dataset.class_names[index])
         for index in np.unique(dataset.labels[train])
@@ -148,12 +148,26 @@ def _set_aside(experiment: Experiment, dataset: Dataset, train: np.ndarray) -> n
             f"class '{name}' has a single group of training images, so none can be set aside to be watched: "
             "train without early stopping and plateau, or add images"
         )
-    if groups < parts:
+    share = min(_shares(groups), key=lambda one: (abs(one - experiment.holdout), one.denominator))
+    if abs(share - experiment.holdout) > 0.01 * experiment.holdout:
+        what = "is less than one" if experiment.holdout * groups < 1 else "is no whole number"
         raise UserError(
-            f"'holdout' {experiment.holdout:g} of class '{name}' is less than one of its {groups} groups of training "
-            f"images: use --holdout {min(0.5, np.ceil(100 / groups) / 100):g} or more, or more images"
+            f"'holdout' {experiment.holdout:g} of class '{name}' {what} of its {groups} groups of training images: use "
+            f"--holdout {float(share):.4g}, or more images"
         )
     chosen = make_folds(
-        dataset.ids[train], dataset.labels[train], dataset.groups[train], dataset.class_names, parts, experiment.seed
+        dataset.ids[train],
+        dataset.labels[train],
+        dataset.groups[train],
+        dataset.class_names,
+        share.denominator,
+        experiment.seed,
     )
-    return train[chosen == 0]
+    return train[chosen < share.numerator]
+
+
+def _shares(most: int) -> Iterator[Fraction]:
+    """What can be set aside when each class has as many groups: up to a half, in parts of 1 % or more."""
+    for parts in range(2, min(most, 100) + 1):
+        for taken in range(1, parts // 2 + 1):
+            yield Fraction(taken, parts)

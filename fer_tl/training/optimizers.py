@@ -6,9 +6,15 @@ from typing import Any
 
 from fer_tl.config import Optimizer
 
+# Names of variables that decay leaves alone: all but kernels, those of depthwise convolutions too ("depthwise_kernel";
+# TensorFlow writes "conv/kernel:0"). To shrink
+# BatchNorm's gamma, or a bias, changes the function at no gain: He et al., "Bag of tricks for image classification with
+# convolutional neural networks", CVPR 2019, section 3.1.
+_NO_KERNEL = r"^(?!.*kernel(:\d+)?$)"
+
 
 def make_optimizer(settings: Optimizer, precision: str) -> Any:
-    """A Keras optimizer with Keras's own defaults for what the settings do not name.
+    """A Keras optimizer with Keras's own defaults for what the settings do not name; decay shrinks kernels only.
 
     Gradient clipping is not left to it: under several replicas Keras would clip each replica's part, see
     ``clip_by_global_norm``. With ``mixed_float16`` it is wrapped so that the loss is scaled.
@@ -27,6 +33,8 @@ def make_optimizer(settings: Optimizer, precision: str) -> Any:
         optimizer = keras.optimizers.SGD(settings.rate, settings.momentum, nesterov=nesterov, weight_decay=decay)
     else:
         optimizer = keras.optimizers.RMSprop(settings.rate, weight_decay=decay)
+    if decay:
+        optimizer.exclude_from_weight_decay(var_names=[_NO_KERNEL])
     if precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer

@@ -380,7 +380,7 @@ def test_the_fused_adam_is_keras_adam(decay: float):
         make_optimizer(Optimizer("adam", 0.1, decay=decay), "float32"),
         keras.optimizers.Adam(0.1, weight_decay=decay or None),
     ):
-        variable = keras.Variable(values.astype(np.float32))
+        variable = keras.Variable(values.astype(np.float32), name="kernel")
         for gradient in gradients:
             optimizer.apply([keras.ops.convert_to_tensor(gradient, dtype="float32")], [variable])
         results.append(read_values([variable, *optimizer.variables]))
@@ -443,14 +443,44 @@ def test_predictions_of_moved_images_share_one_trace_and_plain_ones_are_not_resa
 
 
 @pytest.mark.engines
+@pytest.mark.engines
+@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop"])
+def test_weight_decay_shrinks_kernels_and_nothing_else(name: str):
+    model = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 1)),
+            keras.layers.DepthwiseConv2D(3),
+            keras.layers.SeparableConv2D(4, 3),
+            keras.layers.BatchNormalization(),
+            keras.layers.PReLU(shared_axes=(1, 2)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(CLASSES),
+        ]
+    )
+    variables = model.trainable_variables
+    assign_values(variables, [np.ones(variable.shape, np.float32) for variable in variables])
+    optimizer = make_optimizer(Optimizer(name, 0.1, decay=0.5), "float32")
+    for _ in range(3):
+        optimizer.apply([keras.ops.zeros_like(variable) for variable in variables], variables)
+    kernels = {"kernel", "depthwise_kernel", "pointwise_kernel"}
+    assert {variable.name for variable in variables} == {"gamma", "beta", "bias", "alpha"} | kernels
+    for variable, values in zip(variables, read_values(variables), strict=True):
+        expected = 0.95**3 if variable.name in kernels else 1.0  # 1 - rate x decay, three times
+        np.testing.assert_allclose(values, expected, rtol=1e-6, err_msg=variable.name)
+
+
+@pytest.mark.engines
 def test_weight_decay_shrinks_what_no_gradient_moves():
     plan = make_plan(0.1)
     plan = replace(plan, weights=np.zeros_like(plan.weights))
     for decay in (0.0, 0.5):
         trainer = make_trainer(Optimizer("adam", decay=decay))
+        before = [np.full_like(values, 0.5) for values in trainer.weights()]
+        assign_values(trainer.engine.model.trainable_variables, before)
         trainer.train(plan)
         shrunk = np.prod(1 - plan.rates.astype(np.float64) * decay)
-        assert_close(trainer.weights(), [shrunk * before for before in trainer.initial[:4]], atol=1e-6)
+        factors = [shrunk if values.ndim > 1 else 1.0 for values in before]  # biases are vectors
+        assert_close(trainer.weights(), [f * values for f, values in zip(factors, before, strict=True)], atol=1e-6)
 
 
 @pytest.mark.engines
