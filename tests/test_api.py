@@ -627,7 +627,7 @@ def test_folds_are_those_of_a_cross_validation_and_a_table_is_checked(
     rows = (tmp_path / "f.csv").read_text().splitlines()
     for text, message in {
         "\n".join(rows[:-1]): "1 of its ids are not there",
-        "\n".join([*rows, rows[1]]): "2 times",
+        "\n".join([*rows, rows[1]]): "is in the table already",
         "\n".join([rows[0], *(f"{row[:-1]}0" for row in rows[1:])]): "should hold the folds 0 to 1, but holds 0",
     }.items():
         (tmp_path / "bad.csv").write_text(text)

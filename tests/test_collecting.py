@@ -35,7 +35,7 @@ def make_run(path: Path, *done: int, experiment: Experiment = EXPERIMENT, **chan
     """A cross validation with some of its folds; two of the same folds are bit-equal."""
     run = RunFolder(path)
     about = {"kind": "cv", "parts": NAMES, "dataset": "folder/mine", "fingerprint": "f" * 64}
-    about |= {"class_names": ["happy", "sad"], "settings": identity(experiment)}
+    about |= {"class_names": ["happy", "sad"], "settings": identity(experiment), "backend": "tensorflow"}
     run.start(replace(experiment, run_dir=str(path)), about | changed)
     write_folds(path / "folds.csv", IDS, FOLDS)
     date, weights = f"2026-01-0{1 + sum(done)}", "w.h5" if experiment.backbone == "vgg16" else "none"
@@ -175,8 +175,13 @@ REFUSED: dict[str, tuple[dict[str, object], Callable[[Path], object] | None, str
     "settings": ({"experiment": STEPPED}, None, r"other settings \(epochs 8 -> 9; schedule.kind \w+ -> step\)"),
     "build": ({"fingerprint": "e" * 64}, None, r"other builds of 'folder/mine' \(fingerprint e{12}, f{12}\)"),
     "classes": ({"class_names": ["happy", "grim"]}, None, r"differ in 'class_names': \['happy', 'grim'\]"),
-    "a single model": ({"kind": "train", "held_out": "fold 0"}, None, "other is a run of fer-tl train"),
+    "a single model": (
+        {"kind": "train", "parts": ["model"], "held_out": "fold 0"},
+        None,
+        "other is a run of fer-tl train",
+    ),
     "folds": ({}, other_folds, "have other folds: 1 of 25 rows of folds.csv differ, such as image-00,1"),
+    "another framework": ({"backend": "jax"}, None, "differ in 'backend': jax, tensorflow"),
     "no table": ({}, lambda path: (path / "folds.csv").unlink(), r"folds\.csv cannot be read"),
     "edited": ({}, edit, r"config\.yaml was changed since the run began \(epochs 8 -> 77\)"),
     "missing": (

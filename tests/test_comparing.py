@@ -132,6 +132,8 @@ def make_unlike(what: str) -> tuple[Path, Path, str]:
             found = load_predictions(path)
             save_predictions(path, Predictions(found.ids, found.labels, found.logits, ("angry", "happy", "calm")))
             (path.parent / "result.json").write_text('{"epochs": 1, "kept_epoch": 1}')
+        about = json.loads((other / "run.json").read_text())
+        (other / "run.json").write_text(json.dumps(about | {"class_names": ["angry", "happy", "calm"]}))
         return good, other, why
     return good, make_run(Path("other"), logits_of(1), **changes), why  # type: ignore[arg-type]
 

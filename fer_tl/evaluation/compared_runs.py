@@ -192,6 +192,8 @@ def _open(name: str, path: Path, split: str | None, tta: str) -> ComparedRun:
         for part in done:
             check_part(run.part(part), ("predictions.npz",))
         parts = [load_predictions(run.part(part) / "predictions.npz") for part in done]
+    if parts and not split:
+        run.refuse_untrue("class_names", list(parts[0].class_names))
     predictions, folds = _joined(path, parts) if parts else (None, np.zeros(0, np.int64))
     # Part numbers, where parts before it are missing.
     folds = np.array([about["parts"].index(part) for part in done])[folds] if not split and len(done) else folds

@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import group_by_id
-from fer_tl.data.folds import read_folds
+from fer_tl.data.folds import count_split, read_folds
 from fer_tl.data.randomness import example_keys, uniform
 from fer_tl.errors import UserError
 from fer_tl.evaluation.calibration import Calibration, calibrate
@@ -139,6 +139,8 @@ def open_contents(run: RunFolder, data_dir: Path | str | None) -> RunContents:
             held_out = _score(found, numbers, parts, group_by_id(source.dataset) if source else {})
         except UserError as error:
             raise UserError(f"{run.path}: {error}") from None
+        if source and about["kind"] == "cv" and all(part.is_done for part in parts):
+            run.refuse_untrue("split_over_folds", count_split(held_out.parts, held_out.groups))
     return RunContents(run, about, experiment, parts, held_out, source, missing)
 
 
@@ -160,8 +162,12 @@ def _read_predictions(run: RunFolder, parts: tuple[PartContents, ...]) -> tuple[
     """Predictions of the parts that are done, those of a fold checked against the fold table, and their numbers."""
     numbers = [number for number, part in enumerate(parts) if part.is_done]
     found = [load_predictions(run.part(parts[number].name) / "predictions.npz") for number in numbers]
-    if run.read_run()["kind"] == "cv":
+    about = run.read_run()
+    run.refuse_untrue("class_names", list(found[0].class_names))
+    if about["kind"] == "cv":
         table = run.path / "folds.csv"
+        if all(part.is_done for part in parts):
+            run.refuse_untrue("images", sum(len(each.ids) for each in found))
         assigned = read_folds(table, np.concatenate([each.ids for each in found]), others=True)
         if not np.array_equal(assigned, np.repeat(numbers, [len(each.ids) for each in found])):
             raise UserError(f"{table} gives other images to the folds than they predict; {run.fold_table_remedy()}")

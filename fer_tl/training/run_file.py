@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ _MORE_KEYS = {
     "settings": dict,
     "backend": str,
 }
+_PART = re.compile(r"model|fold-(0|[1-9][0-9]{0,5})")
 _NO_FILE = f"has parts of a run but no {RUN}"
 
 
@@ -55,7 +57,28 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
         names = run.get(key, ["none"])
         if not names or not all(isinstance(name, str) for name in names):
             raise UserError(f"{path} is damaged ('{key}' is no list of names): {remedy}")
+    kind, parts = run["kind"], run["parts"]
+    # Names become folders that are written and deleted: only those that training makes, in its order.
+    expected = {"train": ["model"], "cv": [f"fold-{number}" for number in range(max(2, len(parts)))]}
+    if kind not in expected:
+        raise UserError(f"{path} is damaged ('kind' is {kind[:40]!r}, not cv or train): {remedy}")
+    if parts != expected[kind]:
+        raise UserError(
+            f"{path} is damaged ('parts' of fer-tl {kind} should be {', '.join(expected[kind][:3])}"
+            f"{', ...' if len(expected[kind]) > 3 else ''}): {remedy}"
+        )
     return run
+
+
+def part_folder(run: Path, name: str) -> Path:
+    """Folder of a part of a run, the one place where the name of a part becomes a path.
+
+    Raises:
+        UserError: no name of a part, such as ``../other``.
+    """
+    if not _PART.fullmatch(name):
+        raise UserError(f"{name[:80]!r} is no part of a run: parts are called model, fold-0, fold-1, ...")
+    return run / name
 
 
 def refuse_strangers(folder: Path, option: str) -> None:

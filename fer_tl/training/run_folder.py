@@ -34,7 +34,7 @@ from fer_tl.training.part_files import (
     train_again,
 )
 from fer_tl.training.predictions import Predictions, join_predictions, load_predictions, make_again
-from fer_tl.training.run_file import read_run_file, refuse_strangers
+from fer_tl.training.run_file import part_folder, read_run_file, refuse_strangers
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class RunFolder:
     path: Path
 
     def part(self, name: str) -> Path:
-        """Folder of one part."""
-        return self.path / name
+        """Folder of one part; a ``UserError`` for what is no name of one."""
+        return part_folder(self.path, name)
 
     def is_done(self, name: str) -> bool:
         """Whether a part is finished and all its files are there."""
@@ -113,6 +113,19 @@ class RunFolder:
             raise UserError(
                 f"{self.path / 'config.yaml'} was changed since the run began ({'; '.join(changed)}): change it back, "
                 "or begin another run with it"
+            )
+
+    def refuse_untrue(self, key: str, computed: Any) -> None:
+        """Make sure that what ``run.json`` says is what its data say, where it says it.
+
+        Raises:
+            UserError: it says something else.
+        """
+        said = self.read_run().get(key, computed)
+        if said != computed:
+            raise UserError(
+                f"{self.path / 'run.json'} was changed since the run began ('{key}' is {_brief(said)}, and its data "
+                f"say {_brief(computed)}): put back the file that fer-tl wrote"
             )
 
     def refuse_others(self, experiment: Experiment, kind: str) -> None:
@@ -219,6 +232,10 @@ class RunFolder:
 def _parse(path: Path, content: bytes) -> Experiment:
     """A configuration, parsed once for each content: that takes 0.07 s, and a report asks for it ten times."""
     return load_experiment(path)
+
+
+def _brief(value: Any) -> str:
+    return ", ".join(map(str, value[:8])) if isinstance(value, list) else f"{value}"
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

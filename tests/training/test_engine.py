@@ -461,7 +461,7 @@ def test_weight_decay_shrinks_kernels_and_nothing_else(name: str):
     assign_values(variables, [np.ones(variable.shape, np.float32) for variable in variables])
     optimizer = make_optimizer(Optimizer(name, 0.1, decay=0.5), "float32")
     for _ in range(3):
-        optimizer.apply([keras.ops.zeros_like(variable) for variable in variables], variables)
+        optimizer.apply([keras.ops.zeros(variable.shape) for variable in variables], variables)
     kernels = {"kernel", "depthwise_kernel", "pointwise_kernel"}
     assert {variable.name for variable in variables} == {"gamma", "beta", "bias", "alpha"} | kernels
     for variable, values in zip(variables, read_values(variables), strict=True):
