@@ -115,8 +115,8 @@ def _add_build(parser: Any) -> None:
     add("--box-margin", type=float | None, help="what to add on each side of a box, as a fraction of it (default: 0, "
         "with --detector its own)")  # fmt: skip
     add("--min-confidence", type=float | None, help="expw: leave out faces with a lower detector score")
-    add("--on-error", type=str | None, help="expw: stop at a photo or line that cannot be used, or skip it "
-        "(default: stop)")  # fmt: skip
+    add("--on-error", type=str | None, help="stop if images, rows or lines cannot be used, and name them, or "
+        "skip them, at most 5 % (default: stop)")  # fmt: skip
     add("--splits", type=str | None, help="expw: CSV with columns id and split to use, such as another's examples.csv")
     add("--split-seed", type=int | None, help="expw: seed of the 80:20 split (default: 0)")
     add("--encoding", type=str | None, help="png, or jpeg: a third of the size, not exact (default: png)")

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from fer_tl.errors import UserError
 from tfrecords_builder.files import Files, Origin
 from tfrecords_builder.images import is_constant, is_grey, read_image, to_square
-from tfrecords_builder.records import Record, Source, tabulate
+from tfrecords_builder.records import Record, Skipped, Source, reason_of, tabulate
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,12 @@ class ImageSource(Source):
         self._size, self._channels, self._fit = size, channels, fit
         self.converted = 0  # images read that had another size or colour mode
         self._constant = 0
+        self._skipped: list[Skipped] = []
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         if self._channels is None:
-            files = self._files
-            # The whole file is read though the header would do: an archive's members cannot be read piecewise.
-            grey = all(is_grey(files.read(entry.name), files.where(entry.name)) for entry in self._entries)
-            self._channels = 1 if grey else 3
+            self._channels = 1 if all(map(self._may_be_grey, self._entries)) else 3
         return (self._size, self._size, self._channels)
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -87,24 +86,47 @@ class ImageSource(Source):
         return len(self._entries)
 
     def records(self) -> Iterator[Record]:
-        size, _, channels = self.image_shape
+        channels, _ = self.image_shape[2], self.crop  # before the loop: what these refuse is no fault of one image
+        self._skipped, self._constant, self.converted, good = [], 0, 0, 0
         for entry in self._entries:
-            picture, converted = read_image(self._files, entry.name, channels)
-            self.converted += converted or picture.size != (size, size)
-            photo = self.photo_of(picture)
-            picture, crop = self.crop.cut(picture, entry.id) if self.crop else (picture, "")
-            image = to_square(picture, size, self._fit)  # [size, size, channels]
-            self._constant += is_constant(image)
-            yield Record(
-                entry.split,
-                entry.id,
-                entry.label,
-                image,
-                group=entry.id,
-                crop=crop,
-                size=(picture.height, picture.width),
-                photo=photo,
-            )
+            try:
+                record = self._record(entry, channels)
+            except UserError as error:
+                reason = reason_of(error, self._files.where(entry.name))
+                self._skipped.append(Skipped(entry.name, entry.id, reason))
+                continue
+            good += 1
+            yield record
+        self.stop_at_errors(good)
+
+    def skipped(self) -> list[Skipped]:
+        return self._skipped
+
+    def _record(self, entry: Entry, channels: int) -> Record:
+        picture, converted = read_image(self._files, entry.name, channels)
+        self.converted += converted or picture.size != (self._size, self._size)
+        photo = self.photo_of(picture)
+        picture, crop = self.crop.cut(picture, entry.id) if self.crop else (picture, "")
+        image = to_square(picture, self._size, self._fit)  # [size, size, channels]
+        self._constant += is_constant(image)
+        return Record(
+            entry.split,
+            entry.id,
+            entry.label,
+            image,
+            group=entry.id,
+            crop=crop,
+            size=(picture.height, picture.width),
+            photo=photo,
+        )
+
+    def _may_be_grey(self, entry: Entry) -> bool:
+        """False if an image is stored in colour; one that cannot be read says nothing, and `records` tells of it."""
+        try:
+            # The whole file is read though the header would do: an archive's members cannot be read piecewise.
+            return is_grey(self._files.read(entry.name), self._files.where(entry.name))
+        except UserError:
+            return True
 
     def sha256(self) -> str:
         return self._origin.sha256()

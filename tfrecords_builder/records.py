@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+
+from fer_tl.errors import UserError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,6 +25,12 @@ VERSION = "1.1.0"
 """Of all builders here: raised when the same source gives other examples or other files."""
 
 SPLITS = ("train", "validation", "test")
+
+ON_ERROR = ("stop", "skip")
+MOST_SKIPPED = 0.05
+"""Share of the examples that may be left out as unusable: more of them say that something else is wrong."""
+
+_LISTED = 10  # examples that a message names
 
 _PHOTO = 96  # pixels of each side of `Record.photo`, as `expw.photos` has it
 
@@ -82,6 +90,50 @@ class Skipped:
     what: str
     reason: str
 
+    @property
+    def place(self) -> str:
+        """How a message names it."""
+        # The number of a row, and the name of a file in its path, say no more than where it is.
+        what = "" if self.what in self.where or self.what.rsplit("-")[-1].isdecimal() else f" ({self.what})"
+        return f"{self.where}{what}"
+
+
+class UnusableExamples(UserError):
+    """Examples that cannot be used and may not be left out, too.
+
+    Attributes:
+        skipped: all of them; the message names the first.
+        unnamed: how many the message does not name.
+    """
+
+    def __init__(self, skipped: Sequence[Skipped], good: int, label: str, advice: str) -> None:
+        total = len(skipped) + good
+        # Where most are bad it is the whole source, which two of them tell as well.
+        named = skipped[: _LISTED if len(skipped) <= good else 2]
+        places: dict[str, list[str]] = {}
+        for example in named:
+            places.setdefault(example.reason, []).append(example.place)
+        self.skipped = tuple(skipped)
+        self.unnamed = len(skipped) - len(named)
+        listed = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in places.items())
+        more = f"; and {self.unnamed:,} more" if self.unnamed else ""
+        super().__init__(
+            f"{len(skipped):,} of {total:,} examples in {label} ({100 * len(skipped) / total:.1f} %) cannot be used: "
+            f"{listed}{more}. {advice}"
+        )
+
+
+def reason_of(error: UserError, where: str) -> str:
+    """What a message says of an example, without its name in front and what to do about it at the end."""
+    return str(error).removeprefix(where).lstrip(" :,").removesuffix(".").removesuffix(": replace or remove it")
+
+
+def check_share(skipped: Sequence[Skipped], good: int, label: str) -> None:
+    """Raises `UnusableExamples` if more than `MOST_SKIPPED` of all examples had to be left out."""
+    if len(skipped) > MOST_SKIPPED * (len(skipped) + good):
+        advice = f"--on-error skip leaves out {100 * MOST_SKIPPED:.0f} % at most: correct or remove them."
+        raise UnusableExamples(skipped, good, label, advice)
+
 
 class Source(ABC):
     """A dataset as someone has it. Opening one is cheap; `records` reads it.
@@ -92,8 +144,11 @@ class Source(ABC):
         class_names: names in label order.
         options: what changes the examples besides the bytes of the source, as text.
         notes: lines to tell before the build.
+        on_error: one of `ON_ERROR`: whether an example that cannot be used stops `records` at its end, when all of them
+            are known, or is left out.
     """
 
+    on_error = "stop"
     kind: str
     name: str
     class_names: tuple[str, ...]
@@ -155,10 +210,11 @@ class Source(ABC):
 
     @abstractmethod
     def records(self) -> Iterator[Record]:
-        """Reads all examples, in a fixed order.
+        """Reads all examples, in a fixed order; those that cannot be used are left out.
 
         Raises:
-            UserError: naming the row or file that cannot be used.
+            UserError: the source cannot be read.
+            UnusableExamples: at the end, naming what was left out, if `on_error` is "stop".
         """
 
     @abstractmethod
@@ -172,6 +228,14 @@ class Source(ABC):
     def skipped(self) -> list[Skipped]:
         """What `records` has left out because it could not be used."""
         return []
+
+    def stop_at_errors(self, good: int) -> None:
+        """Raises `UnusableExamples` if some were left out and none may be; `good` could be used."""
+        skipped = self.skipped()
+        if skipped and self.on_error == "stop":
+            share = len(skipped) / (len(skipped) + good)
+            allowed = ", or leave them out with --on-error skip" if share <= MOST_SKIPPED else ""
+            raise UnusableExamples(skipped, good, self.name, f"Correct or remove them{allowed}.")
 
     def close(self) -> None:  # noqa: B027  # a drawn source has nothing to close
         """Closes files that are open."""

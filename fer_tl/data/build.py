@@ -7,7 +7,7 @@ import csv
 import dataclasses
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ from fer_tl.data.staging import put_in_place, workplace
 from fer_tl.errors import UserError
 from fer_tl.files import write_text
 from tfrecords_builder.face_crop import describe_crops
-from tfrecords_builder.records import VERSION
+from tfrecords_builder.records import VERSION, UnusableExamples
 
 if TYPE_CHECKING:
     from tfrecords_builder.records import Skipped, Source
@@ -91,7 +91,8 @@ def build(
         box_margin: what to add on each side of a box, as a fraction of its height or width, 0 to 1; 0 if not given,
             or what the detector says.
         min_confidence: leaves out faces whose detector score is lower, for expw.
-        on_error: "stop" at a photo that cannot be used or "skip" it, for expw; "stop" if not given.
+        on_error: "stop" if examples cannot be used, when all of them are known, or "skip" them, which 5 % of all may
+            be; "stop" if not given.
         duplicates: "group", "drop" or "keep", see `Curation`; "group" if not given.
         splits: a CSV with columns id and split to use in place of drawing a split, for expw.
         split_seed: draws the split of expw, 0 if not given.
@@ -101,6 +102,8 @@ def build(
 
     Raises:
         UserError: wrong arguments or a source that cannot be used; nothing is left behind.
+        UnusableExamples: examples that cannot be used; where they are more than the message names, all are listed in
+            `<data_dir>/<name>-unusable.csv`.
     """
     request = BuildRequest(
         name, source, shards, image_size, fit, labels, ferplus, votes, boxes, detector,
@@ -120,7 +123,14 @@ def build(
         entry = {"kind": opened.kind, "name": opened.name, "sha256": opened.sha256(), **opened.options}
         if not overwrite and (built := _already_built(target, entry | request.options, shards)):
             return _tell_built(built, say)
-        return _build(request, config, opened, entry | request.options, target, root, say)
+        try:
+            return _build(request, config, opened, entry | request.options, target, root, say)
+        except UnusableExamples as error:
+            if error.unnamed:  # a message cannot hold them all
+                table = root / f"{name.replace('/', '-')}-unusable.csv"
+                _write_skipped(error.skipped, table)
+                say(f"All of them are listed in {table}")
+            raise
 
 
 def _already_built(target: Path, entry: dict[str, str], shards: int | None) -> Path | None:
@@ -247,7 +257,7 @@ def _describe(
     )
 
 
-def _write_skipped(skipped: list[Skipped], path: Path) -> None:
+def _write_skipped(skipped: Sequence[Skipped], path: Path) -> None:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["where", "what", "reason"])

@@ -17,6 +17,7 @@ from fer_tl.errors import UserError, suggest
 from tfrecords_builder.box_table import read_box_table
 from tfrecords_builder.detected_crop import DETECTORS, DetectedCrop, open_detected_crop
 from tfrecords_builder.images import ENCODINGS, FITS
+from tfrecords_builder.records import ON_ERROR
 from tfrecords_builder.votes import MODES
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _OWNERS = {
     "detector_model": ("fer2013", "folder"),
     "box_margin": ("fer2013", "expw", "folder"),
     "min_confidence": ("expw",),
-    "on_error": ("expw",),
+    "on_error": ("fer2013", "expw", "folder"),
     "duplicates": ("fer2013", "expw", "folder"),
     "splits": ("expw",),
     "split_seed": ("expw",),
@@ -48,7 +49,7 @@ _CHOICES = {
     "fit": FITS,
     "votes": MODES,
     "detector": DETECTORS,
-    "on_error": ("stop", "skip"),
+    "on_error": ON_ERROR,
     "duplicates": POLICIES,
     "encoding": ENCODINGS,
 }
@@ -191,6 +192,7 @@ class BuildRequest:
             from tfrecords_builder.fer2013.sources import open_source
 
             source = open_source(path, self.labels, **self._ferplus())
+        source.on_error = self.on_error or "stop"
         if table:
             source.use_boxes(table, self.box_margin or 0.0)
         if detected:

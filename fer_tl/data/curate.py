@@ -18,7 +18,7 @@ from fer_tl.data.splits import SPLITS, apply_splits, draw_split
 from fer_tl.data.spool import Spool
 from fer_tl.data.stream import decode_stored
 from fer_tl.errors import UserError
-from tfrecords_builder.records import Record, Source
+from tfrecords_builder.records import Record, Source, check_share
 
 POLICIES = ("group", "drop", "keep")
 
@@ -197,6 +197,7 @@ def _read(source: Source, spool: Spool, photos: Photos | None) -> list[_Row]:
                 )
             )
             progress.step()
+    check_share(source.skipped(), len(rows), source.name)
     if not rows:
         raise UserError(f"{source.name} holds no example that can be used: see the reasons above, or give other data.")
     return rows

@@ -143,10 +143,11 @@ def test_unsure_faces_are_left_out_and_counted(tmp_path: Path) -> None:
 def test_a_line_that_cannot_be_used(tmp_path: Path, row: str, what: str, reason: str) -> None:
     rows = [*ROWS, "", row, "gone.jpg 0 5 20 36 21 50.5 6"]
     with pytest.raises(UserError) as stopped:
-        open_rows(tmp_path, rows).total()
+        read(open_rows(tmp_path, rows))
     message = str(stopped.value)
     assert f"line 7 ({what}): " in message and reason in message
-    assert "2 of 7 lines cannot be used, 5 faces can." in message and "--on-error skip" in message
+    assert "line 8 (gone.jpg#0): gone.jpg is missing" in message
+    assert "2 of 7 examples in " in message and "(28.6 %) cannot be used" in message
     source = open_rows(tmp_path, rows, on_error="skip")
     assert source.total() == 5 and len(read(source)) == 5
     first, second = source.skipped()
@@ -173,10 +174,8 @@ def test_a_photo_that_cannot_be_used(tmp_path: Path, kind: str, workers: int) ->
     with pytest.raises(UserError) as stopped:
         read(open_expw(tmp_path, SIZE, workers=workers))
     message = str(stopped.value)
-    assert "label.lst in " in message and "line 2 (angry_man_1.jpg#0): image/origin/angry_man_1.jpg " in message
-    assert reason in message and "--on-error skip" in message
-    found_late = kind in ("truncated", "deep")  # only the pixels tell
-    assert ("the 1 faces before it can be used" if found_late else "2 of 5 lines cannot be used, 3 faces") in message
+    assert "label.lst, line 2 (angry_man_1.jpg#0), label.lst, line 4 (angry_man_1.jpg#7): image/origin/" in message
+    assert reason in message and "2 of 5 examples" in message
     source = open_expw(tmp_path, SIZE, on_error="skip", workers=workers)
     assert sorted(read(source)) == ["angry_man_0.jpg#2", "angry_man_2.jpg#0", "angry_man_3.jpg#0"]
     skipped = source.skipped()
@@ -184,14 +183,15 @@ def test_a_photo_that_cannot_be_used(tmp_path: Path, kind: str, workers: int) ->
     assert all(reason in one.reason for one in skipped)
 
 
-def test_the_faces_before_a_broken_photo_are_counted(tmp_path: Path) -> None:
+def test_lines_and_photos_that_cannot_be_used_are_told_at_once(tmp_path: Path) -> None:
     broken = {f"{ORIGIN}angry_man_0.jpg": BROKEN_PHOTOS["truncated"][0]}
-    with pytest.raises(UserError, match=r"line 3 \(angry_man_0\.jpg#2\).*the 3 faces before it"):
-        read(open_expw(write_folder(tmp_path, expw_files() | broken), SIZE))
+    del (files := expw_files() | broken)[f"{ORIGIN}angry_man_2.jpg"]
+    with pytest.raises(UserError, match=r"2 of 5 .*line 3 \(angry_man_0\.jpg#2\).*angry_man_2\.jpg is missing"):
+        read(open_expw(write_folder(tmp_path, files), SIZE))
 
 
 def test_no_usable_line_is_an_error_even_if_all_may_be_left_out(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"line 1 .*1 of 1 lines.*0 faces can\. Correct the list or its photos\.$"):
+    with pytest.raises(UserError, match=r"1 of 1 .*line 1 .*Correct the list or its photos\.$"):
         open_rows(tmp_path, [f"{ROWS[0]} 1"], on_error="skip").total()
 
 
@@ -317,8 +317,8 @@ def test_soft_votes_become_shares(tmp_path: Path) -> None:
 )
 def test_a_row_of_votes_that_cannot_be_used(tmp_path: Path, row: str, reason: str) -> None:
     write_folder(tmp_path, cleaned_files([VOTES[0], row]))
-    with pytest.raises(UserError, match=r"label_expw\.csv in .*, line 2 .*1 of 2 lines") as stopped:
-        open_expw(tmp_path, SIZE).total()
+    with pytest.raises(UserError, match=r"1 of 2 examples.*label_expw\.csv, line 2[ :]") as stopped:
+        read(open_expw(tmp_path, SIZE))
     assert reason in str(stopped.value)
     source = open_expw(tmp_path, SIZE, on_error="skip")
     assert source.total() == 1

@@ -17,12 +17,8 @@ from tfrecords_builder.expw.photos import Picture, UnusablePhoto, cut_photos, de
 from tfrecords_builder.expw.survey import Cut, Survey, take_stock
 from tfrecords_builder.files import Files, Origin, open_files
 from tfrecords_builder.images import is_constant
-from tfrecords_builder.records import Record, Skipped, Source
+from tfrecords_builder.records import ON_ERROR, Record, Skipped, Source, UnusableExamples
 from tfrecords_builder.votes import check_mode
-
-ON_ERROR = ("stop", "skip")
-
-_ADVICE = "leave such faces out with --on-error skip"
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,6 @@ class Cutting:
     image_size: int
     margin: float
     min_confidence: float | None
-    on_error: str
     workers: int
 
 
@@ -74,14 +69,10 @@ class ExpwSource(Source):
             for (_, cuts), pictures in zip(photos, cut, strict=True):
                 if isinstance(pictures, UnusablePhoto):
                     self._undecoded += [Problem(one.face.line, one.face.id, str(pictures)) for one in cuts]
-                    if self._cutting.on_error == "stop":
-                        raise UserError(
-                            f"{self._describe(self._undecoded[0])}; the {good:,} faces before it can be used. "
-                            f"Replace the photo, or {_ADVICE}."
-                        )
                     continue
                 good += len(cuts)
                 yield from map(self._record, cuts, pictures)
+        self.stop_at_errors(good)
 
     def sha256(self) -> str:
         return self._origin.sha256()
@@ -101,9 +92,7 @@ class ExpwSource(Source):
         return lines
 
     def skipped(self) -> list[Skipped]:
-        problems = sorted([*self._survey().problems, *self._undecoded], key=lambda problem: problem.line)
-        name = PurePosixPath(self._found.name).name
-        return [Skipped(f"{name}, line {problem.line}", problem.what, problem.reason) for problem in problems]
+        return self._described([*self._survey().problems, *self._undecoded])
 
     def close(self) -> None:
         self._origin.files.close()
@@ -125,18 +114,14 @@ class ExpwSource(Source):
         )
 
     def _survey(self) -> Survey:
-        """Raises `UserError` if no face can be used, or one cannot and none may be left out."""
+        """Raises `UserError` if no face can be used."""
         if self._surveyed is None:
             cutting, listing = self._cutting, self._found.listing
             survey = take_stock(self._files, listing, self._found.images, cutting.margin, cutting.min_confidence)
             usable = sum(len(cuts) for _, cuts in survey.photos)
-            if survey.problems and (cutting.on_error == "stop" or not usable):
-                lines = len(listing.faces) + len(listing.problems)
-                raise UserError(
-                    f"{self._describe(survey.problems[0]).rstrip('.')}; {len(survey.problems):,} of {lines:,} lines "
-                    f"cannot be used, {usable:,} faces can. Correct the list or its photos"
-                    + (f", or {_ADVICE}." if usable else ".")
-                )
+            if survey.problems and not usable:
+                where = self._files.where(self._found.name)
+                raise UnusableExamples(self._described(survey.problems), 0, where, "Correct the list or its photos.")
             if not usable:
                 told = " ".join(self._left_out(survey)) or "It is empty."
                 raise UserError(f"{self._files.where(self._found.name)} gives no face. {told}")
@@ -150,8 +135,10 @@ class ExpwSource(Source):
             lines.append(f"{survey.unsure:,} faces left out: the detector's confidence is below {least:g}.")
         return lines
 
-    def _describe(self, problem: Problem) -> str:
-        return f"{self._files.where(self._found.name)}, line {problem.line:,} ({problem.what}): {problem.reason}"
+    def _described(self, problems: list[Problem]) -> list[Skipped]:
+        name = PurePosixPath(self._found.name).name
+        ordered = sorted(problems, key=lambda problem: problem.line)
+        return [Skipped(f"{name}, line {problem.line:,}", problem.what, problem.reason) for problem in ordered]
 
 
 def open_expw(
@@ -174,7 +161,7 @@ def open_expw(
         margin: what to add on each side of a box, see `window_of`.
         min_confidence: leave out faces whose detector score is below it; None for all faces.
         votes: "majority" or "soft": what to make of the votes on face crops, see `votes.decide`.
-        on_error: "stop" at a line or photo that cannot be used, or "skip" it, see `ExpwSource.skipped`.
+        on_error: "stop" at a line or photo that cannot be used, or "skip" it, see `Source`.
         workers: threads that decode photos; by default one for each core, 16 at most.
 
     Raises:
@@ -192,10 +179,10 @@ def open_expw(
         found = find_expw(files, votes)
         options = {"image_size": str(image_size), **_options(found, margin, min_confidence, votes)}
         origin = Origin(path, files, [found.name, *found.images.values()])
-        cutting = Cutting(
-            image_size, margin, min_confidence, on_error, default_workers() if workers is None else workers
-        )
-        return ExpwSource(origin, files, found, cutting, options)
+        cutting = Cutting(image_size, margin, min_confidence, default_workers() if workers is None else workers)
+        source = ExpwSource(origin, files, found, cutting, options)
+        source.on_error = on_error
+        return source
     except BaseException:
         files.close()
         raise

@@ -11,13 +11,13 @@ from PIL import Image
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.errors import UserError
 from tfrecords_builder.fer2013.csv_pixels import SIZE
-from tfrecords_builder.fer2013.csv_reader import CsvFile
-from tfrecords_builder.fer2013.csv_survey import Survey, survey
+from tfrecords_builder.fer2013.csv_reader import CsvFile, Row
+from tfrecords_builder.fer2013.csv_survey import NO_LABEL, Survey, survey
 from tfrecords_builder.fer2013.ferplus import FerPlus
 from tfrecords_builder.fer2013.labels import CONTEMPT_LABEL, count_warnings
 from tfrecords_builder.files import Origin
 from tfrecords_builder.images import is_constant, to_square
-from tfrecords_builder.records import Record, Source, tabulate
+from tfrecords_builder.records import Record, Skipped, Source, UnusableExamples, reason_of, tabulate
 
 
 class CsvSource(Source):
@@ -47,6 +47,7 @@ class CsvSource(Source):
         self._order = labels
         self._votes: FerPlus | None = None
         self._constant = 0
+        self._unread: list[Skipped] = []  # whose pixels cannot be used
 
     def use_votes(self, votes: FerPlus) -> None:
         """Takes the labels from FER+ in place of the emotion column; call it before `records`.
@@ -84,29 +85,44 @@ class CsvSource(Source):
 
     def records(self) -> Iterator[Record]:
         # Before a table is open: labels and the image of each box are found by reading them all.
-        cropping, surveyed = self.crop, self._labels
+        _, surveyed = self.crop, self._labels
+        self._unread, self._constant, good = [], 0, 0
         for table, found, labels in zip(self._tables, self._surveys, surveyed, strict=True):
             for row in table.rows():
                 label = labels[row.index]
                 if label is None:
                     continue
-                image, crop, size, photo = table.image(row), "", (SIZE, SIZE), None  # [48, 48, 1]
-                identity = self._id(table, row.index)
-                if cropping:
-                    picture = Image.fromarray(image[..., 0])
-                    photo = self.photo_of(picture)
-                    picture, crop = cropping.cut(picture, identity)
-                    image, size = to_square(picture, SIZE), (picture.height, picture.width)
-                self._constant += is_constant(image)
-                targets = self._votes.verdicts[row.index].targets if self._votes else None
-                yield Record(found.splits[row.index], identity, label, image, identity, targets, crop, size, photo)
+                try:
+                    record = self._record(table, row, found.splits[row.index], label)
+                except UserError as error:
+                    place = table.place(row.index, row.line)
+                    self._unread.append(Skipped(place, self._id(table, row.index), reason_of(error, place)))
+                    continue
+                good += 1
+                yield record
+        self.stop_at_errors(good)
+
+    def skipped(self) -> list[Skipped]:
+        return sorted([*self._unlabelled, *self._unread], key=lambda row: row.what)
+
+    def _record(self, table: CsvFile, row: Row, split: str, label: int) -> Record:
+        image, crop, size, photo = table.image(row), "", (SIZE, SIZE), None  # [48, 48, 1]
+        identity = self._id(table, row.index)
+        if self.crop:
+            picture = Image.fromarray(image[..., 0])
+            photo = self.photo_of(picture)
+            picture, crop = self.crop.cut(picture, identity)
+            image, size = to_square(picture, SIZE), (picture.height, picture.width)
+        self._constant += is_constant(image)
+        targets = self._votes.verdicts[row.index].targets if self._votes else None
+        return Record(split, identity, label, image, identity, targets, crop, size, photo)
 
     def sha256(self) -> str:
         return self._origin.sha256()
 
     def warnings(self) -> list[str]:
         lines = []
-        contempt = sum(label is None for labels in self._emotions for label in labels)
+        contempt = sum(label == CONTEMPT_LABEL for found in self._surveys for label in found.labels)
         if self._votes:
             lines += self._votes.warnings(self._surveys[0])
         elif contempt:
@@ -124,22 +140,38 @@ class CsvSource(Source):
     @cached_property
     def _surveys(self) -> list[Survey]:
         found = survey(self._tables, self._order)
-        problem = next((line for one in found for line in one.problems.values()), None)
-        if problem:
-            raise UserError(problem)
         if not any(one.labels for one in found):
             raise UserError(f"{self._tables[0].where} has a header but no rows: download it again.")
         return found
 
     @property
+    def _unlabelled(self) -> list[Skipped]:
+        """Rows whose cells cannot be used, whatever their pixels are."""
+        rows = []
+        for table, found in zip(self._tables, self._surveys, strict=True):
+            for index, problem in found.problems.items():
+                place = problem.removeprefix(table.where).partition(": ")[0]
+                reason = reason_of(UserError(problem), f"{table.where}{place}")
+                rows.append(Skipped(f"{table.where}{place}", self._id(table, index), reason))
+        return rows
+
+    @property
     def _emotions(self) -> list[list[int | None]]:
-        """What the emotion column of each table says of each row, None for contempt."""
-        return [[None if label == CONTEMPT_LABEL else label for label in found.labels] for found in self._surveys]
+        """What the emotion column of each table says of each row, None for contempt and where it cannot be used."""
+        without = (CONTEMPT_LABEL, NO_LABEL)
+        return [[None if label in without else label for label in found.labels] for found in self._surveys]
 
     @cached_property
     def _labels(self) -> list[list[int | None]]:
         """The label of each row of each table, None if it is left out."""
-        return [self._votes.join(self._surveys[0], self._tables[0].where)] if self._votes else self._emotions
+        if not self._votes:
+            return self._emotions
+        (found,), (table,) = self._surveys, self._tables
+        if found.problems and self.on_error == "stop":  # before rows are compared that may be damaged
+            rows = self._unlabelled
+            raise UnusableExamples(rows, len(found.labels) - len(rows), self.name, "Correct or remove them.")
+        labels = self._votes.join(found, table.where)
+        return [[None if index in found.problems else label for index, label in enumerate(labels)]]
 
     def _tabulate(self, labels: list[list[int | None]]) -> dict[str, dict[str, int]]:
         rows = (

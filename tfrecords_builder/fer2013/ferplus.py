@@ -62,8 +62,8 @@ class FerPlus:
             raise UserError(
                 f"{self.where} has {len(self.splits):,} rows, but {where} has {len(survey.splits):,}: {_GIVE}."
             )
-        pairs = zip(self.splits, survey.splits, strict=True)
-        wrong = next((row for row, (ours, theirs) in enumerate(pairs) if ours != theirs), None)
+        pairs = zip(self.splits, survey.splits, strict=True)  # "" where a row cannot be used
+        wrong = next((row for row, (ours, theirs) in enumerate(pairs) if theirs not in ("", ours)), None)
         if wrong is not None:
             raise UserError(
                 f"row {wrong + 1:,} is in {self.splits[wrong]} in {self.where}, but in {survey.splits[wrong]} "
