@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fer_tl.inference.predict.video import VideoFrame, VideoReader
     from fer_tl.inference.predictor import ExpressionModel
     from tfrecords_builder.face_detection import Detector
+    from tfrecords_builder.members import PassedOver
 
 Say = Callable[[str], None]
 
@@ -118,6 +119,7 @@ def predict(
     from fer_tl.inference.predict.outputs import Results
     from fer_tl.inference.predict.tally import Tally
     from fer_tl.inference.predictor import load
+    from tfrecords_builder.members import describe_passed_over
 
     table = None if boxes is None else read_boxes(Path(boxes), opened.pictures)
     model = load(run_dir, fold, brief=opened.video is None and len(opened.pictures) <= _BRIEF)
@@ -137,6 +139,7 @@ def predict(
         "smooth": smooth,
     }
     began, tally = time.perf_counter(), Tally(opened.name, opened.video is not None, opened.promised)
+    tally.passed_over = describe_passed_over(opened.passed)
     with Results(folder, formats, model.class_names, opened.rate) as results:
         try:
             _work(opened, looker, model, every, smooth, min_confidence, results, tally)
@@ -158,6 +161,7 @@ class _Opened(NamedTuple):
     video: VideoReader | None
     live: bool
     name: str
+    passed: dict[str, dict[str, object]] = {}  # noqa: RUF012  # see `Manifest.passed_over`; never changed
 
     @property
     def rate(self) -> float | None:
@@ -231,6 +235,7 @@ def _choose_folder(run_dir: Path | str, sources: Sequence[str], out: Path | str 
 
 def _open(sources: Sequence[str]) -> _Opened:
     from fer_tl.inference.predict.sources import find_pictures, is_stream
+    from tfrecords_builder.members import summarize_passed_over
 
     name = sources[0] if len(sources) == 1 else f"{len(sources)} sources"
     if not sources:
@@ -240,9 +245,10 @@ def _open(sources: Sequence[str]) -> _Opened:
     stream = next((source for source in sources if is_stream(source) and not Path(source).exists()), None)
     if len(sources) > 1 and (stream is not None or STDIN in sources):
         raise UserError(f"{STDIN if stream is None else stream} among several sources: give it alone")
-    pictures = None if stream is not None else find_pictures(sources)
+    passed: PassedOver = {}
+    pictures = None if stream is not None else find_pictures(sources, passed)
     if pictures is not None:
-        return _Opened(pictures, None, False, name)
+        return _Opened(pictures, None, False, name, summarize_passed_over(passed))
     from fer_tl.inference.predict.video import VideoReader
 
     return _Opened((), VideoReader(sources[0], stream is not None), stream is not None, name)

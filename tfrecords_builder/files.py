@@ -9,6 +9,8 @@ import io
 import lzma
 import os
 import shutil
+import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -20,9 +22,30 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from fer_tl.errors import UserError
+from tfrecords_builder.members import (
+    DEAD_LINKS,
+    HIDDEN,
+    MOST_BYTES,
+    SPECIAL,
+    PassedOver,
+    copy_bounded,
+    follow_links,
+    is_junk,
+    link_target,
+    most_unpacked,
+    plain_name,
+    refuse_bomb,
+    refuse_twins,
+    sort_out,
+    walk,
+)
 from tfrecords_builder.records import hash_stream
 
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+# The last three are what the standard library says to sizes and places that cannot be.
+_DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, struct.error,
+    ValueError, OverflowError,
+)  # fmt: skip
 _UNPACKERS: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -37,7 +60,7 @@ _UNREADABLE = {
     b"PAR1": "Parquet",
 }
 _TAR_MAGIC = slice(257, 262)  # "ustar" in the first header block of both POSIX and GNU tar
-_JUNK_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
+_LONGEST_NAME = 4096  # bytes, of Linux
 
 
 @contextmanager
@@ -56,20 +79,28 @@ def readable(where: str) -> Iterator[None]:
 class Files:
     """A folder, an archive or one file: its names (relative, "/" between parts) and their bytes.
 
-    Hidden files and what operating systems leave behind (`.DS_Store`, `Thumbs.db`, `__MACOSX`) are left out.
+    Hidden files and what operating systems leave behind (`.DS_Store`, `Thumbs.db`, `__MACOSX`) are left out, see
+    `members.sort_out`. Links in an archive stand for the files of the same archive that they lead to.
 
     Attributes:
         label: its base name, for messages.
         names: every file in it, in the order in which reading is fastest.
         folders: every folder in it, sorted; none for an archive, which need not list them.
+        passed_over: what of it is not in `names`, without what operating systems leave behind.
+        linked: names that links in an archive lead to.
+        budget: bytes that may come out of an archive and those in it, None for a folder.
     """
 
     folders: tuple[str, ...] = ()
+    linked: frozenset[str] = frozenset()
+    budget: int | None = None
 
-    def __init__(self, label: str, names: list[str], closing: list[IO[bytes]] | None = None) -> None:
+    def __init__(self, label: str, names: list[str], passed_over: PassedOver | None = None) -> None:
         self.label = label
-        self.names = [name for name in names if not _is_junk(name)]
-        self._closing: list[IO[bytes] | Files | zipfile.ZipFile | tarfile.TarFile] = [*(closing or [])]
+        self.names, hidden = sort_out(names)
+        passed = {**(passed_over or {}), HIDDEN: hidden}
+        self.passed_over: PassedOver = {why: kept for why, of in passed.items() if (kept := _without_junk(of))}
+        self._closing: list[IO[bytes] | Files | zipfile.ZipFile | tarfile.TarFile] = []
 
     def open(self, name: str) -> BinaryIO:
         """Opens one file of `names` for reading from its start; one at a time."""
@@ -79,10 +110,13 @@ class Files:
         """All bytes of one file.
 
         Raises:
-            UserError: the archive is damaged or the file cannot be read.
+            UserError: the archive is damaged, or the file cannot be read or has more than `MOST_BYTES`.
         """
         with readable(self.where(name)), self.open(name) as stream:
-            return stream.read()
+            data = stream.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise UserError(f"{self.where(name)} has more than {MOST_BYTES >> 20} MB: no image or list has so many.")
+        return data
 
     def head(self, name: str, size: int = 512) -> bytes:
         """The first bytes of one file."""
@@ -99,7 +133,7 @@ class Files:
         with readable(self.where(name)), self.open(name) as stream:
             shutil.copyfileobj(stream, spool, 1 << 20)
         spool.seek(0)
-        inner = _open_stream(spool, name.rsplit("/", 1)[-1])
+        inner = _open_stream(spool, name.rsplit("/", 1)[-1], self.budget)
         self._closing.append(inner)
         return inner
 
@@ -122,10 +156,10 @@ class Files:
 
 class _Folder(Files):
     def __init__(self, root: Path) -> None:
-        found = dict(_walk(root))
+        found, passed = walk(root)
         names = [f"{folder}/{name}" if folder else name for folder, names in found.items() for name in names]
-        super().__init__(root.resolve().name, sorted(names))
-        self.folders = tuple(sorted(folder for folder in found if not _is_junk(folder)))
+        super().__init__(root.resolve().name, sorted(names), passed)
+        self.folders = tuple(sorted(f for f in found if not is_junk(f) and not any(p[:1] == "." for p in f.split("/"))))
         self._root = root
 
     def open(self, name: str) -> BinaryIO:
@@ -163,24 +197,61 @@ class _Unclosed(io.RawIOBase):
 
 
 class _Zip(Files):
-    def __init__(self, stream: IO[bytes], label: str) -> None:
+    def __init__(self, stream: IO[bytes], label: str, budget: int) -> None:
         with readable(label):
             self._archive = zipfile.ZipFile(stream)
-        # Archives made on Windows may have "\\" between the parts.
-        self._members = {i.filename.replace("\\", "/"): i for i in self._archive.infolist() if not i.is_dir()}
-        super().__init__(label, sorted(self._members))
+            members, links, special = self._sorted(label, budget)
+        found, dead = follow_links(links, members)
+        self._members = members | {name: members[target] for name, target in found.items()}
+        super().__init__(label, sorted(self._members), {SPECIAL: special, DEAD_LINKS: dead})
+        self.linked = frozenset(found.values())
         self._closing.append(self._archive)
 
     def open(self, name: str) -> BinaryIO:
         return self._archive.open(self._members[name])  # type: ignore[return-value]
 
+    def _sorted(self, label: str, budget: int) -> tuple[dict[str, zipfile.ZipInfo], dict[str, str | None], list[str]]:
+        """Regular files, links, and others."""
+        # Archives made on Windows may have "\\" between the parts.
+        infos = [(info.filename.replace("\\", "/"), info) for info in self._archive.infolist()]
+        infos = [(plain_name(name), info) for name, info in infos if plain_name(name) and not name.endswith("/")]
+        refuse_twins((name for name, _ in infos), label)
+        refuse_bomb(sum(info.file_size for _, info in infos), budget, label)
+        members: dict[str, zipfile.ZipInfo] = {}
+        links: dict[str, str | None] = {}
+        special = []
+        for name, info in infos:
+            kind = stat.S_IFMT(info.external_attr >> 16)  # of Unix, 0 where the archive was made elsewhere
+            if kind == stat.S_IFLNK:
+                with self._archive.open(info) as stream:
+                    target = stream.read(_LONGEST_NAME).decode(errors="surrogateescape")
+                links[name] = link_target(name, target)
+            elif kind in (0, stat.S_IFREG):
+                members[name] = info
+            elif kind != stat.S_IFDIR:
+                special.append(name)
+        return members, links, special
+
 
 class _Tar(Files):
-    def __init__(self, stream: IO[bytes], label: str) -> None:
+    def __init__(self, stream: IO[bytes], label: str, budget: int) -> None:
         with readable(label):
             self._archive = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115  # closed by `close`
-            self._members = {m.name.removeprefix("./"): m for m in self._archive.getmembers() if m.isfile()}
-        super().__init__(label, list(self._members))
+            infos = [(plain_name(info.name), info) for info in self._archive.getmembers() if not info.isdir()]
+        hard = {name: plain_name(info.linkname) for name, info in infos if info.islnk()}
+        # A file that was given to tar twice is a hard link to itself the second time.
+        infos = [(name, info) for name, info in infos if hard.get(name) != name or not info.islnk()]
+        refuse_twins((name for name, _ in infos), label)
+        self._members = {name: info for name, info in infos if info.isfile()}
+        refuse_bomb(sum(info.size for info in self._members.values()), budget, label)  # sparse files can say anything
+        links = {name: link_target(name, info.linkname) for name, info in infos if info.issym()}
+        links |= {name: hard[name] for name, info in infos if info.islnk()}
+        special = [name for name, info in infos if not (info.isfile() or info.issym() or info.islnk())]
+        found, dead = follow_links(links, self._members)
+        linked = {name: self._members[target] for name, target in found.items()}
+        self._members = dict(sorted((self._members | linked).items(), key=lambda item: item[1].offset_data))
+        super().__init__(label, list(self._members), {SPECIAL: special, DEAD_LINKS: dead})
+        self.linked = frozenset(found.values())
         self._closing.append(self._archive)
 
     def open(self, name: str) -> BinaryIO:
@@ -199,6 +270,8 @@ def open_files(path: Path) -> Files:
         return _Folder(path)
     if not path.exists():
         raise UserError(f"{path} does not exist: give the file, archive or folder that holds the data.")
+    if not path.is_file():
+        raise UserError(f"{path} is a device or a pipe: give a file, an archive or a folder.")
     with readable(str(path)):
         stream = path.open("rb")
     return _open_stream(stream, path.name)
@@ -242,8 +315,11 @@ def is_archive(head: bytes) -> bool:
     return head.startswith((*_ZIP_MAGIC, *_UNPACKERS)) or head[_TAR_MAGIC] == b"ustar"
 
 
-def _open_stream(stream: IO[bytes], label: str) -> Files:
+def _open_stream(stream: IO[bytes], label: str, budget: int | None = None) -> Files:
     held = [stream]
+    if budget is None:
+        budget = most_unpacked(stream.seek(0, io.SEEK_END))
+        stream.seek(0)
     try:
         while True:
             head = stream.read(512)
@@ -254,22 +330,27 @@ def _open_stream(stream: IO[bytes], label: str) -> Files:
             spool = tempfile.TemporaryFile()  # noqa: SIM115  # on disk: a compressed stream cannot be read from the middle
             held.append(spool)
             with readable(label), unpack(stream, "rb") as plain:
-                shutil.copyfileobj(plain, spool, 1 << 20)
+                copy_bounded(plain, spool, budget, label)
             spool.seek(0)
             stream = spool
         refuse_non_data(head, label)
         if head.startswith(_ZIP_MAGIC):
-            files: Files = _Zip(stream, label)
+            files: Files = _Zip(stream, label, budget)
         elif head[_TAR_MAGIC] == b"ustar":
-            files = _Tar(stream, label)
+            files = _Tar(stream, label, budget)
         else:
             files = _Single(stream, label)
     except BaseException:
         for item in held:
             item.close()
         raise
+    files.budget = budget
     files._closing[:0] = held
     return files
+
+
+def _without_junk(names: list[str]) -> list[str]:
+    return [name for name in names if not is_junk(name)]
 
 
 def refuse_names_that_are_no_text(names: Iterable[str]) -> None:
@@ -293,24 +374,3 @@ def refuse_non_data(head: bytes, label: str) -> None:
     for magic, kind in _UNREADABLE.items():
         if head.startswith(magic):
             raise UserError(f"{label} is a {kind} file, which is not read here: give a CSV, image folders, zip or tar.")
-
-
-def _is_junk(name: str) -> bool:
-    return any(part.startswith(".") or part.lower() in _JUNK_NAMES for part in name.split("/"))
-
-
-def _walk(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """The folders below a folder, relative ("" for itself), with the names of their files.
-
-    Links are followed; each real folder is visited once.
-    """
-    seen = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        relative = Path(folder).relative_to(root)
-        yield "/".join(relative.parts), names

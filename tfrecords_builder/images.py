@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fer_tl.errors import UserError
-from tfrecords_builder.files import Files, refuse_names_that_are_no_text, refuse_non_data
+from tfrecords_builder.files import Files, is_archive, refuse_names_that_are_no_text, refuse_non_data
+from tfrecords_builder.members import PassedOver
 from tfrecords_builder.records import canonical_split
 
 # Pillow may lack the plugin for the last three: better refused by name than passed over.
@@ -37,6 +38,19 @@ IMAGE_SUFFIXES = frozenset(
         ".heif",
     )
 )
+NO_IMAGES = "files that are no images"
+# Not looked into: annotations may be as many as images.
+_TEXT_SUFFIXES = frozenset(
+    (".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".html", ".lst", ".pts", ".py", ".npy", ".mat")
+)
+_PACKED_SUFFIXES = frozenset((".rar", ".7z"))
+# PNG, JPEG, GIF, TIFF (little and big endian), PBM, PGM and PPM, JPEG 2000.
+_MAGIC = (
+    b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"P4\n", b"P5\n", b"P6\n", b"P5 ",
+    b"P6 ", b"\0\0\0\x0cjP  \r\n\x87\n",
+)  # fmt: skip
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes that the second header has in its versions
+_ISO_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1")
 FITS = ("pad", "stretch", "crop")
 ENCODINGS = ("png", "jpeg")
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
@@ -60,8 +74,42 @@ class ImagePath:
     split: str | None
 
 
+def find_images(files: Files) -> tuple[list[str], PassedOver]:
+    """The image files of a folder or archive, by their ending or else by their first bytes, and what is passed over.
+
+    A file that a link in an archive leads to, and that has no image's ending, is read under the name of the link only.
+    """
+    found = []
+    passed = {why: list(names) for why, names in files.passed_over.items()}
+    for name in files.names:
+        suffix = PurePosixPath(name).suffix.lower()
+        if suffix in IMAGE_SUFFIXES:
+            found.append(name)
+        elif name not in files.linked:
+            try:
+                head = b"" if suffix in _TEXT_SUFFIXES else files.head(name)
+            except UserError:
+                passed.setdefault("files that cannot be opened", []).append(name)
+                continue
+            if is_image(head):
+                found.append(name)
+            else:
+                packed = is_archive(head) or suffix in _PACKED_SUFFIXES
+                passed.setdefault("archives inside, to be unpacked" if packed else NO_IMAGES, []).append(name)
+    return found, passed
+
+
+def is_image(head: bytes) -> bool:
+    """Whether the first 32 bytes of a file are those of an image of a kind that is told by them."""
+    if head[:2] == b"BM":
+        return int.from_bytes(head[14:18], "little") in _BMP_HEADERS
+    if head[4:8] == b"ftyp":  # of ISO media files, films among them
+        return head[8:12] in _ISO_BRANDS
+    return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
 def image_paths(names: Iterable[str]) -> list[ImagePath]:
-    """Picks the image files and reads what their paths say, in the order given; other files are left out.
+    """Reads what the paths of image files say, in the order given.
 
     The split is named by the folder above the class folder that is nearest to it: `train/train/angry/1.png`,
     `images/images/train/angry/1.png` and `angry/1.png` (no split) are all understood.
@@ -69,7 +117,7 @@ def image_paths(names: Iterable[str]) -> list[ImagePath]:
     Raises:
         UserError: the name of an image is not text.
     """
-    paths = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
+    paths = [PurePosixPath(name) for name in names]
     refuse_names_that_are_no_text(map(str, paths))
     stems = Counter(path.stem for path in paths)
     shared = _shared_depth(paths)

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -146,9 +147,11 @@ class Source(ABC):
         notes: lines to tell before the build.
         on_error: one of `ON_ERROR`: whether an example that cannot be used stops `records` at its end, when all of them
             are known, or is left out.
+        passed_over: files that are not read: {why: names}.
     """
 
     on_error = "stop"
+    passed_over: Mapping[str, list[str]] = MappingProxyType({})
     kind: str
     name: str
     class_names: tuple[str, ...]

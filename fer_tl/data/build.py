@@ -33,6 +33,7 @@ from fer_tl.data.staging import put_in_place, workplace
 from fer_tl.errors import UserError
 from fer_tl.files import write_text
 from tfrecords_builder.face_crop import describe_crops
+from tfrecords_builder.members import describe_passed_over, summarize_passed_over
 from tfrecords_builder.records import VERSION, UnusableExamples
 
 if TYPE_CHECKING:
@@ -197,6 +198,8 @@ def _build(
     say(f"Reading {source.name} ({source.kind})")
     for note in source.notes:
         say(note)
+    if told := describe_passed_over(summarize_passed_over(source.passed_over)):
+        say(told)
     with workplace(root, request.builder) as place:
         (place / "spool").mkdir()
         with contextlib.closing(Curated(source, request.curation, place / "spool", say)) as curated:
@@ -253,6 +256,7 @@ def _describe(
         duplicates=curated.duplicates,
         drawn_split=drawn,
         skipped=len(source.skipped()),
+        passed_over=summarize_passed_over(source.passed_over),
         targets=curated.has_targets,
     )
 

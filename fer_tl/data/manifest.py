@@ -13,7 +13,7 @@ from fer_tl.data.checksums import Checksum, find_damage
 from fer_tl.errors import UserError
 
 FILE_NAME = "manifest.json"
-FORMAT = 3
+FORMAT = 4
 """Raised when a reader of the old format could not read the new one."""
 
 CACHE = ".cache"
@@ -46,6 +46,8 @@ class Manifest:
         drawn_split: {"split_seed": n} if the split was drawn, {"splits": its size and hash} if a table was given,
             empty if it is the source's own.
         skipped: examples left out because they could not be used.
+        passed_over: {why: {"count": files of the source that were not read, "first": some of their names}}. Empty in
+            datasets built before format 4.
         targets: whether the records have soft targets.
         checksums: of every file of the build but this one, by name. Empty in datasets built before format 3.
         format: the layout of this file, `FORMAT`.
@@ -66,6 +68,7 @@ class Manifest:
     duplicates: dict[str, Any] = dataclasses.field(default_factory=dict)
     drawn_split: dict[str, str] = dataclasses.field(default_factory=dict)
     skipped: int = 0
+    passed_over: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     targets: bool = False
     checksums: dict[str, Checksum] = dataclasses.field(default_factory=dict)
     format: int = FORMAT
@@ -122,6 +125,10 @@ def _check(manifest: Manifest) -> None:
         "format": isinstance(manifest.format, int),
         "name": all(isinstance(text, str) for text in (manifest.name, manifest.config, manifest.version)),
         **{key: isinstance(getattr(manifest, key), dict) for key in ("source", "crops", "duplicates", "drawn_split")},
+        "passed_over": all(
+            isinstance(found.get("count"), int) and isinstance(found.get("first"), list)
+            for found in manifest.passed_over.values()
+        ),
         "class_names": len(names) > 0 and all(isinstance(name, str) for name in names),
         "image_shape": len(shape) == 3 and all(isinstance(side, int) and side > 0 for side in shape),
         "counts": all(

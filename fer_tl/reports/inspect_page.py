@@ -38,6 +38,7 @@ from fer_tl.reports.page import (
     subheading,
     table,
 )
+from tfrecords_builder.members import describe_passed_over
 
 PAGE = "index.html"
 _TITLE = "What is in"
@@ -96,6 +97,8 @@ def _counts_section(found: Survey) -> Section:
     html += table(fact_table(found), f"Images by what the build and this inspection know of them ({fact_note(found)}).")
     if found.manifest.skipped:
         html += paragraph(f"The build has skipped {found.manifest.skipped:,} examples that could not be used.")
+    if told := describe_passed_over(found.manifest.passed_over):
+        html += paragraph(told)
     return Section("Counts", html)
 
 

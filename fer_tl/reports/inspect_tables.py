@@ -9,12 +9,15 @@ import numpy as np
 from fer_tl.data.examples import KEPT
 from fer_tl.data.survey import CLOSED_SPLIT, NEARLY_BLANK, Cluster, Survey
 from fer_tl.reports.rendering import Table, as_text
+from tfrecords_builder.members import describe_passed_over
 
 
 def inspection_text(found: Survey) -> str:
     """What the terminal shows: counts of classes, counts of properties, duplicates, and what was not looked at."""
     classes, facts = as_text(class_table(found)).rstrip(), as_text(fact_table(found)) + fact_note(found)
-    return "\n\n".join([found.manifest.dataset, classes, facts, duplicates_text(found), scope_text(found)])
+    told = describe_passed_over(found.manifest.passed_over)
+    passed = [told] if told else []
+    return "\n\n".join([found.manifest.dataset, classes, facts, duplicates_text(found), *passed, scope_text(found)])
 
 
 def class_table(found: Survey) -> Table:

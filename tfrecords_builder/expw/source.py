@@ -20,6 +20,8 @@ from tfrecords_builder.images import is_constant
 from tfrecords_builder.records import ON_ERROR, Record, Skipped, Source, UnusableExamples
 from tfrecords_builder.votes import check_mode
 
+NOT_LISTED = "files that the list does not name"
+
 
 @dataclass(frozen=True)
 class Cutting:
@@ -182,6 +184,8 @@ def open_expw(
         cutting = Cutting(image_size, margin, min_confidence, default_workers() if workers is None else workers)
         source = ExpwSource(origin, files, found, cutting, options)
         source.on_error = on_error
+        used = {found.name, *found.images.values()}
+        source.passed_over = {**files.passed_over, NOT_LISTED: [name for name in files.names if name not in used]}
         return source
     except BaseException:
         files.close()

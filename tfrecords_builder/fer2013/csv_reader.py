@@ -50,6 +50,7 @@ class CsvFile:
     """One CSV of a folder or archive.
 
     Attributes:
+        name: in the files.
         where: its name for messages.
         split: the split of every row if there is no Usage column, else None.
         guessed: whether that split was taken as train because the file's name does not say.
@@ -59,7 +60,7 @@ class CsvFile:
     """
 
     def __init__(self, files: Files, name: str) -> None:
-        self._files, self._name = files, name
+        self._files, self.name = files, name
         self.where = files.where(name)
         self.stem = PurePosixPath(name).name.split(".")[0]
         head = files.head(name, 1 << 16)
@@ -79,7 +80,7 @@ class CsvFile:
             UserError: the file cannot be read to its end.
         """
         columns = self._columns
-        with readable(self.where), self._files.open(self._name) as stream:
+        with readable(self.where), self._files.open(self.name) as stream:
             text = io.TextIOWrapper(stream, encoding=self._encoding, errors="replace", newline="")
             for index, (line, cells) in enumerate(data_rows(text, self._delimiter, self.where)):
                 problem = self._problem(cells, self.place(index, line))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fer_tl.errors import UserError, suggest
@@ -10,7 +11,7 @@ from tfrecords_builder.fer2013.csv_source import CsvSource
 from tfrecords_builder.fer2013.ferplus import read_ferplus
 from tfrecords_builder.fer2013.image_reader import open_images
 from tfrecords_builder.files import Files, Origin, is_archive, open_files
-from tfrecords_builder.images import IMAGE_SUFFIXES, image_paths
+from tfrecords_builder.images import IMAGE_SUFFIXES, find_images, image_paths
 from tfrecords_builder.label_orders import LABEL_ORDERS
 from tfrecords_builder.records import Source, canonical_split
 
@@ -67,22 +68,24 @@ def _find(path: Path, top: Files, files: Files, outer: str | None, labels: str |
     for stem in _WHOLE:
         for name in _named(files, (stem,)):
             if not is_archive(files.head(name)):
-                return CsvSource(origin([name]), [CsvFile(files, name)], labels, [])
+                return _of_tables(origin([name]), files, [CsvFile(files, name)], labels)
             if depth:
                 return _find(path, top, files.nested(name), outer or name, labels, depth - 1)
     parts = [name for name in _named(files, _PARTS) if has_pixels(files, name)]
     if parts:
         tables, notes = _open_parts(files, parts)
-        return CsvSource(origin(parts), tables, labels, notes)
+        return _of_tables(origin(parts), files, tables, labels, notes)
     csvs = [name for name in files.names if name.lower().endswith(".csv") and not is_archive(files.head(name))]
     votes = [name for name in csvs if is_fer_plus(files, name)]
     if votes:
         CsvFile(files, votes[0])  # raises the error that says what to give instead
-    images = image_paths(files.names)
-    if images:
-        return open_images(origin([image.name for image in images]), files, images, labels)
+    names, passed = find_images(files)
+    if names:
+        images = open_images(origin(names), files, image_paths(names), labels)
+        images.passed_over = passed
+        return images
     if len(csvs) == 1:
-        return CsvSource(origin(csvs), [CsvFile(files, csvs[0])], labels, [])
+        return _of_tables(origin(csvs), files, [CsvFile(files, csvs[0])], labels)
     archives = [] if csvs else [name for name in files.names if is_archive(files.head(name))]
     if len(archives) == 1 and depth:
         return _find(path, top, files.nested(archives[0]), outer or archives[0], labels, depth - 1)
@@ -91,6 +94,16 @@ def _find(path: Path, top: Files, files: Files, outer: str | None, labels: str |
         f"{files.label} holds no FER-2013 that can be told (found {shown}): "
         "give fer2013.csv, icml_face_data.csv or a folder of class folders."
     )
+
+
+def _of_tables(
+    origin: Origin, files: Files, tables: list[CsvFile], labels: str | None, notes: Sequence[str] = ()
+) -> CsvSource:
+    """The source of some tables of a folder or archive; what else lies there is passed over."""
+    source = CsvSource(origin, tables, labels, [*notes])
+    used = {table.name for table in tables}
+    source.passed_over = {**files.passed_over, "files beside the table": [n for n in files.names if n not in used]}
+    return source
 
 
 def _open_parts(files: Files, names: list[str]) -> tuple[list[CsvFile], list[str]]:

@@ -8,7 +8,8 @@ from fer_tl.data.classes import CLASS_NAMES, canonical_class
 from fer_tl.errors import UserError
 from tfrecords_builder.files import Files, Origin, open_files, refuse_names_that_are_no_text
 from tfrecords_builder.image_source import Entry, ImageSource
-from tfrecords_builder.images import ImagePath, image_paths, splits_of
+from tfrecords_builder.images import ImagePath, find_images, image_paths, splits_of
+from tfrecords_builder.members import describe_passed_over, summarize_passed_over
 from tfrecords_builder.records import canonical_split
 
 
@@ -37,16 +38,21 @@ def open_folder(path: Path, image_size: int, fit: str = "pad") -> ImageSource:
 
 
 def _read(path: Path, files: Files, image_size: int, fit: str) -> ImageSource:
-    paths = image_paths(files.names)
-    if not paths:
-        raise UserError(f"{files.label} holds no images: give a folder or zip with a folder of images for each class.")
+    names, passed = find_images(files)
+    if not names:
+        told = describe_passed_over(summarize_passed_over(passed))
+        raise UserError(
+            f"{files.label} holds no images: give a folder or zip with a folder of images for each class."
+            + (f" {told}" if told else "")
+        )
+    paths = image_paths(names)
     splits, note = splits_of(paths, files.label)
     class_names, label_of = _classes(paths, files)
     depth = _class_depth(paths)
     deeper = next((path for path in paths if len(_folders(path)) != depth + 1), None)
     if deeper is not None:
         raise UserError(f"{files.where(deeper.name)} lies too deep: class folders hold images directly.")
-    return ImageSource(
+    source = ImageSource(
         Origin(path, files, [image.name for image in paths]),
         files,
         [Entry(p.name, p.id, split, label_of[p.folder]) for p, split in zip(paths, splits, strict=True)],
@@ -57,6 +63,8 @@ def _read(path: Path, files: Files, image_size: int, fit: str) -> ImageSource:
         fit=fit,
         notes=([note] if note else []) + _empty_classes(paths, files),
     )
+    source.passed_over = passed
+    return source
 
 
 def _folders(path: ImagePath) -> tuple[str, ...]:

@@ -16,7 +16,15 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image
 
 from fer_tl.errors import UserError
-from tfrecords_builder.images import IMAGE_SUFFIXES, decode_image, image_paths
+from tfrecords_builder.files import open_files
+from tfrecords_builder.images import IMAGE_SUFFIXES, NO_IMAGES, decode_image, find_images, image_paths
+from tfrecords_builder.members import (
+    DEAD_LINKS,
+    SPECIAL,
+    PassedOver,
+    describe_passed_over,
+    summarize_passed_over,
+)
 
 # Of one picture, some 0.27 GB as RGB: where Pillow begins to warn of a decompression bomb.
 MOST_PIXELS = 89_478_485
@@ -24,6 +32,8 @@ MOST_PIXELS = 89_478_485
 MOST_SIDE = 65_500
 # Of one picture on stdin: more than an uncompressed one of MOST_PIXELS has.
 _MOST_BYTES = 1 << 29
+_VIDEOS = "videos, which are given alone"
+_VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp", ".flv"))
 _JPEG = b"\xff\xd8"  # how a JPEG file begins
 _header_lock = threading.Lock()  # warnings.catch_warnings changes what all threads share
 
@@ -95,8 +105,14 @@ def is_stream(source: str) -> bool:
     return source.isdecimal() or bool(re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE))
 
 
-def find_pictures(sources: Sequence[str]) -> list[PictureFile] | None:
+def find_pictures(sources: Sequence[str], passed: PassedOver | None = None) -> list[PictureFile] | None:
     """The picture files that are meant by files, folders (with all below them) and patterns such as ``a/*.jpg``.
+
+    A picture is told by the ending of its name, else by its first bytes.
+
+    Args:
+        sources: what was asked for.
+        passed: gets what is not read in folders and of patterns: ``{why: names}``.
 
     Returns:
         In the order of their names within each source; None if the source is one file that is no picture: a video.
@@ -106,7 +122,8 @@ def find_pictures(sources: Sequence[str]) -> list[PictureFile] | None:
     """
     if len(sources) == 1 and Path(sources[0]).is_file() and not _is_picture(Path(sources[0])):
         return None
-    paths = [path for source in sources for path in _expand(source)]
+    passed = {} if passed is None else passed
+    paths = [path for source in sources for path in _expand(source, passed)]
     named = {each.name: each for each in image_paths(map(str, paths))}
     ids = [named[str(path)].id if str(path) in named else path.stem for path in paths]
     times = Counter(ids)
@@ -114,30 +131,37 @@ def find_pictures(sources: Sequence[str]) -> list[PictureFile] | None:
     return [PictureFile(name if times[name] == 1 else str(path), path) for name, path in zip(ids, paths, strict=True)]
 
 
-def _expand(source: str) -> list[Path]:
+def _expand(source: str, passed: PassedOver) -> list[Path]:
     path = Path(source)
     if path.is_dir():
-        found = sorted(each for each in path.rglob("*") if _has_suffix(each) and each.is_file())
-        if not found:
+        names, others = find_images(open_files(path))
+        videos = [name for name in others.get(NO_IMAGES, ()) if Path(name).suffix.lower() in _VIDEO_SUFFIXES]
+        others[NO_IMAGES] = [name for name in others.get(NO_IMAGES, ()) if name not in set(videos)]
+        for why, left in {**others, _VIDEOS: videos}.items():
+            passed.setdefault(why, []).extend(str(path / name) for name in left)
+        if not names:
+            told = describe_passed_over(summarize_passed_over(passed))
             raise UserError(
                 f"{path} holds no picture ({', '.join(sorted(IMAGE_SUFFIXES)[:6])}, ...), nor do its folders"
+                + (f". {told}" if told else "")
             )
-        return found
+        return sorted(path / name for name in names)
     if path.is_file():
         if not _is_picture(path):
             raise UserError(f"{path} is no picture: give a video alone, or leave it out")
         return [path]
     if glob.has_magic(source):
-        found = sorted(each for each in map(Path, glob.glob(source, recursive=True)) if _has_suffix(each))
+        matched = sorted(each for each in map(Path, glob.glob(source, recursive=True)) if not each.is_dir())
+        found = []
+        for each in matched:
+            why = "" if each.is_file() else DEAD_LINKS if not each.exists() else SPECIAL
+            why = why or ("" if _is_picture(each) else NO_IMAGES)
+            (passed.setdefault(why, []).append(str(each)) if why else found.append(each))
         if found:
             return found
         raise UserError(f"{source}: no picture matches")
     what = "is neither a file nor a folder" if path.exists() else "does not exist"
     raise UserError(f"{source} {what}: give pictures, a folder, a video, the index of a camera, or - for stdin")
-
-
-def _has_suffix(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def _is_picture(path: Path) -> bool:

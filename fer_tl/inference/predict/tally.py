@@ -30,6 +30,7 @@ class Tally:
         labels: how many faces have each.
         problems: why, of the first that could not be read.
         lines: on the faces of the first pictures.
+        passed_over: a line on files that were not read, "" for none.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Tally:
     labels: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    passed_over: str = ""
 
     def add(self, seen: Seen, rows: Sequence[Row]) -> None:
         """Count a picture or frame."""
@@ -91,6 +93,8 @@ class Tally:
         lines += [f"not read: {problem}" for problem in self.problems]
         if self.unreadable > len(self.problems):
             lines.append(f"not read: {self.unreadable - len(self.problems):,} more")
+        if self.passed_over:
+            lines.append(self.passed_over)
         if self.read < self.promised:
             lines.append(f"{self.name} is cut short: {self.read:,} of its {self.promised:,} frames could be read")
         if written:
