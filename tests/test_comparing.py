@@ -16,7 +16,7 @@ from hand_made_runs import CLASSES, COUNT, FOLDS, GROUPS, IDS, LABELS, build_dat
 
 from fer_tl.comparing import CompareResult, compare
 from fer_tl.errors import UserError
-from fer_tl.evaluation.comparison import mcnemar
+from fer_tl.evaluation.comparison import sign_flip
 from fer_tl.evaluation.intervals import bootstrap_intervals
 from fer_tl.files import write_json
 from fer_tl.training.predictions import Predictions, load_predictions, save_predictions
@@ -64,11 +64,11 @@ def test_planted_runs_are_told_apart(trio: tuple[Path, Path, Path]):
     pairs = {(pair.better, pair.other): pair for pair in result.pairs}
     assert set(pairs) == {(0, 1), (0, 2), (1, 2)}
     same, clear = pairs[0, 1], pairs[0, 2]
-    assert (same.difference, same.mcnemar, same.t_test_adjusted) == (0, 1, 1)
+    assert (same.difference, same.sign_flip, same.t_test_adjusted) == (0, 1, 1)
     right = [logits_of(*args).argmax(axis=1) == LABELS for args in ((0, 3.0), (1, 0.6))]
-    assert clear.mcnemar == mcnemar(*right, GROUPS) < 1e-4
+    assert clear.sign_flip == sign_flip(*right, GROUPS) < 1e-4
     assert clear.difference == pytest.approx(right[0].mean() - right[1].mean())
-    assert clear.mcnemar_adjusted > clear.mcnemar
+    assert clear.sign_flip_adjusted > clear.sign_flip
     assert clear.t_test is not None and clear.t_test < 0.05
 
 
@@ -92,7 +92,7 @@ def test_a_line_has_all_that_is_known_of_a_run(trio: tuple[Path, Path, Path]):
 def test_the_order_of_examples_and_classes_changes_nothing(trio: tuple[Path, Path, Path]):
     good, equal, _ = (lines_of(run_compare(*trio))[name] for name in ("good", "equal", "worse"))
     own = ("row", "path", "best", "difference", "difference_low", "difference_high")
-    tests = ("mcnemar_p", "mcnemar_p_adjusted", "t_test_p", "t_test_p_adjusted")
+    tests = ("sign_flip_p", "sign_flip_p_adjusted", "t_test_p", "t_test_p_adjusted")
     assert {key: good[key] for key in good if key not in own + tests} == {
         key: equal[key] for key in equal if key not in own + tests
     }
@@ -104,7 +104,7 @@ def test_without_the_dataset_images_are_taken_for_themselves_and_it_says_so(trio
     assert "the dataset is not at hand" in words(alone.text)
     assert "the dataset is not at hand" not in words(grouped.text)
     right = [logits_of(*args).argmax(axis=1) == LABELS for args in ((0, 3.0), (1, 0.6))]
-    assert alone.pairs[1].mcnemar == mcnemar(*right, IDS) != grouped.pairs[1].mcnemar
+    assert alone.pairs[1].sign_flip == sign_flip(*right, IDS) != grouped.pairs[1].sign_flip
 
 
 UNLIKE = {
@@ -148,7 +148,7 @@ def test_runs_that_are_not_paired_are_refused_or_marked_and_not_tested(what: str
     result = run_compare(good, other, fair, unpaired=True)
     assert [(pair.better, pair.other) for pair in result.pairs] in ([(0, 2)], [(2, 0)])
     assert re.search(why, lines_of(result)["other"]["differs"])
-    assert lines_of(result)["other"]["mcnemar_p"] == ""
+    assert lines_of(result)["other"]["sign_flip_p"] == ""
     for name in ("table.md", "table.tex", "index.html"):
         text = (result.out_dir / name).read_text(encoding="utf-8").replace(r"\dag{}", "†")
         assert "other †" in text and "neither tested nor marked as best" in text
@@ -178,10 +178,10 @@ def test_a_run_that_is_not_finished_is_shown_with_what_there_is():
     assert not re.search(r"\| half.*\*\*", markdown) and re.search(r"\| best.*\*\*", markdown)
 
 
-def test_single_fits_are_tested_by_mcnemar_alone():
+def test_single_fits_are_tested_by_the_sign_flip_test_alone():
     result = run_compare(*(make_run(Path(name), logits_of(seed), "train") for seed, name in enumerate("ab")))
     assert result.pairs[0].t_test is None
-    assert "t-test" not in result.text and "McNemar" in result.text
+    assert "t-test" not in result.text and "sign-flip" in result.text
 
 
 def evaluate(run: Path, logits: np.ndarray, fingerprint: str = "a" * 64) -> Path:
@@ -199,7 +199,7 @@ def test_a_split_is_compared_by_what_evaluate_saved_whatever_the_folds():
     result = run_compare(one, evaluate(other, logits_of(5, 0.5)), split="test")
     accuracy = (logits_of(4, 3.0).argmax(axis=1) == LABELS).mean()
     assert float(lines_of(result)["one"]["accuracy"]) == pytest.approx(accuracy)
-    assert result.pairs[0].mcnemar < 1e-3 and result.pairs[0].t_test is None
+    assert result.pairs[0].sign_flip < 1e-3 and result.pairs[0].t_test is None
     assert "split test" in result.text.splitlines()[0]
     assert "choose nothing by it" in words(result.text)
     evaluate(other, logits_of(5), fingerprint="b" * 64)

@@ -78,16 +78,22 @@ def _test_note(comparison: Comparison) -> str:
     rows = [row for row in comparison.rows if row.is_tested]
     folds, pairs = len(rows[0].run.done), len(comparison.pairs)
     units = "groups of images" if comparison.has_groups else "images"
-    tests = f"the exact McNemar test over {units}"
+    tests = f"the exact sign-flip test over {units}"
+    asked = "The sign-flip test asks whether these trained models differ in accuracy on such images"
     if comparison.pairs[0].t_test is not None:
         tests += f" and by the corrected resampled t-test of Nadeau and Bengio over the {folds} folds"
-    adjusted = f", adjusted by Holm for all {pairs} pairs" if pairs > 1 else ""
-    asked = "McNemar asks whether these trained models differ on such images"
-    if comparison.pairs[0].t_test is not None:
         asked += ", the t-test whether the recipes would on other folds"
+    together, adjusted = "come from", ""
+    if pairs > 1:
+        together = f"hold for all {pairs} pairs at once, by"
+        adjusted = (
+            f" Adjusted p is corrected for all {pairs} pairs: that of the sign-flip test as the intervals are, by the "
+            "largest deviation among the pairs"
+        )
+        adjusted += ", that of the t-test by Holm." if comparison.pairs[0].t_test is not None else "."
     return (
-        f"Differences are in points of accuracy, paired image by image, with 95 % intervals of {RESAMPLES:,} resamples "
-        f"of {units}, each for its pair alone. p is two-sided by {tests}{adjusted}. {asked}."
+        f"Differences are in points of accuracy, paired image by image; their 95 % intervals {together} "
+        f"{RESAMPLES:,} resamples of {units}. p is two-sided by {tests}.{adjusted} {asked}."
     )
 
 

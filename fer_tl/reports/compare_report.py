@@ -25,7 +25,7 @@ from fer_tl.reports.rendering import Table, as_csv, as_latex, as_markdown, as_te
 FILE = "compare.json"
 _WIDTH = 100  # letters of a line in a terminal
 _MOST_PAIRS = 6  # in the terminal: those of four runs
-_P_COLUMNS = ["mcnemar_p", "mcnemar_p_adjusted", "t_test_p", "t_test_p_adjusted"]
+_P_COLUMNS = ["sign_flip_p", "sign_flip_p_adjusted", "t_test_p", "t_test_p_adjusted"]
 
 
 def write_comparison(folder: Path, comparison: Comparison, request: dict[str, Any]) -> str:
@@ -139,7 +139,7 @@ def pairs_csv(comparison: Comparison) -> str:
 
 
 def _p_cells(pair: Pair) -> list[object]:
-    return [pair.mcnemar, pair.mcnemar_adjusted, _or_empty(pair.t_test), _or_empty(pair.t_test_adjusted)]
+    return [pair.sign_flip, pair.sign_flip_adjusted, _or_empty(pair.t_test), _or_empty(pair.t_test_adjusted)]
 
 
 def _fraction(percent: float | None) -> object:

@@ -15,7 +15,6 @@ from fer_tl.reports.rendering import Table
 
 INTERVALS = ("accuracy", "balanced_accuracy", "macro_f1")
 _NONE = "–"
-_P_HEADER = ["McNemar p", "t-test p"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,9 +145,9 @@ def difference_table(comparison: Comparison) -> Table:
             ends = _range(-pair.interval[1], -pair.interval[0])
             cells = [_points(-pair.difference), ends, *_p_texts(pair, comparison)]
         else:
-            cells = ["best" if number == comparison.best else _NONE, *[""] * (1 + _tests(comparison))]
+            cells = ["best" if number == comparison.best else _NONE, *[""] * (1 + len(_p_header(comparison)))]
         rows.append([row.label, *cells])
-    return Table(["run", "to the best", "95 % of it", *_P_HEADER[: _tests(comparison)]], [rows])
+    return Table(["run", "to the best", "95 % of it", *_p_header(comparison)], [rows])
 
 
 def joined_table(results: Table, differences: Table) -> Table:
@@ -185,18 +184,22 @@ def pair_table(comparison: Comparison) -> Table:
         ]
         for pair in comparison.pairs
     ]
-    header = ["better", "other", "points", "95 % interval", *_P_HEADER[: _tests(comparison)]]
+    header = ["better", "other", "points", "95 % interval", *_p_header(comparison)]
     return Table(header, [rows], left=frozenset({0, 1}))
 
 
-def _tests(comparison: Comparison) -> int:
-    """How many tests there are of each pair."""
-    return 2 if comparison.pairs and comparison.pairs[0].t_test is not None else 1
+def _p_header(comparison: Comparison) -> list[str]:
+    """The columns of p, each with the adjusted one beside it; of a single pair nothing is adjusted."""
+    has_folds = bool(comparison.pairs) and comparison.pairs[0].t_test is not None
+    adjusted = ["adjusted"] if len(comparison.pairs) > 1 else []
+    return ["p", *adjusted, *(["t-test p", *adjusted] if has_folds else [])]
 
 
 def _p_texts(pair: Pair, comparison: Comparison) -> list[str]:
-    values = [pair.mcnemar_adjusted, pair.t_test_adjusted][: _tests(comparison)]
-    return ["" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}" for p in values]
+    """The cells under ``_p_header``."""
+    values = [pair.sign_flip, pair.sign_flip_adjusted, pair.t_test, pair.t_test_adjusted]
+    values = values if len(comparison.pairs) > 1 else values[::2]
+    return ["<0.001" if p < 0.001 else f"{p:.3f}" for p in values if p is not None]
 
 
 def _range(low: float, high: float) -> str:

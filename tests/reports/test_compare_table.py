@@ -46,13 +46,15 @@ def rows_of(markdown: str) -> list[list[str]]:
 def test_results_have_a_row_a_run_with_its_distance_to_the_best(made: CompareResult):
     header, *rows = rows_of(read(made, "table.md"))
     assert header[:7] == ["run", "images", "accuracy", "95 % interval", "balanced acc.", "macro-F1", "loss"]
-    assert header[7:] == ["to the best", "95 % of it", "McNemar p", "t-test p"]
+    assert header[7:] == ["to the best", "95 % of it", "p", "adjusted", "t-test p", "adjusted"]
     assert [row[0].replace("\\|", "|") for row in rows[:3]] == list(NAMES)
-    assert rows[0][7:] == ["best", "", "", ""]
+    assert rows[0][7:] == ["best", "", "", "", "", ""]
     pair = next(pair for pair in made.pairs if (pair.better, pair.other) == (0, 2))
     assert rows[2][7] == f"−{100 * pair.difference:.2f}"
     assert rows[2][8] == f"−{100 * pair.interval[1]:.2f} to −{100 * pair.interval[0]:.2f}"
-    assert rows[2][9] == "<0.001"
+    spelled = ["<0.001" if p < 0.001 else f"{p:.3f}" for p in (pair.sign_flip, pair.sign_flip_adjusted)]
+    assert rows[2][9:11] == spelled
+    assert pair.t_test is not None and rows[2][11] in ("<0.001", f"{pair.t_test:.3f}")
     low, high = made.rows[0].intervals["accuracy"]
     assert rows[0][3] == f"{100 * low:.1f}–{100 * high:.1f} %"
 
@@ -78,7 +80,7 @@ def test_claims_stand_in_a_block_of_their_own_with_their_protocol(made: CompareR
     assert "which is not credible" in text
     lines = list(csv.DictReader(io.StringIO(read(made, "table.csv"))))
     (line,) = (each for each in lines if each["row"] == "ResNet18 from scratch")
-    assert (line["source"], line["accuracy"], line["mcnemar_p"]) == ("li", "0.6425", "")
+    assert (line["source"], line["accuracy"], line["sign_flip_p"]) == ("li", "0.6425", "")
 
 
 def test_a_model_that_cannot_be_counted_has_no_figure_and_a_reason(made: CompareResult):
