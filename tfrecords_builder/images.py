@@ -112,7 +112,8 @@ def image_paths(names: Iterable[str]) -> list[ImagePath]:
     """Reads what the paths of image files say, in the order given.
 
     The split is named by the folder above the class folder that is nearest to it: `train/train/angry/1.png`,
-    `images/images/train/angry/1.png` and `angry/1.png` (no split) are all understood.
+    `images/images/train/angry/1.png` and `angry/1.png` (no split) are all understood. If every image lies in a folder
+    that is called like a split, and those lie in folders of several classes, these are read: `angry/train/1.png`.
 
     Raises:
         UserError: the name of an image is not text.
@@ -121,19 +122,33 @@ def image_paths(names: Iterable[str]) -> list[ImagePath]:
     refuse_names_that_are_no_text(map(str, paths))
     stems = Counter(path.stem for path in paths)
     shared = _shared_depth(paths)
+    turned = split_is_below(path.parts[:-1] for path in paths)
     found = []
     for path in paths:
+        if turned:
+            path_class, split = path.parts[-3], canonical_split(path.parts[-2])
+            found.append(ImagePath(str(path), "/".join(path.parts[shared:]), path_class, split))
+            continue
         splits = (canonical_split(folder) for folder in reversed(path.parts[:-2]))
         identity = path.stem if stems[path.stem] == 1 else "/".join(path.parts[shared:])
         found.append(ImagePath(str(path), identity, path.parent.name, next(filter(None, splits), None)))
     return found
 
 
+def split_is_below(folders: Iterable[tuple[str, ...]]) -> bool:
+    """Whether images lie in `class/split/`, not in `split/class/`, from the folders that each lies in."""
+    places = set(folders)
+    if not all(len(parts) > 1 and canonical_split(parts[-1]) for parts in places):
+        return False
+    above = {parts[-2] for parts in places}
+    return len(above) > 1 and not any(map(canonical_split, above))
+
+
 def splits_of(paths: list[ImagePath], label: str) -> tuple[list[str], str | None]:
     """Decides the split of each image by its folders.
 
     Returns:
-        One split for each image, and a line to tell if no folder names one, or None.
+        One split for each image, and a line to tell if no folder names one, or none names training images; or None.
 
     Raises:
         UserError: some images lie in a split's folder and some do not.
@@ -141,9 +156,17 @@ def splits_of(paths: list[ImagePath], label: str) -> tuple[list[str], str | None
     named = [path.split for path in paths]
     if not any(named):
         return ["train"] * len(paths), f"{label} names no splits (train, validation, test): all images go to train."
-    outside = next((path for path in paths if path.split is None), None)
-    if outside is not None:
-        raise UserError(f"{outside.name} in {label} lies in no split's folder but others do: move it or remove it.")
+    outside = [path for path in paths if path.split is None]
+    if outside:
+        raise UserError(
+            f"{outside[0].name} in {label} lies in no split's folder but others do ({len(outside):,} of {len(paths):,} "
+            "do not): move such images into train, validation or test, or remove them."
+        )
+    if set(named) == {"test"}:
+        return ["test"] * len(paths), (
+            f"A folder above all images in {label} is called like a test split: they can be evaluated on, and nothing "
+            "can be trained. Rename the folder if that is only its name."
+        )
     return [str(split) for split in named], None
 
 

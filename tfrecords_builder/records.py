@@ -35,18 +35,37 @@ _LISTED = 10  # examples that a message names
 
 _PHOTO = 96  # pixels of each side of `Record.photo`, as `expw.photos` has it
 
-# FER-2013's official names, the folder names of its copies, and those of FER+ (FER2013Train and so on).
+# FER-2013's official names and the folder names of its copies.
 _SPLIT_NAMES = {
-    "train": ("train", "training", "trainset", "fer2013train", "fer2013training"),
-    "validation": ("validation", "valid", "val", "dev", "publictest", "public", "fer2013valid", "fer2013validation"),
-    "test": ("test", "testing", "testset", "privatetest", "private", "fer2013test"),
+    "train": ("train", "training", "trn"),
+    "validation": ("validation", "valid", "val", "dev", "publictest"),
+    "test": ("test", "testing", "tst", "privatetest"),
 }
 _CANONICAL_SPLIT = {alias: split for split, aliases in _SPLIT_NAMES.items() for alias in aliases}
+# FER-2013's, too, but with other words beside them these are more likely said of the data.
+_ALONE = {"public": "validation", "private": "test"}
+# Words that say no more than that there is data: val_set, Train_data, test_images_cropped, FER2013Test.
+_FILLERS = (
+    "fer2013plus", "fer2013", "ferplus", "fer", "rafdb", "raf", "affectnet", "expw", "datasets", "dataset", "data",
+    "sets", "set", "images", "image", "imgs", "img", "pictures", "pics", "photos", "faces", "face", "files", "samples",
+    "subset", "split", "folder", "dir", "partition", "cropped", "crops", "aligned", "resized", "original", "raw", "my",
+    "the", "new", "full", "all", "final",
+)  # fmt: skip
+# Possessive ("*+"): a name of thousands of letters has but one reading, and takes no time.
+_AROUND = f"(?:{'|'.join(_FILLERS)})*+"
+_FILLED = re.compile(f"{_AROUND}({'|'.join(sorted(_CANONICAL_SPLIT, key=len, reverse=True))}){_AROUND}")
 
 
 def canonical_split(name: str) -> str | None:
-    """Gives the split a folder name or a Usage value stands for, or None; case and punctuation do not count."""
-    return _CANONICAL_SPLIT.get(re.sub(r"[\W_]+", "", name.lower()))
+    """Gives the split a folder name or a Usage value stands for, or None.
+
+    Case, punctuation and words such as set, data and images around it do not count.
+    """
+    letters = re.sub(r"[\W_]+", "", name.lower())
+    if letters in _ALONE:
+        return _ALONE[letters]
+    match = _FILLED.fullmatch(letters)
+    return _CANONICAL_SPLIT[match[1]] if match else None
 
 
 @dataclass(frozen=True)

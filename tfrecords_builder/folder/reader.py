@@ -8,13 +8,15 @@ from fer_tl.data.classes import CLASS_NAMES, canonical_class
 from fer_tl.errors import UserError
 from tfrecords_builder.files import Files, Origin, open_files, refuse_names_that_are_no_text
 from tfrecords_builder.image_source import Entry, ImageSource
-from tfrecords_builder.images import ImagePath, find_images, image_paths, splits_of
+from tfrecords_builder.images import ImagePath, find_images, image_paths, split_is_below, splits_of
 from tfrecords_builder.members import describe_passed_over, summarize_passed_over
 from tfrecords_builder.records import canonical_split
 
+_TABLES = (".csv", ".tsv", ".lst", ".xlsx", ".json")
+
 
 def open_folder(path: Path, image_size: int, fit: str = "pad") -> ImageSource:
-    """Opens `root/<class>/*` or `root/<split>/<class>/*`, or an archive of it.
+    """Opens `root/<class>/*`, `root/<split>/<class>/*` or `root/<class>/<split>/*`, or an archive of it.
 
     Folders that hold one folder and no images may lie around these.
 
@@ -48,6 +50,8 @@ def _read(path: Path, files: Files, image_size: int, fit: str) -> ImageSource:
     paths = image_paths(names)
     splits, note = splits_of(paths, files.label)
     class_names, label_of = _classes(paths, files)
+    if split_is_below(_folders(path) for path in paths):
+        note = f"{files.label} has its splits below its classes: class/split/image."
     depth = _class_depth(paths)
     deeper = next((path for path in paths if len(_folders(path)) != depth + 1), None)
     if deeper is not None:
@@ -75,6 +79,8 @@ def _class_depth(paths: list[ImagePath]) -> int:
     """How many folders lie above the class folders: those that all images share, and those that are splits."""
     folders = [_folders(path) for path in paths]
     depth = 0
+    if split_is_below(folders):
+        folders = [(*parts[:-2], parts[-1], parts[-2]) for parts in folders]
     while all(len(parts) > depth + 1 for parts in folders):
         names = {parts[depth] for parts in folders}
         if len(names) > 1 and not all(map(canonical_split, names)):
@@ -85,6 +91,8 @@ def _class_depth(paths: list[ImagePath]) -> int:
 
 def _empty_classes(paths: list[ImagePath], files: Files) -> list[str]:
     """A line for each folder beside the class folders that holds no images."""
+    if split_is_below(_folders(path) for path in paths):
+        return []
     classes = {PurePosixPath(path.name).parent for path in paths}
     beside = {folder.parent for folder in classes}
     empty = [
@@ -100,8 +108,17 @@ def _classes(paths: list[ImagePath], files: Files) -> tuple[tuple[str, ...], dic
     if outside is not None:
         raise UserError(f"{files.where(outside.name)} lies in no class folder: move it into one or remove it.")
     folders = sorted({path.folder for path in paths})
+    if all(map(canonical_split, folders)) and not any(path.split for path in paths):
+        raise UserError(
+            f"{files.label} has no class folders: the folders of its images are called like splits "
+            f"({', '.join(folders)}). Put the images of each class in a folder of its own, such as train/happy."
+        )
     if len(folders) < 2:
-        raise UserError(f"{files.label} has one class only ({folders[0]}): put the images of each class in a folder.")
+        table = next((name for name in files.names if name.lower().endswith(_TABLES)), None)
+        raise UserError(
+            f"{files.label} has one class only ({folders[0]}): put the images of each class in a folder."
+            + (f" Labels in a table ({table}) are not read." if table else "")
+        )
     canonical = {folder: canonical_class(folder) for folder in folders}
     if set(canonical.values()) <= set(CLASS_NAMES):
         names = tuple(name for name in CLASS_NAMES if name in canonical.values())
