@@ -246,10 +246,15 @@ def _add_predict(parser: Any) -> None:
     add("source", type=str, nargs="+", metavar="SOURCE", help="pictures, folders of them or patterns; or one video, "
         "index of a camera, address of a stream, or - for stdin")  # fmt: skip
     add("--faces", type=str, default="detect", help="detect them, or crop: each picture is a face (default: detect)")
-    add("--detector", type=str, default="auto", help="haar, yunet, none or auto (default: auto, haar where it is)")
+    add(
+        "--detector",
+        type=str,
+        default="auto",
+        help="haar, yunet, none or auto (default: auto, that of the training, else haar where it is)",
+    )
     add("--detector-model", type=str | None, help="YuNet's ONNX file (default: fetched once)")
     add("--boxes", type=str | None, help="CSV with id, top, left, bottom, right in place of a detector")
-    add("--margin", type=float | None, help="around a box, as a fraction of it (default: the detector's)")
+    add("--margin", type=float | None, help="around a box, as a fraction of it (default: as in the training)")
     add("--largest", action="store_true", help="only the largest face of each picture")
     add("--fold", type=str | None, help="whose model answers, or all for their average (default: the first trained)")
     add("--every", type=int, default=1, help="analyse each Nth frame of a video (default: 1)")
@@ -266,10 +271,15 @@ def _add_serve(parser: Any) -> None:
         "(default: 127.0.0.1, this machine alone)")  # fmt: skip
     add("--port", type=int, default=8000, help="port to listen at; 0: any that is free (default: 8000)")
     add("--fold", type=str | None, help="whose model answers, or all: their average (default: the first trained)")
-    add("--detector", type=str, default="auto", help="finds the faces: auto, haar, yunet or none (default: auto)")
+    add(
+        "--detector",
+        type=str,
+        default="auto",
+        help="finds the faces: auto, haar, yunet or none (default: auto, that of the training)",
+    )
     add("--detector-model", type=str | None, help="file of YuNet's model (default: fetched once)")
     add("--margin", type=float | None, help="what to add on each side of a face, as a fraction of it (default: as "
-        "suits the detector)")  # fmt: skip
+        "in the training)")  # fmt: skip
 
 
 _ADD = {

@@ -142,7 +142,7 @@ def _gather(
     count = len(images)
     others = f", one of {len(run.parts)}" if len(run.parts) > 1 else ""
     return (
-        read_pictures(images, shape, parts[0]),
+        read_pictures(images, shape, parts[0], run.model_recipe(parts[0])),
         f"{where}: {count} image{'s' if count > 1 else ''} explained",
         f"Explained by the model of {parts[0]}{others}. It takes {'x'.join(map(str, shape))} pixels.",
     )

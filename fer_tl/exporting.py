@@ -131,7 +131,7 @@ def _export(request: _Request, contents: RunContents, folder: Path, new: Path, s
     from fer_tl.reports.model_card import NAME, card_text, export_text
 
     network = build_network([run.part(part) / "model.keras" for part in request.parts], original.temperature)
-    path = write_model(network, original.class_names, chosen, new, calibration)
+    path = write_model(network, original.class_names, chosen, new, original.recipe, calibration)
     facts = _check(original, open_exported(path, chosen), held_out, contents, request, path)
     facts = replace(facts, calibrated=0 if calibration is None else len(calibration))
     write_text(new / NAME, card_text(contents, facts))
@@ -176,6 +176,7 @@ def _check(
         parts=tuple(request.parts),
         class_names=original.class_names,
         image_shape=original.image_shape,
+        recipe=original.recipe,
         temperature=original.temperature,
         parity=parity,
         compared_on=where,
@@ -203,6 +204,7 @@ def _record(contents: RunContents, facts: ExportFacts) -> dict[str, Any]:
         "model": facts.chosen.file,
         "class_names": list(facts.class_names),
         "image_shape": list(facts.image_shape),
+        "faces": facts.recipe.to_dict(),
         "temperature": facts.temperature,
         "run": {key: contents.about[key] for key in ("kind", "dataset", "fingerprint")},
         "parts": list(facts.parts),

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -88,11 +88,11 @@ def predict(
         source: a picture, a folder (with all below it), a pattern such as ``photos/*.jpg``, or several of these; or one
             video, index of a camera ("0"), address of a stream, or "-" for a picture or JPEG stream on stdin.
         faces: ``detect`` them, or ``crop``: each picture is a face, as in FER-2013.
-        detector: see ``tfrecords_builder.face_detection.open_detector``.
+        detector: see ``tfrecords_builder.face_detection.open_detector``; ``auto``: the one that cut the faces of the
+            run's training, if one did.
         detector_model: YuNet's file.
         boxes: CSV with id, top, left, bottom, right in place of a detector; several rows a picture are several faces.
-        margin: added to each side of a box before it is cut, as a fraction of its size; default: the detector's, for
-            crops like those of FER-2013, and 0 for ``boxes``.
+        margin: added to each side of a box before it is cut, as a fraction of its size; default: as in the training.
         largest: only the largest face of each picture.
         fold: whose model answers, or "all" for their average; default: the first that is done.
         every: analyse each Nth frame of a video; its boxes stay on the frames after it.
@@ -114,7 +114,6 @@ def predict(
     folder = None if str(out) == STDOUT else _choose_folder(run_dir, sources, out)
     opened = _open(sources)
     _refuse_misplaced(opened, every, smooth, boxes)
-    found = _open_detector(faces, detector, detector_model, boxes, opened)
     from fer_tl.inference.predict.looking import Looker, read_boxes
     from fer_tl.inference.predict.outputs import Results
     from fer_tl.inference.predict.tally import Tally
@@ -122,9 +121,12 @@ def predict(
     from tfrecords_builder.members import describe_passed_over
 
     table = None if boxes is None else read_boxes(Path(boxes), opened.pictures)
+    # A detector that is named is opened before the model, which takes seconds; else it is the model's own.
+    named = None if detector == "auto" else _open_detector(faces, detector, detector_model, boxes, opened)
     model = load(run_dir, fold, brief=opened.video is None and len(opened.pictures) <= _BRIEF)
-    around = margin if margin is not None else 0.0 if found is None else found.margin
-    looker = Looker(model.image_shape, found, table, around, largest, "pictures" in formats and folder is not None)
+    recipe = model.recipe if margin is None else replace(model.recipe, margin=float(margin))
+    found = named or _open_detector(faces, recipe.detector(detector), detector_model, boxes, opened)
+    looker = Looker(model.image_shape, found, table, recipe, largest, "pictures" in formats and folder is not None)
     about = {
         "run": str(run_dir),
         "parts": list(model.parts),
@@ -132,7 +134,8 @@ def predict(
         "faces": faces,
         "detector": None if found is None else found.name,
         "boxes": None if boxes is None else str(boxes),
-        "margin": around,
+        "margin": recipe.margin,
+        "recipe": recipe.to_dict(),
         "largest": largest,
         "every": every,
         "min_confidence": min_confidence,
@@ -193,12 +196,11 @@ def _choose_formats(save: str | Sequence[str] | None, faces: str, out: Path | st
 def _refuse_unclear(
     faces: str, detector: str, model: Path | str | None, boxes: Path | str | None, margin: float | None
 ) -> None:
-    from tfrecords_builder.face_detection import NAMES
+    from tfrecords_builder.face_detection import check_detector
 
     if faces not in FACES:
         raise UserError(f"--faces {faces}: not known{suggest(faces, FACES)}")
-    if detector not in NAMES:
-        raise UserError(f"--detector {detector}: no such face detector{suggest(detector, NAMES)}")
+    check_detector(detector)
     given = {"--detector": detector != "auto", "--detector-model": model is not None, "--boxes": boxes is not None}
     named = [option for option, there in given.items() if there]
     if faces == "crop" and (named or margin is not None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,10 +48,11 @@ def serve(
         host: name or address of this machine to listen at.
         port: to listen at; 0 for any that is free.
         fold: whose model answers, as of ``fer_tl.load``.
-        detector: that finds the faces, as of ``open_detector``; where there is none for "auto", every picture is taken
+        detector: that finds the faces, as of ``open_detector``; "auto": the one that cut the faces of the training, if
+            one did; where there is none for "auto", every picture is taken
             for one face.
         detector_model: file of the detector's model.
-        margin: what to add to each side of a face, as a fraction of it; default: as suits the detector.
+        margin: what to add to each side of a face, as a fraction of it; default: as in the training.
         say: prints a line.
 
     Raises:
@@ -62,13 +63,16 @@ def serve(
         raise UserError(f"{' and '.join(missing)} not installed: pip install 'fer-tl[serve]'")
     from fer_tl.inference.serve.listening import open_socket
     from tfrecords_builder.face_crop import check_margin
+    from tfrecords_builder.face_detection import check_detector
 
     check_margin(margin)
+    check_detector(detector)
 
     listener = open_socket(host, port)
     try:
-        finder = _open_detector(detector, detector_model, say)
-        return _serve(Path(run_dir), listener, host, fold, finder, finder.margin if margin is None else margin, say)
+        # A detector that is named is opened before the model, which takes seconds; else it is the model's own.
+        named = None if detector == "auto" else _open_detector(detector, detector_model, say)
+        return _serve(Path(run_dir), listener, host, fold, named, detector_model, margin, say)
     finally:
         listener.close()
 
@@ -78,13 +82,16 @@ def _serve(
     listener: socket.socket,
     host: str,
     fold: int | str | None,
-    detector: Detector,
-    margin: float,
+    named: Detector | None,
+    detector_model: Path | str | None,
+    margin: float | None,
     say: Say,
 ) -> ServeResult:
     from fer_tl.inference.predictor import load
 
     model = load(run_dir, fold)  # first, since the others take a second to import, too long for a wrong path
+    recipe = model.recipe if margin is None else replace(model.recipe, margin=float(margin))
+    detector = named or _open_detector(recipe.detector("auto"), detector_model, say)
 
     from PIL import Image
 
@@ -102,7 +109,7 @@ def _serve(
     address = address_of(host, bound, port)
     batcher = Batcher(model.answer, model.image_shape)
     explainer = FaceExplainer(run_dir / model.parts[0] / "model.keras")
-    service = Service(facts, model.class_names, model.image_shape, batcher, explainer, detector, margin)
+    service = Service(facts, model.class_names, model.image_shape, batcher, explainer, detector, recipe)
     try:
         with warnings.catch_warnings(), WebServer(make_app(service, hosts), listener, MOST_BYTES) as server:
             warnings.simplefilter("error", Image.DecompressionBombWarning)  # pictures of so many pixels are refused

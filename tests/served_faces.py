@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from fer_tl.errors import UserError
+from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.predictor import Answers
 from fer_tl.inference.serve.batching import Batcher
 from fer_tl.inference.serve.face_explainer import FaceExplainer, FaceMap
@@ -88,5 +89,5 @@ def make_service() -> Fakes:
     fakes = Fakes()
     facts = RunFacts("squares", "a rule for squares", "Held-out accuracy of the run: 100.0 %.", ("It is a rule.",))
     batcher = Batcher(fakes.answer, (SIDE, SIDE, 1))
-    fakes.service = Service(facts, CLASSES, (SIDE, SIDE, 1), batcher, _Explainer(fakes), Squares(), 0.0)
+    fakes.service = Service(facts, CLASSES, (SIDE, SIDE, 1), batcher, _Explainer(fakes), Squares(), FaceRecipe())
     return fakes

@@ -16,6 +16,7 @@ from fer_tl.data.examples import Example, write_examples
 from fer_tl.data.fingerprints import Stamp, content_hash, split_fingerprints
 from fer_tl.data.grouping import hash_pixels
 from fer_tl.data.manifest import Manifest, write_manifest
+from fer_tl.faces.recipe import FaceRecipe
 from tfrecords_builder.images import encode_image
 
 
@@ -85,6 +86,7 @@ def store_dataset(
         "fingerprints": split_fingerprints(stamps, names, shape),
         "content": content_hash(stamps, names),
         "checksums": checksums(sorted(directory.iterdir())),
+        "faces": FaceRecipe().to_dict(),
     }
     write_manifest(Manifest(**values | changes), directory)
     return directory

@@ -258,11 +258,11 @@ BAD: dict[str, tuple[Callable[[], object], dict[str, Any], str]] = {
     "fold not done": (unfinish, {**FACE, "fold": 2}, "--fold 2: run has not trained it yet; done: fold-1"),
     "missing": (nothing, {"images": ["none.png"]}, "none.png does not exist"),
     "folder": (nothing, {"images": ["data"]}, "data is a folder: give image files"),
-    "no image": (nothing, {"images": ["face.png", "run/run.json"]}, "run/run.json is not an image that can be read"),
+    "no image": (nothing, {"images": ["face.png", "run/run.json"]}, "run/run.json is text, not a picture"),
     "cut short": (
         lambda: Path("face.png").write_bytes(Path("face.png").read_bytes()[:60]),
         FACE,
-        "face.png cannot be decoded",
+        "face.png is cut short",
     ),
     "damaged model": (damage("run/fold-0/model.keras"), FACE, "model.keras is not what was written (its checksum is"),
     "damaged predictions": (

@@ -46,7 +46,7 @@ class BoxTable:
 
         Args:
             names: {name: id} for every name that an image goes by, None if several do.
-            margin: see `face_crop.window_of`.
+            margin: see `fer_tl.faces.recipe.FaceRecipe`.
 
         Raises:
             UserError: a row's image cannot be told, two rows are about one image, or no row is about any.

@@ -72,71 +72,61 @@ def check_margin(margin: float | None) -> None:
 
 
 class Crop(Protocol):
-    """Crops images to faces.
+    """Knows or finds the face of each image.
 
     Attributes:
+        margin: see `fer_tl.faces.recipe.FaceRecipe`.
         warnings: what to tell about the boxes.
     """
 
+    margin: float
     warnings: tuple[str, ...]
 
-    def cut(self, image: Image.Image, identity: str) -> tuple[Image.Image, str]:
-        """Crops one image of any size and mode, or gives it back whole if it has no box.
-
-        Returns:
-            The picture, and what was done: see `records.Record.crop`.
-        """
+    def find(self, image: Image.Image, identity: str) -> Box | None:
+        """The face of one image of any size and mode; None for an image that stays whole."""
         ...
 
 
 class FaceCrop:
-    """Crops images to the boxes that are known for them, and counts.
+    """The boxes that are known for images.
 
     Args:
         boxes: {image id: (its box, where a message says that the box stands)}; other images stay whole.
-        margin: see `window_of`.
+        margin: see `Crop`.
         warnings: what to tell about the boxes.
 
     Attributes:
+        margin: as given.
         warnings: as given.
     """
 
     def __init__(self, boxes: Mapping[str, tuple[Box, str]], margin: float, warnings: tuple[str, ...] = ()) -> None:
-        self._boxes, self._margin = boxes, margin
+        self._boxes = boxes
+        self.margin = margin
         self.warnings = warnings
 
-    def cut(self, image: Image.Image, identity: str) -> tuple[Image.Image, str]:
-        """Crops one image of any size and mode, or gives it back whole if no box is known for it.
-
-        Returns:
-            The picture, and what was done: see `records.Record.crop`.
+    def find(self, image: Image.Image, identity: str) -> Box | None:
+        """The box of one image, None if none is known for it.
 
         Raises:
             UserError: the box lies outside the image.
         """
         if identity not in self._boxes:
-            return image, "whole"
+            return None
         box, where = self._boxes[identity]
-        window = window_of(box, image.height, image.width, self._margin)
-        if window is None:
+        if window_of(box, image.height, image.width) is None:
             shown = ", ".join(f"{name} {value:g}" for name, value in box._asdict().items())
             raise UserError(
                 f"{where}: the box ({shown}) covers no pixel of image {identity!r}, which has {image.height:,} rows "
                 f"and {image.width:,} columns: correct it, or leave its four cells blank to keep the image whole."
             )
-        return cut_window(image, window)
-
-
-def cut_window(image: Image.Image, window: Window) -> tuple[Image.Image, str]:
-    """A part of an image, and what was done: see `records.Record.crop`."""
-    cut = image.crop((window.left, window.top, window.right, window.bottom))
-    return cut, "clipped" if window.clipped else "cropped"
+        return box
 
 
 def describe_crops(counts: Mapping[str, Mapping[str, int]]) -> str:
     """One line about {split: {"cropped": n, "whole": n, "clipped": n}}, the clipped counted as cropped too."""
     parts = [
-        f"{split} {number['cropped']:,} cropped ({number['clipped']:,} of them clipped to the image), "
+        f"{split} {number['cropped']:,} cropped ({number['clipped']:,} of them reach beyond the image), "
         f"{number['whole']:,} whole"
         for split, number in counts.items()
     ]

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from PIL import Image
 
 from fer_tl.errors import UserError, suggest
 from fer_tl.files import write_atomically
@@ -72,8 +73,7 @@ def open_detector(name: str = "auto", model: Path | None = None, fast: bool = Fa
     Raises:
         UserError: no such detector, OpenCV or a part of it is missing, or no such model.
     """
-    if name not in NAMES:
-        raise UserError(f"--detector {name}: no such face detector{suggest(name, NAMES)}")
+    check_detector(name)
     if model is not None and name not in ("auto", "yunet"):
         raise UserError(f"--detector-model is for --detector yunet, not for {name}: leave it out")
     if name == "none":
@@ -89,6 +89,16 @@ def open_detector(name: str = "auto", model: Path | None = None, fast: bool = Fa
         f"OpenCV {cv2.__version__} has no Haar cascades: give --detector yunet, whose model of 0.2 MB is fetched once, "
         "or pip install 'opencv-python-headless<5'"
     )
+
+
+def check_detector(name: str) -> None:
+    """Refuse a name of no detector.
+
+    Raises:
+        UserError: it is none of ``NAMES``.
+    """
+    if name not in NAMES:
+        raise UserError(f"--detector {name}: no such face detector{suggest(name, NAMES)}")
 
 
 def import_opencv() -> ModuleType:
@@ -109,6 +119,39 @@ def import_opencv() -> ModuleType:
     if "OPENCV_LOG_LEVEL" not in os.environ:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2
+
+
+# On 1,000 training images of FER-2013, Haar finds a face in 26.7 % as they are, 48 px; in 53.8 % at 72 px, 55.5 % at 96
+# and 58.0 % at 192, where 3 in 100 boxes are a part of a face. Its cascade wants some room around a face, which a
+# close crop lacks: with its edge repeated for a quarter of the side, 72.2 % at 72 px, no box under half the image,
+# and 73.4 % at 96 for twice the time.
+_SEARCHED = 72  # pixels of the longer side; smaller images are enlarged to it
+_CLOSE = 128  # pixels of the longer side; smaller images are taken for close crops
+_ROOM = 0.25
+
+
+def find_faces(detector: Detector, image: np.ndarray) -> list[Face]:
+    """The faces of a picture, the largest first; a close crop is enlarged and given room around it before it is
+    searched, for a dataset that is built as for a picture that is asked about.
+
+    Args:
+        detector: looks for them.
+        image: uint8 ``[H, W, 3]``, red, green, blue, 0..255.
+
+    Returns:
+        Boxes in pixels of the image.
+    """
+    height, width = image.shape[:2]
+    longer = max(height, width)
+    if detector.name == "none" or longer >= _CLOSE:
+        return detector.find(image)
+    scale = max(1.0, _SEARCHED / longer)
+    if scale > 1:
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+    room = round(_ROOM * longer * scale)
+    padded = np.pad(image, ((room, room), (room, room), (0, 0)), mode="edge")  # [H, W, 3]
+    return [Face(Box(*((edge - room) / scale for edge in face.box)), face.score) for face in detector.find(padded)]
 
 
 class _Steps(NamedTuple):

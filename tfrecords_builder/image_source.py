@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from fer_tl.errors import UserError
+from fer_tl.faces.opening import is_grey, open_image
 from tfrecords_builder.files import Files, Origin
-from tfrecords_builder.images import is_constant, is_grey, read_image, to_square
+from tfrecords_builder.images import is_constant
 from tfrecords_builder.records import Record, Skipped, Source, reason_of, tabulate
 
 
@@ -35,7 +36,7 @@ class ImageSource(Source):
         channels: 1, 3, or None for 1 if every image is stored in grey, else 3.
         options: see `Source`.
         notes: see `Source`.
-        fit: see `to_square`.
+        fit: see `Source`.
     """
 
     kind = "images"
@@ -51,14 +52,14 @@ class ImageSource(Source):
         channels: int | None,
         options: dict[str, str],
         notes: list[str],
-        fit: str = "stretch",
+        fit: str = "pad",
     ) -> None:
         self.name = origin.name
         self.class_names = class_names
         self.options = options
         self.notes = notes
         self._origin, self._files, self._entries = origin, files, entries
-        self._size, self._channels, self._fit = size, channels, fit
+        self._size, self._channels, self.fit = size, channels, fit
         self.converted = 0  # images read that had another size or colour mode
         self._constant = 0
         self._skipped: list[Skipped] = []
@@ -103,22 +104,13 @@ class ImageSource(Source):
         return self._skipped
 
     def _record(self, entry: Entry, channels: int) -> Record:
-        picture, converted = read_image(self._files, entry.name, channels)
-        self.converted += converted or picture.size != (self._size, self._size)
+        files, size = self._files, self._size
+        picture, converted, _ = open_image(files.read(entry.name), channels, files.where(entry.name), self.bits)
+        self.converted += converted or picture.size != (size, size)
         photo = self.photo_of(picture)
-        picture, crop = self.crop.cut(picture, entry.id) if self.crop else (picture, "")
-        image = to_square(picture, self._size, self._fit)  # [size, size, channels]
+        image, shape, crop = self.cut(picture, entry.id, size)  # [size, size, channels]
         self._constant += is_constant(image)
-        return Record(
-            entry.split,
-            entry.id,
-            entry.label,
-            image,
-            group=entry.id,
-            crop=crop,
-            size=(picture.height, picture.width),
-            photo=photo,
-        )
+        return Record(entry.split, entry.id, entry.label, image, entry.id, crop=crop, size=shape, photo=photo)
 
     def _may_be_grey(self, entry: Entry) -> bool:
         """False if an image is stored in colour; one that cannot be read says nothing, and `records` tells of it."""

@@ -1,4 +1,4 @@
-"""Image files in folders: which they are, what their paths say, and their pixels."""
+"""Image files in folders: which they are and what their paths say; and images as records hold them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fer_tl.errors import UserError
-from tfrecords_builder.files import Files, is_archive, refuse_names_that_are_no_text, refuse_non_data
+from tfrecords_builder.files import Files, is_archive, refuse_names_that_are_no_text
 from tfrecords_builder.members import PassedOver
 from tfrecords_builder.records import canonical_split
 
@@ -51,10 +51,7 @@ _MAGIC = (
 )  # fmt: skip
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes that the second header has in its versions
 _ISO_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1")
-FITS = ("pad", "stretch", "crop")
 ENCODINGS = ("png", "jpeg")
-_GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
-_EXIF_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -170,60 +167,6 @@ def splits_of(paths: list[ImagePath], label: str) -> tuple[list[str], str | None
     return [str(split) for split in named], None
 
 
-def is_grey(data: bytes, where: str) -> bool:
-    """Whether an image file stores one channel, told from its header (a grey palette or grey RGB counts as colour)."""
-    with _open(data, where) as image:
-        return image.mode in _GREY_MODES
-
-
-def decode_image(data: bytes, channels: int, where: str) -> tuple[Image.Image, bool]:
-    """Decodes an image file, turned as its EXIF tag says; colours become grey by ITU-R 601 luma.
-
-    Args:
-        data: the bytes of the file.
-        channels: 1 or 3.
-        where: how to name the file in a message.
-
-    Returns:
-        The image in mode "L" or "RGB" at its own size, and whether it had to be turned or was stored in another mode.
-
-    Raises:
-        UserError: the file is no image or is damaged.
-    """
-    mode = "L" if channels == 1 else "RGB"
-    with _open(data, where) as stored:
-        try:
-            stored.load()
-            image = stored
-            if stored.getexif().get(_EXIF_ORIENTATION, 1) != 1:
-                image = ImageOps.exif_transpose(stored)
-            converted = image is not stored or image.mode != mode
-            return to_mode(image, mode), converted
-        except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
-            raise UserError(f"{where} cannot be decoded ({error}): replace or remove it.") from error
-
-
-def to_square(image: Image.Image, size: int, fit: str = "stretch") -> np.ndarray:
-    """The pixels of an image in mode "L" or "RGB" at a given size, uint8 [size, size, 1 or 3], 0..255.
-
-    An image that has the size already comes out as it is; others are resized with Lanczos (antialiased).
-
-    Args:
-        image: of any height and width.
-        size: pixels of each side.
-        fit: what to do if the image is not square: "pad" it with black, "crop" its longer side to the middle, or
-            "stretch" it, which changes the shape of a face.
-    """
-    if image.size != (size, size):
-        if fit == "crop":
-            image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
-        elif fit == "pad":
-            image = ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS, color=0)
-        else:
-            image = image.resize((size, size), Image.Resampling.LANCZOS)
-    return np.asarray(image, dtype=np.uint8).reshape(size, size, -1)
-
-
 def encode_image(image: np.ndarray, encoding: str) -> bytes:
     """The bytes of a uint8 image [H, W, 1] or [H, W, 3] as a file; the same pixels always give the same bytes.
 
@@ -241,28 +184,6 @@ def encode_image(image: np.ndarray, encoding: str) -> bytes:
 def is_constant(image: np.ndarray) -> bool:
     """Whether all pixels of an image are equal: no face, as about a dozen images of FER-2013 are."""
     return bool(image.min() == image.max())
-
-
-def read_image(files: Files, name: str, channels: int) -> tuple[Image.Image, bool]:
-    """`decode_image` of one file of a folder or archive."""
-    return decode_image(files.read(name), channels, files.where(name))
-
-
-def _open(data: bytes, where: str) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(data))
-    except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
-        refuse_non_data(data[:512], where)
-        raise UserError(f"{where} is not an image that can be read: replace or remove it.") from error
-
-
-def to_mode(image: Image.Image, mode: str) -> Image.Image:
-    """An image as "L" or "RGB", of 8 bits a channel."""
-    if image.mode.startswith(("I", "F")):  # 16 bits or more: `convert` would clip at 255
-        values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if values.max() > 255 else 255.0
-        image = Image.fromarray(np.clip(values * (255.0 / top), 0, 255).round().astype(np.uint8))
-    return image if image.mode == mode else image.convert(mode)
 
 
 def _shared_depth(paths: list[PurePosixPath]) -> int:

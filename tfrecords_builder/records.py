@@ -18,11 +18,13 @@ from fer_tl.errors import UserError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from fer_tl.faces.cutting import Cut
+    from fer_tl.faces.recipe import FaceRecipe
     from tfrecords_builder.box_table import BoxTable
     from tfrecords_builder.detected_crop import DetectedCrop
     from tfrecords_builder.face_crop import Crop
 
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 """Of all builders here: raised when the same source gives other examples or other files."""
 
 SPLITS = ("train", "validation", "test")
@@ -167,6 +169,8 @@ class Source(ABC):
         on_error: one of `ON_ERROR`: whether an example that cannot be used stops `records` at its end, when all of them
             are known, or is left out.
         passed_over: files that are not read: {why: names}.
+        fit: see `fer_tl.faces.recipe.FaceRecipe`.
+        bits: likewise.
     """
 
     on_error = "stop"
@@ -176,11 +180,13 @@ class Source(ABC):
     class_names: tuple[str, ...]
     options: dict[str, str]
     notes: list[str]
+    fit: str = "pad"
+    bits: int | None = None
     _boxes: tuple[BoxTable, float] | None = None
     _detected: DetectedCrop | None = None
 
     def use_boxes(self, table: BoxTable, margin: float) -> None:
-        """Lets `records` crop every image to its box; call it before `records`. For `margin` see `window_of`."""
+        """Lets `records` crop every image to its box; call it before `records`. For `margin` see `FaceRecipe`."""
         self._boxes = table, margin
         # What is told of copies was added later: builds of before are told from those of now by it.
         given = {"boxes": table.sha256, "box_margin": repr(float(margin)), "copies": "of whole images"}
@@ -212,6 +218,26 @@ class Source(ABC):
             return self._detected
         table, margin = self._boxes
         return table.match(self.names(), margin)
+
+    @property
+    def recipe(self) -> FaceRecipe:
+        """How pictures become the images of the examples."""
+        from fer_tl.faces.recipe import FaceRecipe
+
+        if self._boxes is not None:
+            return FaceRecipe(self.fit, margin=float(self._boxes[1]), cutter="boxes", bits=self.bits)
+        if self._detected is not None:
+            return FaceRecipe(self.fit, margin=self._detected.margin, cutter=self._detected.name, bits=self.bits)
+        return FaceRecipe(self.fit, bits=self.bits)
+
+    def cut(self, picture: Image.Image, identity: str, side: int) -> Cut:
+        """An image of an example out of its picture, in mode "L" or "RGB"; `crop` is "" where there are no boxes."""
+        from fer_tl.faces.cutting import cut_face
+
+        box = None if self.crop is None else self.crop.find(picture, identity)
+        cut = cut_face(picture, box, side, self.recipe)
+        assert cut is not None  # `find` gives no box outside of the picture
+        return cut if self.crop is not None else cut._replace(crop="")
 
     def names(self) -> dict[str, str | None]:
         """{name: id} for every name by which a table of boxes may call an image, None if several images have it."""

@@ -258,6 +258,7 @@ def _describe(
         skipped=len(source.skipped()),
         passed_over=summarize_passed_over(source.passed_over),
         targets=curated.has_targets,
+        faces=source.recipe.to_dict(),
     )
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from fer_tl.data.curate import POLICIES, Curation
 from fer_tl.data.splits import read_splits
 from fer_tl.errors import UserError, suggest
+from fer_tl.faces.recipe import DETECTORS, FITS
 from tfrecords_builder.box_table import read_box_table
-from tfrecords_builder.detected_crop import DETECTORS, DetectedCrop, open_detected_crop
-from tfrecords_builder.images import ENCODINGS, FITS
+from tfrecords_builder.detected_crop import DetectedCrop, open_detected_crop
+from tfrecords_builder.images import ENCODINGS
 from tfrecords_builder.records import ON_ERROR
 from tfrecords_builder.votes import MODES
 

@@ -7,7 +7,7 @@ import errno
 import hashlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
@@ -19,6 +19,7 @@ from fer_tl.data.manifest import Manifest, check_shards, dataset_directory, read
 from fer_tl.data.record_files import RecordIndex, index_split, load_index, save_index
 from fer_tl.data.stream import StreamedImages
 from fer_tl.errors import UserError
+from fer_tl.faces.recipe import FaceRecipe
 
 INPUTS = ("auto", "resident", "stream")
 
@@ -41,6 +42,7 @@ class Dataset:
         fingerprint: of these splits, from the manifest.
         targets: float32 ``[N, K]``, what training aims at for each example, rows that sum to 1: the shares of people's
             votes; None where the label is all there is.
+        recipe: how pictures became the images.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Dataset:
     class_names: tuple[str, ...]
     fingerprint: str
     targets: np.ndarray | None = None
+    recipe: FaceRecipe = field(default_factory=FaceRecipe)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -111,6 +114,7 @@ def load_dataset(
         class_names=manifest.class_names,
         fingerprint=join_fingerprints(manifest, splits),
         targets=targets if targets.shape[1] else None,
+        recipe=manifest.recipe,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fer_tl.data.checksums import Checksum, find_damage
 from fer_tl.errors import UserError
+from fer_tl.faces.recipe import FaceRecipe, read_recipe
 
 FILE_NAME = "manifest.json"
 FORMAT = 4
@@ -50,6 +51,8 @@ class Manifest:
             datasets built before format 4.
         targets: whether the records have soft targets.
         checksums: of every file of the build but this one, by name. Empty in datasets built before format 3.
+        faces: `fer_tl.faces.recipe.FaceRecipe.to_dict` of how pictures became images. Empty in datasets built before
+            format 4, see `recipe`.
         format: the layout of this file, `FORMAT`.
     """
 
@@ -71,7 +74,13 @@ class Manifest:
     passed_over: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     targets: bool = False
     checksums: dict[str, Checksum] = dataclasses.field(default_factory=dict)
+    faces: dict[str, Any] = dataclasses.field(default_factory=dict)
     format: int = FORMAT
+
+    @property
+    def recipe(self) -> FaceRecipe:
+        """How pictures became images."""
+        return FaceRecipe(**self.faces) if self.faces else _recipe_before(self)
 
     @property
     def dataset(self) -> str:
@@ -87,6 +96,16 @@ class Manifest:
         """File names of the shards of one split, as TFDS names them."""
         number = self.shards[split]
         return [f"{self.name}-{split}.tfrecord-{index:05d}-of-{number:05d}" for index in range(number)]
+
+
+def _recipe_before(manifest: Manifest) -> FaceRecipe:
+    """What builders did before they wrote it down: boxes were clipped to the picture; of FER-2013 and ExpW what came
+    out was stretched to a square, of folders since version 1.1.0 fitted as was asked for."""
+    source = manifest.source
+    boxed = "boxes" in source or (manifest.name == "expw" and "votes" not in source)
+    cutter = source.get("detector") or ("boxes" if boxed else "")
+    fit = source.get("fit", "stretch") if manifest.name == "folder" or cutter else "pad"
+    return FaceRecipe(fit, "clip", float(source.get("box_margin", 0)), cutter)
 
 
 def write_manifest(manifest: Manifest, directory: Path) -> None:
@@ -109,6 +128,8 @@ def read_manifest(directory: Path | str) -> Manifest:
         for key in ("class_names", "image_shape", "warnings"):
             values[key] = tuple(values[key])
         values["checksums"] = {name: Checksum(**found) for name, found in values.get("checksums", {}).items()}
+        if values.get("faces"):
+            read_recipe(values["faces"], str(path))
         manifest = Manifest(**values)
         _check(manifest)
         return manifest
@@ -124,7 +145,10 @@ def _check(manifest: Manifest) -> None:
     kinds = {
         "format": isinstance(manifest.format, int),
         "name": all(isinstance(text, str) for text in (manifest.name, manifest.config, manifest.version)),
-        **{key: isinstance(getattr(manifest, key), dict) for key in ("source", "crops", "duplicates", "drawn_split")},
+        **{
+            key: isinstance(getattr(manifest, key), dict)
+            for key in ("source", "crops", "duplicates", "drawn_split", "faces")
+        },
         "passed_over": all(
             isinstance(found.get("count"), int) and isinstance(found.get("first"), list)
             for found in manifest.passed_over.values()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,10 +11,12 @@ import numpy as np
 
 from fer_tl.errors import UserError
 from fer_tl.evaluation.calibration import fit_temperature
+from fer_tl.faces.cutting import to_square
+from fer_tl.faces.opening import convert_image, open_file
+from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.training.part_files import check_part
 from fer_tl.training.predictions import softmax
 from fer_tl.training.run_folder import RunFolder, load_joined
-from tfrecords_builder.images import to_square
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -46,6 +48,7 @@ class ExpressionModel:
         parts: of the run, whose models are averaged.
         temperature: what logits are divided by before the softmax, so that a probability of 0.8 is right in about 80 %
             of the cases on images like those of the training; fitted to the run's held-out predictions.
+        recipe: how faces are cut for it.
     """
 
     class_names: tuple[str, ...]
@@ -53,15 +56,16 @@ class ExpressionModel:
     parts: tuple[str, ...]
     temperature: float
     _networks: tuple[Callable[[np.ndarray], np.ndarray], ...]
+    recipe: FaceRecipe = field(default_factory=FaceRecipe)
 
     def predict(self, images: np.ndarray | Iterable[np.ndarray | Image.Image | Path | str]) -> Answers:
         """The expressions of faces.
 
         Args:
             images: pictures that show a face and little else, as the training's do; no face is looked for here. Files;
-                Pillow images; or uint8 arrays ``[H, W]``, ``[H, W, 1]`` or ``[H, W, 3]`` (red, green, blue), 0..255, of
-                any size. They are padded with black to squares and resized, colours become grey where the model
-                takes grey. An array ``[N, H, W, C]`` is N of them.
+                Pillow images of any mode; or uint8 arrays ``[H, W]``, ``[H, W, 1]``, ``[H, W, 3]`` (red, green, blue)
+                or ``[H, W, 4]`` (and opacity), 0..255, of any size. They become the model's input as the training's
+                pictures did, see ``recipe`` and ``fer_tl.faces.opening``. An array ``[N, H, W, C]`` is N of them.
 
         Raises:
             UserError: naming the one that is no such image.
@@ -71,7 +75,8 @@ class ExpressionModel:
         if isinstance(images, str | Path):
             images = [images]
         side, _, channels = self.image_shape
-        pixels = [to_square(_opened(image, channels, i), side, "pad") for i, image in enumerate(images)]
+        opened = (_opened(image, channels, self.recipe.bits, i) for i, image in enumerate(images))
+        pixels = [to_square(image, side, self.recipe.fit) for image in opened]
         return self.answer(np.stack(pixels) if pixels else np.empty((0, *self.image_shape), np.uint8))
 
     def answer(self, pixels: np.ndarray) -> Answers:
@@ -114,9 +119,9 @@ def load(run_dir: Path | str, fold: int | str | None = None, brief: bool = False
     for part, network in zip(parts, networks, strict=True):
         if network.class_names != networks[0].class_names or sorted(network.class_names) != sorted(names):
             raise UserError(f"{run.part(part) / 'model.keras'} knows other classes than the run: it is of another one")
-    first = networks[0]
+    first, recipe = networks[0], common_recipe(run, parts)
     calls = tuple(network.logits for network in networks)
-    return ExpressionModel(first.class_names, first.image_shape, tuple(parts), temperature, calls)
+    return ExpressionModel(first.class_names, first.image_shape, tuple(parts), temperature, calls, recipe)
 
 
 def _temperature(run: RunFolder) -> tuple[tuple[str, ...], float]:
@@ -125,30 +130,25 @@ def _temperature(run: RunFolder) -> tuple[tuple[str, ...], float]:
     return found.class_names, fit_temperature(found.logits, found.labels)
 
 
-def _opened(image: np.ndarray | Image.Image | Path | str, channels: int, index: int) -> Image.Image:
+def common_recipe(run: RunFolder, parts: Iterable[str]) -> FaceRecipe:
+    """How faces are cut for the models of some parts.
+
+    Raises:
+        UserError: the models were trained on images that were made otherwise, so they cannot answer for the same ones.
+    """
+    recipes = {part: run.model_recipe(part) for part in parts}
+    (first, recipe), *others = recipes.items()
+    for part, other in others:
+        if other != recipe:
+            raise UserError(
+                f"{run.part(part) / 'model.keras'} takes faces that are cut otherwise than those of {first} "
+                f"({other}, not {recipe}): it is of another run"
+            )
+    return recipe
+
+
+def _opened(image: np.ndarray | Image.Image | Path | str, channels: int, bits: int | None, index: int) -> Image.Image:
     """An image in the mode that the model takes, at its own size."""
-    from PIL import Image
-
-    from fer_tl.inference.predict.sources import decode_picture
-
     if isinstance(image, str | Path):
-        try:
-            data = Path(image).read_bytes()
-        except OSError as error:
-            raise UserError(f"{image} cannot be read ({error.strerror}): give an image file") from None
-        return decode_picture(data, channels, str(image))
-    opened = image if isinstance(image, Image.Image) else Image.fromarray(_pixels(image, index))
-    mode = "L" if channels == 1 else "RGB"
-    return opened if opened.mode == mode else opened.convert(mode)
-
-
-def _pixels(image: np.ndarray, index: int) -> np.ndarray:
-    """uint8 ``[H, W]`` or ``[H, W, 3]`` of what was given."""
-    pixels = np.asarray(image)
-    grey = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-    if pixels.dtype != np.uint8 or grey.ndim not in (2, 3) or 0 in grey.shape or grey.shape[2:] not in ((), (3,)):
-        raise UserError(
-            f"image {index} is an array {list(pixels.shape)} of {pixels.dtype}: give uint8 [H, W], [H, W, 1] or "
-            "[H, W, 3], pixels 0 to 255"
-        )
-    return grey
+        return open_file(Path(image), channels, bits).image
+    return convert_image(image, channels, f"image {index}", bits)

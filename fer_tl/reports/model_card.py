@@ -11,6 +11,7 @@ from importlib.metadata import version
 from fer_tl.config import Experiment
 from fer_tl.data.manifest import build_arguments
 from fer_tl.evaluation.run_contents import HeldOut, RunContents
+from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.export.folder import RECORD
 from fer_tl.inference.export.formats import INPUT, OUTPUT, Format, usage_text
 from fer_tl.inference.export.parity import TOLERANCE, Loss, Parity
@@ -35,6 +36,7 @@ class ExportFacts:
         parts: of the run, whose models it is the mean of.
         class_names: in the order of its output.
         image_shape: height, width and channels that it takes.
+        recipe: how pictures become its input.
         temperature: inside it.
         parity: how far it is from the original.
         compared_on: the images of that comparison, as the end of a sentence.
@@ -48,6 +50,7 @@ class ExportFacts:
     parts: tuple[str, ...]
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
+    recipe: FaceRecipe
     temperature: float
     parity: Parity
     compared_on: str
@@ -117,9 +120,9 @@ def _usage(facts: ExportFacts) -> str:
     table = as_markdown(Table(["", "name", "type", "what it is"], [rows], left=frozenset(range(4))))
     return (
         f"{table}\nB is any number of images. Resizing to what the network takes, scaling, the temperature and the "
-        "softmax are inside, and so are the class names. Give it squares around a face; fer-tl pads pictures that are "
-        "not square with black. In the folder of this card:\n\n"
-        f"```python\n{usage_text(facts.chosen, facts.image_shape)}\n```"
+        f"softmax are inside, and so are the class names. Of its training: {facts.recipe.describe()}. Give it squares "
+        "around a face. In the folder of this card:\n\n"
+        f"```python\n{usage_text(facts.chosen, facts.image_shape, facts.recipe)}\n```"
     )
 
 

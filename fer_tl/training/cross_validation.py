@@ -125,6 +125,7 @@ def _start(
         "dataset": dataset.name,
         "fingerprint": dataset.fingerprint,
         "class_names": list(dataset.class_names),
+        "faces": dataset.recipe.to_dict(),
         "images": len(dataset),
         "held_out": held_out,
         "split_over_folds": split_over_folds,

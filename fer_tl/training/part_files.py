@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from typing import Any
 
 from fer_tl.data.checksums import checksum
 from fer_tl.errors import UserError
+from fer_tl.faces.recipe import FaceRecipe, read_recipe
 from fer_tl.files import read_json
 
 RESULT = "result.json"
@@ -22,7 +24,7 @@ FAILED = "failed.json"
 EVENTS = "events.out.tfevents.fer-tl"
 ENVIRONMENT = "environment.json"
 OPENINGS = "evaluations.json"
-# A member of the .keras zip archive that Keras ignores: class names travel with the weights.
+# A member of the .keras zip archive that Keras ignores: class names and the recipe of faces travel with the weights.
 CLASSES_MEMBER = "fer_tl.json"
 
 NUMBER = (int, float)
@@ -81,6 +83,21 @@ def check_model(path: Path, remedy: str = "") -> None:
         raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())}){end}") from None
     if damaged:
         raise UserError(f"{path} is damaged (its part {damaged} fails its checksum){end}")
+
+
+def read_model_recipe(path: Path) -> FaceRecipe | None:
+    """How faces are cut for a saved model; None for one of before 2026-11-29, which does not say.
+
+    Raises:
+        UserError: the file is missing, damaged or not of fer-tl.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            about = json.loads(archive.read(CLASSES_MEMBER))
+        values = about.get("faces")
+    except (OSError, KeyError, ValueError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())[:200]})") from None
+    return None if values is None else read_recipe(values, str(path))
 
 
 def read_result(folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import hashlib
@@ -16,7 +17,9 @@ import numpy as np
 
 from fer_tl.config import Experiment, dump_yaml, identity
 from fer_tl.data.folds import read_folds
+from fer_tl.data.manifest import newest_version, read_manifest
 from fer_tl.errors import UserError
+from fer_tl.faces.recipe import BEFORE, FaceRecipe, read_recipe
 from fer_tl.files import (
     FULL,
     is_temporary,
@@ -30,6 +33,7 @@ from fer_tl.training.part_files import (
     PART_FILES,
     RESULT,
     read_failure,
+    read_model_recipe,
     read_seconds,
     train_again,
 )
@@ -100,6 +104,24 @@ class RunFolder:
         """The resolved configuration of the run."""
         path = self.path / "config.yaml"
         return _parse(path, path.read_bytes() if path.is_file() else b"")
+
+    def read_recipe(self) -> FaceRecipe:
+        """How pictures became the images that the run was trained on; of a run of before 2026-11-29, which does not
+        say, what its dataset says if that is there, else what was done to new pictures then."""
+        about = self.read_run()
+        if "faces" in about:
+            return read_recipe(about["faces"], str(self.path / "run.json"))
+        with contextlib.suppress(UserError):
+            return read_manifest(newest_version(self.read_experiment().data_dir, about["dataset"])).recipe
+        return BEFORE
+
+    def model_recipe(self, part: str) -> FaceRecipe:
+        """How faces are cut for the model of a part.
+
+        Raises:
+            UserError: a damaged model.
+        """
+        return read_model_recipe(self.part(part) / "model.keras") or self.read_recipe()
 
     def refuse_edited(self) -> None:
         """Make sure that the configuration of the run is still what it was begun with.

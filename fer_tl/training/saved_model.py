@@ -14,13 +14,15 @@ import numpy as np
 
 from fer_tl.data.dataset import Dataset
 from fer_tl.errors import UserError
+from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.files import write_atomically
 from fer_tl.training.devices import choose_devices, require_devices
 from fer_tl.training.part_files import CLASSES_MEMBER
 
 
-def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> None:
-    """Save a model without its optimizer, and its class names in the same file, atomically.
+def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path, recipe: FaceRecipe | None = None) -> None:
+    """Save a model without its optimizer, with its class names and how faces are cut for it in the same file,
+    atomically.
 
     The same model and weights give the same bytes: the dates and memory addresses that Keras writes into the archive
     are left out.
@@ -39,7 +41,8 @@ def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path) -> 
                             copy.write(_renumbered(source.read()))
                         else:
                             shutil.copyfileobj(source, copy)
-                archive.writestr(zipfile.ZipInfo(CLASSES_MEMBER), json.dumps({"class_names": list(class_names)}))
+                about = {"class_names": list(class_names)} | ({"faces": recipe.to_dict()} if recipe else {})
+                archive.writestr(zipfile.ZipInfo(CLASSES_MEMBER), json.dumps(about))
         finally:
             saved.unlink(missing_ok=True)
 

@@ -178,5 +178,5 @@ class Session:
         return float(losses.mean()), float((logits.argmax(axis=1) == labels).mean()), logits
 
     def save_model(self, path: Path) -> None:
-        """Save the model and its class names as ``.keras``."""
-        save_model(self.model, self.dataset.class_names, path)
+        """Save the model as ``.keras``, with its class names and how faces are cut for it."""
+        save_model(self.model, self.dataset.class_names, path, self.dataset.recipe)

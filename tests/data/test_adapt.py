@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from fer_tl.data.adapt import adapt_images
-from tfrecords_builder.images import decode_image, to_square
+from fer_tl.faces.cutting import to_square
+from fer_tl.faces.opening import open_image
 from tfrecords_builder.toyfaces.drawing import draw_faces
 
 RNG = np.random.default_rng(0)
@@ -30,7 +31,7 @@ def test_an_adapted_image_is_what_a_build_of_that_size_stores(shape: tuple[int, 
     for image, result in zip(images, adapted, strict=True):
         stream = io.BytesIO()
         Image.fromarray(image.squeeze()).save(stream, "png")
-        built = to_square(decode_image(stream.getvalue(), shape[2], "here")[0], shape[0])
+        built = to_square(open_image(stream.getvalue(), shape[2], "here").image, shape[0], "pad")
         np.testing.assert_array_equal(result, built)
 
 

@@ -166,6 +166,7 @@ def test_shares_of_votes_are_kept(tmp_path: Path) -> None:
         "fer2013",
         tmp_path / "fer2013.csv",
         tmp_path,
+        labels="fer",  # two classes alone do not tell it
         ferplus=tmp_path / "fer2013new.csv",
         votes="soft",
         say=lambda _: None,

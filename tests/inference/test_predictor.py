@@ -85,9 +85,9 @@ def test_any_number_of_faces(run: RunFolder):
         "float pixels": ([IMAGES[0] / 255], "image 0 is an array [12, 12, 1] of float64: give uint8"),
         "two channels": ([IMAGES[0], np.zeros((5, 5, 2), np.uint8)], "image 1 is an array [5, 5, 2]"),
         "no pixels": ([np.zeros((0, 5), np.uint8)], "image 0 is an array [0, 5]"),
-        "no file": (["nowhere.png"], "nowhere.png cannot be read (No such file or directory): give an image file"),
-        "a folder": ([Path(__file__).parent], "cannot be read (Is a directory)"),
-        "no image": ([__file__], "is not an image that can be read"),
+        "no file": (["nowhere.png"], "nowhere.png does not exist: give image files"),
+        "a folder": ([Path(__file__).parent], "is a folder: give image files"),
+        "no image": ([__file__], "is text, not a picture"),
     }.values(),
 )
 def test_what_is_no_image_is_named(run: RunFolder, images: list[object], words: str):

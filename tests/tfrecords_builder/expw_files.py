@@ -76,6 +76,8 @@ def read(source: Source) -> dict[str, Record]:
 
 
 def slice_of(name: str, top: int, left: int, bottom: int, right: int, size: int = SIZE) -> np.ndarray:
-    """The pixels of a box at the size of the records, uint8 [size, size, 3]."""
-    face = PHOTOS[name][max(top, 0) : bottom, max(left, 0) : right]
+    """The pixels of a square box at the size of the records, black outside of the photo: uint8 [size, size, 3]."""
+    assert bottom - top == right - left
+    around = np.pad(PHOTOS[name], ((WIDTH, WIDTH), (WIDTH, WIDTH), (0, 0)))
+    face = around[top + WIDTH : bottom + WIDTH, left + WIDTH : right + WIDTH]
     return np.asarray(Image.fromarray(face).resize((size, size), Image.Resampling.LANCZOS))

@@ -18,7 +18,7 @@ from fer_tl.errors import UserError
 from tfrecords_builder import detected_crop
 from tfrecords_builder.detected_crop import DetectedCrop
 from tfrecords_builder.face_crop import Box
-from tfrecords_builder.face_detection import Face
+from tfrecords_builder.face_detection import Face, find_faces
 from tfrecords_builder.fer2013.sources import open_source
 
 
@@ -51,40 +51,38 @@ def bright(height: int, width: int, *parts: tuple[int, int, int, int]) -> np.nda
     return pixels
 
 
-def cut(pixels: np.ndarray, margin: float = 0.0) -> tuple[np.ndarray, str, tuple[int, ...]]:
-    """The crop, what was done, and the shape that was searched."""
+def found_in(pixels: np.ndarray) -> tuple[Box | None, tuple[int, ...]]:
+    """The box, and the shape that was searched."""
     detector = BrightParts()
-    picture, done = DetectedCrop(detector, margin, {}).cut(Image.fromarray(pixels), "a")
-    return np.asarray(picture), done, detector.searched[0]
+    box = DetectedCrop(detector, 0.0, {}).find(Image.fromarray(pixels), "a")
+    return box, detector.searched[0]
 
 
-def test_the_largest_face_is_cut() -> None:
+def test_the_largest_face_is_found() -> None:
     photo = bright(150, 200, (10, 20, 50, 60), (20, 120, 120, 190))
-    found, done, searched = cut(photo)
-    np.testing.assert_array_equal(found, photo[20:120, 120:190])
-    assert (done, searched) == ("cropped", (150, 200, 3))
-    assert cut(photo, 0.5)[1] == "clipped"
-    np.testing.assert_array_equal(cut(photo, 0.1)[0], photo[10:130, 113:197])
+    assert found_in(photo) == (Box(20, 120, 120, 190), (150, 200, 3))
 
 
 @pytest.mark.parametrize(("height", "width", "searched"), [(48, 48, (108, 108, 3)), (24, 48, (72, 108, 3))])
 def test_a_small_image_is_enlarged_and_gets_room(height: int, width: int, searched: tuple[int, ...]) -> None:
-    image = bright(height, width, (4, 2, 20, 22))
-    found, done, shape = cut(image)
-    np.testing.assert_array_equal(found, image[4:20, 2:22])
-    assert (done, shape) == ("cropped", searched)
+    box, shape = found_in(bright(height, width, (4, 2, 20, 22)))
+    assert box is not None and np.allclose(box, (4, 2, 20, 22), atol=0.7)
+    assert shape == searched
 
 
-def test_the_room_repeats_the_edge_and_is_cut_off() -> None:
-    image = bright(100, 100, (0, 0, 60, 40))
-    found, done, shape = cut(image)
-    np.testing.assert_array_equal(found, image[:60, :40])
-    assert (done, shape) == ("clipped", (150, 150, 3))
+def test_the_room_repeats_the_edge_and_is_taken_off_the_box() -> None:
+    box, shape = found_in(bright(100, 100, (0, 0, 60, 40)))
+    assert box == Box(-25, -25, 60, 40) and shape == (150, 150, 3)
+
+
+def test_a_picture_that_is_asked_about_is_searched_as_one_of_a_dataset() -> None:
+    image = bright(48, 48, (4, 2, 20, 22))
+    colour = np.repeat(image[..., None], 3, axis=2)
+    assert find_faces(BrightParts(), colour)[0].box == found_in(image)[0]
 
 
 def test_without_a_face_the_image_stays_whole() -> None:
-    image = Image.fromarray(bright(48, 48))
-    assert DetectedCrop(BrightParts(), 0.0, {}).cut(image, "a") == (image, "whole")
+    assert found_in(bright(48, 48))[0] is None
 
 
 def test_csv_and_images_are_cropped_alike(tmp_path: Path) -> None:
@@ -92,7 +90,9 @@ def test_csv_and_images_are_cropped_alike(tmp_path: Path) -> None:
     faces[9] = (*faces[9][:2], bright(48, 48))
     (tmp_path / "fer2013.csv").write_text(csv_text(faces))
     root = write_folder(tmp_path / "images", image_files(faces, "{split}/{name}/{index:05d}.png"))
-    expected = np.asarray(Image.fromarray(faces[0][2][8:40, 2:22]).resize((48, 48), Image.Resampling.LANCZOS))
+    # 32 rows and 20 columns, widened to a square of which 4 columns lie outside.
+    square = np.pad(faces[0][2], ((0, 0), (4, 0)))[8:40, :32]
+    expected = np.asarray(Image.fromarray(square).resize((48, 48), Image.Resampling.LANCZOS))
     for path in (tmp_path / "fer2013.csv", root):
         source = open_source(path)
         source.use_detector(DetectedCrop(BrightParts(), 0.0, {"detector": "haar"}))

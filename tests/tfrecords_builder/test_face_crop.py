@@ -12,6 +12,8 @@ from fer_files import csv_text, image_files, make_faces, png, write_folder
 from PIL import Image
 
 from fer_tl.errors import UserError
+from fer_tl.faces.cutting import cut_face, face_window, to_square
+from fer_tl.faces.recipe import FaceRecipe
 from tfrecords_builder.box_table import read_box_table
 from tfrecords_builder.face_crop import Box, FaceCrop, Window, describe_crops, window_of
 from tfrecords_builder.fer2013.sources import open_source
@@ -46,26 +48,56 @@ def test_a_box_outside_is_none_whatever_its_margin(box, margin: float) -> None:
     assert window_of(Box(*box), 30, 50, margin) is None
 
 
-def test_the_pixels_are_those_of_the_slice() -> None:
+def square(pixels: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
+    """A square of an image, black where it lies outside: uint8 [side, side, ...]."""
+    around = [(side, side), (side, side), *[(0, 0)] * (pixels.ndim - 2)]
+    return np.pad(pixels, around)[top + side : top + 2 * side, left + side : left + 2 * side]
+
+
+def test_a_box_becomes_a_square_about_its_middle_and_is_not_stretched() -> None:
     crop = FaceCrop({"a": (Box(3, 7, 33, 27), "row 1"), "b": (Box(-1, 7, 33, 70), "row 2")}, 0.0)
     image = Image.fromarray(PHOTO)
-    np.testing.assert_array_equal(np.asarray(crop.cut(image, "a")[0]), PHOTO[3:33, 7:27])
-    np.testing.assert_array_equal(np.asarray(crop.cut(image, "b")[0]), PHOTO[:33, 7:])
-    assert crop.cut(image, "c")[0] is image
-    assert [crop.cut(image, name)[1] for name in "abc"] == ["cropped", "clipped", "whole"]
+    for name, top, left, side, crop_said in (("a", 3, 2, 30, "cropped"), ("b", -15, 7, 63, "clipped")):
+        cut = cut_face(image, crop.find(image, name), side, FaceRecipe())
+        assert cut is not None
+        np.testing.assert_array_equal(cut.pixels, square(PHOTO, top, left, side))
+        assert cut.crop == crop_said and cut.size == (side, side)
+    assert crop.find(image, "c") is None
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.25, 1.0])
+def test_a_margin_is_added_on_every_side_of_the_square(margin: float) -> None:
+    side = round(20 * (1 + 2 * margin))
+    window = face_window(Box(10, 24, 30, 34), 40, 60, FaceRecipe(margin=margin))
+    assert window is not None
+    assert (window.bottom - window.top, window.right - window.left) == (side, side)
+    assert (window.top + window.bottom, window.left + window.right) == (40, 58)
+
+
+def test_a_recipe_of_before_clips_a_box_and_fits_it_as_a_picture() -> None:
+    image = Image.fromarray(PHOTO)
+    for fit in ("stretch", "pad", "crop"):
+        cut = cut_face(image, Box(-1, 7, 33, 70), 16, FaceRecipe(fit, "clip"))
+        assert cut is not None
+        np.testing.assert_array_equal(cut.pixels, to_square(Image.fromarray(PHOTO[:33, 7:]), 16, fit))
+
+
+def test_a_box_of_any_size_asks_for_a_bounded_picture() -> None:
+    window = face_window(Box(0, 0, 1e9, 1e9), 40, 60, FaceRecipe(margin=2.0))
+    assert window is not None and window.bottom - window.top <= 240
 
 
 def test_counts_are_told() -> None:
     half = {"cropped": 1, "whole": 1, "clipped": 0}
     line = describe_crops({"train": half, "test": {"cropped": 1, "whole": 0, "clipped": 1}})
-    assert "train 1 cropped (0 of them clipped to the image), 1 whole" in line
-    assert "test 1 cropped (1 of them clipped to the image), 0 whole" in line
+    assert "train 1 cropped (0 of them reach beyond the image), 1 whole" in line
+    assert "test 1 cropped (1 of them reach beyond the image), 0 whole" in line
 
 
 def test_a_box_outside_its_image_names_row_and_size() -> None:
     crop = FaceCrop({"a": (Box(40, 0, 50.5, 9), "b.csv, row 3 (line 4)")}, 0.5)
     with pytest.raises(UserError, match=r"b\.csv, row 3 \(line 4\).*bottom 50\.5.* 'a'.* 40 rows and 60 columns"):
-        crop.cut(Image.fromarray(PHOTO), "a")
+        crop.find(Image.fromarray(PHOTO), "a")
 
 
 def with_boxes(source: Source, path: Path, lines: list[str], margin: float = 0.0) -> dict[str, Record]:
@@ -88,7 +120,7 @@ def test_fer2013_crops_alike_from_csv_and_images(tmp_path: Path) -> None:
         found = with_boxes(open_source(path), tmp_path / "boxes.csv", lines)
         assert len(found) == len(FACES)
         for index, (_, _, pixels) in enumerate(FACES):
-            part = {0: pixels[8:40, 4:44], 27: pixels[:24, :24]}.get(index, pixels)
+            part = {0: square(pixels, 4, 4, 40), 27: square(pixels, -5, -5, 29)}.get(index, pixels)
             expected = pixels if part is pixels else resized(part, 48)
             np.testing.assert_array_equal(found[f"{index:05d}"].image[..., 0], expected, err_msg=f"{path} {index}")
 
@@ -121,9 +153,9 @@ def test_a_photo_is_cropped_before_it_is_resized(tmp_path: Path) -> None:
     found = with_boxes(
         open_folder(root, 16, "stretch"), tmp_path / "b.csv", ["flat,10,20,30,50", "turned,45,5,58,35"], 0.1
     )
-    np.testing.assert_array_equal(found["flat"].image, resized(PHOTO[8:32, 17:53], 16))
+    np.testing.assert_array_equal(found["flat"].image, resized(square(PHOTO, 2, 17, 36), 16))
     shown = np.rot90(PHOTO, -1)  # [60, 40, 3]
-    np.testing.assert_array_equal(found["turned"].image, resized(shown[44:59, 2:38], 16))
+    np.testing.assert_array_equal(found["turned"].image, resized(square(shown, 34, 2, 36), 16))
 
 
 @pytest.mark.parametrize("name", ["b", "b.png", "top/train/y/b.png"])

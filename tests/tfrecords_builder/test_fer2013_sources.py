@@ -392,11 +392,11 @@ BAD_FILES = {
         zip_bytes({"train/sad/1.png": png(FACES[0][2]), "sad/2.png": png(FACES[1][2])}),
         "sad/2.png .*no split's folder",
     ),
-    "broken image": ("f.zip", zip_bytes({"train/sad/1.png": b"not a png"}), "train/sad/1.png.*not an image"),
+    "broken image": ("f.zip", zip_bytes({"train/sad/1.png": b"not a png"}), "train/sad/1.png.*text, not a picture"),
     "cut image": (
         "f.zip",
         zip_bytes({"train/sad/1.png": png(FACES[0][2])[:900]}),
-        "train/sad/1.png.*cannot be decoded",
+        "train/sad/1.png.*is cut short",
     ),
     "LFS image": ("f.zip", zip_bytes({"train/sad/1.jpg": b"version https://git-lfs.github.com"}), "git lfs pull"),
     "numbers 0 to 7": ("f.zip", zip_bytes({f"{n}/{n}.png": png(FACES[0][2]) for n in range(8)}), "--labels affectnet"),

@@ -93,7 +93,7 @@ def test_shrinking_is_antialiased(tmp_path: Path) -> None:
         ({"a/readme.txt": b"x"}, "holds no images"),
         ({"a/1.png": png(GREY)}, "one class only"),
         ({"1.png": png(GREY), "a/2.png": png(GREY)}, "1.png.*no class folder"),
-        ({"a/1.png": b"x", "b/2.png": png(GREY)}, "a/1.png.*not an image"),
+        ({"a/1.png": b"x", "b/2.png": png(GREY)}, "a/1.png.*text, not a picture"),
         ({"train/a/1.png": png(GREY), "b/2.png": png(GREY)}, "b/2.png.*no split"),
         ({f"{c}/{s}/1.png": png(GREY) for c in "ab" for s in ("s1", "s2")}, "a/s1/1.png .*hold images directly"),
         ({f"train/{n}.png": png(GREY) for n in ("a/1", "a/sub/x", "b/2")}, "train/a/sub/x.png .*hold images directly"),

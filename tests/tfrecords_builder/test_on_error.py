@@ -31,8 +31,8 @@ def test_all_bad_files_of_a_folder_are_named_at_once_with_their_share(tmp_path: 
         list(open_folder(root, 48).records())
     message = str(stopped.value)
     assert message.startswith("3 of 63 examples in mine (4.8 %) cannot be used: ") and "\n" not in message
-    assert "a/empty.png: is empty" in message and "b/cut.png: cannot be decoded" in message
-    assert "b/words.jpg: is not an image that can be read" in message
+    assert "a/empty.png: is empty" in message and "b/cut.png: is cut short" in message
+    assert "b/words.jpg: is text, not a picture" in message
     assert message.endswith("Correct or remove them, or leave them out with --on-error skip.")
 
 
@@ -130,7 +130,7 @@ def test_what_a_message_cannot_hold_is_in_a_table(tmp_path: Path) -> None:
     bad = {f"a/bad{i:02d}.png": b"words" for i in range(40)}
     root = write_folder(tmp_path / "mine", folder_files(60) | bad)
     lines: list[str] = []
-    with pytest.raises(UserError, match=r"^40 of 100 .*a/bad09\.png: is not an image.*; and 30 more") as stopped:
+    with pytest.raises(UserError, match=r"^40 of 100 .*a/bad09\.png: is text.*; and 30 more") as stopped:
         build("folder/x", root, tmp_path / "data", image_size=48, say=lines.append)
     assert "--on-error" not in str(stopped.value)  # which would not help
     table = tmp_path / "data" / "folder-x-unusable.csv"

@@ -14,13 +14,13 @@ import numpy as np
 from PIL import Image
 
 from fer_tl.errors import UserError
+from fer_tl.faces.cutting import cut_window, to_square
+from fer_tl.faces.opening import open_header, to_mode
 from tfrecords_builder.face_crop import Window
-from tfrecords_builder.files import Files, readable, refuse_non_data
-from tfrecords_builder.images import to_square
+from tfrecords_builder.files import Files, readable
 
 _MOST_WORKERS = 16
 _SMALL = 96
-_MOST_PIXELS = 1024**3 // 12  # 89 million, above which Pillow warns of a decompression bomb; the largest real ones: 8
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -116,20 +116,11 @@ def _load(files: Files, name: str) -> Image.Image | UnusablePhoto:
 
 
 def _open(stream: BinaryIO, name: str) -> Image.Image:
-    """Raises `UserError` for what is known not to be an image, else `UnusablePhoto`."""
+    """Raises `UnusablePhoto` for what cannot be used."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # broken EXIF data and the like, which do not touch the pixels
-            image = Image.open(stream)
-    except Image.DecompressionBombError as error:
-        raise UnusablePhoto(f"{name} is too large ({error})") from error
-    except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
-        stream.seek(0)
-        refuse_non_data(stream.read(512), name)
-        raise UnusablePhoto(f"{name} is not an image that can be read") from error
-    if image.width * image.height > _MOST_PIXELS:
-        raise UnusablePhoto(f"{name} is too large ({image.width:,} x {image.height:,} pixels)")
-    return image
+        return open_header(stream, name)
+    except UserError as error:
+        raise UnusablePhoto(str(error).rstrip(".")) from None
 
 
 def _is_turned(image: Image.Image) -> bool:
@@ -150,17 +141,12 @@ def _cut(
         try:
             # No `draft`: at 96 pixels it could save time in 2 % of ExpW's photos only, and gives other pixels.
             image.load()
-            faces = [_to_rgb(image.crop((w.left, w.top, w.right, w.bottom))) for w in windows]
-            small = _to_rgb(image).resize((_SMALL, _SMALL), Image.Resampling.BOX, reducing_gap=1.0)
-        except Exception as error:  # as above
+            photo = to_mode(image, 3, name)
+            faces = [cut_window(photo, window) for window in windows]
+            small = photo.resize((_SMALL, _SMALL), Image.Resampling.BOX, reducing_gap=1.0)
+        except UserError as error:
+            return UnusablePhoto(str(error))
+        except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
             return UnusablePhoto(f"{name} cannot be decoded ({error})")
-    photo = np.asarray(small)  # [96, 96, 3]
-    return [Picture(to_square(face, size), (face.height, face.width), photo) for face in faces]
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        raise ValueError("more than 8 bits a channel")
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # straight to RGB, Pillow would warn
-    return image if image.mode == "RGB" else image.convert("RGB")
+    seen = np.asarray(small)  # [96, 96, 3]
+    return [Picture(to_square(face, size, "pad"), (face.height, face.width), seen) for face in faces]

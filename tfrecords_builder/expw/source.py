@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from fer_tl.data.classes import CLASS_NAMES
 from fer_tl.errors import UserError
+from fer_tl.faces.recipe import FaceRecipe
 from tfrecords_builder.expw.faces import Problem
 from tfrecords_builder.expw.layout import ORIGINAL, Found, find_expw, refuse_seven_zip
 from tfrecords_builder.expw.photos import Picture, UnusablePhoto, cut_photos, default_workers
@@ -59,6 +60,11 @@ class ExpwSource(Source):
     def image_shape(self) -> tuple[int, int, int]:
         return (self._cutting.image_size, self._cutting.image_size, 3)
 
+    @property
+    def recipe(self) -> FaceRecipe:
+        boxed = self._found.kind == ORIGINAL
+        return FaceRecipe(self.fit, margin=self._cutting.margin, cutter="boxes" if boxed else "", bits=self.bits)
+
     def total(self) -> int:
         return sum(len(cuts) for _, cuts in self._survey().photos)
 
@@ -84,7 +90,7 @@ class ExpwSource(Source):
         lines = self._left_out(survey)
         if self._seen["clipped"]:
             wide = " with their margin" if self._cutting.margin else ""
-            lines.append(f"{self._seen['clipped']:,} boxes{wide} reach beyond their photo and were clipped to it.")
+            lines.append(f"{self._seen['clipped']:,} boxes{wide} reach beyond their photo, which is black there.")
         if self._seen["flat"]:
             lines.append(f"{self._seen['flat']:,} images are one flat colour: there is no face in them.")
         if survey.turned:
@@ -119,7 +125,7 @@ class ExpwSource(Source):
         """Raises `UserError` if no face can be used."""
         if self._surveyed is None:
             cutting, listing = self._cutting, self._found.listing
-            survey = take_stock(self._files, listing, self._found.images, cutting.margin, cutting.min_confidence)
+            survey = take_stock(self._files, listing, self._found.images, self.recipe, cutting.min_confidence)
             usable = sum(len(cuts) for _, cuts in survey.photos)
             if survey.problems and not usable:
                 where = self._files.where(self._found.name)
@@ -159,8 +165,8 @@ def open_expw(
 
     Args:
         path: the folder or archive.
-        image_size: height and width of the faces to hand out, pixels; boxes are squares, so clipped ones are stretched.
-        margin: what to add on each side of a box, see `window_of`.
+        image_size: height and width of the faces to hand out, pixels.
+        margin: what to add on each side of a box, see `FaceRecipe`.
         min_confidence: leave out faces whose detector score is below it; None for all faces.
         votes: "majority" or "soft": what to make of the votes on face crops, see `votes.decide`.
         on_error: "stop" at a line or photo that cannot be used, or "skip" it, see `Source`.

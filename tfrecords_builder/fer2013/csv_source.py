@@ -16,7 +16,7 @@ from tfrecords_builder.fer2013.csv_survey import NO_LABEL, Survey, survey
 from tfrecords_builder.fer2013.ferplus import FerPlus
 from tfrecords_builder.fer2013.labels import CONTEMPT_LABEL, count_warnings
 from tfrecords_builder.files import Origin
-from tfrecords_builder.images import is_constant, to_square
+from tfrecords_builder.images import is_constant
 from tfrecords_builder.records import Record, Skipped, Source, UnusableExamples, reason_of, tabulate
 
 
@@ -111,8 +111,7 @@ class CsvSource(Source):
         if self.crop:
             picture = Image.fromarray(image[..., 0])
             photo = self.photo_of(picture)
-            picture, crop = self.crop.cut(picture, identity)
-            image, size = to_square(picture, SIZE), (picture.height, picture.width)
+            image, size, crop = self.cut(picture, identity, SIZE)
         self._constant += is_constant(image)
         targets = self._votes.verdicts[row.index].targets if self._votes else None
         return Record(split, identity, label, image, identity, targets, crop, size, photo)

@@ -26,7 +26,7 @@ def open_folder(path: Path, image_size: int, fit: str = "pad") -> ImageSource:
     Args:
         path: the folder or archive.
         image_size: height and width of the images to hand out, pixels.
-        fit: how images that are not square become so, see `to_square`.
+        fit: how images that are not square become so, see `fer_tl.faces.recipe.FaceRecipe`.
 
     Raises:
         UserError: no images, images outside class folders or deeper in them, or splits for only some of them.

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.errors import UserError
-from tfrecords_builder.images import decode_image, to_square
+from fer_tl.faces.cutting import to_square
+from fer_tl.faces.opening import open_file
+from fer_tl.faces.recipe import FaceRecipe
 
 # Pixels of a side at which an image is shown, about: five times those of FER-2013.
 SHOWN = 240
@@ -43,37 +45,32 @@ class Picture:
     remark: str = ""
 
 
-def read_pictures(paths: Sequence[Path | str], shape: tuple[int, int, int], part: str) -> list[Picture]:
-    """Decode image files as the dataset builders do: turned as their EXIF tag says, padded with black to a square.
+def read_pictures(
+    paths: Sequence[Path | str], shape: tuple[int, int, int], part: str, recipe: FaceRecipe
+) -> list[Picture]:
+    """Decode image files, each a face, as the dataset builders do.
 
     Args:
         paths: of the files.
         shape: height, width and channels that the model takes; a square.
         part: whose model explains them.
+        recipe: of that model.
 
     Raises:
         UserError: a file that is missing, a folder, or no image.
     """
     names = [Path(path).name for path in paths]
     names = names if len(set(names)) == len(names) else [str(path) for path in paths]
-    return [_read_picture(Path(path), name, shape, part) for path, name in zip(paths, names, strict=True)]
+    return [_read_picture(Path(path), name, shape, part, recipe) for path, name in zip(paths, names, strict=True)]
 
 
-def _read_picture(path: Path, name: str, shape: tuple[int, int, int], part: str) -> Picture:
+def _read_picture(path: Path, name: str, shape: tuple[int, int, int], part: str, recipe: FaceRecipe) -> Picture:
     side, _, channels = shape
-    if path.is_dir():
-        raise UserError(f"{path} is a folder: give image files, such as {path / '*.jpg'}")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: give image files") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror})") from None
-    image, _ = decode_image(data, channels, str(path))
-    pixels = to_square(image, side, "pad")  # [H, W, C]
+    image = open_file(path, channels, recipe.bits).image
+    pixels = to_square(image, side, recipe.fit)  # [H, W, C]
     larger = max(image.size) > side
-    shown = to_square(image, side * _times(side), "pad") if larger else magnify(pixels)
-    return Picture(name, pixels, shown, part, remark=_remark(image.width, image.height))
+    shown = to_square(image, side * _times(side), recipe.fit) if larger else magnify(pixels)
+    return Picture(name, pixels, shown, part, remark=_remark(image.width, image.height, recipe.fit))
 
 
 def describe_pictures(pictures: Sequence[Picture]) -> list[str]:
@@ -119,8 +116,11 @@ def _times(side: int) -> int:
     return max(1, round(SHOWN / side))
 
 
-def _remark(width: int, height: int) -> str:
-    found = ["not square, so padded with black"] if width != height else []
+_FITTED = {"pad": "padded with black", "crop": "cropped to its middle", "stretch": "stretched"}
+
+
+def _remark(width: int, height: int, fit: str) -> str:
+    found = [f"not square, so {_FITTED[fit]}"] if width != height else []
     if max(width, height) > CROP:
         found.append(f"larger than {CROP} pixels, so it may show more than a face")
     return "; ".join(found)

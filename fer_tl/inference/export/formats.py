@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fer_tl.errors import UserError, suggest
+from fer_tl.faces.opening import GROUND
+from fer_tl.faces.recipe import FaceRecipe
 
 INPUT = "image"
 OUTPUT = "probabilities"
@@ -91,15 +93,36 @@ def choose_format(name: str, int8: bool) -> Format:
     return chosen
 
 
-def usage_text(chosen: Format, image_shape: tuple[int, int, int]) -> str:
-    """Python that reads ``face.png`` and prints its expression, to be run in the folder of the export."""
+_FITTED = {
+    "pad": "ImageOps.pad(face, ({width}, {height}), Image.Resampling.LANCZOS)",
+    "crop": "ImageOps.fit(face, ({width}, {height}), Image.Resampling.LANCZOS)",
+    "stretch": "face.resize(({width}, {height}), Image.Resampling.LANCZOS)",
+}
+
+
+def usage_text(chosen: Format, image_shape: tuple[int, int, int], recipe: FaceRecipe) -> str:
+    """Python that reads ``face.png`` as fer-tl does and prints its expression, to be run in the folder of the export.
+
+    Args:
+        chosen: the format.
+        image_shape: height, width and channels that the model takes.
+        recipe: how pictures became images of that shape.
+    """
     height, width, channels = image_shape
     mode = "L" if channels == 1 else "RGB"
+    top = 2 ** (recipe.bits or 16) - 1
     return "\n".join(
         [
             "import numpy as np; from PIL import Image, ImageOps",
-            f'face = Image.open("face.png").convert("{mode}")',
-            f"face = ImageOps.pad(face, ({width}, {height}), Image.Resampling.LANCZOS)  # as fer-tl does",
+            'face = ImageOps.exif_transpose(Image.open("face.png"))',
+            'if face.mode.startswith("I;16"):  # 16 bits',
+            f"    face = np.clip(np.asarray(face) * (255 / {top}), 0, 255).round().astype(np.uint8)",
+            "    face = Image.fromarray(face)",
+            'if "A" in face.mode or "transparency" in face.info:',
+            f'    ground = Image.new("RGBA", face.size, ({GROUND}, {GROUND}, {GROUND}))',
+            '    face = Image.alpha_composite(ground, face.convert("RGBA")).convert("RGB")',
+            f'face = face.convert("{mode}")',
+            f"face = {_FITTED[recipe.fit].format(width=width, height=height)}",
             f"image = np.asarray(face, np.uint8).reshape(1, {height}, {width}, {channels})",
             chosen.usage,
             "print(names[p.argmax()], p.max())",

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.export.formats import CLASS_NAMES, INPUT, LABELS, OUTPUT, Format
 from fer_tl.inference.export.plain_layers import exchange_layers
 from fer_tl.inference.export.silence import silence
@@ -66,6 +67,7 @@ def write_model(
     class_names: tuple[str, ...],
     chosen: Format,
     folder: Path,
+    recipe: FaceRecipe,
     calibration: np.ndarray | None = None,
 ) -> Path:
     """Write a network in a format, with its class names inside.
@@ -75,6 +77,7 @@ def write_model(
         class_names: K, in the order of its output.
         chosen: the format.
         folder: that it is written to, under the format's name for it.
+        recipe: how faces are cut for it, which the Keras format keeps.
         calibration: uint8 ``[N, H, W, C]``, images whose activations set the ranges of int8 numbers; None for floats.
 
     Returns:
@@ -82,12 +85,11 @@ def write_model(
     """
     path = folder / chosen.file
     with silence():
-        _WRITERS[chosen.name](network, class_names, path, calibration)
+        if chosen.name == "keras":
+            save_model(network, class_names, path, recipe)
+        else:
+            _WRITERS[chosen.name](network, class_names, path, calibration)
     return path
-
-
-def _write_keras(network: keras.Model, class_names: tuple[str, ...], path: Path, _: np.ndarray | None) -> None:
-    save_model(network, class_names, path)
 
 
 def _write_saved_model(network: keras.Model, class_names: tuple[str, ...], path: Path, _: np.ndarray | None) -> None:
@@ -140,7 +142,6 @@ def _module(network: keras.Model) -> Any:
 
 _Writer = Callable[[keras.Model, tuple[str, ...], Path, np.ndarray | None], None]
 _WRITERS: dict[str, _Writer] = {
-    "keras": _write_keras,
     "savedmodel": _write_saved_model,
     "tflite": _write_tflite,
     "onnx": _write_onnx,

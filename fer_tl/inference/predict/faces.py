@@ -8,35 +8,43 @@ import numpy as np
 from PIL import Image
 
 from fer_tl.errors import UserError
-from tfrecords_builder.face_crop import window_of
+from fer_tl.faces.cutting import cut_face
+from fer_tl.faces.recipe import FaceRecipe
 from tfrecords_builder.face_detection import Face
-from tfrecords_builder.images import to_square
 
 
 def cut_faces(
-    image: np.ndarray, faces: Sequence[Face], image_shape: tuple[int, int, int], margin: float = 0.0
+    image: np.ndarray, faces: Sequence[Face], image_shape: tuple[int, int, int], recipe: FaceRecipe
 ) -> np.ndarray:
-    """The faces of a picture as images for ``ExpressionModel.answer``, uint8 ``[F, H, W, C]`` of ``image_shape``.
-
-    Boxes are cut as the dataset builders do: clipped to the picture, then padded with black to a square.
+    """The faces of a picture as images for ``ExpressionModel.answer``, uint8 ``[F, H, W, C]`` of ``image_shape``, cut
+    as the dataset builders do.
 
     Args:
         image: uint8 ``[H, W, 3]``, red, green, blue, 0..255.
         faces: F of them, with boxes in pixels of ``image``.
         image_shape: height, width and channels that the model takes; a square.
-        margin: see ``window_of``.
+        recipe: how.
 
     Raises:
         UserError: a box that covers no pixel of the picture.
     """
     side, _, channels = image_shape
-    height, width = image.shape[:2]
-    cut = np.empty((len(faces), *image_shape), np.uint8)
+    picture = Image.fromarray(image)
+    cuts = np.empty((len(faces), *image_shape), np.uint8)
     for i, face in enumerate(faces):
-        window = window_of(face.box, height, width, margin)
-        if window is None:
+        cut = cut_face(picture, face.box, side, recipe, channels)
+        if cut is None:
             shown = ", ".join(f"{name} {value:g}" for name, value in face.box._asdict().items())
-            raise UserError(f"the box ({shown}) covers no pixel of the picture, {height} rows of {width} pixels")
-        part = Image.fromarray(image[window.top : window.bottom, window.left : window.right])
-        cut[i] = to_square(part.convert("L") if channels == 1 else part, side, "pad")
-    return cut
+            raise UserError(
+                f"the box ({shown}) covers no pixel of the picture, {picture.height} rows of {picture.width} pixels"
+            )
+        cuts[i] = cut.pixels
+    return cuts
+
+
+def cut_whole(image: np.ndarray, image_shape: tuple[int, int, int], recipe: FaceRecipe) -> np.ndarray:
+    """A picture that is a face itself, uint8 ``[1, H, W, C]``; arguments as of ``cut_faces``."""
+    side, _, channels = image_shape
+    cut = cut_face(Image.fromarray(image), None, side, recipe, channels)
+    assert cut is not None  # a whole picture has pixels
+    return cut.pixels[None]

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from fer_tl.errors import UserError
-from fer_tl.inference.predict.faces import cut_faces
+from fer_tl.faces.cutting import cut_face
+from fer_tl.faces.recipe import FaceRecipe
+from fer_tl.inference.predict.faces import cut_faces, cut_whole
 from fer_tl.inference.predict.sources import PictureBytes, PictureFile
 from fer_tl.inference.predict.video import VideoFrame
 from tfrecords_builder.box_table import read_box_table
 from tfrecords_builder.face_crop import Box
-from tfrecords_builder.face_detection import Detector, Face, import_opencv
-from tfrecords_builder.images import to_square
+from tfrecords_builder.face_detection import Detector, Face, find_faces, import_opencv
 
 
 class Seen(NamedTuple):
@@ -50,7 +50,7 @@ class Looker:
         image_shape: height, width and channels that the model takes.
         detector: None where pictures are faces already.
         boxes: {picture id: boxes} in place of a detector; None to use it.
-        margin: see ``window_of``.
+        recipe: how faces are cut.
         largest: keep only the largest face of each picture.
         keep: whether to keep pictures for drawing.
     """
@@ -58,23 +58,23 @@ class Looker:
     image_shape: tuple[int, int, int]
     detector: Detector | None
     boxes: Mapping[str, Sequence[Box]] | None
-    margin: float
+    recipe: FaceRecipe
     largest: bool
     keep: bool
 
     @property
     def whole(self) -> bool:
         """Whether each picture is a face."""
-        return self.detector is None and self.boxes is None
+        return self.boxes is None and (self.detector is None or self.detector.name == "none")
 
     def look_at_picture(self, picture: PictureFile | PictureBytes) -> Seen:
         """Decode a picture and find its faces; what is wrong with it is its ``problem``."""
         try:
             if self.whole:
                 return self._whole(picture)
-            image = np.asarray(picture.read(3))  # [H, W, 3]
+            image = np.asarray(picture.read(3, self.recipe.bits))  # [H, W, 3]
             faces = self._find(image, picture.id)
-            crops = cut_faces(image, faces, self.image_shape, self.margin)
+            crops = cut_faces(image, faces, self.image_shape, self.recipe)
         except UserError as error:
             return Seen(picture.id, None, None, None, None, self._none(), str(error))
         return Seen(picture.id, None, None, image if self.keep else None, faces, crops)
@@ -86,27 +86,30 @@ class Looker:
         cv2 = import_opencv()
         image = cv2.cvtColor(frame.pixels, cv2.COLOR_BGR2RGB)
         faces = self._find(image, name) if analysed else None
-        crops = cut_faces(image, faces, self.image_shape, self.margin) if faces else self._none()
+        crops = self._none()
+        if faces and self.whole:
+            crops = cut_whole(image, self.image_shape, self.recipe)
+        elif faces:
+            crops = cut_faces(image, faces, self.image_shape, self.recipe)
         return Seen(name, frame.number, frame.time, image if self.keep else None, faces, crops)
 
     def _find(self, image: np.ndarray, name: str) -> list[Face]:
         if self.boxes is not None:
             faces = [Face(box, 1.0) for box in self.boxes.get(name, ())]
-        elif self.detector is not None:
-            faces = self.detector.find(image)
-        else:
+        elif self.detector is None or self.whole:
             faces = [_whole(*image.shape[:2])]
+        else:
+            faces = find_faces(self.detector, image)
         return faces[:1] if self.largest else faces
 
     def _whole(self, picture: PictureFile | PictureBytes) -> Seen:
         """A picture that is a face, with no copy in colour where nobody needs one."""
         side, _, channels = self.image_shape
-        opened = picture.read(3 if self.keep else channels)
+        opened = picture.read(3 if self.keep else channels, self.recipe.bits)
         image = np.asarray(opened) if self.keep else None
-        face: Image.Image = opened.convert("L") if channels == 1 and opened.mode != "L" else opened
-        return Seen(
-            picture.id, None, None, image, [_whole(opened.height, opened.width)], to_square(face, side, "pad")[None]
-        )
+        cut = cut_face(opened, None, side, self.recipe, channels)
+        assert cut is not None  # a whole picture has pixels
+        return Seen(picture.id, None, None, image, [_whole(opened.height, opened.width)], cut.pixels[None])
 
     def _none(self) -> np.ndarray:
         return np.empty((0, *self.image_shape), np.uint8)

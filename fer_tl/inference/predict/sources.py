@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import glob
-import io
 import re
 import sys
-import threading
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,8 +13,9 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image
 
 from fer_tl.errors import UserError
+from fer_tl.faces.opening import MOST_BYTES, open_file, open_image, size_of
 from tfrecords_builder.files import open_files
-from tfrecords_builder.images import IMAGE_SUFFIXES, NO_IMAGES, decode_image, find_images, image_paths
+from tfrecords_builder.images import IMAGE_SUFFIXES, NO_IMAGES, find_images, image_paths
 from tfrecords_builder.members import (
     DEAD_LINKS,
     SPECIAL,
@@ -26,16 +24,9 @@ from tfrecords_builder.members import (
     summarize_passed_over,
 )
 
-# Of one picture, some 0.27 GB as RGB: where Pillow begins to warn of a decompression bomb.
-MOST_PIXELS = 89_478_485
-# Pixels of a side: what a JPEG file can have.
-MOST_SIDE = 65_500
-# Of one picture on stdin: more than an uncompressed one of MOST_PIXELS has.
-_MOST_BYTES = 1 << 29
 _VIDEOS = "videos, which are given alone"
 _VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp", ".flv"))
 _JPEG = b"\xff\xd8"  # how a JPEG file begins
-_header_lock = threading.Lock()  # warnings.catch_warnings changes what all threads share
 
 
 class PictureFile(NamedTuple):
@@ -44,13 +35,9 @@ class PictureFile(NamedTuple):
     id: str
     path: Path
 
-    def read(self, channels: int) -> Image.Image:
-        """Its pixels, see ``decode_picture``."""
-        try:
-            data = self.path.read_bytes()
-        except OSError as error:
-            raise UserError(f"{self.path} cannot be read ({error.strerror})") from None
-        return decode_picture(data, channels, str(self.path))
+    def read(self, channels: int, bits: int | None = None) -> Image.Image:
+        """Its pixels, see ``fer_tl.faces.opening.open_image``."""
+        return open_file(self.path, channels, bits).image
 
 
 class PictureBytes(NamedTuple):
@@ -59,45 +46,9 @@ class PictureBytes(NamedTuple):
     id: str
     data: bytes
 
-    def read(self, channels: int) -> Image.Image:
-        """Its pixels, see ``decode_picture``."""
-        return decode_picture(self.data, channels, self.id)
-
-
-def decode_picture(data: bytes, channels: int, where: str) -> Image.Image:
-    """Decode an image file of anyone's, turned as its EXIF tag says, in mode "L" or "RGB".
-
-    Args:
-        data: the bytes of the file.
-        channels: 1 or 3.
-        where: how to name it in a message.
-
-    Raises:
-        UserError: no image, a damaged one, or one of more than ``MOST_PIXELS``, told before its pixels are decoded.
-    """
-    width, height = _size(data)
-    if width * height > MOST_PIXELS:
-        raise UserError(
-            f"{where} says that it has {width * height:,} pixels: at most {MOST_PIXELS // 10**6} million are decoded; "
-            "make it smaller"
-        )
-    if max(width, height) > MOST_SIDE:
-        raise UserError(f"{where} says that it is {width:,} x {height:,} pixels: no picture of a face is so long")
-    return decode_image(data, channels, where)[0]
-
-
-def _size(data: bytes) -> tuple[int, int]:
-    """Width and height from the header; zeros where there is none, which ``decode_image`` then says in full."""
-    with _header_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                return image.size
-        except Image.DecompressionBombError as error:
-            found = re.search(r"\((\d+) pixels\)", str(error))
-            return int(found[1]) if found else MOST_PIXELS + 1, 1
-        except Exception:  # Pillow's plugins raise nearly anything on damaged data
-            return 0, 0
+    def read(self, channels: int, bits: int | None = None) -> Image.Image:
+        """Its pixels, see ``fer_tl.faces.opening.open_image``."""
+        return open_image(self.data, channels, self.id, bits).image
 
 
 def is_stream(source: str) -> bool:
@@ -170,7 +121,7 @@ def _is_picture(path: Path) -> bool:
         return True
     try:
         with path.open("rb") as stream:
-            return _size(stream.read(1 << 16)) != (0, 0)
+            return size_of(stream.read(1 << 16)) != (0, 0)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from None
 
@@ -186,8 +137,8 @@ def read_stdin(stream: BinaryIO | None = None) -> Iterator[PictureBytes]:
     if not rest:
         raise UserError("nothing arrived on stdin: pipe an image into it")
     if rest != _JPEG:
-        data = rest + stream.read(_MOST_BYTES)
-        if len(data) > _MOST_BYTES:
+        data = rest + stream.read(MOST_BYTES)
+        if len(data) > MOST_BYTES:
             raise UserError("more arrives on stdin than one image can have: only JPEG files may follow each other")
         yield PictureBytes("stdin", data)
         return
@@ -205,7 +156,7 @@ def _read_jpeg(stream: BinaryIO) -> tuple[bytes, bool]:
     marker after each 0xFF (ITU-T T.81, B.1.1).
     """
     data = bytearray()
-    while len(data) < _MOST_BYTES:
+    while len(data) < MOST_BYTES:
         byte = stream.read(1)
         data += byte
         if not byte:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from PIL import Image
 from werkzeug.exceptions import HTTPException
 
 from fer_tl.errors import UserError
+from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.explain.pictures import SHOWN
-from fer_tl.inference.predict.faces import cut_faces
+from fer_tl.inference.predict.faces import cut_faces, cut_whole
 from fer_tl.inference.serve.batching import Batcher, Busy
 from fer_tl.inference.serve.face_explainer import FaceExplainer
 from fer_tl.inference.serve.run_facts import RunFacts
 from fer_tl.inference.serve.uploads import FORMATS, MOST_BYTES, Refused, decode_upload
-from tfrecords_builder.face_detection import Detector, Face, open_detector
+from tfrecords_builder.face_detection import Detector, Face, find_faces, open_detector
 
 # The largest of a picture are answered for: in a crowd, the others have fewer pixels than the model takes.
 MOST_FACES = 64
@@ -50,7 +51,7 @@ class Service:
         batcher: asks it.
         explainer: asks its gradients.
         detector: finds faces; that of the name "none" takes every picture for one.
-        margin: around what it finds, as of ``fer_tl.inference.predict.faces.cut_faces``.
+        recipe: how faces are cut.
     """
 
     facts: RunFacts
@@ -59,7 +60,7 @@ class Service:
     batcher: Batcher
     explainer: FaceExplainer
     detector: Detector
-    margin: float
+    recipe: FaceRecipe
 
 
 def make_app(service: Service, hosts: Collection[str] | None = None) -> Flask:
@@ -126,10 +127,10 @@ def _add_api(app: Flask, service: Service) -> None:
 
     @app.post("/predict")
     def predict() -> dict[str, Any]:
-        image, faces, margin = _read(service)
+        image, faces, cut = _read(service)
         found = []
         if faces:
-            answers = service.batcher.answer(cut_faces(image, faces, service.image_shape, margin))
+            answers = service.batcher.answer(cut(service.image_shape, faces))
             rows = zip(faces, answers.labels, answers.probabilities.tolist(), strict=True)
             found = [
                 {"box": list(map(float, face.box)), "score": face.score, "label": label, "probabilities": probabilities}
@@ -141,14 +142,14 @@ def _add_api(app: Flask, service: Service) -> None:
     @app.post("/explain")
     def explain() -> dict[str, Any]:
         number = request.args.get("face", "0")
-        image, faces, margin = _read(service)
+        _, faces, cut = _read(service)
         if not number.isascii() or not number.isdigit() or int(number[:9]) >= len(faces):
             raise Refused(400, f"there is no face {number!r}: {len(faces)} were found, counted from 0")
         face = faces[int(number)]
-        pixels = cut_faces(image, [face], service.image_shape, margin)  # [1, H, W, C]
+        pixels = cut(service.image_shape, [face])  # [1, H, W, C]
         side, _, channels = service.image_shape
         larger = side * max(1, round(SHOWN / side))
-        shown = cut_faces(image, [face], (larger, larger, channels), margin)[0]
+        shown = cut((larger, larger, channels), [face])[0]
         name = request.args.get("class") or service.batcher.answer(pixels).labels[0]
         found = service.explainer.explain(pixels[0], shown, name)
         return {
@@ -161,15 +162,21 @@ def _add_api(app: Flask, service: Service) -> None:
         }
 
 
-def _read(service: Service) -> tuple[np.ndarray, list[Face], float]:
-    """The picture of the request, its faces, and the margin around them."""
+Cutter = Callable[[tuple[int, int, int], list[Face]], np.ndarray]
+
+
+def _read(service: Service) -> tuple[np.ndarray, list[Face], Cutter]:
+    """The picture of the request, its faces, and what cuts some of them out as images of a shape."""
     way = request.args.get("faces", "detect")
     if way not in ("detect", "crop"):
         raise Refused(400, f"faces={way}: say detect, or crop for a picture that is one face")
-    image = decode_upload(request.get_data(cache=False), request.mimetype)
-    if way == "crop":
-        return image, open_detector("none").find(image), 0.0
-    return image, service.detector.find(image)[:MOST_FACES], service.margin
+    recipe = service.recipe
+    image = decode_upload(request.get_data(cache=False), request.mimetype, recipe.bits)
+    if way == "crop" or service.detector.name == "none":
+        whole = open_detector("none").find(image)
+        return image, whole, lambda shape, faces: cut_whole(image, shape, recipe)
+    found = find_faces(service.detector, image)[:MOST_FACES]
+    return image, found, lambda shape, faces: cut_faces(image, faces, shape, recipe)
 
 
 def _add_errors(app: Flask) -> None:

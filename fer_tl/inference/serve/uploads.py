@@ -7,9 +7,10 @@ import threading
 from contextlib import nullcontext
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from tfrecords_builder.images import to_mode
+from fer_tl.errors import UserError
+from fer_tl.faces.opening import convert_image
 
 # By media type. No other decoder of Pillow is tried, whatever the bytes look like.
 FORMATS = {
@@ -39,8 +40,8 @@ class Refused(Exception):
         self.status = status
 
 
-def decode_upload(data: bytes, media_type: str) -> np.ndarray:
-    """The pixels of a picture, turned as its EXIF tag says; of several frames the first.
+def decode_upload(data: bytes, media_type: str, bits: int | None = None) -> np.ndarray:
+    """The pixels of a picture, opened as ``fer_tl.faces.opening`` does.
 
     Its size is taken from its header before anything is decoded. Decoding stops at that size, so a small file that
     would grow beyond it does not.
@@ -48,6 +49,7 @@ def decode_upload(data: bytes, media_type: str) -> np.ndarray:
     Args:
         data: of the file.
         media_type: as the sender names it, one of ``FORMATS``; which of these it really is, the bytes say.
+        bits: see ``fer_tl.faces.recipe.FaceRecipe``.
 
     Returns:
         uint8 ``[H, W, 3]``: red, green, blue, 0..255.
@@ -73,11 +75,8 @@ def decode_upload(data: bytes, media_type: str) -> np.ndarray:
             raise Refused(413, f"the picture has {width:,} x {height:,} pixels, at most {MOST_PIXELS:,} are taken")
         try:
             with _one_at_a_time if width * height > _LARGE else nullcontext():
-                return _decoded(stored)
+                return np.asarray(convert_image(stored, 3, "the picture", bits))
+        except UserError as error:
+            raise Refused(400, str(error)) from None
         except Exception:  # as above
             raise Refused(400, "the picture cannot be decoded: it is damaged or cut short") from None
-
-
-def _decoded(stored: Image.Image) -> np.ndarray:
-    stored.load()
-    return np.asarray(to_mode(ImageOps.exif_transpose(stored), "RGB"))

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from fer_tl.errors import UserError
-from fer_tl.inference.predict.sources import decode_picture, find_pictures, is_stream, read_stdin
+from fer_tl.faces.opening import open_image
+from fer_tl.inference.predict.sources import find_pictures, is_stream, read_stdin
 
 
 def encoded(level: int = 128, form: str = "JPEG", **options: object) -> bytes:
@@ -66,17 +67,17 @@ def test_a_picture_that_says_it_is_huge_is_refused_by_its_header(width: int, hei
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(UserError, match=r"bomb\.png says that it has .* pixels: at most 89 million are decoded"):
-            decode_picture(png_that_says(width, height), 3, "bomb.png")
+            open_image(png_that_says(width, height), 3, "bomb.png")
 
 
 def test_pictures_are_turned_as_exif_says_and_damaged_ones_are_named():
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert decode_picture(encoded(exif=exif), 3, "x").size == (16, 24)
-    with pytest.raises(UserError, match=r"cut\.jpg cannot be decoded"):
-        decode_picture(encoded(form="PNG")[:60], 3, "cut.jpg")
-    with pytest.raises(UserError, match=r"text\.jpg is not an image"):
-        decode_picture(b"hello", 3, "text.jpg")
+    assert open_image(encoded(exif=exif), 3, "x").image.size == (16, 24)
+    with pytest.raises(UserError, match=r"cut\.jpg is cut short"):
+        open_image(encoded(form="PNG")[:60], 3, "cut.jpg")
+    with pytest.raises(UserError, match=r"text\.jpg is text, not a picture"):
+        open_image(b"hello", 3, "text.jpg")
 
 
 def test_stdin_is_one_image_or_jpeg_files_one_after_the_other():
@@ -95,7 +96,7 @@ def test_stdin_is_one_image_or_jpeg_files_one_after_the_other():
     assert [each.data for each in pictures] == files[1:]
     with pytest.raises(UserError, match="nothing arrived on stdin"):
         next(read_stdin(io.BytesIO()))
-    with pytest.raises(UserError, match="cannot be decoded"):
+    with pytest.raises(UserError, match="is cut short"):
         next(read_stdin(io.BytesIO(noisy.getvalue()[:-400]))).read(3)
 
 

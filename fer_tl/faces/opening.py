@@ -1,0 +1,306 @@
+"""Opens pictures, whoever asks: builders, predict, serve, explain, the API. What a picture shows is told by its mode
+and metadata, never by its own brightest pixel.
+
+Decided once, for all:
+
+- an EXIF tag turns the picture; a tag that cannot be read turns nothing;
+- transparency is put on mid grey, `GROUND`: drawn black or white, ink stays visible, and hidden colours are not seen;
+- 16 bits a sample are 0..65535, unless `bits` says that fewer are used; floats are 0..1, or 0..255 where one is above
+  1; negative ones, and integers of 32 bits, do not say their range and are refused;
+- colours become grey by ITU-R 601 luma;
+- of several frames or pages the first is taken;
+- only the formats in `FORMATS` are decoded, and at most `MOST_PIXELS`: Pillow knows others that run programs.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import stat
+import struct
+import threading
+import warnings
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from fer_tl.errors import UserError
+from tfrecords_builder.files import refuse_non_data
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
+"""Pillow's names. The pictures of two lenses that some cameras write, MPO, are opened as JPEG."""
+MOST_PIXELS = 89_478_485
+"""Of one picture, some 0.27 GB as RGB: where Pillow begins to warn of a decompression bomb."""
+MOST_SIDE = 65_500
+"""Pixels of a side: what a JPEG file can have."""
+MOST_BYTES = 1 << 29
+"""Of one file: more than an uncompressed one of `MOST_PIXELS` has."""
+GROUND = 128
+"""Grey level that shows through where a picture is transparent."""
+
+_ORIENTATION = 0x0112
+_FLOAT_TOP = 1.05  # resampling overshoots 1 by a little
+_GREY = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
+_DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_header_lock = threading.Lock()  # warnings.catch_warnings changes what all threads share
+
+# How files of other kinds begin, and what to do about them.
+_OTHERS = (
+    (rb"....ftyp(heic|heix|hevc|heim|heis|mif1|msf1)", "a HEIC picture, as phones save them: convert it to JPEG"),
+    (rb"....ftypavi[fs]", "an AVIF picture, which this Pillow cannot decode: convert it to JPEG, or update Pillow"),
+    (rb"....ftyp", "a film or a picture in a film's container: convert it to JPEG"),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture: convert it to JPEG or PNG"),
+    (rb"8BPS", "a Photoshop document: export it as JPEG or PNG"),
+    (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript file: convert it to PNG"),
+    (rb"%PDF", "a PDF document: convert it to PNG"),
+    (rb"RIFF....AVI|\x1a\x45\xdf\xa3", "a film: take pictures from it first"),
+    (rb"PK\x03\x04|\x1f\x8b|BZh|\xfd7zXZ", "an archive: unpack it"),
+)
+
+
+class Opened(NamedTuple):
+    """A picture that was decoded.
+
+    Attributes:
+        image: mode "L" or "RGB", at its own size, upright.
+        converted: whether it had to be turned or was stored in another mode.
+        frames: how many it has, 1 but for animations and documents of several pages.
+    """
+
+    image: Image.Image
+    converted: bool
+    frames: int
+
+
+def open_image(data: bytes, channels: int, where: str, bits: int | None = None) -> Opened:
+    """Decodes an image file.
+
+    Args:
+        data: the bytes of the file.
+        channels: 1 or 3.
+        where: how to name it in a message.
+        bits: how many bits of a sample are used where it is stored in 16 or 32; None for all 16.
+
+    Raises:
+        UserError: what it is instead of a picture that can be read, or that it is damaged or too large.
+    """
+    with open_header(io.BytesIO(data), where) as stored:
+        frames = int(getattr(stored, "n_frames", 1) or 1) if stored.format in ("GIF", "WEBP", "TIFF", "PNG") else 1
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # broken metadata, which does not touch the pixels
+                stored.load()
+                upright = _turned(stored)
+                image = to_mode(upright, channels, where, bits)
+        except UserError:
+            raise
+        except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
+            reason = " ".join(str(error).split())[:100]
+            what = "is cut short" if "truncated" in reason else f"cannot be decoded ({reason})"
+            raise UserError(f"{where} {what}: replace or remove it.") from None
+        return Opened(image, upright is not stored or image is not upright, frames)
+
+
+def open_file(path: Path, channels: int, bits: int | None = None) -> Opened:
+    """`open_image` of a file, which is not read if it is a pipe, a device, or too large.
+
+    Raises:
+        UserError: as there, or there is no such file.
+    """
+    return open_image(read_bytes(path), channels, str(path), bits)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a picture's file.
+
+    Raises:
+        UserError: it is missing, no regular file, too large, or cannot be read.
+    """
+    try:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise UserError(f"{path} is a folder: give image files, such as {path / '*.jpg'}")
+        if not stat.S_ISREG(found.st_mode):  # a pipe or a device has no end
+            raise UserError(f"{path} is not a regular file: give an image file")
+        if found.st_size > MOST_BYTES:
+            raise UserError(f"{path} has {found.st_size:,} bytes, more than a picture can have ({MOST_BYTES:,})")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: give image files") from None
+    except (OSError, ValueError) as error:  # a NUL in a name is a ValueError
+        raise UserError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def convert_image(image: Image.Image | np.ndarray, channels: int, where: str, bits: int | None = None) -> Image.Image:
+    """The same for a picture in memory: turned, of 8 bits, in mode "L" or "RGB".
+
+    Args:
+        image: of Pillow in any mode, or uint8 ``[H, W]``, ``[H, W, 1]``, ``[H, W, 3]`` or ``[H, W, 4]`` (red, green,
+            blue, and opacity), 0..255.
+        channels: 1 or 3.
+        where: how to name it in a message.
+        bits: see `open_image`.
+
+    Raises:
+        UserError: it is no such array, or its range is not known.
+    """
+    if not isinstance(image, Image.Image):
+        image = Image.fromarray(_pixels(image, where))
+    _refuse_large(*image.size, where)
+    return to_mode(_turned(image), channels, where, bits)
+
+
+def is_grey(data: bytes, where: str) -> bool:
+    """Whether an image file stores one channel, told from its header (a grey palette or grey RGB counts as colour)."""
+    with open_header(io.BytesIO(data), where) as image:
+        return image.mode in _GREY
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height by the header of an image file; zeros where it has none."""
+    try:
+        with open_header(io.BytesIO(data), "it") as image:
+            return image.size
+    except UserError:
+        return 0, 0
+
+
+@functools.cache
+def _known_formats() -> list[str]:
+    """Those of `FORMATS` that this Pillow has."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def open_header(stream: BinaryIO, where: str) -> Image.Image:
+    """An image file whose pixels are not decoded yet; what it is instead, or too large, is a `UserError`."""
+    with _header_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # broken metadata, which does not touch the pixels
+        try:
+            image: Image.Image = Image.open(stream, formats=_known_formats())
+        except Image.DecompressionBombError as error:
+            found = re.search(r"\((\d+) pixels\)", str(error))
+            raise _too_large(f"{int(found[1]):,} pixels" if found else "too many pixels", where) from None
+        except Exception:  # Pillow's plugins raise nearly anything on damaged data
+            image = _open_without_text(stream, where)
+    _refuse_large(*image.size, where)
+    return image
+
+
+def _open_without_text(stream: BinaryIO, where: str) -> Image.Image:
+    """Pillow refuses long text beside the pixels, which editors and generators put there."""
+    stream.seek(0)
+    data = stream.read(MOST_BYTES)
+    if not data:
+        raise UserError(f"{where} is empty: replace or remove it.")
+    try:
+        return Image.open(io.BytesIO(_without_text(data)), formats=_known_formats())
+    except Exception:  # as above
+        raise UserError(f"{where} is {_what_it_is(data, where)}.") from None
+
+
+def _without_text(data: bytes) -> bytes:
+    """A PNG file without its chunks of text."""
+    if not data.startswith(_PNG):
+        raise ValueError("no PNG")
+    kept, place = [data[: len(_PNG)]], len(_PNG)
+    while place + 12 <= len(data):
+        (length,) = struct.unpack(">I", data[place : place + 4])
+        if data[place + 4 : place + 8] not in (b"tEXt", b"zTXt", b"iTXt"):
+            kept.append(data[place : place + 12 + length])
+        place += 12 + length
+    return b"".join(kept)
+
+
+def _what_it_is(data: bytes, where: str) -> str:
+    refuse_non_data(data[:512], where)  # a web page, a git-LFS pointer, ...
+    for start, what in _OTHERS:
+        if re.match(start, data[:32], re.DOTALL):
+            return what
+    if not data[:512].translate(None, bytes(range(32, 127)) + b"\r\n\t"):
+        return "text, not a picture: replace or remove it"
+    return "not an image that can be read: it is damaged or of another kind; replace or remove it"
+
+
+def _refuse_large(width: int, height: int, where: str) -> None:
+    if width * height > MOST_PIXELS:
+        raise _too_large(f"{width * height:,} pixels", where)
+    if max(width, height) > MOST_SIDE:
+        raise UserError(f"{where} says that it is {width:,} x {height:,} pixels: no picture of a face is so long")
+
+
+def _too_large(pixels: str, where: str) -> UserError:
+    return UserError(
+        f"{where} says that it has {pixels}: at most {MOST_PIXELS // 10**6} million are decoded; make it smaller"
+    )
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    try:
+        if image.getexif().get(_ORIENTATION, 1) == 1:
+            return image
+        return ImageOps.exif_transpose(image)
+    except Exception:  # as above; without a readable tag there is no turn
+        return image
+
+
+def to_mode(image: Image.Image, channels: int, where: str, bits: int | None = None) -> Image.Image:
+    """An upright picture of Pillow as "L" or "RGB", of 8 bits a channel, without transparency; see `convert_image`."""
+    if image.mode in _DEEP:
+        image = _eight_bits(image, where, bits)
+    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+        image = _on_ground(image)
+    mode = "L" if channels == 1 else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _on_ground(image: Image.Image) -> Image.Image:
+    visible = image.convert("RGBA")
+    if visible.getchannel("A").getextrema() == (255, 255):
+        return visible.convert("RGB")
+    ground = Image.new("RGBA", image.size, (GROUND, GROUND, GROUND, 255))
+    return Image.alpha_composite(ground, visible).convert("RGB")
+
+
+def _eight_bits(image: Image.Image, where: str, bits: int | None) -> Image.Image:
+    """A grey picture of 16 or 32 bits, or of floats, in 8."""
+    values = np.asarray(image)
+    hidden = image.info.get("transparency")
+    clear = values == hidden if isinstance(hidden, int) else None  # the grey level that a PNG calls transparent
+    values = values.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise UserError(f"{where} has values that are not finite: replace or remove it.")
+    if image.mode == "F" and bits is None:
+        low, high = values.min(), values.max()
+        if low < 0 or high > 255:
+            raise UserError(
+                f"{where} holds numbers from {low:.4g} to {high:.4g}, whose range it does not say: save it with 8 or "
+                "16 bits, or numbers from 0 to 1."
+            )
+        top = 1.0 if high <= _FLOAT_TOP else 255.0
+    elif image.mode == "I" and bits is None:
+        raise UserError(
+            f"{where} holds integers of 32 bits, whose range it does not say: save it with 8 or 16 bits, or say how "
+            "many are used with --bits."
+        )
+    else:
+        top = float(2 ** (bits or 16) - 1)
+    if clear is not None:
+        values[clear] = GROUND * top / 255
+    return Image.fromarray(np.clip(values * (255.0 / top), 0, 255).round().astype(np.uint8))
+
+
+def _pixels(image: np.ndarray, where: str) -> np.ndarray:
+    """uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]`` of what was given."""
+    pixels = np.asarray(image)
+    grey = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    if pixels.dtype != np.uint8 or grey.ndim not in (2, 3) or 0 in grey.shape or grey.shape[2:] not in ((), (3,), (4,)):
+        raise UserError(
+            f"{where} is an array {list(pixels.shape)} of {pixels.dtype}: give uint8 [H, W], [H, W, 1], [H, W, 3] or "
+            "[H, W, 4], pixels 0 to 255"
+        )
+    return grey
