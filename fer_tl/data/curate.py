@@ -109,6 +109,11 @@ class Curated:
             if photos is not None:
                 say(f"Looking for copies among {len(self._rows):,} images.")
                 found = find_duplicates([row.pixels for row in self._rows], self._spool.sketches())
+                if found.one_scene:
+                    say(
+                        "The images share ground, light or a mask: only those of nearly equal pixels are taken for "
+                        "copies, for others may be takes of one person."
+                    )
                 groups = merge_groups(photos.merge(groups), found.clusters)
             self.examples = _describe(self._rows, groups, self.class_names, curation, found)
             training = [example.kept for example in self.examples if example.split == "train"]

@@ -1,7 +1,8 @@
 """Finds images that are in a dataset more than once: exact copies, and copies that were cropped anew, rescaled,
 mirrored, marked or compressed again.
 
-Every pair of images is compared, in two steps, by sketches in which each frequency is weighted by itself. Amplitudes of
+Every pair of images is compared, in two steps, by sketches in which each frequency is weighted by itself; how alike
+two have to be depends on how alike the images of the set are to begin with, see `Likeness`. Amplitudes of
 photographs fall as 1 / f (Field, "Relations between the statistics of natural images and the response properties of
 cortical cells", JOSA A 1987), so unweighted pictures tell little but light and layout apart. Joined at a correlation of
 0.9, they made one cluster of 111 images of FER-2013, most of them of different women; those whose perceptual hashes
@@ -19,12 +20,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from PIL import Image
 
-SKETCH = 32
-"""Height and width of a sketch in pixels."""
+from fer_tl.data.likeness import ENOUGH, SAMPLE, Likeness, light_and_layout, look_at
+from fer_tl.data.sketches import SKETCH, cosines
 
 SHIFT = 2
 """How far one sketch is moved over another, in pixels each way: copies are cropped differently."""
@@ -34,11 +35,24 @@ CORRELATION = 0.80
 faces; and of two sketches in their best position from which the images are copies. By eye, samples of FER-2013's pairs
 were wrong once in 40 from 0.80 to 0.82, once in 5 from 0.76 to 0.77, and never from 0.82 on."""
 
-CONTRAST = 3.0
-"""Standard deviation of a picture in grey levels below which it can only be an exact copy. Blank images compressed as
-JPEG have few patterns to choose from: with noise, at quality 30, 367 of 400 were copies at 0, none from 1 on."""
+LAYOUT = (0.92, 0.90)
+"""Correlation of two pictures with unweighted frequencies, and of their frequencies below 3.5, from which they are
+copies where chance makes pairs of alike outlines: light and layout of copies agree as well. Not asked of photographs of
+different people: 195 of 6,437 pairs of FER-2013's are below, nearly all of them copies with another ground."""
 
-_COARSE, _FINE = 6, 16
+ONE_SCENE = 0.97
+"""`CORRELATION` of what is left of two sketches from which they are copies where all images share one scene: takes of
+one person with different expressions stay below it, mirrored images have 0.973 and more."""
+
+LINK = (0.45, 0.70)
+"""Correlation with the picture in the middle of a cluster, at a `REACH` each way, from which an image stays in it, for
+photographs and for crowded sets: of FER-2013's copies of copies, the least alike has 0.50, and one pair in a thousand
+of other faces 0.45."""
+
+REACH = 4
+"""How far copies of copies are moved over the picture in the middle of their cluster, in pixels of a sketch."""
+
+_COARSE = 6
 _UNIT = 4000.0
 """Length of a signature. Its entries are whole numbers, so that float32 holds every sum of products, at most 1.6e7 <
 2^24, exactly: the result depends neither on the order of the images nor on the processor."""
@@ -50,34 +64,28 @@ _EDGES = 2**18
 """Pairs that are kept, 16 bytes each, before they are merged into clusters; or as many as there are images."""
 
 
-def _cosines(count: int) -> np.ndarray:
-    """The lowest frequencies of the orthonormal cosine transform of 32 values: float64 ``[count, 32]``.
-
-    DCT-II: Ahmed, Natarajan & Rao, "Discrete Cosine Transform", IEEE Trans. Computers 1974.
-    """
-    cosines = np.cos(np.pi * np.arange(count)[:, None] * (2 * np.arange(SKETCH) + 1) / (2 * SKETCH))
-    cosines *= np.sqrt(2 / SKETCH)
-    cosines[0] /= np.sqrt(2)
-    return cosines
+@cache
+def _moves(shift: int) -> list[tuple[int, int]]:
+    """Every move of one sketch over another, down and across."""
+    steps = range(-shift, shift + 1)
+    return [(down, across) for down in steps for across in steps]
 
 
-def _overlaps() -> np.ndarray:
-    """Which pixels of a sketch another one covers, moved down and across: float32 ``[32 * 34, 25]`` of 0 and 1.
+@cache
+def _overlaps(shift: int) -> np.ndarray:
+    """Which pixels of a sketch another one covers at each of the M moves: float32 ``[32 * (32 + shift), M]``, 0 and 1.
 
     The opposite move, in the same place from the end, is what the other one has covered.
     """
-    y, x = np.mgrid[:SKETCH, : SKETCH + SHIFT]
+    y, x = np.mgrid[:SKETCH, : SKETCH + shift]
     covered = [
         (y >= down) & (y < SKETCH + down) & (x >= across) & (x < min(SKETCH, SKETCH + across))
-        for down, across in _MOVES
+        for down, across in _moves(shift)
     ]
-    return np.stack(covered, axis=-1).reshape(-1, len(_MOVES)).astype(np.float32)
+    return np.stack(covered, axis=-1).reshape(-1, len(covered)).astype(np.float32)
 
 
-_FINE_COSINES, _COARSE_COSINES = _cosines(_FINE), _cosines(_COARSE)
-_WEIGHTS = np.hypot(np.arange(_FINE)[:, None], np.arange(_FINE))
-_MOVES = [(down, across) for down in range(-SHIFT, SHIFT + 1) for across in range(-SHIFT, SHIFT + 1)]
-_OVERLAPS = _overlaps()
+_COARSE_COSINES = cosines(_COARSE)
 
 
 @dataclass(frozen=True)
@@ -87,32 +95,12 @@ class Duplicates:
     Attributes:
         clusters: int64 ``[N]``, the first row of the cluster that an image is in; its own row where it is alone.
         exact: bool ``[N]``, whether the pixels equal another image's.
+        one_scene: whether the images share so much that only copies of nearly equal pixels could be told.
     """
 
     clusters: np.ndarray
     exact: np.ndarray
-
-
-def sketch(image: np.ndarray) -> np.ndarray:
-    """What near copies are recognized by: the image in small and grey, its 16x16 lowest frequencies weighted.
-
-    About 50 µs an image.
-
-    Args:
-        image: uint8 ``[H, W, C]``, C 1 or 3.
-
-    Returns:
-        uint8 ``[32, 32]``, 1..255 about a mean of 128; all 128 for an image without contrast.
-    """
-    picture = Image.fromarray(image[:, :, 0]) if image.shape[2] == 1 else Image.fromarray(image).convert("L")
-    grey = np.asarray(picture.resize((SKETCH, SKETCH), Image.Resampling.BOX), np.float64)
-    spectrum = _FINE_COSINES @ grey @ _FINE_COSINES.T  # [16, 16]
-    spectrum[0, 0] = 0
-    # The transform is orthonormal: its norm is that of the 32 x 32 pixels, 32 standard deviations.
-    if np.linalg.norm(spectrum) < CONTRAST * SKETCH:
-        return np.full((SKETCH, SKETCH), 128, np.uint8)
-    weighted = _FINE_COSINES.T @ (spectrum * _WEIGHTS) @ _FINE_COSINES  # [32, 32]
-    return np.rint(weighted * (127 / np.abs(weighted).max()) + 128).astype(np.uint8)
+    one_scene: bool = False
 
 
 def find_duplicates(pixels: Sequence[bytes | str], sketches: np.ndarray) -> Duplicates:
@@ -125,15 +113,55 @@ def find_duplicates(pixels: Sequence[bytes | str], sketches: np.ndarray) -> Dupl
         sketches: uint8 ``[N, 32, 32]`` from ``sketch``, in memory or mapped from a file: read in pieces.
 
     Returns:
-        Clusters are what exact and near copies connect.
+        Clusters are what exact and near copies connect, as far as each is like the picture in the middle.
     """
     first_row: dict[bytes | str, int] = {}
     originals = np.array([first_row.setdefault(value, row) for row, value in enumerate(pixels)], np.int64)  # [N]
-    clusters = _Clusters(originals)
-    # Exact copies are compared once: a thousand copies of one image would make half a million pairs.
-    _join_near_copies(sketches, np.unique(originals), clusters)
     exact = np.bincount(originals, minlength=len(pixels))[originals] > 1
-    return Duplicates(clusters.first_rows(), exact)
+    # Exact copies are compared once: a thousand copies of one image would make half a million pairs.
+    rows = np.array(sorted(first_row.values(), key=lambda row: pixels[row]), np.int64)  # [M], in an order of their own
+    likeness = look_at(sketches[rows[:SAMPLE]]) if len(rows) >= ENOUGH else Likeness()
+    compared = _Compared(sketches, likeness)
+    clusters = _Clusters(originals)
+    signed = _join_near_copies(compared, np.sort(rows), clusters)
+    found = _split_chains(compared, rows, signed, clusters.first_rows())[originals]  # [N]
+    _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
+    return Duplicates(first[inverse].astype(np.int64), exact, compared.one_scene)
+
+
+class _Compared:
+    """Sketches as they are compared.
+
+    Args:
+        sketches: uint8 ``[N, 32, 32]``.
+        likeness: what the set asks for.
+    """
+
+    def __init__(self, sketches: np.ndarray, likeness: Likeness) -> None:
+        self._sketches = sketches
+        self._likeness = likeness
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """uint8 ``[B, 32, 32]``."""
+        return self._likeness.take_out(self._sketches[rows])
+
+    def are_copies(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Whether pairs of sketches, uint8 ``[P, 32, 32]`` each, show the same picture the same way round: bool
+        ``[P]``."""
+        needed = ONE_SCENE if self.one_scene else CORRELATION
+        same = aligned_correlation(first, second) >= needed
+        if self._likeness.crowded and same.any():
+            pictures = zip(light_and_layout(first[same]), light_and_layout(second[same]), LAYOUT, strict=True)
+            same[same] = np.all([aligned_correlation(one, other) >= least for one, other, least in pictures], axis=0)
+        return same
+
+    @property
+    def one_scene(self) -> bool:
+        return self._likeness.crowded and self._likeness.shared is not None
+
+    @property
+    def link(self) -> float:
+        return LINK[self._likeness.crowded]
 
 
 class _Clusters:
@@ -181,11 +209,12 @@ class _Clusters:
         self._edges, self._waiting = [], 0
 
 
-def _join_near_copies(sketches: np.ndarray, rows: np.ndarray, clusters: _Clusters) -> None:
-    """Join all pairs of ``rows`` whose sketches show the same."""
+def _join_near_copies(sketches: _Compared, rows: np.ndarray, clusters: _Clusters) -> _Signatures:
+    """Join all pairs of ``rows`` whose sketches show the same; gives what they were looked up by."""
     from threadpoolctl import threadpool_limits
 
-    rows, even, odd = _signatures(sketches, rows)
+    signed = _signatures(sketches, rows)
+    rows, even, odd = signed
 
     def join_strip(start: int) -> None:
         """Compare a block of rows with itself and all later ones."""
@@ -203,9 +232,77 @@ def _join_near_copies(sketches: np.ndarray, rows: np.ndarray, clusters: _Cluster
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(join_strip, range(0, len(rows), _BLOCK)):
             pass
+    return signed
 
 
-def _signatures(sketches: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _split_chains(sketches: _Compared, rows: np.ndarray, signed: _Signatures, first: np.ndarray) -> np.ndarray:
+    """Leaves in each cluster what is like the picture in its middle; else one image after the other would be joined to
+    the one before until what is first and last have nothing in common.
+
+    Args:
+        sketches: of all images.
+        rows: of the images that are no exact copies of earlier ones, in an order that theirs has no part in.
+        signed: what ``_join_near_copies`` gave.
+        first: int64 ``[N]``, the first row of each row's cluster.
+
+    Returns:
+        int64 ``[N]``: a row of the cluster that each of ``rows`` is in.
+    """
+    found = first.copy()
+    rows = rows[np.isin(rows, signed[0])]  # images without contrast are in no cluster but with their exact copies
+    order = rows[np.argsort(first[rows], kind="stable")]
+    for members in np.split(order, np.flatnonzero(np.diff(first[order])) + 1):
+        rest, whole = members, True
+        while len(rest) > 1 and not (whole and len(rest) == 2):  # two were compared with each other
+            middle = _middle(rest, signed)
+            here = _like(sketches, middle, rest, whole)
+            found[rest[here]] = middle
+            rest, whole = rest[~here], False
+        if not whole:
+            found[rest] = rest
+    return found
+
+
+def _middle(rows: np.ndarray, signed: _Signatures) -> int:
+    """Which of ``rows`` has the most likeness with all of them."""
+    known, even, odd = signed
+    places = np.searchsorted(known, rows)
+    even, odd = even[places].astype(np.float64), odd[places].astype(np.float64)
+    if len(rows) > SAMPLE:
+        even, odd = even[:SAMPLE], odd[:SAMPLE]
+    likeness = even @ even.T + np.abs(odd @ odd.T)  # whole numbers: their sums do not depend on the order
+    return int(rows[likeness.sum(axis=1).argmax()])
+
+
+def _like(sketches: _Compared, middle: int, rows: np.ndarray, linked: bool) -> np.ndarray:
+    """Which of ``rows`` are like the picture in the middle, itself among them: bool ``[B]``.
+
+    Args:
+        sketches: of all images.
+        middle: one of ``rows``.
+        rows: the members of a cluster.
+        linked: whether each is a copy of another one that is here, so that it need not be a copy of this one.
+    """
+    found = rows == middle
+    for start in range(0, len(rows), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        others = sketches[rows[chunk]]  # [B, 32, 32]
+        center = np.repeat(sketches[np.array([middle])], len(others), axis=0)
+        for second in (others, others[:, :, ::-1]):
+            if not linked:
+                found[chunk] |= sketches.are_copies(center, second)
+                continue
+            for reach in (SHIFT, REACH):  # the long reach takes three times as long, and is seldom needed
+                left = np.flatnonzero(~found[chunk])
+                alike = aligned_correlation(center[left], second[left], reach) >= sketches.link
+                found[start + left[alike]] = True
+    return found
+
+
+_Signatures = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _signatures(sketches: _Compared, rows: np.ndarray) -> _Signatures:
     """The rows whose image has contrast, ``[M]``, and their 6x6 lowest frequencies, scaled to length 4000: those of
     even and those of odd horizontal frequency, float32 ``[M, 18]`` each."""
     even, odd = (np.zeros((len(rows), _COARSE**2 // 2), np.float32) for _ in range(2))
@@ -241,7 +338,7 @@ def _alike(even: np.ndarray, odd: np.ndarray, rows: np.ndarray, start: int) -> I
         yield pairs[:, pairs[0] < pairs[1]]
 
 
-def _join_copies(sketches: np.ndarray, pairs: np.ndarray, clusters: _Clusters) -> None:
+def _join_copies(sketches: _Compared, pairs: np.ndarray, clusters: _Clusters) -> None:
     """Join those of the pairs, ``[3, P]`` from ``_alike``, whose sketches correlate."""
     for start in range(0, pairs.shape[1], _CHUNK):
         left, right, mirrored = pairs[:, start : start + _CHUNK]
@@ -249,41 +346,42 @@ def _join_copies(sketches: np.ndarray, pairs: np.ndarray, clusters: _Clusters) -
         left, right, mirrored = left[new], right[new], mirrored[new].astype(bool)
         first, second = sketches[left], sketches[right]  # [P, 32, 32]
         second[mirrored] = second[mirrored, :, ::-1]
-        same = aligned_correlation(first, second) >= CORRELATION
+        same = sketches.are_copies(first, second)
         if same.any():
             clusters.join(left[same], right[same])
 
 
-def aligned_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Pearson correlation of pairs of sketches where they overlap, at the best of 25 ways to put one on the other.
+def aligned_correlation(first: np.ndarray, second: np.ndarray, shift: int = SHIFT) -> np.ndarray:
+    """Pearson correlation of pairs of sketches where they overlap, at the best way to put one on the other.
 
     All sums are whole numbers of at most 32 x 32 x 128 x 128 = 2^24, which float32 holds exactly.
 
     Args:
         first: uint8 ``[P, 32, 32]``, not constant.
         second: likewise.
+        shift: how far one is moved over the other, in pixels each way: 2 makes 25 ways.
 
     Returns:
         float64 ``[P]``; the same if the two change places.
     """
-    # Two zeros at the end of each row are the margin of the next one as well, so a move is a slice of the flat array.
-    width = SKETCH + SHIFT
+    # Zeros at the end of each row are the margin of the next one as well, so a move is a slice of the flat array.
+    width, moves, overlaps = SKETCH + shift, _moves(shift), _overlaps(shift)
     flat = []
     for sketches in (first, second):
         padded = np.zeros((len(sketches), SKETCH, width), np.float32)
         padded[:, :, :SKETCH] = sketches
         padded[:, :, :SKETCH] -= 128
-        flat.append(padded.reshape(len(sketches), SKETCH * width))  # [P, 32 * 34]
+        flat.append(padded.reshape(len(sketches), SKETCH * width))  # [P, 32 * width]
     a, b = flat
-    products = np.empty((len(_MOVES), len(a)))
-    for index, (down, across) in enumerate(_MOVES):
+    products = np.empty((len(moves), len(a)))
+    for index, (down, across) in enumerate(moves):
         offset = down * width + across
         size = a.shape[1] - abs(offset)
         here, there = max(0, offset), max(0, -offset)
         products[index] = np.vecdot(a[:, here : here + size], b[:, there : there + size])
 
-    a_sums, b_sums = (values.astype(np.float64) for values in (a @ _OVERLAPS, b @ _OVERLAPS[:, ::-1]))  # [P, 25]
-    a_squares, b_squares = (values.astype(np.float64) for values in (a**2 @ _OVERLAPS, b**2 @ _OVERLAPS[:, ::-1]))
-    pixels = _OVERLAPS.sum(axis=0, dtype=np.float64)
+    a_sums, b_sums = (values.astype(np.float64) for values in (a @ overlaps, b @ overlaps[:, ::-1]))  # [P, M]
+    a_squares, b_squares = (values.astype(np.float64) for values in (a**2 @ overlaps, b**2 @ overlaps[:, ::-1]))
+    pixels = overlaps.sum(axis=0, dtype=np.float64)
     variances = (a_squares - a_sums**2 / pixels) * (b_squares - b_sums**2 / pixels)
     return ((products.T - a_sums * b_sums / pixels) / np.sqrt(variances)).max(axis=1)

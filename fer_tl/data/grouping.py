@@ -6,7 +6,8 @@ import hashlib
 
 import numpy as np
 
-from fer_tl.data.duplicates import find_duplicates, sketch
+from fer_tl.data.duplicates import find_duplicates
+from fer_tl.data.sketches import sketch
 from tfrecords_builder.records import Record
 
 

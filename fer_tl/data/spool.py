@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tl.data.duplicates import SKETCH, sketch
+from fer_tl.data.sketches import SKETCH, sketch
 from tfrecords_builder.images import encode_image
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 from PIL import Image
 
 from fer_tl.data import duplicates as module
-from fer_tl.data.duplicates import Duplicates, aligned_correlation, find_duplicates, sketch
+from fer_tl.data.duplicates import Duplicates, aligned_correlation, find_duplicates
+from fer_tl.data.sketches import content_box, sketch
+from tests.drawn_faces import SETTINGS, faces_in, laboratory
 
 SIZE = 64
 
@@ -43,8 +46,8 @@ def together(found: Duplicates) -> set[frozenset[int]]:
 
 def as_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     file = io.BytesIO()
-    Image.fromarray(image[:, :, 0]).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))[..., None]
+    Image.fromarray(image.squeeze()).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file)).reshape(image.shape)
 
 
 def resized(image: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
@@ -105,6 +108,62 @@ def test_alike_light_and_layout_make_no_copies() -> None:
     assert np.max(np.corrcoef(pixels) - np.eye(len(faces))) > 0.85
     copies = [COPIES["mirrored, cropped, compressed"](face) for face in faces[:20]]
     assert together(search([*faces, *copies])) == {frozenset({row, 200 + row}) for row in range(20)}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_unlike_faces_stay_apart_and_their_copies_are_found_whatever_all_images_share(setting: str) -> None:
+    faces = faces_in(setting, 100)
+    copies = [face[:, ::-1] for face in faces[:5]] + [as_jpeg(face, 60) for face in faces[5:10]]
+    expected = {frozenset({row, 100 + row}) for row in range(10)}
+    assert together(search([*faces, *copies])) == expected
+
+
+def test_no_two_expressions_of_a_laboratory_and_no_two_persons_are_copies() -> None:
+    images, names = laboratory(8, 3)
+    found = search([*images, *(np.clip(image.astype(int) + 20, 0, 255).astype(np.uint8) for image in images[:30:3])])
+    assert found.one_scene
+    shown = [*names, *names[:30:3]]
+    assert all(len({shown[row] for row in rows}) == 1 for rows in together(found))
+    assert all(found.clusters[len(images) + copy] == found.clusters[3 * copy] for copy in range(10))
+
+
+def test_clusters_do_not_grow_from_one_picture_into_another(crowd: np.ndarray) -> None:
+    """Each image fades into the next one: neighbours are copies, the ends have nothing in common."""
+    first, second, third = crowd[:3].astype(float)
+    steps = np.linspace(0, 1, 8)
+    fades = [((1 - share) * first + share * second).astype(np.uint8) for share in steps]
+    fades += [((1 - share) * second + share * third).astype(np.uint8) for share in steps[1:]]
+    assert all(together(search([a, b])) == {frozenset({0, 1})} for a, b in pairwise(fades))
+    images = [*crowd[10:30], *fades]
+    order = np.random.default_rng(0).permutation(len(images))
+    expected = together(search(images))
+    assert len(expected) > 1 and not any({20, 34} <= rows for rows in expected)
+    mixed = search([images[row] for row in order])
+    assert {frozenset(order[list(rows)].tolist()) for rows in together(mixed)} == expected
+
+
+@pytest.mark.parametrize(("ground", "quality"), [(0, 0), (255, 0), (0, 40), (255, 30)])
+def test_bars_are_no_content(ground: int, quality: int) -> None:
+    content = textures(1)[0][:, 8:56]
+    padded = np.full((SIZE, SIZE, 1), ground, np.uint8)
+    padded[:, 8:56] = content
+    lying = padded.transpose(1, 0, 2)
+    for image, box in ((padded, (8, 0, 56, 64)), (lying, (0, 8, 64, 56))):
+        stored = as_jpeg(image, quality) if quality else image
+        found = np.array(content_box(stored[:, :, 0]))
+        assert np.abs(found - box).max() <= 1 and (quality or tuple(found) == box)
+    assert together(search([content, padded])) == {frozenset({0, 1})}
+
+
+def test_what_ends_in_no_straight_line_on_both_sides_is_content() -> None:
+    y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
+    head = np.where((x / 0.6) ** 2 + (y / 0.8) ** 2 < 1, 90, 255).astype(np.uint8)
+    one_sided = textures(1)[0][:, :, 0].copy()
+    one_sided[:9] = 0
+    uneven = one_sided.copy()
+    uneven[-4:] = 0
+    for image in (head, one_sided, uneven, np.zeros((SIZE, SIZE), np.uint8), textures(1)[0][:, :, 0]):
+        assert content_box(image) == (0, 0, SIZE, SIZE)
 
 
 def test_the_best_position_is_found_and_compared_where_sketches_overlap() -> None:
