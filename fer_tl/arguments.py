@@ -99,6 +99,8 @@ def _add_build(parser: Any) -> None:
     add("--data-dir", type=str, default="data", help="folder for built datasets (default: data)")
     add("--duplicates", type=str | None, help="group: copies share a fold, training copies of validation and test "
         "images are left out; drop: also all but one training copy; keep: do not look (default: group)")  # fmt: skip
+    add("--accept-copies", action="store_true", help="go on where copies make up so much that a build stops to let you "
+        "look at examples of them")  # fmt: skip
     add("--image-size", type=int | None, help="expw, folder: side in pixels of the stored images (default: 96)")
     add("--fit", type=str | None, help="folder: pad, crop or stretch images that are not square (default: pad)")
     add("--labels", type=str | None, help=f"fer2013: what numbers mean as classes: {', '.join(LABEL_ORDERS)} (default: "

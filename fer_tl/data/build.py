@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fer_tl.data.build_request import BuildRequest
 from fer_tl.data.checksums import checksums
+from fer_tl.data.copy_check import MOST_LOST, MOST_LOST_OF
 from fer_tl.data.curate import Curated, describe_duplicates
 from fer_tl.data.examples import write_examples
 from fer_tl.data.fingerprints import content_hash, split_fingerprints
@@ -66,6 +67,7 @@ def build(
     splits: str | Path | None = None,
     split_seed: int | None = None,
     encoding: str | None = None,
+    accept_copies: bool = False,
     overwrite: bool = False,
     say: Say = print,
 ) -> Manifest:
@@ -98,6 +100,8 @@ def build(
         splits: a CSV with columns id and split to use in place of drawing a split, for expw.
         split_seed: draws the split of expw, 0 if not given.
         encoding: "png" or "jpeg", how the records hold the images; "png" if not given.
+        accept_copies: whether copies may make up as much as they do: else a build stops where a cluster is large or its
+            labels differ or a class loses much, and writes a picture of examples into `data_dir`, see `suspicions`.
         overwrite: replace a dataset of that name once the new one is complete.
         say: called with each line to tell.
 
@@ -125,7 +129,7 @@ def build(
         if not overwrite and (built := _already_built(target, entry | request.options, shards)):
             return _tell_built(built, say)
         try:
-            return _build(request, config, opened, entry | request.options, target, root, say)
+            return _build(request, config, opened, entry | request.options, target, root, accept_copies, say)
         except UnusableExamples as error:
             if error.unnamed:  # a message cannot hold them all
                 table = root / f"{name.replace('/', '-')}-unusable.csv"
@@ -192,7 +196,14 @@ def _check_records(directory: Path, manifest: Manifest) -> None:
 
 
 def _build(
-    request: BuildRequest, config: str, source: Source, entry: dict[str, str], target: Path, root: Path, say: Say
+    request: BuildRequest,
+    config: str,
+    source: Source,
+    entry: dict[str, str],
+    target: Path,
+    root: Path,
+    accept_copies: bool,
+    say: Say,
 ) -> Manifest:
     check_can_prepare()
     say(f"Reading {source.name} ({source.kind})")
@@ -203,6 +214,10 @@ def _build(
     with workplace(root, request.builder) as place:
         (place / "spool").mkdir()
         with contextlib.closing(Curated(source, request.curation, place / "spool", say)) as curated:
+            examples_of_copies = root / f"{request.name.replace('/', '-')}-copies.png"
+            if not accept_copies:
+                curated.look_over(examples_of_copies, MOST_LOST_OF.get(request.builder, MOST_LOST))
+            examples_of_copies.unlink(missing_ok=True)  # of a build that stopped
             absent = [split for split in SPLITS if split not in curated.counts()]
             if absent:
                 splits = ", ".join(curated.counts())

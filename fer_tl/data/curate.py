@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.data.copy_check import MOST_LOST, refuse_what_is_suspicious
 from fer_tl.data.duplicates import Duplicates, find_duplicates
 from fer_tl.data.examples import KEPT, Example
 from fer_tl.data.fingerprints import Stamp
@@ -123,6 +124,11 @@ class Curated:
             self.close()
             raise
         self.duplicates = _summarize(self.examples, curation.duplicates)
+
+    def look_over(self, picture: Path, most_lost: float = MOST_LOST) -> None:
+        """Stops where copies make up so much that a person has to look; see `refuse_what_is_suspicious`."""
+        pixels = [row.pixels for row in self._rows]
+        refuse_what_is_suspicious(self.examples, pixels, self._spool.encoded, picture, most_lost)
 
     @property
     def has_targets(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_tl.data.build import build
+from fer_tl.data.copy_check import suspicions
 from fer_tl.data.curate import Curated, Curation, describe_duplicates
-from fer_tl.data.examples import Example, read_examples, write_examples
+from fer_tl.data.examples import KEPT, Example, read_examples, write_examples
 from fer_tl.data.grouping import hash_pixels
 from fer_tl.data.splits import read_splits
 from fer_tl.data.stream import decode_stored
@@ -30,6 +32,11 @@ def picture(seed: int) -> np.ndarray:
 
 def brighter(image: np.ndarray) -> np.ndarray:
     return (image * 0.9 + 20).astype(np.uint8)
+
+
+def varied(image: np.ndarray, way: int) -> np.ndarray:
+    """A near copy, another one for each way."""
+    return (image * (1 - way / 50) + way).astype(np.uint8)
 
 
 class Given(Source):
@@ -250,6 +257,90 @@ def test_nothing_left_to_train_on_or_nothing_at_all(tmp_path: Path) -> None:
         curate(tmp_path, [])
 
 
+def many(shape: Callable[[int], list[Record]]) -> list[Record]:
+    """Twenty images of each class to train on and five to test on, all different, and what a case adds to them."""
+    records = []
+    for seed in range(50):
+        split = "test" if seed % 5 == 0 else "train"
+        records.append(record(f"plain{seed}", picture(seed), split, seed % 2))
+    return records + shape(100)
+
+
+def cluster_of_twelve(seed: int) -> list[Record]:
+    return [record(f"c{n:02}", varied(picture(seed), n)) for n in range(12)]
+
+
+def pairs_with_both_labels(seed: int) -> list[Record]:
+    return [record(f"{n}{way}", varied(picture(seed + n), way), label=way) for n in range(8) for way in range(2)]
+
+
+def class_that_is_tested_on(seed: int) -> list[Record]:
+    splits = ("train", "test")
+    return [
+        record(f"{n}{split}", varied(picture(seed + n), way), split)
+        for n in range(11)
+        for way, split in enumerate(splits)
+    ]
+
+
+SUSPICIOUS = {
+    "one cluster has 12 different images": cluster_of_twelve,
+    "16 images are in clusters with different labels": pairs_with_both_labels,
+    "angry loses 11 of its 31 training images as copies": class_that_is_tested_on,
+}
+
+
+@pytest.mark.parametrize("reason", SUSPICIOUS)
+def test_what_leaves_much_out_or_joins_much_stops_with_counts_a_picture_and_the_options(
+    tmp_path: Path, reason: str
+) -> None:
+    curated = curate(tmp_path, many(SUSPICIOUS[reason]))
+    sheet = tmp_path / "sheet.png"
+    with pytest.raises(UserError, match=reason) as caught:
+        curated.look_over(sheet)
+    assert all(part in str(caught.value) for part in (str(sheet), "--accept-copies", "--duplicates keep"))
+    assert "\n" not in str(caught.value)
+    with Image.open(sheet) as image:
+        assert image.width == 8 * 96 and image.height >= 96
+        assert len(set(image.convert("L").tobytes())) > 50
+
+
+def test_what_is_known_of_a_dataset_does_not_stop_it(tmp_path: Path) -> None:
+    curated = curate(tmp_path, many(class_that_is_tested_on))
+    curated.look_over(tmp_path / "sheet.png", most_lost=0.4)
+    assert not (tmp_path / "sheet.png").exists()
+
+
+def upsampled(seed: int) -> list[Record]:
+    return [record(f"e{n}", picture(seed)) for n in range(40)]
+
+
+def a_few_copies(seed: int) -> list[Record]:
+    splits = ("train", "test")
+    return [record(f"{n}{split}", picture(seed + n), split, way) for n in range(5) for way, split in enumerate(splits)]
+
+
+@pytest.mark.parametrize("shape", [upsampled, a_few_copies])
+def test_equal_images_and_few_copies_stop_nothing(tmp_path: Path, shape: Callable[[int], list[Record]]) -> None:
+    curate(tmp_path, many(shape)).look_over(tmp_path / "sheet.png")
+    curate(tmp_path, many(shape), duplicates="keep").look_over(tmp_path / "sheet.png")
+    assert not (tmp_path / "sheet.png").exists()
+
+
+def test_a_cluster_of_a_large_dataset_may_not_have_mostly_other_labels(tmp_path: Path) -> None:
+    """It has fewer than 1 % of the images."""
+    classes = ("angry", "fear", "happy")
+    examples = [Example(f"p{n}", "train", "angry", f"p{n}", "", "", KEPT, 48, 48, "") for n in range(1500)]
+    for labels in (classes, classes[:1]):
+        named = [labels[n % len(labels)] for n in range(12)]
+        cluster = [
+            Example(f"c{n}", "train", name, "c0", "c0", "near", KEPT, 48, 48, "") for n, name in enumerate(named)
+        ]
+        found, shown = suspicions([*examples, *cluster], [str(n) for n in range(1512)])
+        assert found == (["one cluster of 12 different images has labels of 3 classes"] if len(labels) > 1 else [])
+        assert shown == ([list(range(1500, 1512))] if len(labels) > 1 else [])
+
+
 def test_stored_images_are_the_given_pixels(tmp_path: Path) -> None:
     import io
 
@@ -306,3 +397,16 @@ def test_an_old_dataset_has_no_table(tmp_path: Path) -> None:
     (tmp_path / "examples.csv").write_text("id,split\na,train\n")
     with pytest.raises(UserError, match="cannot be read"):
         read_examples(tmp_path)
+
+
+def test_a_build_that_stops_leaves_the_picture_and_no_dataset(tmp_path: Path) -> None:
+    for label in CLASSES:
+        (tmp_path / "faces" / label).mkdir(parents=True)
+    for row in many(cluster_of_twelve):
+        Image.fromarray(row.image[..., 0]).save(tmp_path / "faces" / CLASSES[row.label] / f"{row.id}.png")
+    with pytest.raises(UserError, match="one cluster has 12 different images") as caught:
+        build(
+            "folder/mine", source=tmp_path / "faces", data_dir=tmp_path / "data", image_size=48, say=lambda line: None
+        )
+    assert [str(path) for path in (tmp_path / "data").iterdir()] == [str(tmp_path / "data" / "folder-mine-copies.png")]
+    assert str(tmp_path / "data" / "folder-mine-copies.png") in str(caught.value)
