@@ -86,7 +86,8 @@ def predict(
     Args:
         run_dir: a run; of an unfinished one, a fold that is done answers.
         source: a picture, a folder (with all below it), a pattern such as ``photos/*.jpg``, or several of these; or one
-            video, index of a camera ("0"), address of a stream, or "-" for a picture or JPEG stream on stdin.
+            video, index of a camera ("0"), address of a stream, or "-" for pictures on stdin, see
+            ``fer_tl.inference.predict.piped.read_stdin``.
         faces: ``detect`` them, or ``crop``: each picture is a face, as in FER-2013.
         detector: see ``tfrecords_builder.face_detection.open_detector``; ``auto``: the one that cut the faces of the
             run's training, if one did.
@@ -302,7 +303,7 @@ def _look(opened: _Opened, looker: Looker, every: int, waiting: int) -> Generato
     from fer_tl.inference.predict.ahead import map_ahead
 
     if opened.video is None:
-        from fer_tl.inference.predict.sources import read_stdin
+        from fer_tl.inference.predict.piped import read_stdin
 
         pictures: Iterable[PictureFile | PictureBytes] = opened.pictures or read_stdin()
         return map_ahead(looker.look_at_picture, pictures, _THREADS, waiting)

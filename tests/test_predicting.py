@@ -191,6 +191,34 @@ def test_stdin_to_stdout_is_json_lines_alone(monkeypatch: pytest.MonkeyPatch, ca
     assert result.out_dir is None and "3 pictures: 3 faces (bright 3)" in err and not list(Path("run").iterdir())
 
 
+def test_what_ends_the_pictures_on_stdin_is_said(monkeypatch: pytest.MonkeyPatch):
+    data = io.BytesIO()
+    for form in ("PNG", "JPEG"):
+        Image.fromarray(scene((10, 20, BRIGHT))).save(data, form)
+    end = data.tell()
+    data.write(b"--frame and what a camera sends between its pictures")
+
+    class Stdin:
+        buffer = io.BytesIO(data.getvalue())
+
+    monkeypatch.setattr(sys, "stdin", Stdin)
+    result, rows = ask("-", save="csv")
+    assert [row["id"] for row in rows] == ["stdin-0", "stdin-1"] and result.unreadable == 1
+    assert f"not read: stdin-2 (from byte {end} to the end) is text, not a picture" in result.text
+
+
+@pytest.mark.parametrize("faces", ["detect", "crop"])
+@pytest.mark.parametrize("form", ["gif", "webp", "tiff", "png"])
+def test_several_frames_or_pages_of_a_picture_are_said(form: str, faces: str):
+    pages = [Image.fromarray(scene((10, 20, level))) for level in (BRIGHT, DIM, DIM)]
+    pages[0].save(f"moving.{form}", save_all=True, append_images=pages[1:])
+    save("one.png", scene((10, 20, BRIGHT)))
+    result, rows = ask([f"moving.{form}", "one.png"], faces=faces, save="csv")
+    assert "1 picture has several frames or pages: the first of each was taken" in result.text
+    assert len(rows) == 2 and rows[0]["label"] == rows[1]["label"]
+    assert "frames" not in ask("one.png", faces=faces, save="csv")[0].text
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from fer_tl.errors import UserError
-from fer_tl.faces.opening import is_grey, open_image
+from fer_tl.faces.opening import is_grey, open_image, several_frames
 from tfrecords_builder.files import Files, Origin
 from tfrecords_builder.images import is_constant
 from tfrecords_builder.records import Record, Skipped, Source, reason_of, tabulate
@@ -61,7 +61,7 @@ class ImageSource(Source):
         self._origin, self._files, self._entries = origin, files, entries
         self._size, self._channels, self.fit = size, channels, fit
         self.converted = 0  # images read that had another size or colour mode
-        self._constant = 0
+        self._constant = self._several = 0
         self._skipped: list[Skipped] = []
 
     @property
@@ -88,7 +88,7 @@ class ImageSource(Source):
 
     def records(self) -> Iterator[Record]:
         channels, _ = self.image_shape[2], self.crop  # before the loop: what these refuse is no fault of one image
-        self._skipped, self._constant, self.converted, good = [], 0, 0, 0
+        self._skipped, self._constant, self._several, self.converted, good = [], 0, 0, 0, 0
         for entry in self._entries:
             try:
                 record = self._record(entry, channels)
@@ -105,8 +105,9 @@ class ImageSource(Source):
 
     def _record(self, entry: Entry, channels: int) -> Record:
         files, size = self._files, self._size
-        picture, converted, _ = open_image(files.read(entry.name), channels, files.where(entry.name), self.bits)
+        picture, converted, several = open_image(files.read(entry.name), channels, files.where(entry.name), self.bits)
         self.converted += converted or picture.size != (size, size)
+        self._several += several
         photo = self.photo_of(picture)
         image, shape, crop = self.cut(picture, entry.id, size)  # [size, size, channels]
         self._constant += is_constant(image)
@@ -124,9 +125,8 @@ class ImageSource(Source):
         return self._origin.sha256()
 
     def warnings(self) -> list[str]:
-        if not self._constant:
-            return []
-        return [f"{self._constant:,} images are one flat colour: there is no face in them."]
+        lines = [f"{self._constant:,} images are one flat colour: there is no face in them."] if self._constant else []
+        return lines + ([f"{several_frames(self._several)}."] if self._several else [])
 
     def close(self) -> None:
         self._origin.files.close()

@@ -44,6 +44,7 @@ GROUND = 128
 _ORIENTATION = 0x0112
 _FLOAT_TOP = 1.05  # resampling overshoots 1 by a little
 _GREY = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
+_OF_FRAMES = ("GIF", "WEBP", "TIFF", "PNG", "AVIF")
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _header_lock = threading.Lock()  # warnings.catch_warnings changes what all threads share
@@ -68,12 +69,12 @@ class Opened(NamedTuple):
     Attributes:
         image: mode "L" or "RGB", at its own size, upright.
         converted: whether it had to be turned or was stored in another mode.
-        frames: how many it has, 1 but for animations and documents of several pages.
+        several: whether it is the first of several frames or pages.
     """
 
     image: Image.Image
     converted: bool
-    frames: int
+    several: bool
 
 
 def open_image(data: bytes, channels: int, where: str, bits: int | None = None) -> Opened:
@@ -89,10 +90,11 @@ def open_image(data: bytes, channels: int, where: str, bits: int | None = None) 
         UserError: what it is instead of a picture that can be read, or that it is damaged or too large.
     """
     with open_header(io.BytesIO(data), where) as stored:
-        frames = int(getattr(stored, "n_frames", 1) or 1) if stored.format in ("GIF", "WEBP", "TIFF", "PNG") else 1
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # broken metadata, which does not touch the pixels
+                # Not `n_frames`, for which Pillow reads a file to its end; two lenses' pictures are one picture.
+                several = stored.format in _OF_FRAMES and bool(getattr(stored, "is_animated", False))
                 stored.load()
                 upright = _turned(stored)
                 image = to_mode(upright, channels, where, bits)
@@ -102,7 +104,13 @@ def open_image(data: bytes, channels: int, where: str, bits: int | None = None) 
             reason = " ".join(str(error).split())[:100]
             what = "is cut short" if "truncated" in reason else f"cannot be decoded ({reason})"
             raise UserError(f"{where} {what}: replace or remove it.") from None
-        return Opened(image, upright is not stored or image is not upright, frames)
+        return Opened(image, upright is not stored or image is not upright, several)
+
+
+def several_frames(count: int) -> str:
+    """What is said of pictures that are the first of several frames or pages."""
+    what = "picture has" if count == 1 else "pictures have"
+    return f"{count:,} {what} several frames or pages: the first of each was taken"
 
 
 def open_file(path: Path, channels: int, bits: int | None = None) -> Opened:

@@ -79,6 +79,18 @@ def test_the_camera_s_turn_is_undone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(source)["a"].image[..., 0], np.rot90(GREY, -1))
 
 
+def test_several_frames_or_pages_of_a_picture_are_counted(tmp_path: Path) -> None:
+    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
+    files = {"b/b.png": png(GREY)}
+    for form in ("gif", "tiff"):
+        stream = io.BytesIO()
+        frames[0].save(stream, form, save_all=True, append_images=frames[1:])
+        files[f"a/{form}.{form}"] = stream.getvalue()
+    source = open_folder(write_folder(tmp_path, files), 30)
+    np.testing.assert_array_equal(read(source)["tiff"].image[..., 0], GREY)
+    assert source.warnings() == ["2 pictures have several frames or pages: the first of each was taken."]
+
+
 def test_shrinking_is_antialiased(tmp_path: Path) -> None:
     stripes = np.tile(np.array([0, 255], np.uint8), (64, 32))  # [64, 64]; every 4th column alone would be all black
     source = open_folder(write_folder(tmp_path, {f"{c}/{c}.png": png(stripes) for c in "ab"}), 16)

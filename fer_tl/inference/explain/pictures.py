@@ -66,11 +66,11 @@ def read_pictures(
 
 def _read_picture(path: Path, name: str, shape: tuple[int, int, int], part: str, recipe: FaceRecipe) -> Picture:
     side, _, channels = shape
-    image = open_file(path, channels, recipe.bits).image
+    image, _, several = open_file(path, channels, recipe.bits)
     pixels = to_square(image, side, recipe.fit)  # [H, W, C]
     larger = max(image.size) > side
     shown = to_square(image, side * _times(side), recipe.fit) if larger else magnify(pixels)
-    return Picture(name, pixels, shown, part, remark=_remark(image.width, image.height, recipe.fit))
+    return Picture(name, pixels, shown, part, remark=_remark(image.width, image.height, recipe.fit, several))
 
 
 def describe_pictures(pictures: Sequence[Picture]) -> list[str]:
@@ -119,8 +119,10 @@ def _times(side: int) -> int:
 _FITTED = {"pad": "padded with black", "crop": "cropped to its middle", "stretch": "stretched"}
 
 
-def _remark(width: int, height: int, fit: str) -> str:
+def _remark(width: int, height: int, fit: str, several: bool) -> str:
     found = [f"not square, so {_FITTED[fit]}"] if width != height else []
     if max(width, height) > CROP:
         found.append(f"larger than {CROP} pixels, so it may show more than a face")
+    if several:
+        found.append("the first of several frames or pages")
     return "; ".join(found)

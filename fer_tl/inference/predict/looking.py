@@ -31,6 +31,7 @@ class Seen(NamedTuple):
         faces: in it; None if it was not looked for any.
         crops: uint8 ``[F, H, W, C]``, as the model takes them.
         problem: why it could not be read, "" if it could.
+        several: whether it is the first of several frames or pages of a picture file.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Seen(NamedTuple):
     faces: list[Face] | None
     crops: np.ndarray
     problem: str = ""
+    several: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +74,14 @@ class Looker:
         try:
             if self.whole:
                 return self._whole(picture)
-            image = np.asarray(picture.read(3, self.recipe.bits))  # [H, W, 3]
+            opened = picture.read(3, self.recipe.bits)
+            image = np.asarray(opened.image)  # [H, W, 3]
             faces = self._find(image, picture.id)
             crops = cut_faces(image, faces, self.image_shape, self.recipe)
         except UserError as error:
             return Seen(picture.id, None, None, None, None, self._none(), str(error))
-        return Seen(picture.id, None, None, image if self.keep else None, faces, crops)
+        kept = image if self.keep else None
+        return Seen(picture.id, None, None, kept, faces, crops, several=opened.several)
 
     def look_at_frame(self, frame: VideoFrame, name: str, analysed: bool) -> Seen:
         """Find the faces of a video's frame; where it is not analysed, only its pixels are there."""
@@ -106,10 +110,12 @@ class Looker:
         """A picture that is a face, with no copy in colour where nobody needs one."""
         side, _, channels = self.image_shape
         opened = picture.read(3 if self.keep else channels, self.recipe.bits)
-        image = np.asarray(opened) if self.keep else None
-        cut = cut_face(opened, None, side, self.recipe, channels)
+        stored = opened.image
+        image = np.asarray(stored) if self.keep else None
+        cut = cut_face(stored, None, side, self.recipe, channels)
         assert cut is not None  # a whole picture has pixels
-        return Seen(picture.id, None, None, image, [_whole(opened.height, opened.width)], cut.pixels[None])
+        face, crops = _whole(stored.height, stored.width), cut.pixels[None]
+        return Seen(picture.id, None, None, image, [face], crops, several=opened.several)
 
     def _none(self) -> np.ndarray:
         return np.empty((0, *self.image_shape), np.uint8)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import glob
 import re
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
-
-from PIL import Image
+from typing import NamedTuple
 
 from fer_tl.errors import UserError
-from fer_tl.faces.opening import MOST_BYTES, open_file, open_image, size_of
+from fer_tl.faces.opening import Opened, open_file, open_image, size_of
 from tfrecords_builder.files import open_files
 from tfrecords_builder.images import IMAGE_SUFFIXES, NO_IMAGES, find_images, image_paths
 from tfrecords_builder.members import (
@@ -26,7 +23,6 @@ from tfrecords_builder.members import (
 
 _VIDEOS = "videos, which are given alone"
 _VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp", ".flv"))
-_JPEG = b"\xff\xd8"  # how a JPEG file begins
 
 
 class PictureFile(NamedTuple):
@@ -35,20 +31,25 @@ class PictureFile(NamedTuple):
     id: str
     path: Path
 
-    def read(self, channels: int, bits: int | None = None) -> Image.Image:
+    def read(self, channels: int, bits: int | None = None) -> Opened:
         """Its pixels, see ``fer_tl.faces.opening.open_image``."""
-        return open_file(self.path, channels, bits).image
+        return open_file(self.path, channels, bits)
 
 
 class PictureBytes(NamedTuple):
-    """A picture that is in memory."""
+    """A picture that is in memory: what its row is called, the bytes of its file, how a message names it, and what is
+    known to be wrong with it."""
 
     id: str
     data: bytes
+    where: str
+    problem: str = ""
 
-    def read(self, channels: int, bits: int | None = None) -> Image.Image:
+    def read(self, channels: int, bits: int | None = None) -> Opened:
         """Its pixels, see ``fer_tl.faces.opening.open_image``."""
-        return open_image(self.data, channels, self.id, bits).image
+        if self.problem:
+            raise UserError(self.problem)
+        return open_image(self.data, channels, self.where, bits)
 
 
 def is_stream(source: str) -> bool:
@@ -124,53 +125,3 @@ def _is_picture(path: Path) -> bool:
             return size_of(stream.read(1 << 16)) != (0, 0)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from None
-
-
-def read_stdin(stream: BinaryIO | None = None) -> Iterator[PictureBytes]:
-    """The pictures on stdin: one image file, or JPEG files one after the other (MJPEG) as they arrive.
-
-    Raises:
-        UserError: nothing arrives, or more than a picture can have.
-    """
-    stream = sys.stdin.buffer if stream is None else stream
-    number, rest = 0, stream.read(2)
-    if not rest:
-        raise UserError("nothing arrived on stdin: pipe an image into it")
-    if rest != _JPEG:
-        data = rest + stream.read(MOST_BYTES)
-        if len(data) > MOST_BYTES:
-            raise UserError("more arrives on stdin than one image can have: only JPEG files may follow each other")
-        yield PictureBytes("stdin", data)
-        return
-    while rest == _JPEG:
-        data, begun = _read_jpeg(stream)
-        yield PictureBytes(f"stdin-{number}", rest + data)
-        number, rest = number + 1, _JPEG if begun else stream.read(2)
-
-
-def _read_jpeg(stream: BinaryIO) -> tuple[bytes, bool]:
-    """What follows the start of a JPEG file up to its end, or up to the end of the stream; and whether it is cut short
-    by the start of another one, which is not given back.
-
-    Segments have a length, by which a thumbnail's own end is passed over; entropy-coded data has a zero or a restart
-    marker after each 0xFF (ITU-T T.81, B.1.1).
-    """
-    data = bytearray()
-    while len(data) < MOST_BYTES:
-        byte = stream.read(1)
-        data += byte
-        if not byte:
-            break
-        if byte != b"\xff":
-            continue
-        while (marker := stream.read(1)) == b"\xff":  # fill bytes
-            data += marker
-        data += marker
-        if marker == b"\xd8":
-            return bytes(data[:-2]), True
-        if marker in (b"\xd9", b""):
-            break
-        if marker[0] != 0 and marker[0] != 1 and not 0xD0 <= marker[0] <= 0xD7:
-            length = stream.read(2)
-            data += length + stream.read(max(0, int.from_bytes(length) - 2))
-    return bytes(data), False

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_tl.errors import UserError
+from fer_tl.faces.opening import several_frames
 from fer_tl.inference.predict.looking import Seen
 from fer_tl.inference.predict.outputs import Row
 
@@ -27,6 +28,7 @@ class Tally:
         without_face: pictures or frames with none.
         unreadable: pictures that could not be read.
         read: pictures or frames, analysed or not.
+        several: pictures that are the first of several frames or pages of a file.
         labels: how many faces have each.
         problems: why, of the first that could not be read.
         lines: on the faces of the first pictures.
@@ -41,6 +43,7 @@ class Tally:
     without_face: int = 0
     unreadable: int = 0
     read: int = 0
+    several: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
@@ -49,6 +52,7 @@ class Tally:
     def add(self, seen: Seen, rows: Sequence[Row]) -> None:
         """Count a picture or frame."""
         self.read += 1
+        self.several += seen.several
         if seen.problem:
             self.unreadable += 1
             if len(self.problems) < LISTED:
@@ -95,6 +99,10 @@ class Tally:
             lines.append(f"not read: {self.unreadable - len(self.problems):,} more")
         if self.passed_over:
             lines.append(self.passed_over)
+        if self.several:
+            lines.append(
+                f"{several_frames(self.several)} (a film, such as `ffmpeg -i FILE film.mp4` makes, has all analysed)"
+            )
         if self.read < self.promised:
             lines.append(f"{self.name} is cut short: {self.read:,} of its {self.promised:,} frames could be read")
         if written:

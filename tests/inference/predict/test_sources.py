@@ -8,13 +8,12 @@ import warnings
 import zlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from fer_tl.errors import UserError
 from fer_tl.faces.opening import open_image
-from fer_tl.inference.predict.sources import find_pictures, is_stream, read_stdin
+from fer_tl.inference.predict.sources import find_pictures, is_stream
 
 
 def encoded(level: int = 128, form: str = "JPEG", **options: object) -> bytes:
@@ -78,29 +77,3 @@ def test_pictures_are_turned_as_exif_says_and_damaged_ones_are_named():
         open_image(encoded(form="PNG")[:60], 3, "cut.jpg")
     with pytest.raises(UserError, match=r"text\.jpg is text, not a picture"):
         open_image(b"hello", 3, "text.jpg")
-
-
-def test_stdin_is_one_image_or_jpeg_files_one_after_the_other():
-    (one,) = read_stdin(io.BytesIO(encoded(form="PNG")))
-    assert one.id == "stdin" and one.read(3).size == (24, 16)
-    inner = encoded(40)  # an end-of-image marker inside a segment, as thumbnails have
-    with_thumbnail = encoded(200)[:2] + b"\xff\xe2" + struct.pack(">H", len(inner) + 2) + inner + encoded(200)[2:]
-    noisy = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)).save(
-        noisy, "JPEG", quality=100, restart_marker_blocks=2
-    )
-    files = [with_thumbnail, noisy.getvalue(), encoded(90)]
-    stream = io.BytesIO(b"".join(files))
-    pictures = read_stdin(stream)
-    assert next(pictures).data == files[0] and stream.tell() == len(files[0])  # nothing is waited for
-    assert [each.data for each in pictures] == files[1:]
-    with pytest.raises(UserError, match="nothing arrived on stdin"):
-        next(read_stdin(io.BytesIO()))
-    with pytest.raises(UserError, match="is cut short"):
-        next(read_stdin(io.BytesIO(noisy.getvalue()[:-400]))).read(3)
-
-
-def test_a_jpeg_file_that_is_cut_short_on_stdin_costs_no_other_one():
-    one, other = encoded(10), encoded(200)
-    found = [*read_stdin(io.BytesIO(one + one[:-5] + other))]
-    assert [each.data for each in found] == [one, one[:-5], other]
