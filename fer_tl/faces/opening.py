@@ -5,8 +5,9 @@ Decided once, for all:
 
 - an EXIF tag turns the picture; a tag that cannot be read turns nothing;
 - transparency is put on mid grey, `GROUND`: drawn black or white, ink stays visible, and hidden colours are not seen;
-- 16 bits a sample are 0..65535, unless `bits` says that fewer are used; floats are 0..1, or 0..255 where one is above
-  1; negative ones, and integers of 32 bits, do not say their range and are refused;
+- 16 bits a sample are 0..65535, unless the file says that fewer are used (see `value_range`), or `bits` does; floats
+  are 0..1, or 0..255 where one is above 1; negative ones, and integers of 32 bits, are refused where the file does not
+  say their range;
 - colours become grey by ITU-R 601 luma;
 - of several frames or pages the first is taken;
 - only the formats in `FORMATS` are decoded, and at most `MOST_PIXELS`: Pillow knows others that run programs.
@@ -28,6 +29,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fer_tl.errors import UserError
+from fer_tl.faces.value_range import note_range, stored_range
 from tfrecords_builder.files import refuse_non_data
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
@@ -53,8 +55,16 @@ _header_lock = threading.Lock()  # warnings.catch_warnings changes what all thre
 _OTHERS = (
     (rb"....ftyp(heic|heix|hevc|heim|heis|mif1|msf1)", "a HEIC picture, as phones save them: convert it to JPEG"),
     (rb"....ftypavi[fs]", "an AVIF picture, which this Pillow cannot decode: convert it to JPEG, or update Pillow"),
+    (rb"....ftypcrx ", "a camera's raw file: develop it to JPEG"),
     (rb"....ftyp", "a film or a picture in a film's container: convert it to JPEG"),
     (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture: convert it to JPEG or PNG"),
+    (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture: convert it to JPEG or PNG"),
+    (rb"\0\0\x01\0", "an icon: convert it to PNG"),
+    (rb"\s*(<\?xml[^>]*>\s*)?(<!--[^>]*>\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg", "a drawing (SVG): convert it to PNG"),
+    (rb".{128}DICM", "a medical picture (DICOM): convert it to PNG"),
+    (rb"SIMPLE  =", "an astronomer's picture (FITS): convert it to PNG"),
+    (rb"II\*\0....CR|FUJIFILMCCD-RAW", "a camera's raw file: develop it to JPEG"),
+    (rb"gimp xcf", "a document of GIMP: export it as JPEG or PNG"),
     (rb"8BPS", "a Photoshop document: export it as JPEG or PNG"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript file: convert it to PNG"),
     (rb"%PDF", "a PDF document: convert it to PNG"),
@@ -159,6 +169,7 @@ def convert_image(image: Image.Image | np.ndarray, channels: int, where: str, bi
     if not isinstance(image, Image.Image):
         image = Image.fromarray(_pixels(image, where))
     _refuse_large(*image.size, where)
+    note_range(image)
     return to_mode(_turned(image), channels, where, bits)
 
 
@@ -196,6 +207,7 @@ def open_header(stream: BinaryIO, where: str) -> Image.Image:
         except Exception:  # Pillow's plugins raise nearly anything on damaged data
             image = _open_without_text(stream, where)
     _refuse_large(*image.size, where)
+    note_range(image)
     return image
 
 
@@ -225,10 +237,10 @@ def _without_text(data: bytes) -> bytes:
 
 
 def _what_it_is(data: bytes, where: str) -> str:
-    refuse_non_data(data[:512], where)  # a web page, a git-LFS pointer, ...
     for start, what in _OTHERS:
-        if re.match(start, data[:32], re.DOTALL):
+        if re.match(start, data[:512], re.DOTALL):
             return what
+    refuse_non_data(data[:512], where)  # a web page, a git-LFS pointer, ...
     if not data[:512].translate(None, bytes(range(32, 127)) + b"\r\n\t"):
         return "text, not a picture: replace or remove it"
     return "not an image that can be read: it is damaged or of another kind; replace or remove it"
@@ -260,6 +272,8 @@ def to_mode(image: Image.Image, channels: int, where: str, bits: int | None = No
     """An upright picture of Pillow as "L" or "RGB", of 8 bits a channel, without transparency; see `convert_image`."""
     if image.mode in _DEEP:
         image = _eight_bits(image, where, bits)
+    if image.mode == "La":
+        image = image.convert("LA")  # the only mode to which Pillow brings it
     if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
         image = _on_ground(image)
     mode = "L" if channels == 1 else "RGB"
@@ -279,27 +293,34 @@ def _eight_bits(image: Image.Image, where: str, bits: int | None) -> Image.Image
     values = np.asarray(image)
     hidden = image.info.get("transparency")
     clear = values == hidden if isinstance(hidden, int) else None  # the grey level that a PNG calls transparent
+    said = stored_range(image, values)
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
         raise UserError(f"{where} has values that are not finite: replace or remove it.")
-    if image.mode == "F" and bits is None:
+    high = said.high if said.high is not None else _white(image.mode, values, where, bits)
+    levels = np.clip((values - said.low) * (255.0 / (high - said.low)), 0, 255).round()
+    if said.inverted:
+        levels = 255 - levels
+    if clear is not None:
+        levels[clear] = GROUND
+    return Image.fromarray(levels.astype(np.uint8))
+
+
+def _white(mode: str, values: np.ndarray, where: str, bits: int | None) -> float:
+    """The value that means white where the file does not say it; 0 means black."""
+    if mode == "F":
         low, high = values.min(), values.max()
         if low < 0 or high > 255:
             raise UserError(
                 f"{where} holds numbers from {low:.4g} to {high:.4g}, whose range it does not say: save it with 8 or "
                 "16 bits, or numbers from 0 to 1."
             )
-        top = 1.0 if high <= _FLOAT_TOP else 255.0
-    elif image.mode == "I" and bits is None:
+        return 1.0 if high <= _FLOAT_TOP else 255.0
+    if mode == "I" and bits is None:
         raise UserError(
-            f"{where} holds integers of 32 bits, whose range it does not say: save it with 8 or 16 bits, or say how "
-            "many are used with --bits."
+            f"{where} holds integers of 32 bits or with a sign, whose range it does not say: save it with 8 or 16 bits."
         )
-    else:
-        top = float(2 ** (bits or 16) - 1)
-    if clear is not None:
-        values[clear] = GROUND * top / 255
-    return Image.fromarray(np.clip(values * (255.0 / top), 0, 255).round().astype(np.uint8))
+    return float(2 ** (bits or 16) - 1)
 
 
 def _pixels(image: np.ndarray, where: str) -> np.ndarray:

@@ -191,7 +191,7 @@ def _read_gif(pipe: _Pipe) -> bytes | None:
     if not data.startswith(b"GIF8"):
         pipe.give_back(bytes(data))
         return None
-    data += pipe.read(_colours(data[10:11]))
+    data += pipe.read(_colours(bytes(data[10:11])))
     while len(data) < MOST_BYTES:
         kind = pipe.read(1)
         if kind not in (b"\x2c", b"\x21", b"\x3b"):  # neither image, extension nor trailer
