@@ -318,8 +318,8 @@ def _white(mode: str, values: np.ndarray, where: str, bits: int | None) -> float
         return 1.0 if high <= _FLOAT_TOP else 255.0
     if mode == "I" and bits is None:
         raise UserError(
-            f"{where} holds integers with a sign or integers of 32 bits, whose range it does not say: save it with 8 or "
-            "16 bits."
+            f"{where} holds integers with a sign or integers of 32 bits, whose range it does not say: save it with 8 "
+            "or 16 bits."
         )
     return float(2 ** (bits or 16) - 1)
 
