@@ -103,8 +103,8 @@ def _add_build(parser: Any) -> None:
         "look at examples of them")  # fmt: skip
     add("--image-size", type=int | None, help="expw, folder: side in pixels of the stored images (default: 96)")
     add("--fit", type=str | None, help="folder: pad, crop or stretch images that are not square (default: pad)")
-    add("--labels", type=str | None, help=f"fer2013: what numbers mean as classes: {', '.join(LABEL_ORDERS)} (default: "
-        "FER-2013's 0-6 if that is certain)")  # fmt: skip
+    add("--labels", type=str | None, help=f"fer2013, folder: what numbers mean as classes: {', '.join(LABEL_ORDERS)} "
+        "(default: fer2013: its own 0-6 if that is certain)")  # fmt: skip
     add("--ferplus", type=str | None, help="fer2013 as CSV: FER+'s fer2013new.csv, whose votes replace the labels")
     add("--votes", type=str | None, help="--ferplus, cleaned expw: majority, or soft: train on the shares of votes "
         "(default: majority)")  # fmt: skip

@@ -84,7 +84,8 @@ def build(
         shards: files for each split, 16 if not given; never more than the smallest split has examples.
         image_size: height and width in pixels, for folder and expw, 96 if not given.
         fit: "pad", "stretch" or "crop" for images that are not square, for folder; "pad" if not given.
-        labels: what numbers mean as classes, a key of `tfrecords_builder.label_orders.LABEL_ORDERS`, for fer2013.
+        labels: what numbers mean as classes, a key of `tfrecords_builder.label_orders.LABEL_ORDERS`, for fer2013
+            and folder.
         ferplus: fer2013new.csv, whose votes replace the labels of fer2013.csv.
         votes: "majority" or "soft": how votes become labels, for ferplus and the cleaned expw; "majority" if not given.
         boxes: a CSV of face boxes to crop the images to, see `read_box_table`; for fer2013 and folder.

@@ -33,7 +33,7 @@ _OWNERS = {
     "source": ("fer2013", "expw", "folder"),
     "image_size": ("expw", "folder"),
     "fit": ("folder",),
-    "labels": ("fer2013",),
+    "labels": ("fer2013", "folder"),
     "ferplus": ("fer2013",),
     "votes": ("fer2013", "expw"),
     "boxes": ("fer2013", "folder"),
@@ -188,7 +188,7 @@ class BuildRequest:
         if self.builder == "folder":
             from tfrecords_builder.folder.reader import open_folder
 
-            source = open_folder(path, self.image_size or DEFAULT_IMAGE_SIZE, self.fit or FITS[0])
+            source = open_folder(path, self.image_size or DEFAULT_IMAGE_SIZE, self.fit or FITS[0], self.labels)
         else:
             from tfrecords_builder.fer2013.sources import open_source
 

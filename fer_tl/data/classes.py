@@ -18,7 +18,7 @@ _ALIASES = {
     "happy": ("happy", "happiness", "joy", "joyful", "hap", "ha"),
     "sad": ("sad", "sadness", "sa"),
     "surprise": ("surprise", "surprised", "suprise", "suprised", "sur", "su"),
-    "neutral": ("neutral", "neutrality", "normal", "calm", "neu", "ne"),
+    "neutral": ("neutral", "neutrality", "normal", "neu", "ne"),
     CONTEMPT: ("contempt", "contemptuous", "contemptous"),
 }
 _CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}

@@ -66,7 +66,7 @@ TEXTS = {
     "short split names": csv_text(FACES, usage=lambda split: {"validation": "Val"}.get(split, split.upper())),
     "snake case": csv_text(FACES, usage={"train": "train", "validation": "public_test", "test": "private_test"}.get),
     "class names": csv_text(FACES, emotion=CLASS_NAMES.__getitem__),
-    "other names": csv_text(FACES, emotion=["Anger", "Disgusted", "af", "joy", "SAD", "suprise", "calm"].__getitem__),
+    "other names": csv_text(FACES, emotion=["Anger", "Disgusted", "af", "joy", "SAD", "suprise", "normal"].__getitem__),
     "floats": csv_text(FACES, emotion=lambda label: f"{label}.0"),
     "tabs": csv_text(FACES, space="\t"),
     "blank cells at the end": TEXT.replace("\n", ",\n").replace("Usage,", "Usage"),

@@ -9,6 +9,7 @@ from fer_tl.errors import UserError
 from tfrecords_builder.fer2013.csv_pixels import SIZE
 from tfrecords_builder.fer2013.labels import CONTEMPT_LABEL, class_index, count_warnings
 from tfrecords_builder.files import Files, Origin
+from tfrecords_builder.folder.classes import refuse_merged
 from tfrecords_builder.image_source import Entry, ImageSource
 from tfrecords_builder.images import ImagePath, splits_of
 from tfrecords_builder.label_orders import check_numbers, number_of
@@ -65,6 +66,11 @@ def open_images(origin: Origin, files: Files, paths: list[ImagePath], labels: st
     entries = [
         Entry(path.name, path.id, split, _label(path, files, labels)) for path, split in zip(paths, splits, strict=True)
     ]
+    refuse_merged(
+        [(split, path.folder) for path, split in zip(paths, splits, strict=True)],
+        {path.folder: entry.label for path, entry in zip(paths, entries, strict=True)},
+        files.label,
+    )
     kept = [entry for entry in entries if entry.label != CONTEMPT_LABEL]
     source = FerImageSource(
         origin,

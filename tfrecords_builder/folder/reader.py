@@ -4,42 +4,46 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from fer_tl.data.classes import CLASS_NAMES, canonical_class
-from fer_tl.errors import UserError
+from fer_tl.errors import UserError, suggest
 from tfrecords_builder.files import Files, Origin, open_files, refuse_names_that_are_no_text
+from tfrecords_builder.folder.classes import name_classes
 from tfrecords_builder.image_source import Entry, ImageSource
 from tfrecords_builder.images import ImagePath, find_images, image_paths, split_is_below, splits_of
+from tfrecords_builder.label_orders import LABEL_ORDERS
 from tfrecords_builder.members import describe_passed_over, summarize_passed_over
 from tfrecords_builder.records import canonical_split
 
 _TABLES = (".csv", ".tsv", ".lst", ".xlsx", ".json")
 
 
-def open_folder(path: Path, image_size: int, fit: str = "pad") -> ImageSource:
+def open_folder(path: Path, image_size: int, fit: str = "pad", labels: str | None = None) -> ImageSource:
     """Opens `root/<class>/*`, `root/<split>/<class>/*` or `root/<class>/<split>/*`, or an archive of it.
 
     Folders that hold one folder and no images may lie around these.
 
-    If every class folder has a name that `canonical_class` maps to one of the seven, the seven's names and their order
-    are used, those present only; otherwise the folders' names are kept, sorted.
+    Which classes the folders are, says `name_classes`.
 
     Args:
         path: the folder or archive.
         image_size: height and width of the images to hand out, pixels.
         fit: how images that are not square become so, see `fer_tl.faces.recipe.FaceRecipe`.
+        labels: what numbered folders mean, a key of `LABEL_ORDERS`; None if they have names.
 
     Raises:
-        UserError: no images, images outside class folders or deeper in them, or splits for only some of them.
+        UserError: no images, numbered folders of unknown meaning, images outside class folders or deeper in them, or
+            splits for only some of them.
     """
+    if labels is not None and labels not in LABEL_ORDERS:
+        raise UserError(f"--labels {labels}: no such order of classes{suggest(labels, LABEL_ORDERS)}.")
     files = open_files(path)
     try:
-        return _read(path, files, image_size, fit)
+        return _read(path, files, image_size, fit, labels)
     except BaseException:
         files.close()
         raise
 
 
-def _read(path: Path, files: Files, image_size: int, fit: str) -> ImageSource:
+def _read(path: Path, files: Files, image_size: int, fit: str, labels: str | None) -> ImageSource:
     names, passed = find_images(files)
     if not names:
         told = describe_passed_over(summarize_passed_over(passed))
@@ -49,7 +53,12 @@ def _read(path: Path, files: Files, image_size: int, fit: str) -> ImageSource:
         )
     paths = image_paths(names)
     splits, note = splits_of(paths, files.label)
-    class_names, label_of = _classes(paths, files)
+    _refuse_classless(paths, files)
+    classes = name_classes(((s, p.folder) for p, s in zip(paths, splits, strict=True)), labels, files.label)
+    if len(classes.names) < 2:
+        raise UserError(
+            f"{files.label} has one class only ({classes.names[0]}): put the images of each class in a folder."
+        )
     if split_is_below(_folders(path) for path in paths):
         note = f"{files.label} has its splits below its classes: class/split/image."
     depth = _class_depth(paths)
@@ -59,13 +68,13 @@ def _read(path: Path, files: Files, image_size: int, fit: str) -> ImageSource:
     source = ImageSource(
         Origin(path, files, [image.name for image in paths]),
         files,
-        [Entry(p.name, p.id, split, label_of[p.folder]) for p, split in zip(paths, splits, strict=True)],
-        class_names=class_names,
+        [Entry(p.name, p.id, split, classes.label_of[p.folder]) for p, split in zip(paths, splits, strict=True)],
+        class_names=classes.names,
         size=image_size,
         channels=None,
-        options={"image_size": str(image_size), "fit": fit},
+        options={"image_size": str(image_size), "fit": fit} | ({"labels": labels} if labels else {}),
         fit=fit,
-        notes=([note] if note else []) + _empty_classes(paths, files),
+        notes=([note] if note else []) + classes.notes + _empty_classes(paths, files),
     )
     source.passed_over = passed
     return source
@@ -102,8 +111,8 @@ def _empty_classes(paths: list[ImagePath], files: Files) -> list[str]:
     return [f"{files.where(str(folder))} holds no images: it is passed over." for folder in empty if folder.name]
 
 
-def _classes(paths: list[ImagePath], files: Files) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Class names, and the label of each folder name."""
+def _refuse_classless(paths: list[ImagePath], files: Files) -> None:
+    """Raises `UserError` for images whose folders are no classes, or one class only."""
     outside = next((path for path in paths if not path.folder), None)
     if outside is not None:
         raise UserError(f"{files.where(outside.name)} lies in no class folder: move it into one or remove it.")
@@ -119,8 +128,3 @@ def _classes(paths: list[ImagePath], files: Files) -> tuple[tuple[str, ...], dic
             f"{files.label} has one class only ({folders[0]}): put the images of each class in a folder."
             + (f" Labels in a table ({table}) are not read." if table else "")
         )
-    canonical = {folder: canonical_class(folder) for folder in folders}
-    if set(canonical.values()) <= set(CLASS_NAMES):
-        names = tuple(name for name in CLASS_NAMES if name in canonical.values())
-        return names, {folder: names.index(str(name)) for folder, name in canonical.items()}
-    return tuple(folders), {folder: label for label, folder in enumerate(folders)}
