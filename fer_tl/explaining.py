@@ -76,7 +76,7 @@ def explain(
     chosen = _find_class(class_name, names) if class_name is not None else None
     parts, note = choose_parts(run, ALL if errors and fold is None else fold), _missing_note(run)
     for part in parts:
-        check_part(run.part(part), ("predictions.npz", "model.keras") if errors else ("model.keras",))
+        check_part(run.part(part), ("predictions.npz", "model.keras"))
     from fer_tl.reports.explain_page import LIST, describe, write_explained
 
     folder = choose_folder(out, run.path / "explain", LIST, "explanation")
@@ -85,7 +85,7 @@ def explain(
     from fer_tl.inference.explain.explain import explain_pictures
 
     explained = explain_pictures(run, pictures, methods, layer, chosen, say)
-    notes = [*filter(None, [note, found]), *describe(explained)]
+    notes = [*filter(None, [note, found, _scaling_note(run, parts)]), *describe(explained)]
     text = write_explained(explained, folder, title, notes)
     say(f"\n{text}")
     return ExplainResult(folder, explained.explanations, text)
@@ -117,6 +117,16 @@ def _missing_note(run: RunFolder) -> str:
     done, there = run.done, run.parts
     missing = ", ".join(name for name in there if name not in done)
     return f"The run is unfinished: {missing} of {len(there)} parts explain nothing here." if missing else ""
+
+
+def _scaling_note(run: RunFolder, parts: Sequence[str]) -> str:
+    """How the probabilities of the models that explain are scaled."""
+    from fer_tl.evaluation.calibration import choose_scaling
+
+    if len(parts) == 1:
+        return choose_scaling(run, parts).note
+    fitted = ", ".join(f"{part} {choose_scaling(run, [part]).temperature:.3f}" for part in parts)
+    return f"Each model's probabilities are scaled by the images that it held out, temperatures: {fitted}."
 
 
 def _gather(

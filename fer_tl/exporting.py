@@ -73,9 +73,10 @@ def export(
 ) -> ExportResult:
     """Write a model of a run as a file that needs no fer-tl, with a model card beside it.
 
-    It takes raw uint8 pixels of the dataset's size and gives calibrated probabilities; preprocessing and class names
-    are inside. It is compared with the original on images that the run held out before it is put in its place; a model
-    in float that differs is not kept. The test split is not opened.
+    It takes raw uint8 pixels of the dataset's size and gives the probabilities that ``fer-tl predict`` gives,
+    calibrated where that can be; preprocessing and class names are inside. It is compared with the original on images
+    that the run held out before it is put in its place; a model in float that differs is not kept. The test split is
+    not opened.
 
     Args:
         run_dir: a run; of an unfinished one, the parts that are done can be exported.
@@ -178,6 +179,7 @@ def _check(
         image_shape=original.image_shape,
         recipe=original.recipe,
         temperature=original.temperature,
+        calibration=original.calibration,
         parity=parity,
         compared_on=where,
         loss=_loss(exported, held_out, original.class_names) if request.int8 and held_out else None,
@@ -206,6 +208,7 @@ def _record(contents: RunContents, facts: ExportFacts) -> dict[str, Any]:
         "image_shape": list(facts.image_shape),
         "faces": facts.recipe.to_dict(),
         "temperature": facts.temperature,
+        "calibration": facts.calibration,
         "run": {key: contents.about[key] for key in ("kind", "dataset", "fingerprint")},
         "parts": list(facts.parts),
         "parity": asdict(facts.parity),

@@ -141,6 +141,8 @@ def predict(
         "every": every,
         "min_confidence": min_confidence,
         "smooth": smooth,
+        "temperature": model.temperature,
+        "calibration": model.calibration,
     }
     began, tally = time.perf_counter(), Tally(opened.name, opened.video is not None, opened.promised)
     tally.passed_over = describe_passed_over(opened.passed)
@@ -153,7 +155,7 @@ def predict(
         tally.refuse_nothing()
         written = results.finish({**about, **tally.counts()})
     seconds = time.perf_counter() - began
-    text = tally.describe(seconds, written)
+    text = "\n".join(filter(None, [tally.describe(seconds, written), model.calibration]))
     (say if folder else _say_on_stderr)(text)
     return PredictResult(folder, **tally.counts(), problems=tuple(tally.problems), seconds=seconds, text=text)
 

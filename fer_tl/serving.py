@@ -113,7 +113,7 @@ def _serve(
     try:
         with warnings.catch_warnings(), WebServer(make_app(service, hosts), listener, MOST_BYTES) as server:
             warnings.simplefilter("error", Image.DecompressionBombWarning)  # pictures of so many pixels are refused
-            say(f"{facts.name}: {facts.model}. {facts.accuracy}")
+            say(f"{facts.name}: {facts.model}. {facts.accuracy} {model.calibration}".rstrip())
             others = "" if local else "; anyone who reaches this machine can use it"
             say(f"Listening at {address} until Ctrl-C{others}")
             server.wait()

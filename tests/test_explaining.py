@@ -18,12 +18,13 @@ from small_run import CLASSES, COUNT, FOLDS, IDS, IMAGES, LABELS, SIDE, make_run
 from stored_dataset import Stored, store_dataset
 
 from fer_tl.errors import UserError
+from fer_tl.evaluation.calibration import choose_scaling
 from fer_tl.explaining import ExplainResult, explain
 from fer_tl.files import read_json
 from fer_tl.inference.explain.explain import compute_maps
 from fer_tl.inference.explain.gradients import GradientModel
 from fer_tl.inference.explain.methods import METHODS
-from fer_tl.training.predictions import Predictions, load_predictions, save_predictions
+from fer_tl.training.predictions import Predictions, load_predictions, save_predictions, softmax
 from fer_tl.training.run_folder import RunFolder
 from fer_tl.training.saved_model import load_model
 
@@ -62,20 +63,20 @@ def write_image(name: str, pixels: np.ndarray, **options: Any) -> str:
 
 
 def test_mistakes_are_the_most_confident_and_explained_by_the_model_that_held_them_out(run: RunFolder):
-    result = ask(run, errors=7)
+    result = ask(run, errors=30)
     wrong = []
     for part in run.parts:
         saved = load_predictions(run.part(part) / "predictions.npz")
-        p = saved.probabilities
+        p = softmax(saved.logits / choose_scaling(run, [part]).temperature)
         for row in np.flatnonzero(p.argmax(axis=1) != saved.labels):
             wrong.append(
                 (-p[row].max(), str(saved.ids[row]), part, CLASSES[saved.labels[row]], CLASSES[p[row].argmax()])
             )
     wrong.sort()
     found = result.explanations
-    assert [(e.picture.id, e.picture.part, e.picture.label, e.predicted) for e in found] == [w[1:] for w in wrong[:7]]
+    assert [(e.picture.id, e.picture.part, e.picture.label, e.predicted) for e in found] == [w[1:] for w in wrong[:30]]
     assert len({each.picture.part for each in found}) > 1
-    assert f"The 7 most confident of {len(wrong)} mistakes on {COUNT} held-out images" in result.text.replace("\n", " ")
+    assert f"The 30 most confident of {len(wrong)} mistakes on {COUNT} held-out images" in result.text.replace("\n", " ")
     fold_of = dict(zip(IDS.tolist(), FOLDS.tolist(), strict=True))
     row_of = {name: row for row, name in enumerate(IDS.tolist())}
     model = GradientModel(load_model(run.part("fold-0") / "model.keras")[0])

@@ -360,6 +360,7 @@ def test_the_card_tells_the_licence_of_the_weights(run: RunFolder):
         image_shape=(SIDE, SIDE, 1),  # grey
         recipe=FaceRecipe(),
         temperature=1.5,
+        calibration="Probabilities are calibrated.",
         parity=Parity(30, 1e-6, 1.0),
         compared_on="30 images",
         loss=None,

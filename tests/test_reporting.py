@@ -88,8 +88,12 @@ def test_the_numbers_are_those_of_the_saved_predictions(kind: str):
     assert f"recognises {100 * metrics.accuracy:.1f} % of 120 images" in html and "right for 35.0 %" in html
     if kind == "cv":
         assert table_of(html, "Folds")["1"][1] == f"{100 * score(FACES.of_fold(1)).accuracy:.1f} %"
-        fitted = calibrate(pooled, np.repeat(range(3), [len(FACES.of_fold(fold).ids) for fold in range(3)]))
-        assert f"it is {fitted.temperature:.2f}:" in html
+        of_id = dict(zip(FACES.ids.tolist(), FACES.groups.tolist(), strict=True))
+        parts = np.repeat(range(3), [len(FACES.of_fold(fold).ids) for fold in range(3)])
+        fitted = calibrate(pooled, parts, np.array([of_id[name] for name in pooled.ids.tolist()]))
+        assert fitted is not None
+        assert ", ".join(f"fold-{k} {t:.2f}" for k, t in enumerate(fitted.part_temperatures)) in html
+        assert "The mean of all 3: Probabilities are not calibrated" in html
         before, after = table_of(html, "Before and after")["cross-entropy"]
         assert (before, after) == (f"{metrics.loss:.3f}", f"{score(fitted.scaled).loss:.3f}")
         assert before != after

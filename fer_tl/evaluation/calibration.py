@@ -1,12 +1,22 @@
-"""Whether probabilities mean what they say: reliability, its error, and temperatures fitted out of fold."""
+"""Whether probabilities mean what they say: reliability, its error, and the one rule by which answers are scaled.
+
+A temperature is fitted to what answers, on images that it was not trained on: that of a single model on those that its
+training held out, that of the mean of several on the dataset's validation split. Where there are none, nothing is
+scaled, and it is said.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from fer_tl.training.predictions import Predictions
+from fer_tl.data.randomness import example_keys, uniform
+from fer_tl.errors import UserError
+from fer_tl.evaluation.open_split import results_folder
+from fer_tl.training.predictions import Predictions, load_predictions, softmax
+from fer_tl.training.run_folder import RunFolder
 
 BINS = 15
 """Of equal width, as in C. Guo, G. Pleiss, Y. Sun and K. Weinberger, On Calibration of Modern Neural Networks, ICML
@@ -16,6 +26,10 @@ BINS = 15
 LOWEST, HIGHEST = 0.02, 50.0
 # Newton's method takes some 6 steps; where the bounds are halved each time, 30 reach the precision.
 _MOST_STEPS, _PRECISION = 100, 1e-6
+# Of the mean of several models, in its logarithm.
+_GRID, _MEAN_PRECISION = 41, 1e-4
+# So that a temperature is scored on other images than those that it was fitted to.
+_FIFTHS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +58,26 @@ class Calibration:
     """What temperature scaling does to held-out predictions.
 
     Attributes:
-        temperature: fitted to all of them: what to divide the logits of new images by.
-        part_temperatures: float64 ``[P]``: of each part, fitted to the others.
-        scaled: the predictions, each divided by the temperature of its part: no image has a say in how it is scaled.
+        part_temperatures: float64 ``[P]``: of each part's model, fitted to what it held out: ``choose_scaling``'s.
+        scaled: the predictions, each divided by a temperature that was fitted to other groups of images of the same
+            part: no image has a say in how it is scaled.
+    """
+
+    part_temperatures: np.ndarray
+    scaled: Predictions
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What logits are divided by before the softmax, and why.
+
+    Attributes:
+        temperature: 1 where nothing is scaled.
+        note: a sentence: what it was fitted to, or that the probabilities are not calibrated, and why not.
     """
 
     temperature: float
-    part_temperatures: np.ndarray
-    scaled: Predictions
+    note: str
 
 
 def confidence_bins(confidence: np.ndarray) -> np.ndarray:
@@ -108,19 +134,129 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return 1 / new
 
 
-def calibrate(predictions: Predictions, parts: np.ndarray) -> Calibration:
-    """Fit a temperature to all predictions, and for each part one to the others, by which it is scored.
+def fit_mean_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature of several models under which the mean of their probabilities gives the labels the largest
+    likelihood.
+
+    It is not that of the single models: a mean is less sure than its members (R. Rahaman and A. Thiery, Uncertainty
+    Quantification and Deep Ensembles, NeurIPS 2021). The cross-entropy of a mean need not be convex: the best of a grid
+    is refined by golden sections.
+
+    Args:
+        logits: float ``[M, N, K]``, finite, of M models for the same images, which none of them was trained on.
+        labels: int ``[N]``, 0..K-1.
+
+    Returns:
+        T, ``LOWEST`` to ``HIGHEST``.
+    """
+    rows = np.arange(len(labels))
+
+    def cost(log_temperature: float) -> float:
+        p = softmax(logits.astype(np.float64) / np.exp(log_temperature)).mean(axis=0)  # [N, K]
+        return float(-np.log(np.maximum(p[rows, labels], np.finfo(np.float64).tiny)).mean())
+
+    grid = np.linspace(np.log(LOWEST), np.log(HIGHEST), _GRID)
+    best = int(np.argmin([cost(each) for each in grid]))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, _GRID - 1)]
+    ratio = (np.sqrt(5) - 1) / 2
+    while high - low > _MEAN_PRECISION:
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        low, high = (low, right) if cost(left) < cost(right) else (left, high)
+    return float(np.exp((low + high) / 2))
+
+
+def choose_scaling(run: RunFolder, parts: Sequence[str]) -> Scaling:
+    """How the answers of models of a run are scaled, whoever gives them: the one rule.
+
+    The model of a single part is scaled by the temperature of the images that it held out. The mean of several has no
+    such images in a cross validation: each is in the training of some. It is scaled by the dataset's validation split,
+    which a cross validation does not train on, where ``fer-tl evaluate RUN --split validation`` has saved what the
+    models say of it; else not at all. Images that early stopping watched had a say in the training and count for none.
+
+    Args:
+        run: whose saved predictions are read; their checksums are the caller's to check.
+        parts: whose models answer, by the mean of their probabilities if there are several.
+
+    Raises:
+        UserError: damaged predictions.
+    """
+    if len(parts) == 1:
+        found = load_predictions(run.part(parts[0]) / "predictions.npz")
+        where, logits, labels = (
+            f"the {len(found.ids):,} images that its training held out",
+            found.logits[None],
+            found.labels,
+        )
+    else:
+        several = _of_validation(run, parts)
+        if several is None:
+            return Scaling(
+                1.0,
+                f"Probabilities are not calibrated: the mean of {len(parts)} models has seen every image of the "
+                f"training. Where the dataset has a validation split, fer-tl evaluate {run.path.name} --split "
+                "validation gives what to calibrate it on.",
+            )
+        labels, logits = several[0].labels, np.stack([each.logits for each in several])
+        where = f"the {len(labels):,} images of split validation, which no model was trained on"
+    why = _unfit(logits, labels)
+    if why:
+        return Scaling(1.0, f"Probabilities are not calibrated: {where} cannot set a temperature ({why}).")
+    fitted = fit_temperature(logits[0], labels) if len(parts) == 1 else fit_mean_temperature(logits, labels)
+    return Scaling(fitted, f"Probabilities are calibrated: temperature {fitted:.3f}, fitted to {where}.")
+
+
+def _of_validation(run: RunFolder, parts: Sequence[str]) -> list[Predictions] | None:
+    """What each of several models says of the validation split of the run's dataset; None if it was not asked, or the
+    split was trained on."""
+    if run.read_run()["kind"] != "cv":
+        return None
+    paths = [results_folder(run, "validation", "none") / f"{part}.npz" for part in parts]
+    if not all(path.is_file() for path in paths):
+        return None
+    found = [load_predictions(path) for path in paths]
+    for path, each in zip(paths, found, strict=True):
+        if not (np.array_equal(each.ids, found[0].ids) and np.array_equal(each.labels, found[0].labels)):
+            raise UserError(f"{path} is not of the same images as {paths[0]}: evaluate the split again")
+    return found
+
+
+def _unfit(logits: np.ndarray, labels: np.ndarray) -> str:
+    """Why a temperature cannot be fitted to ``[M, N, K]``, else ""."""
+    if not np.isfinite(logits).all():
+        return "numbers that are not finite"
+    if not len(labels):
+        return "there are none"
+    return "all are answered rightly" if (softmax(logits).mean(axis=0).argmax(axis=1) == labels).all() else ""
+
+
+def calibrate(predictions: Predictions, parts: np.ndarray, groups: np.ndarray) -> Calibration | None:
+    """Fit a temperature to what each part held out, as ``choose_scaling`` does, and score it on other images.
+
+    For the score, the groups of a part are dealt into five: each fifth is scaled by what the other four say.
 
     Args:
         predictions: held out, finite.
-        parts: int ``[N]``, 0..P-1, P at least 2: the fold of each image, or any parts that divide no group.
+        parts: int ``[N]``, 0..P-1: whose model predicted each image.
+        groups: text ``[N]``.
+
+    Returns:
+        None where a part has too few groups.
     """
     logits, labels = predictions.logits, predictions.labels
-    others = [parts != part for part in range(int(parts.max()) + 1)]
-    temperatures = np.array([fit_temperature(logits[rest], labels[rest]) for rest in others])  # [P]
-    scaled = (logits / temperatures[parts, None]).astype(np.float32)
-    return Calibration(
-        fit_temperature(logits, labels),
-        temperatures,
-        Predictions(predictions.ids, labels, scaled, predictions.class_names),
-    )
+    fifths = (_FIFTHS * uniform(example_keys(groups), "calibration")).astype(np.int64)  # [N]
+    divisors, temperatures = np.ones(len(labels)), []
+    for part in range(int(parts.max()) + 1):
+        of_part = parts == part
+        temperatures.append(_fit(logits[of_part], labels[of_part]))
+        dealt = np.unique(fifths[of_part])
+        if len(dealt) < 2:
+            return None
+        for fifth in dealt:
+            here, rest = of_part & (fifths == fifth), of_part & (fifths != fifth)
+            divisors[here] = _fit(logits[rest], labels[rest])
+    scaled = (logits / divisors[:, None]).astype(np.float32)
+    return Calibration(np.array(temperatures), Predictions(predictions.ids, labels, scaled, predictions.class_names))
+
+
+def _fit(logits: np.ndarray, labels: np.ndarray) -> float:
+    return 1.0 if _unfit(logits[None], labels) else fit_temperature(logits, labels)

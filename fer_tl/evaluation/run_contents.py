@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,8 @@ import numpy as np
 from fer_tl.config import Experiment
 from fer_tl.data.dataset import group_by_id
 from fer_tl.data.folds import count_split, read_folds
-from fer_tl.data.randomness import example_keys, uniform
 from fer_tl.errors import UserError
-from fer_tl.evaluation.calibration import Calibration, calibrate
+from fer_tl.evaluation.calibration import Calibration, Scaling, calibrate, choose_scaling
 from fer_tl.evaluation.intervals import class_intervals
 from fer_tl.evaluation.metrics import Metrics, score
 from fer_tl.evaluation.run_dataset import RunDataset, find_dataset
@@ -21,9 +21,6 @@ from fer_tl.evaluation.summary import CvSummary, summarize
 from fer_tl.training.part_files import check_part, known_seconds, read_result
 from fer_tl.training.predictions import Predictions, join_predictions, load_predictions
 from fer_tl.training.run_folder import RunFolder, read_history
-
-# Of a single fit: so that a temperature is scored on other images than those that it was fitted to.
-_PARTS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +57,8 @@ class HeldOut:
         groups: text ``[N]``; ids where groups are not known.
         summary: metrics of each part and of all, with intervals; ``numbers`` are those of the parts.
         class_intervals: 95 % intervals float64 ``[K, 2]`` of ``precision``, ``recall`` and ``f1``.
-        calibration: temperatures fitted out of part; None if there are too few images.
-        scaled: metrics under these temperatures.
+        calibration: temperatures of each part's model; None if there are too few images.
+        scaled: metrics under temperatures that were fitted to other images of the same part.
     """
 
     predictions: Predictions
@@ -104,6 +101,10 @@ class RunContents:
     def is_finished(self) -> bool:
         """Whether all its parts are done."""
         return all(part.is_done for part in self.parts)
+
+    def scaling(self, parts: Sequence[str]) -> Scaling:
+        """How the answers of these parts' models are scaled, see ``fer_tl.evaluation.calibration.choose_scaling``."""
+        return choose_scaling(self.run, parts)
 
     @property
     def done(self) -> tuple[PartContents, ...]:
@@ -182,7 +183,7 @@ def _score(
     groups = np.array([group_of.get(i, i) for i in predictions.ids.tolist()])
     failed = {number: part.failure for number, part in enumerate(parts) if part.failure}
     summary = summarize(found, dict(zip(predictions.ids.tolist(), groups.tolist(), strict=True)), failed=failed)
-    calibration = _calibrate(predictions, part_of, groups)
+    calibration = calibrate(predictions, np.unique(part_of, return_inverse=True)[1], groups)
     return HeldOut(
         predictions,
         part_of,
@@ -192,11 +193,3 @@ def _score(
         calibration,
         score(calibration.scaled) if calibration else None,
     )
-
-
-def _calibrate(predictions: Predictions, part_of: np.ndarray, groups: np.ndarray) -> Calibration | None:
-    """Temperatures fitted out of fold, or of a single part out of five parts of whole groups."""
-    if len(np.unique(part_of)) < 2:
-        part_of = (_PARTS * uniform(example_keys(groups), "calibration")).astype(np.int64)  # [N]
-    _, compact = np.unique(part_of, return_inverse=True)
-    return calibrate(predictions, compact) if compact.max() else None

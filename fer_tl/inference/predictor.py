@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fer_tl.errors import UserError
-from fer_tl.evaluation.calibration import fit_temperature
+from fer_tl.evaluation.calibration import choose_scaling
 from fer_tl.faces.cutting import to_square
 from fer_tl.faces.opening import convert_image, open_file
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.training.part_files import check_part
 from fer_tl.training.predictions import softmax
-from fer_tl.training.run_folder import RunFolder, load_joined
+from fer_tl.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -47,8 +47,9 @@ class ExpressionModel:
         image_shape: height, width and channels of the images that it was trained on.
         parts: of the run, whose models are averaged.
         temperature: what logits are divided by before the softmax, so that a probability of 0.8 is right in about 80 %
-            of the cases on images like those of the training; fitted to the run's held-out predictions.
+            of the cases on images like those of the training; 1 where there are no images to fit it to.
         recipe: how faces are cut for it.
+        calibration: a sentence on what it was fitted to, or why the probabilities are not calibrated.
     """
 
     class_names: tuple[str, ...]
@@ -57,6 +58,7 @@ class ExpressionModel:
     temperature: float
     _networks: tuple[Callable[[np.ndarray], np.ndarray], ...]
     recipe: FaceRecipe = field(default_factory=FaceRecipe)
+    calibration: str = ""
 
     def predict(self, images: np.ndarray | Iterable[np.ndarray | Image.Image | Path | str]) -> Answers:
         """The expressions of faces.
@@ -111,7 +113,7 @@ def load(run_dir: Path | str, fold: int | str | None = None, brief: bool = False
     parts = choose_parts(run, fold)
     for part in parts:
         check_part(run.part(part), ("model.keras", "predictions.npz"))
-    names, temperature = _temperature(run)
+    names, scaling = run.read_run("class_names")["class_names"], choose_scaling(run, parts)
 
     from fer_tl.inference.compiled import open_network
 
@@ -121,13 +123,9 @@ def load(run_dir: Path | str, fold: int | str | None = None, brief: bool = False
             raise UserError(f"{run.part(part) / 'model.keras'} knows other classes than the run: it is of another one")
     first, recipe = networks[0], common_recipe(run, parts)
     calls = tuple(network.logits for network in networks)
-    return ExpressionModel(first.class_names, first.image_shape, tuple(parts), temperature, calls, recipe)
-
-
-def _temperature(run: RunFolder) -> tuple[tuple[str, ...], float]:
-    """The run's class names, and the temperature fitted to the held-out predictions of all parts that are done."""
-    found = load_joined(run, run.done)
-    return found.class_names, fit_temperature(found.logits, found.labels)
+    return ExpressionModel(
+        first.class_names, first.image_shape, tuple(parts), scaling.temperature, calls, recipe, scaling.note
+    )
 
 
 def common_recipe(run: RunFolder, parts: Iterable[str]) -> FaceRecipe:

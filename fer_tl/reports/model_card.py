@@ -38,6 +38,7 @@ class ExportFacts:
         image_shape: height, width and channels that it takes.
         recipe: how pictures become its input.
         temperature: inside it.
+        calibration: what that was fitted to, or why the probabilities are not calibrated; a sentence.
         parity: how far it is from the original.
         compared_on: the images of that comparison, as the end of a sentence.
         loss: what int8 costs; None for a model in float.
@@ -52,6 +53,7 @@ class ExportFacts:
     image_shape: tuple[int, int, int]
     recipe: FaceRecipe
     temperature: float
+    calibration: str
     parity: Parity
     compared_on: str
     loss: Loss | None
@@ -71,7 +73,7 @@ def export_text(contents: RunContents, facts: ExportFacts) -> str:
     """What the terminal shows of an export."""
     return (
         f"{export_title(contents, facts)}\n\n{as_text(_check_table(facts))}\n"
-        f"Compared with the original on {facts.compared_on}."
+        f"Compared with the original on {facts.compared_on}. {facts.calibration}"
     )
 
 
@@ -171,16 +173,17 @@ def _metrics(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> st
 
 
 def _calibration(held_out: HeldOut, facts: ExportFacts) -> str:
-    text = (
-        f"The logits are divided by {facts.temperature:.3f}, a temperature fitted to the held-out predictions of the "
-        "run."
-    )
+    unknown = "On other images than those of the dataset, nothing is known of it."
+    text = f"{facts.calibration} The logits are divided by {facts.temperature:.3f}."
+    if len(facts.parts) > 1:
+        return f"{text} How well the probabilities of the mean fit is not measured here. {unknown}"
     if held_out.scaled is None:
-        return text
+        return f"{text} {unknown}"
     before, after = held_out.summary.pooled.calibration_error, held_out.scaled.calibration_error
+    models = "the single models" if len(held_out.summary.folds) > 1 else "it"
     return (
-        f"{text} With temperatures fitted out of fold the calibration error is {100 * after:.1f} %, without any "
-        f"{100 * before:.1f} %. On other images than those of the dataset, nothing is known of it."
+        f"{text} With temperatures fitted to other images than those scored, the calibration error of {models} on what "
+        f"was held out is {100 * after:.1f} %, without any {100 * before:.1f} %. {unknown}"
     )
 
 

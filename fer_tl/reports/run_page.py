@@ -39,7 +39,7 @@ def run_page(contents: RunContents, top: int) -> str:
             _summary_section(contents, held_out),
             _confusion_section(contents, held_out),
             _classes_section(held_out),
-            _calibration_section(held_out),
+            _calibration_section(contents, held_out),
         ]
     sections += [_curves_section(contents)] if any(part.history for part in contents.parts) else []
     sections += [mistakes_section(contents, held_out, top)] if held_out else []
@@ -145,11 +145,11 @@ def _classes_section(held_out: HeldOut) -> Section:
     return Section("Classes", table(cells, caption))
 
 
-def _calibration_section(held_out: HeldOut) -> Section:
+def _calibration_section(contents: RunContents, held_out: HeldOut) -> Section:
     before = reliability_of(held_out.predictions)
     calibration, scaled = held_out.calibration, held_out.scaled
     after = reliability_of(calibration.scaled) if calibration else None
-    html = paragraph(_calibration_text(held_out))
+    html = paragraph(_calibration_text(contents, held_out))
     legend = {"dots-1": "as trained", **({"dots-2": "scaled"} if after else {}), "even": "confidence = accuracy"}
     described = (
         f"Accuracy by confidence. As trained the calibration error is {100 * before.error:.1f} %"
@@ -169,24 +169,23 @@ def _calibration_section(held_out: HeldOut) -> Section:
     return Section("Calibration", html + folded("The bins of the diagram", bins))
 
 
-def _calibration_text(held_out: HeldOut) -> str:
+def _calibration_text(contents: RunContents, held_out: HeldOut) -> str:
     calibration, plain, scaled = held_out.calibration, held_out.summary.pooled, held_out.scaled
+    names = [part.name for part in contents.done]
+    mean = f" The mean of all {len(names)}: {contents.scaling(names).note}" if len(names) > 1 else ""
     if calibration is None or scaled is None:
-        return "There are too few images to fit a temperature."
-    temperature, single = calibration.temperature, calibration.part_temperatures
-    sure = "too sure of itself" if temperature > 1 else "less sure than it should be"
-    outside = "the other folds" if len(held_out.summary.folds) > 1 else "other groups of images (five parts)"
-    gains = scaled.loss < plain.loss and scaled.calibration_error < plain.calibration_error
-    advice = (
-        "Divide the logits of new images by it where their probabilities are to be taken at their word."
-        if gains
-        else "As it does not lower both cross-entropy and calibration error, leave the probabilities as they are."
+        return f"There are too few images to score a temperature on others than those it is fitted to.{mean}"
+    fitted = ", ".join(
+        f"{name} {temperature:.2f}" for name, temperature in zip(names, calibration.part_temperatures, strict=True)
     )
+    both = scaled.loss < plain.loss and scaled.calibration_error < plain.calibration_error
+    gains = "" if both else " Here that does not lower both cross-entropy and calibration error."
     return (
-        "Temperature scaling divides the logits by one number before softmax; no answer changes by it. Fitted to all "
-        f"images here it is {temperature:.2f}: on the whole the model is {sure}. {advice} What is called scaled uses "
-        f"temperatures that were fitted to {outside}, {single.min():.2f} to {single.max():.2f}: no image has a say in "
-        "how it is scaled."
+        "Temperature scaling divides the logits by one number before softmax; no answer of a single model changes by "
+        f"it. Fitted to what each model held out, above 1 where it is too sure of itself: {fitted}. By these, predict, "
+        "serve, explain and export scale the answers of a single model. What is called scaled here uses temperatures "
+        "that were fitted to other groups of images of the same part (each fifth by the other four): no image has a "
+        f"say in how it is scaled.{gains}{mean}"
     )
 
 

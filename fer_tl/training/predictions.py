@@ -41,9 +41,9 @@ class Predictions:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of logits ``[N, K]``: float64 ``[N, K]``, rows sum to 1."""
-    z = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return z / z.sum(axis=1, keepdims=True)
+    """Probabilities of logits ``[..., K]``: float64 ``[..., K]``, rows sum to 1."""
+    z = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return z / z.sum(axis=-1, keepdims=True)
 
 
 def join_predictions(parts: Sequence[Predictions]) -> Predictions:

@@ -9,6 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from fer_tl.data.randomness import key_of
+from fer_tl.evaluation.calibration import choose_scaling
 from fer_tl.inference.explain.gradients import GradientModel
 from fer_tl.inference.explain.maps import grad_cam, saliency
 from fer_tl.inference.explain.methods import SAMPLES, SPREAD
@@ -29,7 +30,8 @@ class Explanation:
 
     Attributes:
         picture: the image.
-        probabilities: of the run's classes by name, 0..1, by the model that explains.
+        probabilities: of the run's classes by name, 0..1, by the model that explains, scaled as ``predict`` scales
+            them.
         predicted: the answer: of the saved predictions where there are some, else the most probable class.
         explained: the class that the maps are of.
         maps: by method: Grad-CAM's float32 ``[h, w]`` at the size of the layer's map, the others ``[H, W]`` at that of
@@ -96,7 +98,8 @@ def explain_pictures(
             model.take_weights(path)
         rows, clock = list(group), Clock()
         asked = [pictures[row] for row in rows]
-        made = _explain(model, asked, names, methods, class_name, run.read_experiment().seed)
+        scaling = choose_scaling(run, [part])
+        made = _explain(model, asked, names, methods, class_name, run.read_experiment().seed, scaling.temperature)
         found |= dict(zip(rows, made, strict=True))
         say(f"{part}: {len(rows)} image{'s' if len(rows) > 1 else ''} explained in {clock.lap():.1f} s")
     assert model is not None
@@ -111,12 +114,13 @@ def _explain(
     methods: Sequence[str],
     class_name: str | None,
     seed: int,
+    temperature: float,
 ) -> list[Explanation]:
     images = np.stack([picture.pixels for picture in pictures])  # [N, H, W, C]
     wanted = [class_name or picture.predicted for picture in pictures]
     classes = np.array([names.index(name) if name else -1 for name in wanted], dtype=np.int64)
     logits, maps = compute_maps(model, images, classes, methods, seed)
-    probabilities = softmax(logits)  # [N, K]
+    probabilities = softmax(logits / temperature)  # [N, K]
     answers = [names[k] for k in logits.argmax(axis=1)]
     return [
         Explanation(

@@ -11,10 +11,11 @@ import numpy as np
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.merging import merge_dataset, parse_classes
 from fer_tl.errors import UserError
+from fer_tl.evaluation.calibration import choose_scaling
 from fer_tl.evaluation.metrics import predicted_labels
 from fer_tl.evaluation.run_dataset import find_dataset
 from fer_tl.inference.explain.pictures import Picture, magnify
-from fer_tl.training.predictions import Predictions, load_predictions
+from fer_tl.training.predictions import Predictions, load_predictions, softmax
 from fer_tl.training.run_folder import RunFolder, load_fold_predictions
 
 
@@ -50,7 +51,7 @@ def find_mistakes(run: RunFolder, parts: Sequence[str], count: int, data_dir: Pa
     for part, each in zip(parts, predictions, strict=True):
         if not np.isfinite(each.logits).all():
             raise UserError(f"{run.part(part)} predicts numbers that are not finite: its training diverged")
-        found += _mistakes_of(part, each)
+        found += _mistakes_of(part, each, choose_scaling(run, [part]).temperature)
     images = sum(len(each.ids) for each in predictions)
     if not found:
         raise UserError(f"{run.path} made no mistake on {images:,} held-out images: give image files to explain")
@@ -65,9 +66,9 @@ def find_mistakes(run: RunFolder, parts: Sequence[str], count: int, data_dir: Pa
     return Mistakes(pictures, len(found), images)
 
 
-def _mistakes_of(part: str, predictions: Predictions) -> list[tuple[float, str, str, str, str]]:
+def _mistakes_of(part: str, predictions: Predictions, temperature: float) -> list[tuple[float, str, str, str, str]]:
     """Minus the probability of the answer, id, label, answer and part of each mistake."""
-    probabilities, names = predictions.probabilities, predictions.class_names  # [N, K]
+    probabilities, names = softmax(predictions.logits / temperature), predictions.class_names  # [N, K]
     answers = predicted_labels(predictions)  # [N]
     return [
         (

@@ -52,6 +52,7 @@ def describe_run(run_dir: Path, model: ExpressionModel) -> RunFacts:
         f"It was trained on faces of {height} x {width} {'grey' if channels == 1 else 'colour'} pixels of "
         f"{about['dataset']}. On other people, cameras and light it is right less often.",
     ]
+    limits += [model.calibration] if model.calibration else []
     missed = zero_recall(held_out)
     if missed:
         limits.append(f"It recognised none of the held-out images of {', '.join(missed)}.")
