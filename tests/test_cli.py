@@ -439,7 +439,7 @@ def test_another_run_in_the_folder_is_refused_with_the_difference(
     tmp_path: Path, data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there = Experiment(data="folder/mine", backbone="shallow_cnn", weights="none", seed=3)
-    about = {"kind": "cv", "parts": ["fold-0"], "dataset": "folder/mine", "fingerprint": ""}
+    about = {"kind": "cv", "parts": ["fold-0", "fold-1"], "dataset": "folder/mine", "fingerprint": ""}
     RunFolder(tmp_path / "run").start(there, about)
     before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     error = refused(capsys, data_dir, "--run-dir", str(tmp_path / "run"))

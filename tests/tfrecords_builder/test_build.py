@@ -229,7 +229,7 @@ def test_a_bad_source_leaves_nothing(tmp_path: Path, data, message: str) -> None
         ({"name": "fer2013", "source": "x", "image_size": 96}, "--image-size is for expw and folder, not for fer2013"),
         ({"name": "fer2013/a", "source": "x"}, "fer2013 has no variants"),
         ({"name": "fer2013", "source": ".", "labels": "abc"}, "--labels abc: no such order"),
-        ({"name": "folder/mine", "source": "x", "labels": "raf"}, "--labels is for fer2013"),
+        ({"name": "expw", "source": "x", "labels": "raf"}, "--labels is for fer2013 and folder, not for expw"),
         ({"name": "folder/../x", "source": "x"}, "cannot be a folder's name"),
         ({"name": "folder", "source": "x", "image_size": 2}, "--image-size is 2, not 8 to 1,024"),
         ({"name": "toyfaces", "source": "x"}, "--source is for fer2013 and expw and folder, not for toyfaces"),
