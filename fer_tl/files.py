@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fer_tl.core.machine import process_number
 from fer_tl.errors import UserError
 
 # What numpy.load raises for a file that is missing, empty, cut short, damaged, or something else.
@@ -61,8 +62,8 @@ def sync(path: Path) -> None:
 
 
 def temporary_of(path: Path) -> Path:
-    """Where this process fills what is to become ``path``. The suffix stays last: libraries choose the format by it."""
-    return path.with_name(f".{os.getpid()}.{path.name}")
+    """Where this process, of all on all machines, fills what is to become ``path``. The suffix stays last: libraries choose the format by it."""
+    return path.with_name(f".{process_number()}.{path.name}")
 
 
 def is_temporary(path: Path) -> bool:

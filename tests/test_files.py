@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fer_tl.files import FULL, remove_temporaries, write_atomically, write_json, write_text
+from fer_tl.files import FULL, remove_temporaries, temporary_of, write_atomically, write_json, write_text
 
 BIG = np.arange(100_000)
 
@@ -101,7 +101,7 @@ def test_a_file_is_on_the_disk_before_its_name_and_its_name_before_the_next(
     monkeypatch.setattr(os, "fsync", recorded_sync)
     monkeypatch.setattr(os, "replace", recorded_rename)
     write_json(tmp_path / "a.json", {})
-    assert done == [f"sync .{os.getpid()}.a.json", "rename to a.json", f"sync {tmp_path.name}"]
+    assert done == [f"sync {temporary_of(tmp_path / 'a.json').name}", "rename to a.json", f"sync {tmp_path.name}"]
 
 
 def test_a_folder_that_cannot_be_synced_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.data.checksums import Checksum, find_damage
+from fer_tl.data.staging import recover_all
 from fer_tl.errors import UserError
 from fer_tl.faces.recipe import FaceRecipe, read_recipe
 
@@ -184,6 +185,7 @@ def newest_version(data_dir: Path | str, name: str) -> Path:
         UserError: it is not built, or so little of it that there is no manifest.
     """
     root = Path(data_dir)
+    recover_all(root / name)
     versions = _versions(root / name)
     if not versions:
         known = re.fullmatch(r"fer2013|expw|toyfaces|folder/[a-z0-9][a-z0-9_-]*", name)

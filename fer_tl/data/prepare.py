@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,11 +52,26 @@ def prepare(name: str, config: str, curated: Curated, place: Path, shards: int) 
         arguments["config"] = tfds.core.BuilderConfig(name=config)
     options = tfds.download.DownloadConfig(num_shards=shards, try_download_gcs=False)
     tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()), _absl_quiet():  # TFDS prints a banner and warns of configs
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        _absl_quiet(),
+        _temporary_in(place),
+    ):  # TFDS prints a banner and warns of configs
         module = importlib.import_module(f"tfrecords_builder.{name}.{name}_dataset_builder")
         builder = module.Builder(**arguments)
         builder.download_and_prepare(download_config=options, download_dir=place / "downloads")
     return Path(builder.data_dir), str(builder.version)
+
+
+@contextlib.contextmanager
+def _temporary_in(place: Path) -> Iterator[None]:
+    """Lets TFDS make its temporary folders in one that is removed: it leaves one behind for every builder."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(place)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -287,6 +288,16 @@ def test_a_killed_build_leaves_nothing_that_looks_finished(tmp_path: Path, fer_c
     (tmp_path / "data" / f".building-other-{os.getppid()}").mkdir()  # of a build that still runs
     quiet("fer2013", fer_csv, tmp_path / "data")
     assert left_in(tmp_path / "data") == [f".building-other-{os.getppid()}", "fer2013"]
+
+
+def test_a_build_leaves_no_folder_for_temporary_files(
+    tmp_path: Path, fer_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    quiet("fer2013", fer_csv, tmp_path / "data")
+    assert not list((tmp_path / "temporary").iterdir())
+    assert tempfile.tempdir == str(tmp_path / "temporary")
 
 
 def test_interrupted_by_the_keyboard(tmp_path: Path, fer_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
