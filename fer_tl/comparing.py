@@ -70,7 +70,7 @@ def compare(
     """
     if isinstance(run_dirs, str | Path):
         raise UserError(f"a comparison takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
-    from fer_tl.evaluation.compared_runs import find_groups, open_runs, pair_runs, refuse_unpaired
+    from fer_tl.evaluation.compared_runs import count_opened, find_groups, open_runs, pair_runs, refuse_unpaired
     from fer_tl.reports.compare_report import FILE, write_comparison
     from fer_tl.reports.compare_table import Comparison
     from fer_tl.reports.papers import find_papers
@@ -94,7 +94,8 @@ def compare(
     with ThreadPoolExecutor() as pool:  # resampling lets other threads run
         rows = tuple(pool.map(_score, runs, groups))
     pairs = _test(rows, groups, split)
-    comparison = Comparison(rows, pairs, papers, split, tta, has_groups)
+    opened = count_opened(runs, split, data_dir) if split else 0
+    comparison = Comparison(rows, pairs, papers, split, tta, has_groups, opened)
     text = write_comparison(folder, comparison, request)
     say(f"{text}\n\ntables: {folder}")
     return CompareResult(folder, rows, pairs, text)

@@ -31,7 +31,8 @@ def evaluate(
 ) -> EvaluationResult:
     """Open a split that the run has not seen: every model of the run, and the mean of their probabilities.
 
-    The only door to the test split. The run records each opening in ``evaluations.json``.
+    The only door to the test split. The run records each opening in ``evaluations.json``, and the data folder
+    in ``openings.jsonl``, which tells how many models a split was opened for.
 
     Args:
         run_dir: a finished run.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from fer_tl.errors import UserError
 from fer_tl.evaluation.calibration import calibrate
 from fer_tl.evaluation.intervals import bootstrap_intervals, class_intervals
 from fer_tl.evaluation.metrics import METRIC_NAMES, MORE_NAMES, score
+from fer_tl.evaluation.openings import key_of_run
 from fer_tl.files import write_json
 from fer_tl.options import from_flat
 from fer_tl.reporting import ReportResult, report
@@ -193,6 +195,16 @@ def test_what_was_opened_is_told():
     )
     _, html = write("run")
     assert "was opened 2 times" in html
+    assert "For how many other models is not known" in html
+    build(Path("data"), FACES)
+    assert "No opening for another model is on record in this data folder" in write("run")[1]
+    opening = {**entry, "dataset": "folder/mine", "path": "elsewhere"}
+    ledger = [{**opening, "run": name, "date": f"2026-08-0{day}"} for day, name in ((1, "a"), (2, "b"))]
+    Path("data/openings.jsonl").write_text("".join(json.dumps(each) + "\n" for each in ledger))
+    assert "In this data folder it was opened for 2 other models, not for this one" in write("run")[1]
+    ledger.append({**opening, "run": key_of_run(run), "date": "2026-08-03"})
+    Path("data/openings.jsonl").write_text("".join(json.dumps(each) + "\n" for each in ledger))
+    assert "this is the 3rd of 3 models opened on it" in write("run")[1]
     rows = next(rows for caption, rows in tables(html).items() if caption.startswith("Evaluations"))
     assert [row[1:4] for row in rows[1:]] == [
         ["folder/mine", "test", "none"],

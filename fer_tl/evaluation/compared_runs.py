@@ -16,6 +16,7 @@ from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.errors import UserError
 from fer_tl.evaluation.members import open_member
 from fer_tl.evaluation.open_split import check_evaluated
+from fer_tl.evaluation.openings import key_of_run, read_ledger
 from fer_tl.result_folder import name_runs
 from fer_tl.training.part_files import TIMING, check_part, known_seconds, read_keys, read_result
 from fer_tl.training.predictions import Predictions, join_predictions, load_predictions
@@ -150,6 +151,20 @@ def find_groups(
             if key not in known:
                 known[key] = cached_groups(*key)
     return tuple(_groups_in(found, known, run) for run in runs)
+
+
+def count_opened(runs: Sequence[ComparedRun], split: str, data_dir: Path | str | None) -> int:
+    """How many models a split was opened for, by the ledger of the first run's data folder: these runs, whether it
+    knows them or not, and the others that it has.
+
+    Raises:
+        UserError: a ledger that cannot be read.
+    """
+    first = runs[0]
+    place = Path(data_dir or first.run.read_experiment().data_dir)
+    dataset = first.about["dataset"]
+    known = {entry["run"] for entry in read_ledger(place) if (entry["dataset"], entry["split"]) == (dataset, split)}
+    return len(known | {key_of_run(run.run) for run in runs})
 
 
 def _groups_in(

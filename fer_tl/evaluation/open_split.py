@@ -17,6 +17,7 @@ from fer_tl.data.merging import left_out, merge_dataset, parse_classes
 from fer_tl.data.splits import FIT_SPLITS, SPLITS
 from fer_tl.errors import UserError, suggest
 from fer_tl.evaluation.class_matching import Matching, match_classes
+from fer_tl.evaluation.openings import standing
 from fer_tl.evaluation.views import TTA, check_tta
 from fer_tl.files import read_json
 from fer_tl.training.run_folder import RunFolder
@@ -36,6 +37,7 @@ class Opening:
         dataset: the examples of the split, with the classes that are scored.
         fingerprint: of the split as it was built.
         matching: from the classes of dataset and model to those that are scored.
+        data_dir: folder of the built datasets, which holds the ledger of openings.
         remark: what a reader of the results must know, each sentence with a blank before it; may be empty.
     """
 
@@ -48,6 +50,7 @@ class Opening:
     dataset: Dataset
     fingerprint: str
     matching: Matching
+    data_dir: Path
     remark: str
 
     @property
@@ -211,7 +214,8 @@ def prepare_opening(
     dataset = merge_dataset(whole, matching.dataset)
     if len(np.unique(dataset.groups)) < 2:
         raise UserError(f"split '{chosen}' of {data} holds a single group of images: two are the least to score")
-    remark = _remark(run, chosen, manifest, _was_trained_on(run, manifest, experiment.classes)) + matching.remark
+    remark = _remark(run, chosen, manifest, _was_trained_on(run, manifest, experiment.classes))
+    remark += _standing_remark(Path(data_dir), run, chosen, manifest) + matching.remark
     lost = left_out(whole, matching.dataset)
     return Opening(
         run=run,
@@ -223,6 +227,7 @@ def prepare_opening(
         dataset=dataset,
         fingerprint=whole.fingerprint,
         matching=matching,
+        data_dir=Path(data_dir),
         remark=remark + (f" Images left out: {lost}." if lost else ""),
     )
 
@@ -270,6 +275,17 @@ def _remark(run: RunFolder, split: str, manifest: Manifest, trained: bool) -> st
         what = "what the run was trained on" if "train" in manifest.fingerprints else "there to compare"
         remark += f" This build's training data is not {what}."
     return remark
+
+
+def _standing_remark(data_dir: Path, run: RunFolder, split: str, manifest: Manifest) -> str:
+    """Which of the models of this data folder the run is for which a split is opened that nothing may be chosen by: the
+    test split, or any of a dataset that the run does not know."""
+    if split != "test" and manifest.dataset == run.read_run()["dataset"]:
+        return ""
+    found = standing(data_dir, manifest.dataset, split, run, opening=True)
+    if found.models == 1:
+        return ""
+    return f" Split {split} of {manifest.dataset}: {found}. Whoever takes the best of them has chosen on it."
 
 
 def _was_trained_on(run: RunFolder, manifest: Manifest, items: Sequence[str] | None) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from fer_tl.data.adapt import adapt_images
 from fer_tl.data.merging import merge_logits
 from fer_tl.evaluation.open_split import Opening, ensemble_name, read_openings
+from fer_tl.evaluation.openings import record_opening
 from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.evaluation.views import make_views
 from fer_tl.files import write_json
@@ -59,7 +60,9 @@ def predict_opening(opening: Opening, say: Say) -> dict[str, Predictions]:
     # What can fail without the split must fail before it is opened.
     for name in run.parts:
         check_model(run.part(name) / "model.keras")
-    _record(opening)
+    unwritten = _record(opening)
+    if unwritten:
+        say(unwritten)
     say(f"opening '{opening.split}' of {dataset.name}: {len(dataset):,} images.{opening.remark}")
     views = make_views(opening.tta, dataset.image_shape[:2])
     known = tuple(run.read_run()["class_names"])
@@ -85,7 +88,8 @@ def _each(views: list[Any]) -> str:
     return f", {len(views)} views each" if len(views) > 1 else ""
 
 
-def _record(opening: Opening) -> None:
+def _record(opening: Opening) -> str:
+    """Write the opening into the run and the ledger; returns why the latter could not be written, or ""."""
     entry = {
         "dataset": opening.dataset.name,
         "split": opening.split,
@@ -95,4 +99,10 @@ def _record(opening: Opening) -> None:
         "fingerprint": opening.fingerprint,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_json(opening.run.path / "evaluations.json", [*read_openings(opening.run), entry])
+    run, before = opening.run, read_openings(opening.run)
+    own = run.read_run()["dataset"]
+    earlier = [{"dataset": own, **each} for each in before if "date" in each]
+    # First: what is in the ledger and not in the run is counted once too often at most, and never forgotten.
+    unwritten = record_opening(opening.data_dir, run, entry, earlier)
+    write_json(run.path / "evaluations.json", [*before, entry])
+    return unwritten

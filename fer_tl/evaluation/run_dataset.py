@@ -22,11 +22,13 @@ class RunDataset:
         directory: of the build.
         manifest: of the build.
         dataset: the split that the run held images out of, with the classes of the build.
+        data_dir: folder of the built datasets.
     """
 
     directory: Path
     manifest: Manifest
     dataset: Dataset
+    data_dir: Path
 
 
 def find_dataset(
@@ -57,7 +59,7 @@ def find_dataset(
     manifest = read_manifest(directory)
     _refuse_another_build(run, manifest, directory)
     split = "validation" if about["kind"] != "cv" and "validation" in manifest.counts else "train"
-    return RunDataset(directory, manifest, load_dataset(about["dataset"], place, split, input)), ""
+    return RunDataset(directory, manifest, load_dataset(about["dataset"], place, split, input), Path(place)), ""
 
 
 def _refuse_another_build(run: RunFolder, manifest: Manifest, directory: Path) -> None:

@@ -36,7 +36,9 @@ def result_notes(comparison: Comparison, legend: str) -> list[str]:
     if not comparison.has_groups:
         notes.append("The intervals and tests take each image for itself, not its group: the dataset is not at hand.")
     if comparison.split:
-        notes.append(f"Split {comparison.split} was opened for each run: choose nothing by it.")
+        more = comparison.opened - len(comparison.rows)
+        others = f", and for {more} other model{'s' * (more > 1)} of this data folder" if more > 0 else ""
+        notes.append(f"Split {comparison.split} was opened for each run{others}: choose nothing by it.")
     elif comparison.pairs:
         notes.append("Whoever takes the best row has chosen it on these images: expect less of it on others.")
     return notes

@@ -63,6 +63,8 @@ class Comparison:
         split: that is scored; None for the runs' own held-out images.
         tta: test-time augmentation of the predictions.
         has_groups: whether intervals and tests know which images belong together.
+        opened: how many models the split was opened for in the data folder, these rows among them; 0 where no ledger
+            says it.
     """
 
     rows: tuple[CompareRow, ...]
@@ -71,6 +73,7 @@ class Comparison:
     split: str | None
     tta: str
     has_groups: bool
+    opened: int = 0
 
     @property
     def title(self) -> str:

@@ -17,7 +17,7 @@ from fer_tl.inference.export.formats import INPUT, OUTPUT, Format, usage_text
 from fer_tl.inference.export.parity import TOLERANCE, Loss, Parity
 from fer_tl.models.resolve import resolve_model
 from fer_tl.reports.rendering import Table, as_markdown, as_text
-from fer_tl.reports.run_facts import flags
+from fer_tl.reports.run_facts import flags, test_note
 from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, count_table, measure_table
 from fer_tl.reports.tables import fold_table_markdown
@@ -167,6 +167,7 @@ def _metrics(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> st
     return (
         f"{how} {selection_note(contents.run)}{unfinished}{quantized}\n\n{table.rstrip()}\n\n"
         f"{as_markdown(class_table(summary.pooled, held_out.class_intervals))}\n"
+        f"{test_note(contents)}\n\n"
         "Intervals: 95 %, bootstrap over groups of images. They tell how the figures would vary with other images of "
         "the same kind, not with other kinds of images."
     )

@@ -14,6 +14,7 @@ from fer_tl.data.manifest import build_arguments
 from fer_tl.errors import UserError
 from fer_tl.evaluation.mistakes import Confusion, worst_confusions
 from fer_tl.evaluation.open_split import results_folder
+from fer_tl.evaluation.openings import standing
 from fer_tl.evaluation.run_contents import HeldOut, RunContents
 from fer_tl.evaluation.run_dataset import RunDataset
 from fer_tl.files import read_json
@@ -167,10 +168,7 @@ def record_section(contents: RunContents) -> Section:
 def _openings(contents: RunContents) -> str:
     run, own = contents.run, contents.about["dataset"]
     entries = read_dated_openings(run.path)
-    tests = [entry for entry in entries if (entry.get("dataset", own), entry.get("split")) == (own, "test")]
-    times = {0: "was never opened", 1: "was opened once"}.get(len(tests), f"was opened {len(tests)} times")
-    advice = " Whoever chose by an earlier opening has chosen on it." if len(tests) > 1 else ""
-    html = paragraph(f"The test split of {own} {times} for this run.{advice}")
+    html = paragraph(test_note(contents))
     if not entries:
         return html
     rows = [
@@ -188,6 +186,31 @@ def _openings(contents: RunContents) -> str:
     header = ["date", "dataset", "split", "views", "classes", "images", "accuracy as it stands (95 %)"]
     caption = "Evaluations by fer-tl evaluate. The accuracy is of the last one of its kind."
     return html + table(Table(header, [rows], left=frozenset({0, 1, 2, 3, 4})), caption)
+
+
+def test_note(contents: RunContents) -> str:
+    """How often the test split was opened, for this run and for others."""
+    own = contents.about["dataset"]
+    entries = read_dated_openings(contents.run.path)
+    tests = [entry for entry in entries if (entry.get("dataset", own), entry.get("split")) == (own, "test")]
+    times = {0: "was never opened", 1: "was opened once"}.get(len(tests), f"was opened {len(tests)} times")
+    advice = " Whoever chose by an earlier opening has chosen on it." if len(tests) > 1 else ""
+    return f"The test split of {own} {times} for this run.{advice} {_test_standing(contents)}"
+
+
+def _test_standing(contents: RunContents) -> str:
+    """How many models of the data folder the test split of the run's dataset was opened for, a sentence or two."""
+    if contents.source is None:
+        return "For how many other models is not known: the dataset is not at hand."
+    found = standing(contents.source.data_dir, contents.about["dataset"], "test", contents.run)
+    if not found.models:
+        return "No opening for another model is on record in this data folder."
+    if not found.place:
+        models = f"{found.models} other model{'s' * (found.models > 1)}"
+        return f"In this data folder it was opened for {models}, not for this one."
+    if found.models == 1:
+        return "In this data folder it was opened for no other model."
+    return f"In this data folder this is {found}: whoever takes the best of them has chosen on it."
 
 
 def _accuracy(contents: RunContents, entry: dict[str, Any]) -> str:

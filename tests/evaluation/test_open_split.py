@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -74,12 +75,13 @@ def make_dataset(
     return name
 
 
-def make_run(name: str, classes: tuple[str, ...] | None = None) -> Path:
+def make_run(name: str, classes: tuple[str, ...] | None = None, sharpness: tuple[int, int] = (60, 20)) -> Path:
     """A finished cross validation of ``folder/own`` with two models that go by brightness.
 
     Args:
         name: of its folder.
         classes: the option of that name.
+        sharpness: of its two models.
     """
     make_dataset("folder/own")
     manifest = read_manifest(dataset_directory("data", "folder/own"))
@@ -94,13 +96,13 @@ def make_run(name: str, classes: tuple[str, ...] | None = None) -> Path:
         about | {"class_names": list(known), "split_over_folds": 0},
     )
     centres = np.array([BRIGHTNESS[each] for each in known])
-    for part, sharpness in zip(parts, (60, 20), strict=True):
+    for part, sharp in zip(parts, sharpness, strict=True):
         inputs = keras.Input((8, 8, 1))
         dense = keras.layers.Dense(len(known))
         mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(inputs))
         model = keras.Model(inputs, dense(mean))
         # Squared distance to each centre, less what all classes share: the nearest centre wins.
-        dense.set_weights([2 * sharpness * centres[None], -sharpness * centres**2])
+        dense.set_weights([2 * sharp * centres[None], -sharp * centres**2])
         save_model(model, known, run.part(part) / "model.keras")
         for file in set(PART_FILES) - {"model.keras"}:
             (run.part(part) / file).write_text('{"epochs": 1, "kept_epoch": 1}')
@@ -154,6 +156,19 @@ def test_a_run_on_its_own_dataset_named_gives_what_it_gives_unnamed(run: Path):
     assert "The test split was opened 1 time before" in named.text
     assert named.text.startswith("shallow_cnn on folder/own, split test\n")
     assert {path.name for path in run.glob("evaluate*")} == {"evaluate-test"}
+
+
+def test_openings_are_counted_over_the_runs_of_a_data_folder(run: Path):
+    """Ten models that each open the test split once have chosen by it all the same."""
+    first = score(run)
+    assert "models opened on it" not in first.text
+    other = make_run("other", sharpness=(55, 25))
+    second = score(other)
+    assert "Split test of folder/own: the 2nd of 2 models opened on it." in second.text.replace("\n", " ")
+    again = score(run).text.replace("\n", " ")
+    assert "the 1st of 2 models opened on it" in again and "was opened 1 time before" in again
+    ledger = [json.loads(line) for line in Path("data/openings.jsonl").read_text().splitlines()]
+    assert [Path(entry["path"]).name for entry in ledger] == ["run", "other", "run"]
 
 
 def test_classes_are_matched_by_name_and_by_expression_not_by_index(run: Path):

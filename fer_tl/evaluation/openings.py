@@ -1,0 +1,166 @@
+"""The ledger of a data folder: every opening of a split that training does not see, by whichever run.
+
+A run writes its own openings into its ``evaluations.json``. Who trains ten models and opens the test split once for
+each has still chosen by it: so all openings are counted beside the datasets too, by dataset and split.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fer_tl.data.checksums import checksum
+from fer_tl.errors import UserError
+from fer_tl.files import sync
+from fer_tl.training.part_files import read_result
+from fer_tl.training.run_folder import RunFolder
+
+LEDGER = "openings.jsonl"
+"""In the data folder: one JSON object a line, only ever added to. A build leaves it alone."""
+
+_MOST_BYTES = 64 * 2**20  # some 200,000 openings
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run is among those for which a split was opened.
+
+    Attributes:
+        place: of the run, from 1, by the date of its first opening; 0 if the split was not opened for it.
+        models: how many runs the split was opened for.
+    """
+
+    place: int
+    models: int
+
+    def __str__(self) -> str:
+        """Such as "the 3rd of 3 models opened on it"."""
+        return f"the {ordinal(self.place)} of {self.models} model{'s' * (self.models > 1)} opened on it"
+
+
+def key_of_run(run: RunFolder) -> str:
+    """What tells a run from others wherever it lies: hash of the checksums of its models."""
+    digest = hashlib.sha256()
+    for part in run.parts:
+        folder = run.part(part)
+        if run.is_scored(part):
+            files = read_result(folder).get("files")  # not in results of version 0.1.0
+            model = folder / "model.keras"
+            known = files["model.keras"]["sha256"] if files else checksum(model).sha256 if model.is_file() else ""
+            digest.update(f"{part} {known}\n".encode())
+    return digest.hexdigest()
+
+
+def record_opening(data_dir: Path, run: RunFolder, entry: dict[str, Any], before: Sequence[dict[str, Any]] = ()) -> str:
+    """Add an opening to the ledger. A line is written at once and is on the disk when this returns.
+
+    Args:
+        data_dir: of the datasets.
+        run: that opens.
+        entry: with at least ``dataset``, ``split`` and ``date``; JSON-ready.
+        before: earlier openings of the run, of before there was a ledger: those that it lacks are added first.
+
+    Returns:
+        Why it could not be written, where the folder may not be written to; else "".
+
+    Raises:
+        UserError: a ledger that cannot be read.
+        OSError: a full disk.
+    """
+    key = key_of_run(run)
+    known = {(each["run"], each["dataset"], each["split"], each["date"]) for each in read_ledger(data_dir)}
+    entries = [
+        {"run": key, "path": str(run.path.resolve()), **each}
+        for each in [*before, entry]
+        if (key, each.get("dataset"), each.get("split"), each.get("date")) not in known
+    ]
+    path = data_dir / LEDGER
+    lines = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in entries).encode()
+    try:
+        descriptor = os.open(path, _APPEND, 0o666)
+    except OSError as error:
+        if error.errno not in _NOT_OURS:
+            raise
+        return f"{path} cannot be written ({error.strerror}): other runs do not learn of this opening"
+    try:
+        # After a line that a power cut left half, begin a new one. One write: lines of two processes do not mix.
+        cut = os.lseek(descriptor, 0, os.SEEK_END) > 0
+        if cut:
+            os.lseek(descriptor, -1, os.SEEK_END)
+            cut = os.read(descriptor, 1) != b"\n"
+        os.write(descriptor, (b"\n" if cut else b"") + lines)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    with contextlib.suppress(OSError):  # some network file systems cannot do it to a folder
+        sync(data_dir)
+    return ""
+
+
+def read_ledger(data_dir: Path) -> list[dict[str, Any]]:
+    """The openings that the ledger of a data folder holds, oldest first; none if there is no ledger. Lines that are
+    none, such as one that a power cut left half, are passed over.
+
+    Raises:
+        UserError: it cannot be read, or is no ledger.
+    """
+    path = data_dir / LEDGER
+    try:
+        if not path.exists():
+            return []
+        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+            raise UserError(f"{path} is not the ledger of openings that fer-tl writes: put that back, or move it away")
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}): it says for which runs a split was opened; make it readable"
+        ) from None
+    entries = [entry for entry in map(_parse, lines) if entry]
+    return sorted(entries, key=lambda entry: entry["date"])
+
+
+def standing(data_dir: Path, dataset: str, split: str, run: RunFolder, opening: bool = False) -> Standing:
+    """Where a run is among those for which a split was opened, in whichever build of the dataset.
+
+    Args:
+        data_dir: of the datasets.
+        dataset: its name.
+        split: of it.
+        run: which.
+        opening: count the run as if it were opened now, where it was not.
+
+    Raises:
+        UserError: a ledger that cannot be read.
+    """
+    found = [each["run"] for each in read_ledger(data_dir) if (each["dataset"], each["split"]) == (dataset, split)]
+    order, key = list(dict.fromkeys(found)), key_of_run(run)
+    if opening and key not in order:
+        order.append(key)
+    return Standing(order.index(key) + 1 if key in order else 0, len(order))
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or not all(
+        isinstance(entry.get(key), str) for key in ("run", "dataset", "split", "date")
+    ):
+        return None
+    return entry
