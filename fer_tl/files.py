@@ -62,7 +62,8 @@ def sync(path: Path) -> None:
 
 
 def temporary_of(path: Path) -> Path:
-    """Where this process, of all on all machines, fills what is to become ``path``. The suffix stays last: libraries choose the format by it."""
+    """Where this process, of all on all machines, fills what is to become ``path``. The suffix stays last: libraries
+    choose the format by it."""
     return path.with_name(f".{process_number()}.{path.name}")
 
 
