@@ -118,16 +118,18 @@ class Experiment:
     )
     weights: str = option(
         "imagenet",
-        "starting weights: imagenet, vggface (vgg16), none, or a file; published ones bring their own pixel scaling",
+        "starting weights: imagenet, vggface (vgg16), none, or a file; published ones and models of fer-tl bring their "
+        "own pixel scaling",
     )
     accept_licence: Literal["vggface"] | None = option(
         None, "vggface: you accept that the VGGFace weights are for non-commercial research only"
     )
     channels: Literal[1, 3] | None = option(None, "colour channels that the backbone sees; default: the backbone's")
-    pixels: Literal["backbone", "centred", "standardized"] = option(
+    pixels: Literal["backbone", "scratch", "imagenet", "vggface", "centred", "standardized"] = option(
         "backbone",
-        "scaling of the pixels: the backbone's own; centred: each image's mean subtracted, then 1/127.5; standardized: "
-        "each image's mean subtracted, then divided by the standard deviation of the fold's training images",
+        "scaling of the pixels: backbone: that of the weights; centred: each image's mean subtracted, then 1/127.5; "
+        "standardized: each image's mean subtracted, then divided by the standard deviation of the fold's training "
+        "images; for a weights file that does not say: imagenet or vggface, as these weights, or scratch, as without",
     )
     image_size: int | None = option(None, "side in pixels to which the model resizes; default: the backbone's")
     head: Head = field(default_factory=Head)

@@ -33,7 +33,9 @@ IMAGENET_STDDEV = (0.229, 0.224, 0.225)
 
 def _mobilenetv2_file(alpha: float, size: int) -> str:
     # Keras trained one file a size; it silently takes the 224 one for any other, we take the nearest.
-    trained = min((96, 128, 160, 192, 224), key=lambda rows: (abs(rows - size), rows))
+    # Of the two widest it has published the largest only (keras mobilenet_v2.py).
+    sizes = (96, 128, 160, 192, 224) if alpha <= 1 else (224,)
+    trained = min(sizes, key=lambda rows: (abs(rows - size), rows))
     return f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{trained}_no_top.h5"
 
 

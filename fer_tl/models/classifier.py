@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.config import Experiment, Head
-from fer_tl.models.pixels import scale_pixels
+from fer_tl.models.pixels import copy_standardization, scale_pixels
 from fer_tl.models.resolve import ModelSpec, resolve_model
 from fer_tl.models.weights import load_weights
 
@@ -45,12 +45,14 @@ def build_classifier(
     spec = resolve_model(experiment)
     inputs = keras.Input(image_shape, dtype="float32", name="image")  # [B, H, W, C]
     scaling = spec.scaling if weights_file is not None else spec.backbone.scaling
-    scaled = scale_pixels(_fit_shape(inputs, spec), scaling, experiment.pixels)  # [B, S, S, C']
+    scaled = scale_pixels(_fit_shape(inputs, spec), scaling, spec.pixels)  # [B, S, S, C']
     base = spec.backbone.build(scaled, spec.variant)
     # The backbone without the layers in front of it, of which one has numbers that no file of weights holds.
     alone = keras.Model(scaled, base.output)
     if weights_file is not None:
         load_weights(alone, weights_file, spec.backbone)
+        if spec.start and spec.pixels == "standardized":
+            copy_standardization(base, weights_file)
     inside = {id(layer) for layer in alone.layers if not isinstance(layer, keras.layers.InputLayer)}
     backbone_layers = [layer for layer in base.layers if id(layer) in inside]
     logits = _add_head(base.output, spec.head, classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,20 @@ def fit_standardization(model: Any, images: np.ndarray, rows: np.ndarray) -> Non
     layer = model.get_layer(STANDARDIZE)
     # Grey images that the model repeats to three channels have one variance for all of them.
     layer.moving_variance.assign(np.broadcast_to(centred_variance(images, rows), layer.moving_variance.shape))
+
+
+def copy_standardization(model: Any, path: Path) -> None:
+    """Divide by what a saved model with standardized pixels divides by, to which its kernels are used.
+
+    Args:
+        model: with a layer ``STANDARDIZE``.
+        path: of the saved ``.keras`` file.
+    """
+    import keras
+
+    saved = keras.models.load_model(path, compile=False).get_layer(STANDARDIZE)
+    layer = model.get_layer(STANDARDIZE)
+    layer.moving_variance.assign(np.broadcast_to(np.asarray(saved.moving_variance), layer.moving_variance.shape))
 
 
 def centred_variance(images: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -24,6 +24,19 @@ class Scaling:
     offset: float | tuple[float, ...] = 0.0
     order: Literal["rgb", "bgr"] = "rgb"
 
+    def describe(self) -> str:
+        """In words: "-1..1", "BGR minus 103.9, 116.8, 123.7"."""
+        if self == SYMMETRIC:
+            return "-1..1"
+        factors, offsets = (v if isinstance(v, tuple) else (v,) for v in (self.factor, self.offset))
+        if set(factors) == {1.0}:
+            moved = f" minus {', '.join(f'{-offset:.1f}' for offset in offsets)}" if any(offsets) else " 0..255"
+            return f"{self.order.upper()}{moved}"
+        return (
+            f"{self.order.upper()} times {', '.join(f'{factor:.3g}' for factor in factors)} plus "
+            f"{', '.join(f'{offset:.3g}' for offset in offsets)}"
+        )
+
 
 @dataclass(frozen=True)
 class Pretrained:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from fer_tl.config import Experiment, Head
 from fer_tl.errors import UserError
 from fer_tl.models.backbones import BACKBONES, find_backbone
 from fer_tl.models.record import Backbone, Pretrained, Scaling, Variant
+from fer_tl.models.starts import Start, given_file, read_start, recognize_published
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,9 @@ class ModelSpec:
         channels: that the backbone sees, 1 or 3; None for those of the data.
         pretrained: the published weights to start from; None for random ones or a file of the user's own.
         head: with no field left at None.
+        scaling: of the pixels: that of the weights, else the backbone's own.
+        pixels: "backbone", "centred" or "standardized": what is done to them, see ``fer_tl.models.pixels``.
+        start: what a model of fer-tl says that is the start; None for other weights.
     """
 
     backbone: Backbone
@@ -31,11 +36,26 @@ class ModelSpec:
     channels: int | None
     pretrained: Pretrained | None
     head: Head
+    scaling: Scaling
+    pixels: str
+    start: Start | None
 
     @property
-    def scaling(self) -> Scaling:
-        """Of the pixels: that of the published weights, else the backbone's own."""
-        return self.pretrained.scaling if self.pretrained else self.backbone.scaling
+    def consent(self) -> tuple[str, str] | None:
+        """The licence that must be accepted, and what it says; None for none."""
+        if self.start and self.start.consent:
+            return (
+                self.start.consent,
+                f"in this model: it was trained from weights under the {self.start.consent} licence",
+            )
+        if self.pretrained and self.pretrained.consent:
+            return self.pretrained.consent, self.pretrained.terms
+        return None
+
+    def describe_pixels(self) -> str:
+        """How pixels are scaled, in words."""
+        kept = {"centred": "centred, ", "standardized": "standardized"}.get(self.pixels, "")
+        return kept if self.pixels == "standardized" else f"{kept}{self.scaling.describe()}"
 
     def channels_for(self, stored: int) -> int:
         """Channels that the backbone sees of images that are stored with 1 or 3.
@@ -53,13 +73,14 @@ class ModelSpec:
 def resolve_model(experiment: Experiment) -> ModelSpec:
     """The model of an experiment, defaults filled in and checked; no Keras import.
 
-    Weights decide the scaling of the pixels. Published ones, by name or as a file under its official name wherever it
-    lies, come with the scaling that they were trained on. With ``none``, or a file of any other name, which was trained
-    on this model from ``none``, pixels are scaled to -1..1; efficientnetb0 scales inside itself.
+    Weights decide the scaling of the pixels. Published ones, by name, or as a file under its official name or with its
+    md5, come with the scaling that they were trained on; a model that fer-tl saved has it in its layers. Of any other
+    file ``pixels`` has to say it where the backbone has published weights, since it may stem from them. With ``none``,
+    pixels are scaled to -1..1; efficientnetb0 scales inside itself.
 
     Raises:
         UserError: unknown backbone, side below its minimum, a variant, channels, pixels or weights that it does not
-            have, or a dropout list that does not fit the dense layers.
+            have, a file whose scaling nobody says, or a dropout list that does not fit the dense layers.
     """
     backbone = find_backbone(experiment.backbone)
     size = experiment.image_size or backbone.default_size
@@ -69,7 +90,10 @@ def resolve_model(experiment: Experiment) -> ModelSpec:
         )
     pretrained = _pretrained(experiment, backbone, size)
     variant = _variant(experiment, backbone)
-    _check_input(experiment, backbone, pretrained)
+    path = None if pretrained or experiment.weights == "none" else given_file(experiment.weights)
+    start = read_start(path, backbone) if path and path.suffix == ".keras" and path.is_file() else None
+    _check_input(experiment, backbone, pretrained, start)
+    scaling, pixels = _choose_pixels(experiment, backbone, pretrained, start, path)
     return ModelSpec(
         backbone=backbone,
         variant=variant,
@@ -77,22 +101,58 @@ def resolve_model(experiment: Experiment) -> ModelSpec:
         channels=experiment.channels or (3 if backbone.rgb else None),
         pretrained=pretrained,
         head=_head(experiment.head, backbone, variant),
+        scaling=scaling,
+        pixels=pixels,
+        start=start,
     )
 
 
-def _check_input(experiment: Experiment, backbone: Backbone, pretrained: Pretrained | None) -> None:
+def _choose_pixels(
+    experiment: Experiment, backbone: Backbone, pretrained: Pretrained | None, start: Start | None, path: Path | None
+) -> tuple[Scaling, str]:
+    """Scaling and handling of the pixels."""
+    if start:
+        return start.scaling, start.pixels
+    if pretrained:
+        return pretrained.scaling, "backbone"
+    asked = experiment.pixels
+    if asked in backbone.pretrained:
+        return backbone.pretrained[asked].scaling, "backbone"
+    if asked == "backbone" and path and path.is_file() and backbone.pretrained:
+        ways = [f"{name} ({weights.scaling.describe()})" for name, weights in backbone.pretrained.items()]
+        ways.append(f"scratch ({backbone.scaling.describe()}, as --weights none)")
+        raise UserError(
+            f"{path} does not say how the pixels were scaled that it was trained on, and with another scaling its "
+            f"weights are worth nothing: say it with --pixels {' or '.join(ways)}, or give the model.keras of a run"
+        )
+    return backbone.scaling, "backbone" if asked == "scratch" else asked
+
+
+def _check_input(
+    experiment: Experiment, backbone: Backbone, pretrained: Pretrained | None, start: Start | None
+) -> None:
     """Refuse channels and scalings of pixels that weights or backbone cannot take."""
+    asked = experiment.pixels
+    if asked in ("imagenet", "vggface") and asked not in backbone.pretrained:
+        raise UserError(f"'pixels' {asked} does not go with {backbone.name}, which has no {asked} weights")
+    if asked in ("scratch", *backbone.pretrained) and experiment.weights == "none" and asked != "scratch":
+        raise UserError(f"'pixels' {asked} is for a weights file that does not say it: leave --pixels away")
+    if start and asked != "backbone" and asked != start.pixels:
+        raise UserError(
+            f"'pixels' {asked} does not go with {experiment.weights}, whose layers say how its pixels are scaled: "
+            "leave --pixels away"
+        )
     if pretrained and experiment.channels == 1:
         raise UserError(
             f"the weights '{experiment.weights}' of {backbone.name} take 3 channels: "
             "leave --channels away (grey images are repeated), or use --weights none"
         )
-    if experiment.pixels != "backbone" and pretrained:
+    if asked != "backbone" and pretrained and backbone.pretrained.get(asked) is not pretrained:
         raise UserError(
             f"'pixels' {experiment.pixels} does not go with the weights '{experiment.weights}', which come with their "
             "own scaling: use --pixels backbone or --weights none"
         )
-    if experiment.pixels != "backbone" and backbone.scaling == Scaling():
+    if asked in ("centred", "standardized") and backbone.scaling == Scaling():
         raise UserError(
             f"'pixels' {experiment.pixels} does not go with {backbone.name}, which scales inside: use --pixels backbone"
         )
@@ -101,7 +161,9 @@ def _check_input(experiment: Experiment, backbone: Backbone, pretrained: Pretrai
 def _pretrained(experiment: Experiment, backbone: Backbone, size: int) -> Pretrained | None:
     owners = [record.name for record in BACKBONES.values() if experiment.weights in record.pretrained]
     if not owners:
-        return backbone.published(os.path.basename(experiment.weights), experiment.alpha, size)
+        named = backbone.published(os.path.basename(experiment.weights), experiment.alpha, size)
+        path = given_file(experiment.weights)
+        return named or (recognize_published(path, backbone) if path.suffix == ".h5" else None)
     if backbone.name not in owners:
         raise UserError(
             f"there are no {experiment.weights} weights for {backbone.name}, only for {', '.join(owners)}: "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
@@ -15,8 +14,10 @@ import numpy as np
 from fer_tl.backend import keras_home
 from fer_tl.errors import UserError
 from fer_tl.files import write_atomically
+from fer_tl.models.pixels import STANDARDIZE
 from fer_tl.models.record import Backbone, Pretrained
 from fer_tl.models.resolve import ModelSpec
+from fer_tl.models.starts import given_file
 
 
 def find_weights(spec: ModelSpec, weights: str, accepted: str | None = None) -> Path | None:
@@ -38,11 +39,9 @@ def find_weights(spec: ModelSpec, weights: str, accepted: str | None = None) -> 
     backbone, published = spec.backbone, spec.pretrained
     named = weights in backbone.pretrained
     given = None if named else _given_file(weights, backbone)
-    if published and published.consent and published.consent != accepted:
-        raise UserError(
-            f"the {published.consent} weights are {published.terms}; if that is your use, add "
-            f"--accept-licence {published.consent}"
-        )
+    if spec.consent and spec.consent[0] != accepted:
+        licence, terms = spec.consent
+        raise UserError(f"the {licence} weights are {terms}; if that is your use, add --accept-licence {licence}")
     if given is None:
         assert published is not None  # resolve_model gives it with the name
         alpha, size = spec.variant.alpha, spec.size
@@ -59,7 +58,7 @@ def find_cached(published: Pretrained, alpha: float, size: int) -> Path | None:
 
 
 def _given_file(weights: str, backbone: Backbone) -> Path:
-    path = Path(os.path.expanduser(weights))  # Path.expanduser raises for an unknown user
+    path = given_file(weights)
     if not path.is_file():
         known = ", ".join([*backbone.pretrained, "none"])
         raise UserError(f"weights '{weights}': no such file (use {known}, or a file)")
@@ -134,7 +133,9 @@ def load_weights(base: Any, path: Path, backbone: Backbone) -> None:
     from fer_tl.models.legacy_weights import load_legacy
 
     try:
-        if path.name.endswith((".weights.h5", ".keras")):
+        if path.suffix == ".keras":
+            _copy_backbone(base, path)
+        elif path.name.endswith(".weights.h5"):
             base.load_weights(str(path))
         else:
             load_legacy(base.layers, path)
@@ -142,6 +143,30 @@ def load_weights(base: Any, path: Path, backbone: Backbone) -> None:
             _check_none_left(base, path)
     except Exception as error:  # Keras and h5py raise half a dozen types for files that do not fit
         raise UserError(f"{path} does not hold the weights of {backbone.name}: {_one_line(error)}") from None
+
+
+def _copy_backbone(base: Any, path: Path) -> None:
+    """Copy the backbone of a saved model, whose head may be another, layer by layer in order: Keras would count what
+    lies in front of it too.
+
+    Raises:
+        ValueError: the first layer that is another.
+    """
+    import keras
+
+    saved = [
+        layer
+        for layer in keras.models.load_model(path, compile=False).layers
+        if layer.weights and not layer.name.startswith("head_") and layer.name not in ("logits", STANDARDIZE)
+    ]
+    mine = [layer for layer in base.layers if layer.weights]
+    if len(saved) != len(mine):
+        raise ValueError(f"it has {len(saved)} layers with weights, the backbone {len(mine)}")
+    for layer, other in zip(mine, saved, strict=True):
+        shapes = [[tuple(weight.shape) for weight in each.weights] for each in (layer, other)]
+        if type(layer) is not type(other) or shapes[0] != shapes[1]:
+            raise ValueError(f"its layer '{other.name}' has arrays of {shapes[1]}, not {shapes[0]}")
+        layer.set_weights(other.get_weights())
 
 
 def kernel_checksum(layers: Iterable[Any]) -> str:

@@ -108,7 +108,12 @@ def train_parts(
     checksum = kernel_checksum(session.classifier.backbone_layers)
     weights = weights_file.name if weights_file else "none"
     say(f"model: {session.describe()}, weights: {weights}, kernels {checksum}")
-    _record_environment(run, session.describe(), {"weights": weights, "kernel_checksum": checksum}, say)
+    _record_environment(
+        run,
+        session.describe(),
+        {"weights": weights, "kernel_checksum": checksum, "pixels": session.spec.describe_pixels()},
+        say,
+    )
     waiting = _agree(session, waiting)
     # Workers keep nothing: what each has kept could differ, and they compute in step.
     session.prepare(None if experiment.strategy == "multiworker" else Path(experiment.data_dir) / CACHE)

@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,7 +21,13 @@ from fer_tl.training.devices import choose_devices, require_devices
 from fer_tl.training.part_files import CLASSES_MEMBER
 
 
-def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path, recipe: FaceRecipe | None = None) -> None:
+def save_model(
+    model: keras.Model,
+    class_names: tuple[str, ...],
+    path: Path,
+    recipe: FaceRecipe | None = None,
+    consent: str | None = None,
+) -> None:
     """Save a model without its optimizer, with its class names and how faces are cut for it in the same file,
     atomically.
 
@@ -41,7 +48,9 @@ def save_model(model: keras.Model, class_names: tuple[str, ...], path: Path, rec
                             copy.write(_renumbered(source.read()))
                         else:
                             shutil.copyfileobj(source, copy)
-                about = {"class_names": list(class_names)} | ({"faces": recipe.to_dict()} if recipe else {})
+                about: dict[str, Any] = {"class_names": list(class_names)}
+                about |= {"faces": recipe.to_dict()} if recipe else {}
+                about |= {"consent": consent} if consent else {}  # to the licence of the weights that it comes from
                 archive.writestr(zipfile.ZipInfo(CLASSES_MEMBER), json.dumps(about))
         finally:
             saved.unlink(missing_ok=True)

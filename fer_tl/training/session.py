@@ -16,6 +16,7 @@ from fer_tl.data.randomness import example_keys
 from fer_tl.errors import UserError
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.pixels import fit_standardization
+from fer_tl.models.resolve import resolve_model
 from fer_tl.training.checkpoint import Values, assign_values, read_values
 from fer_tl.training.devices import choose_devices
 from fer_tl.training.engine import Train, make_engine
@@ -49,6 +50,7 @@ class Session:
 
     def __init__(self, experiment: Experiment, dataset: Dataset, weights_file: Path | None):
         self.experiment = experiment
+        self.spec = resolve_model(experiment)
         self.dataset = dataset
         self.keys = example_keys(dataset.ids)
         self.devices = choose_devices(experiment.strategy)
@@ -76,12 +78,15 @@ class Session:
 
     def describe(self) -> str:
         """One line: model, parameters, devices."""
-        return f"{self.model.name}, {self.model.count_params():,} parameters, {self.devices.describe()}"
+        pixels = self.spec.describe_pixels()
+        return (
+            f"{self.model.name}, {self.model.count_params():,} parameters, pixels {pixels}, {self.devices.describe()}"
+        )
 
     def reset(self, rows: np.ndarray) -> None:
         """Back to the weights from which every fold starts; ``rows`` are those that it trains on, int ``[M]``."""
         assign_values(self.model.variables, self._initial)
-        if self.experiment.pixels == "standardized":
+        if self.experiment.pixels == "standardized" and not self.spec.start:
             fit_standardization(self.model, self.dataset.images, rows)
 
     def start(self, stage: Stage) -> CompiledStage:
@@ -179,4 +184,5 @@ class Session:
 
     def save_model(self, path: Path) -> None:
         """Save the model as ``.keras``, with its class names and how faces are cut for it."""
-        save_model(self.model, self.dataset.class_names, path, self.dataset.recipe)
+        consent = self.spec.consent[0] if self.spec.consent else None
+        save_model(self.model, self.dataset.class_names, path, self.dataset.recipe, consent)

@@ -159,10 +159,17 @@ def test_a_vggface_file_with_other_shapes_is_refused_when_it_is_loaded(vggface: 
     )
 
 
-@pytest.mark.parametrize("name", ["faces.h5", VGG16.pretrained["imagenet"].file_name(1.0, 48)])
-def test_vggface_weights_under_another_name_are_refused_because_the_name_chooses_the_scaling(
-    name: str, vggface: tuple[Path, Any], tmp_path: Path
-):
+def test_vggface_weights_are_known_by_their_layers_under_another_name(vggface: tuple[Path, Any], tmp_path: Path):
+    path = linked(vggface, tmp_path / "faces.h5", own_names())
+    with pytest.raises(UserError, match=r"the vggface weights are .* non-commercial.*--accept-licence vggface"):
+        find("vgg16", path)
+    assert find("vgg16", path, "vggface") == path
+    spec = resolve_model(load_experiment(backbone="vgg16", weights=str(path)))
+    assert spec.pretrained is VGG16_VGGFACE and spec.scaling == VGG16_VGGFACE.scaling
+
+
+def test_vggface_weights_under_the_name_of_others_are_refused(vggface: tuple[Path, Any], tmp_path: Path):
+    name = VGG16.pretrained["imagenet"].file_name(1.0, 48)
     path = linked(vggface, tmp_path / name, own_names())
     with pytest.raises(UserError, match=f"{name} holds the weights of {VGGFACE_FILE}: give it that name"):
         find("vgg16", path)
