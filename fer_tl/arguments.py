@@ -103,6 +103,9 @@ def _add_build(parser: Any) -> None:
         "look at examples of them")  # fmt: skip
     add("--image-size", type=int | None, help="expw, folder: side in pixels of the stored images (default: 96)")
     add("--fit", type=str | None, help="folder: pad, crop or stretch images that are not square (default: pad)")
+    add("--channels", type=int | None, help="folder: 1 for grey, 3 for colour (default: 1 if all are stored in grey)")
+    add("--bits", type=int | None, help="folder: bits used of images of 16 bits that do not say so, 8 to 16 (default: "
+        "16, if values as large occur)")  # fmt: skip
     add("--labels", type=str | None, help=f"fer2013, folder: what numbers mean as classes: {', '.join(LABEL_ORDERS)} "
         "(default: fer2013: its own 0-6 if that is certain)")  # fmt: skip
     add("--ferplus", type=str | None, help="fer2013 as CSV: FER+'s fer2013new.csv, whose votes replace the labels")

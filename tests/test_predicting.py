@@ -207,6 +207,15 @@ def test_what_ends_the_pictures_on_stdin_is_said(monkeypatch: pytest.MonkeyPatch
     assert f"not read: stdin-2 (from byte {end} to the end) is text, not a picture" in result.text
 
 
+def test_faces_of_one_tone_are_counted():
+    save("black.png", np.full((20, 20, 3), 3, np.uint8))
+    save("white.png", np.full((20, 20, 3), 252, np.uint8))
+    save("face.png", scene((10, 20, BRIGHT)))
+    result, rows = ask(["black.png", "white.png", "face.png"], faces="crop", save="csv")
+    assert len(rows) == 3 and "2 faces are nearly black, white or of one tone" in result.text
+    assert "one tone" not in ask("face.png", faces="crop", save="csv")[0].text
+
+
 @pytest.mark.parametrize("faces", ["detect", "crop"])
 @pytest.mark.parametrize("form", ["gif", "webp", "tiff", "png"])
 def test_several_frames_or_pages_of_a_picture_are_said(form: str, faces: str):

@@ -13,6 +13,9 @@ from tfrecords_builder.files import Files, Origin
 from tfrecords_builder.images import is_constant
 from tfrecords_builder.records import Record, Skipped, Source, reason_of, tabulate
 
+_HALF_WHITE = 1 << 15
+_USUAL_BITS = (8, 10, 12, 14, 15)  # of cameras and scanners
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -62,6 +65,7 @@ class ImageSource(Source):
         self._size, self._channels, self.fit = size, channels, fit
         self.converted = 0  # images read that had another size or colour mode
         self._constant = self._several = 0
+        self._largest: list[int] = []  # of each image of 16 bits that does not say how many are used
         self._skipped: list[Skipped] = []
 
     @property
@@ -88,7 +92,7 @@ class ImageSource(Source):
 
     def records(self) -> Iterator[Record]:
         channels, _ = self.image_shape[2], self.crop  # before the loop: what these refuse is no fault of one image
-        self._skipped, self._constant, self._several, self.converted, good = [], 0, 0, 0, 0
+        self._skipped, self._largest, self._constant, self._several, self.converted, good = [], [], 0, 0, 0, 0
         for entry in self._entries:
             try:
                 record = self._record(entry, channels)
@@ -99,19 +103,35 @@ class ImageSource(Source):
             good += 1
             yield record
         self.stop_at_errors(good)
+        self._refuse_unused_bits()
 
     def skipped(self) -> list[Skipped]:
         return self._skipped
 
     def _record(self, entry: Entry, channels: int) -> Record:
         files, size = self._files, self._size
-        picture, converted, several = open_image(files.read(entry.name), channels, files.where(entry.name), self.bits)
+        picture, converted, several, largest = open_image(
+            files.read(entry.name), channels, files.where(entry.name), self.bits
+        )
+        if largest is not None:
+            self._largest.append(largest)
         self.converted += converted or picture.size != (size, size)
         self._several += several
         photo = self.photo_of(picture)
         image, shape, crop = self.cut(picture, entry.id, size)  # [size, size, channels]
         self._constant += is_constant(image)
         return Record(entry.split, entry.id, entry.label, image, entry.id, crop=crop, size=shape, photo=photo)
+
+    def _refuse_unused_bits(self) -> None:
+        """What white is must be the same for all images, so it is not told from each one's own brightest pixel."""
+        largest = max(self._largest, default=_HALF_WHITE)
+        if largest < _HALF_WHITE:
+            likely = next(bits for bits in _USUAL_BITS if largest < 1 << bits)
+            raise UserError(
+                f"{len(self._largest):,} images of {self.name} have samples of 16 bits, but none uses all of them: the "
+                f"largest value is {largest:,} of 65,535, and the files do not say which is white. Say how many bits "
+                f"are used with `fer-tl build folder/NAME --bits {likely}`, or --bits 16 if they are that dark."
+            )
 
     def _may_be_grey(self, entry: Entry) -> bool:
         """False if an image is stored in colour; one that cannot be read says nothing, and `records` tells of it."""

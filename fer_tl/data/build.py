@@ -54,6 +54,8 @@ def build(
     shards: int | None = None,
     image_size: int | None = None,
     fit: str | None = None,
+    channels: int | None = None,
+    bits: int | None = None,
     labels: str | None = None,
     ferplus: str | Path | None = None,
     votes: str | None = None,
@@ -84,6 +86,9 @@ def build(
         shards: files for each split, 16 if not given; never more than the smallest split has examples.
         image_size: height and width in pixels, for folder and expw, 96 if not given.
         fit: "pad", "stretch" or "crop" for images that are not square, for folder; "pad" if not given.
+        channels: 1 or 3 of the images, for folder; if not given, 1 if all are stored in grey, else 3.
+        bits: 8 to 16, used of samples that are stored in 16 bits by files that do not say so, for folder; 16 if not
+            given and larger values occur.
         labels: what numbers mean as classes, a key of `tfrecords_builder.label_orders.LABEL_ORDERS`, for fer2013
             and folder.
         ferplus: fer2013new.csv, whose votes replace the labels of fer2013.csv.
@@ -112,7 +117,7 @@ def build(
             `<data_dir>/<name>-unusable.csv`.
     """
     request = BuildRequest(
-        name, source, shards, image_size, fit, labels, ferplus, votes, boxes, detector,
+        name, source, shards, image_size, fit, channels, bits, labels, ferplus, votes, boxes, detector,
         detector_model, box_margin, min_confidence, on_error, duplicates, splits, split_seed, encoding,
     )  # fmt: skip
     root = Path(data_dir)
@@ -267,7 +272,11 @@ def _describe(
         shards=dict.fromkeys(curated.counts(), number),
         fingerprints=split_fingerprints(stamps, source.class_names, source.image_shape),
         content=content_hash(stamps, source.class_names),
-        warnings=(*source.warnings(), *(source.crop.warnings if source.crop else ())),
+        warnings=(
+            *source.warnings(),
+            *curated.tones.warnings(choosable=request.builder == "folder"),
+            *(source.crop.warnings if source.crop else ()),
+        ),
         crops=curated.crops(),
         duplicates=curated.duplicates,
         drawn_split=drawn,

@@ -33,6 +33,8 @@ _OWNERS = {
     "source": ("fer2013", "expw", "folder"),
     "image_size": ("expw", "folder"),
     "fit": ("folder",),
+    "channels": ("folder",),
+    "bits": ("folder",),
     "labels": ("fer2013", "folder"),
     "ferplus": ("fer2013",),
     "votes": ("fer2013", "expw"),
@@ -48,6 +50,7 @@ _OWNERS = {
 }
 _CHOICES = {
     "fit": FITS,
+    "channels": (1, 3),
     "votes": MODES,
     "detector": DETECTORS,
     "on_error": ON_ERROR,
@@ -57,6 +60,7 @@ _CHOICES = {
 _LIMITS = {
     "shards": (1, 10_000),
     "image_size": (8, 1024),
+    "bits": (8, 16),
     "box_margin": (0, 1),
     "split_seed": (0, 2**32 - 1),
 }
@@ -75,6 +79,8 @@ class BuildRequest:
     shards: int | None = None
     image_size: int | None = None
     fit: str | None = None
+    channels: int | None = None
+    bits: int | None = None
     labels: str | None = None
     ferplus: str | Path | None = None
     votes: str | None = None
@@ -103,7 +109,7 @@ class BuildRequest:
         for field, choices in _CHOICES.items():
             value = getattr(self, field)
             if value is not None and value not in choices:
-                raise UserError(f"--{_flag(field)} {value}: no such choice{suggest(str(value), choices)}.")
+                raise UserError(f"--{_flag(field)} {value}: no such choice{suggest(str(value), map(str, choices))}.")
         for field, (low, high) in _LIMITS.items():
             value = getattr(self, field)
             if value is not None and not low <= value <= high:
@@ -188,7 +194,8 @@ class BuildRequest:
         if self.builder == "folder":
             from tfrecords_builder.folder.reader import open_folder
 
-            source = open_folder(path, self.image_size or DEFAULT_IMAGE_SIZE, self.fit or FITS[0], self.labels)
+            size, fit = self.image_size or DEFAULT_IMAGE_SIZE, self.fit or FITS[0]
+            source = open_folder(path, size, fit, self.labels, self.channels, self.bits)
         else:
             from tfrecords_builder.fer2013.sources import open_source
 

@@ -18,6 +18,7 @@ from fer_tl.data.progress import Progress
 from fer_tl.data.splits import SPLITS, apply_splits, draw_split
 from fer_tl.data.spool import Spool
 from fer_tl.data.stream import decode_stored
+from fer_tl.data.tones import Tones
 from fer_tl.errors import UserError
 from tfrecords_builder.records import Record, Source, check_share
 
@@ -90,6 +91,7 @@ class Curated:
         encoding: "png" or "jpeg".
         examples: every example in the order of the source, also those left out.
         duplicates: what was found, for the manifest: see `Manifest.duplicates`.
+        tones: of the images that were read.
 
     Raises:
         UserError: an example that cannot be used, an id that occurs twice, or nothing left to train on.
@@ -104,7 +106,8 @@ class Curated:
         self._spool = Spool(place, curation.encoding, sketched=curation.duplicates != "keep")
         try:
             photos = Photos() if curation.duplicates != "keep" else None
-            self._rows = _read(source, self._spool, photos)
+            self.tones = Tones()
+            self._rows = _read(source, self._spool, photos, self.tones)
             found = None
             groups = np.array([row.group for row in self._rows])  # [N]
             if photos is not None:
@@ -183,7 +186,7 @@ class Curated:
         self._spool.close()
 
 
-def _read(source: Source, spool: Spool, photos: Photos | None) -> list[_Row]:
+def _read(source: Source, spool: Spool, photos: Photos | None, tones: Tones) -> list[_Row]:
     rows: list[_Row] = []
     seen = set()
     with Progress(source.total(), "examples read") as progress:
@@ -193,6 +196,7 @@ def _read(source: Source, spool: Spool, photos: Photos | None) -> list[_Row]:
                 raise UserError(f"Two examples have the id {record.id!r}: rename one of the files.")
             seen.add(record.id)
             spool.add(record.image)
+            tones.add(record.image)
             if photos is not None:
                 photos.add(record)
             rows.append(

@@ -14,15 +14,11 @@ from fer_tl.data.dataset import load_dataset
 from fer_tl.data.examples import FILE_NAME, KEPT, Example, read_examples
 from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
 from fer_tl.data.randomness import example_keys, uniform
+from fer_tl.data.tones import NEARLY_BLANK
 from fer_tl.errors import UserError
 
 CLOSED_SPLIT = "test"
 """Its pictures are neither shown nor measured: ``fer-tl evaluate`` alone opens them. Its counts are known."""
-
-NEARLY_BLANK = 8.0
-"""Standard deviation of grey, 0..255, below which nothing can be seen. In FER-2013's 32,298 training and validation
-images, 12 have 0.0; below 8 come one at 0.6 (grey noise) and one at 4.1 (black, a few lights); the next, at 9.1, is a
-dark face whose smile can be seen."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow turns colour to grey
 _BLOCK_BYTES = 2**22  # of pixels at a time; the counting needs 8 times that

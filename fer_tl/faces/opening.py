@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fer_tl.errors import UserError
-from fer_tl.faces.value_range import note_range, stored_range
+from fer_tl.faces.value_range import largest_unsaid, note_range, stored_range
 from tfrecords_builder.files import refuse_non_data
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
@@ -80,11 +80,13 @@ class Opened(NamedTuple):
         image: mode "L" or "RGB", at its own size, upright.
         converted: whether it had to be turned or was stored in another mode.
         several: whether it is the first of several frames or pages.
+        largest: value of samples of 16 bits, where neither the file nor `bits` says how many are used; else None.
     """
 
     image: Image.Image
     converted: bool
     several: bool
+    largest: int | None = None
 
 
 def open_image(data: bytes, channels: int, where: str, bits: int | None = None) -> Opened:
@@ -106,6 +108,7 @@ def open_image(data: bytes, channels: int, where: str, bits: int | None = None) 
                 # Not `n_frames`, for which Pillow reads a file to its end; two lenses' pictures are one picture.
                 several = stored.format in _OF_FRAMES and bool(getattr(stored, "is_animated", False))
                 stored.load()
+                largest = largest_unsaid(stored) if bits is None else None
                 upright = _turned(stored)
                 image = to_mode(upright, channels, where, bits)
         except UserError:
@@ -114,7 +117,7 @@ def open_image(data: bytes, channels: int, where: str, bits: int | None = None) 
             reason = " ".join(str(error).split())[:100]
             what = "is cut short" if "truncated" in reason else f"cannot be decoded ({reason})"
             raise UserError(f"{where} {what}: replace or remove it.") from None
-        return Opened(image, upright is not stored or image is not upright, several)
+        return Opened(image, upright is not stored or image is not upright, several, largest)
 
 
 def several_frames(count: int) -> str:

@@ -66,6 +66,18 @@ def stored_range(image: Image.Image, values: np.ndarray) -> ValueRange:
     return found._replace(high=float((1 << bits) - 1)) if as_they_are else found
 
 
+def largest_unsaid(image: Image.Image) -> int | None:
+    """The largest value of samples of 16 bits, if the picture's file does not say how many are used.
+
+    Args:
+        image: of Pillow, loaded.
+    """
+    if not image.mode.startswith("I;16"):
+        return None
+    values = np.asarray(image)
+    return int(values.max()) if stored_range(image, values).high is None else None
+
+
 def _of_tiff(image: Image.Image) -> ValueRange:
     tags = getattr(image, "tag_v2", {})
     # Pillow inverts 8 bits by itself, and no others.

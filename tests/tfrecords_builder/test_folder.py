@@ -79,6 +79,42 @@ def test_the_camera_s_turn_is_undone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(source)["a"].image[..., 0], np.rot90(GREY, -1))
 
 
+def deep(levels: np.ndarray, bits: int) -> bytes:
+    """A PNG file of 16 bits that holds grey levels 0..255 in the lower bits and does not say so."""
+    return png((levels.astype(np.uint16) * 257) >> (16 - bits))
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_bits_that_are_not_used_are_asked_for_and_then_obeyed(tmp_path: Path, bits: int) -> None:
+    dark = GREY // 8  # its own brightest pixel would make it as bright as the other
+    root = write_folder(tmp_path, {"a/a.png": deep(GREY, bits), "b/b.png": deep(dark, bits), "b/c.png": png(GREY)})
+    with pytest.raises(
+        UserError, match=rf"2 images of .* 16 bits, but none uses all of them.*--bits {bits}`, or --bits 16"
+    ):
+        read(open_folder(root, 30))
+    source = open_folder(root, 30, bits=bits)
+    images = {identity: record.image[..., 0].astype(int) for identity, record in read(source).items()}
+    for identity, expected in {"a": GREY, "b": dark, "c": GREY}.items():
+        assert np.abs(images[identity] - expected).max() <= 1
+    assert source.recipe.bits == bits and source.options["bits"] == str(bits)
+    assert max(record.image.max() for record in read(open_folder(root, 30, bits=16)).values() if record.id != "c") < 70
+
+
+def test_sixteen_bits_of_which_one_image_uses_all_need_no_word(tmp_path: Path) -> None:
+    source = open_folder(write_folder(tmp_path, {"a/a.png": deep(GREY, 16), "b/b.png": deep(GREY // 4, 16)}), 30)
+    found = read(source)
+    np.testing.assert_array_equal(found["a"].image[..., 0], GREY)
+    assert np.abs(found["b"].image[..., 0].astype(int) - GREY // 4).max() <= 1
+
+
+def test_channels_are_as_asked_for(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {"a/a.png": png(np.stack([GREY] * 3, axis=-1)), "b/b.png": png(GREY)})
+    assert open_folder(root, 30).image_shape == (30, 30, 3)
+    source = open_folder(root, 30, channels=1)
+    assert source.image_shape == (30, 30, 1) and source.options["channels"] == "1"
+    np.testing.assert_array_equal(read(source)["a"].image[..., 0], GREY)
+
+
 def test_several_frames_or_pages_of_a_picture_are_counted(tmp_path: Path) -> None:
     frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
     files = {"b/b.png": png(GREY)}

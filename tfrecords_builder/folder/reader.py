@@ -16,7 +16,14 @@ from tfrecords_builder.records import canonical_split
 _TABLES = (".csv", ".tsv", ".lst", ".xlsx", ".json")
 
 
-def open_folder(path: Path, image_size: int, fit: str = "pad", labels: str | None = None) -> ImageSource:
+def open_folder(
+    path: Path,
+    image_size: int,
+    fit: str = "pad",
+    labels: str | None = None,
+    channels: int | None = None,
+    bits: int | None = None,
+) -> ImageSource:
     """Opens `root/<class>/*`, `root/<split>/<class>/*` or `root/<class>/<split>/*`, or an archive of it.
 
     Folders that hold one folder and no images may lie around these.
@@ -28,6 +35,8 @@ def open_folder(path: Path, image_size: int, fit: str = "pad", labels: str | Non
         image_size: height and width of the images to hand out, pixels.
         fit: how images that are not square become so, see `fer_tl.faces.recipe.FaceRecipe`.
         labels: what numbered folders mean, a key of `LABEL_ORDERS`; None if they have names.
+        channels: 1 or 3; None for 1 if every image is stored in grey, else 3.
+        bits: used of images with samples of 16 bits that do not say so; None for all.
 
     Raises:
         UserError: no images, numbered folders of unknown meaning, images outside class folders or deeper in them, or
@@ -37,13 +46,17 @@ def open_folder(path: Path, image_size: int, fit: str = "pad", labels: str | Non
         raise UserError(f"--labels {labels}: no such order of classes{suggest(labels, LABEL_ORDERS)}.")
     files = open_files(path)
     try:
-        return _read(path, files, image_size, fit, labels)
+        source = _read(path, files, image_size, fit, labels, channels)
     except BaseException:
         files.close()
         raise
+    source.bits = bits
+    given = {"channels": channels, "bits": bits}
+    source.options |= {name: str(value) for name, value in given.items() if value is not None}
+    return source
 
 
-def _read(path: Path, files: Files, image_size: int, fit: str, labels: str | None) -> ImageSource:
+def _read(path: Path, files: Files, image_size: int, fit: str, labels: str | None, channels: int | None) -> ImageSource:
     names, passed = find_images(files)
     if not names:
         told = describe_passed_over(summarize_passed_over(passed))
@@ -71,7 +84,7 @@ def _read(path: Path, files: Files, image_size: int, fit: str, labels: str | Non
         [Entry(p.name, p.id, split, classes.label_of[p.folder]) for p, split in zip(paths, splits, strict=True)],
         class_names=classes.names,
         size=image_size,
-        channels=None,
+        channels=channels,
         options={"image_size": str(image_size), "fit": fit} | ({"labels": labels} if labels else {}),
         fit=fit,
         notes=([note] if note else []) + classes.notes + _empty_classes(paths, files),

@@ -66,11 +66,12 @@ def read_pictures(
 
 def _read_picture(path: Path, name: str, shape: tuple[int, int, int], part: str, recipe: FaceRecipe) -> Picture:
     side, _, channels = shape
-    image, _, several = open_file(path, channels, recipe.bits)
+    opened = open_file(path, channels, recipe.bits)
+    image = opened.image
     pixels = to_square(image, side, recipe.fit)  # [H, W, C]
     larger = max(image.size) > side
     shown = to_square(image, side * _times(side), recipe.fit) if larger else magnify(pixels)
-    return Picture(name, pixels, shown, part, remark=_remark(image.width, image.height, recipe.fit, several))
+    return Picture(name, pixels, shown, part, remark=_remark(image.width, image.height, recipe.fit, opened.several))
 
 
 def describe_pictures(pictures: Sequence[Picture]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fer_tl.data.tones import is_nearly_blank
 from fer_tl.errors import UserError
 from fer_tl.faces.opening import several_frames
 from fer_tl.inference.predict.looking import Seen
@@ -28,6 +29,7 @@ class Tally:
         without_face: pictures or frames with none.
         unreadable: pictures that could not be read.
         read: pictures or frames, analysed or not.
+        blank: faces of nearly one tone.
         several: pictures that are the first of several frames or pages of a file.
         labels: how many faces have each.
         problems: why, of the first that could not be read.
@@ -43,6 +45,7 @@ class Tally:
     without_face: int = 0
     unreadable: int = 0
     read: int = 0
+    blank: int = 0
     several: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
@@ -53,6 +56,7 @@ class Tally:
         """Count a picture or frame."""
         self.read += 1
         self.several += seen.several
+        self.blank += sum(map(is_nearly_blank, seen.crops))
         if seen.problem:
             self.unreadable += 1
             if len(self.problems) < LISTED:
@@ -99,6 +103,9 @@ class Tally:
             lines.append(f"not read: {self.unreadable - len(self.problems):,} more")
         if self.passed_over:
             lines.append(self.passed_over)
+        if self.blank:
+            what = "face is" if self.blank == 1 else "faces are"
+            lines.append(f"{self.blank:,} {what} nearly black, white or of one tone: next to nothing can be seen there")
         if self.several:
             lines.append(
                 f"{several_frames(self.several)} (a film, such as `ffmpeg -i FILE film.mp4` makes, has all analysed)"
