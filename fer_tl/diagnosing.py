@@ -12,7 +12,7 @@ import psutil
 
 from fer_tl import __version__
 from fer_tl.backend import BACKENDS, asked_backend, choose_backend, is_installed, keras_home, version_of
-from fer_tl.errors import UserError
+from fer_tl.errors import UserError, one_line
 from fer_tl.reports.rendering import Table, as_text
 from fer_tl.training.environment import count_cores
 
@@ -124,7 +124,7 @@ def _devices() -> str:
     try:
         return choose_devices("auto").describe()
     except ImportError as error:
-        said = " ".join(str(error).split())[:200]
+        said = one_line(error)
         raise UserError(f"{choose_backend()} is installed but cannot be imported ({said}): install it anew") from None
 
 

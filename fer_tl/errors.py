@@ -38,6 +38,17 @@ def exit_code(error: BaseException) -> int:
     return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 
 
+_LONGEST = 600  # characters of a library's message
+
+
+def one_line(error: BaseException) -> str:
+    """What a library says, in one line: Keras says at length what it did before it comes to shapes and names, so of a
+    longer message the middle is left out."""
+    text = " ".join(str(error).split())
+    text = text.partition(" List of objects that could not be loaded")[0]  # Keras's, longer than all before it
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST * 2 // 3]} ... {text[-_LONGEST // 3 :]}"
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"``, the members if the word is a group, or all when nothing is near."""
     known = sorted(known)

@@ -122,7 +122,10 @@ class Curated:
             self.examples = _describe(self._rows, groups, self.class_names, curation, found)
             training = [example.kept for example in self.examples if example.split == "train"]
             if training and KEPT not in training:
-                raise UserError(f"every training image of {source.name} is a copy of one in validation or test")
+                raise UserError(
+                    f"every training image of {source.name} is a copy of one in validation or test: "
+                    "give other images, or build with --duplicates keep if they are no copies"
+                )
         except BaseException:
             self.close()
             raise

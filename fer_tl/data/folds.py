@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,20 +70,36 @@ def make_folds(
 
 def _refuse_small_classes(labels: np.ndarray, groups: np.ndarray, class_names: tuple[str, ...], folds: int) -> None:
     # The smallest class first: what is advised for it fits the others.
-    sizes = sorted((len(np.unique(groups[labels == index])), name) for index, name in enumerate(class_names))
-    for available, name in sizes:
+    sizes = sorted((len(np.unique(groups[labels == index])), index, name) for index, name in enumerate(class_names))
+    for available, index, name in sizes:
+        leave = leaving_out([name for found, _, name in sizes if found <= available], class_names)
         if not available:
-            raise UserError(
-                f"class '{name}' has no image to train on: add some, or build the dataset without that class"
-            )
+            raise UserError(f"class '{name}' has no image to train on: add some{leave}")
         if available < folds:
+            joined = why_joined(int((labels == index).sum()), available)
             raise UserError(
-                f"--folds {folds} needs {folds} groups of every class, but class '{name}' has {available}: "
-                f"use --folds {available} or fewer, or more images of '{name}'"
+                f"--folds {folds} needs {folds} groups of every class, but class '{name}' has {available}{joined}: "
+                f"use --folds {available} or fewer, add images of '{name}'{leave}"
                 if available > 1
-                else f"class '{name}' has a single group of images and cannot be cross-validated: "
-                f"add images of '{name}' or leave the class out"
+                else f"class '{name}' has a single group of images{joined} and cannot be cross-validated: "
+                f"add images of '{name}'{leave}"
             )
+
+
+def leaving_out(lacking: Sequence[str], class_names: Sequence[str]) -> str:
+    """How to train without some classes, as the end of an advice; "" where fewer than two would be left."""
+    left = [name for name in class_names if name not in lacking]
+    return f", or leave it out with --classes '[{', '.join(left)}]'" if len(left) > 1 else ""
+
+
+def why_joined(images: int, groups: int) -> str:
+    """Why a class has fewer groups than images, and what to do if they are no copies; "" if it has as many."""
+    if images == groups:
+        return ""
+    return (
+        f" ({images:,} images, of which copies and faces of one photo are one group; if they are none, build the "
+        "dataset with --duplicates keep)"
+    )
 
 
 def check_folds(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.core.csv_tables import id_finder, read_table
-from fer_tl.data.folds import make_folds
+from fer_tl.data.folds import make_folds, why_joined
 from fer_tl.errors import UserError
 from tfrecords_builder.records import SPLITS
 
@@ -42,7 +42,8 @@ def draw_split(
         found = len(np.unique(groups[labels == label]))
         if found < _PARTS:
             raise UserError(
-                f"class '{class_names[label]}' has {found} groups of images, too few for an 80:20 split: "
+                f"class '{class_names[label]}' has {found} groups of images, too few for an 80:20 split"
+                f"{why_joined(int((labels == label).sum()), found)}: "
                 "add images, or give a split with --splits"
             )
     # Classes without images are no reason to refuse a split.

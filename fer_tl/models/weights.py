@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fer_tl.backend import keras_home
-from fer_tl.errors import UserError
+from fer_tl.errors import UserError, one_line
 from fer_tl.files import write_atomically
 from fer_tl.models.pixels import STANDARDIZE
 from fer_tl.models.record import Backbone, Pretrained
@@ -80,7 +80,7 @@ def _check_layer_names(path: Path, spec: ModelSpec) -> None:
     try:
         found = read_layer_names(path)
     except Exception as error:  # h5py raises half a dozen types for damaged files
-        raise UserError(f"{path} cannot be read as a weights file ({_one_line(error)})") from None
+        raise UserError(f"{path} cannot be read as a weights file ({one_line(error)})") from None
     if spec.pretrained and spec.pretrained.layers:
         if difference := name_difference(found, spec.pretrained.layers):
             raise UserError(f"{path} does not hold the weights that its name says: {difference}")
@@ -142,7 +142,7 @@ def load_weights(base: Any, path: Path, backbone: Backbone) -> None:
         if path.name.endswith(".weights.h5"):
             _check_none_left(base, path)
     except Exception as error:  # Keras and h5py raise half a dozen types for files that do not fit
-        raise UserError(f"{path} does not hold the weights of {backbone.name}: {_one_line(error)}") from None
+        raise UserError(f"{path} does not hold the weights of {backbone.name}: {one_line(error)}") from None
 
 
 def _copy_backbone(base: Any, path: Path) -> None:
@@ -195,7 +195,3 @@ def _check_none_left(base: Any, path: Path) -> None:
         file["layers"].visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
     if len(names) != len(base.weights):
         raise ValueError(f"it holds {len(names)} arrays, the model {len(base.weights)}")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

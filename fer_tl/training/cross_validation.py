@@ -11,7 +11,7 @@ import numpy as np
 from fer_tl.backend import choose_backend
 from fer_tl.config import Experiment, identity
 from fer_tl.data.dataset import Dataset
-from fer_tl.data.folds import check_folds, count_split, make_folds, read_folds, write_folds
+from fer_tl.data.folds import check_folds, count_split, leaving_out, make_folds, read_folds, write_folds
 from fer_tl.errors import UserError
 from fer_tl.training.lock import take_turns
 from fer_tl.training.parts import Part, train_parts
@@ -101,7 +101,10 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
         say(f"{dataset.name} has no validation split: {scored} is held out instead")
     lacking = set(range(len(dataset.class_names))) - set(dataset.labels[~validation].tolist())
     if lacking:
-        raise UserError(f"class '{dataset.class_names[min(lacking)]}' has no image to train on: add some")
+        names = [dataset.class_names[label] for label in sorted(lacking)]
+        raise UserError(
+            f"class '{names[0]}' has no image to train on: add some{leaving_out(names, dataset.class_names)}"
+        )
     train = np.flatnonzero(~validation)
     watched = _set_aside(experiment, dataset, train)
     part = Part("model", 0, np.setdiff1d(train, watched), np.flatnonzero(validation), watched)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.data.checksums import checksum
-from fer_tl.errors import UserError
+from fer_tl.errors import UserError, one_line
 from fer_tl.faces.recipe import FaceRecipe, read_recipe
 from fer_tl.files import read_json
 
@@ -96,7 +96,7 @@ def read_model_recipe(path: Path) -> FaceRecipe | None:
             about = json.loads(archive.read(CLASSES_MEMBER))
         values = about.get("faces")
     except (OSError, KeyError, ValueError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())[:200]})") from None
+        raise UserError(f"{path} is no whole model of fer-tl ({one_line(error)})") from None
     return None if values is None else read_recipe(values, str(path))
 
 

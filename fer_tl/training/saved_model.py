@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from fer_tl.data.dataset import Dataset
-from fer_tl.errors import UserError
+from fer_tl.errors import UserError, one_line
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.files import write_atomically
 from fer_tl.training.devices import choose_devices, require_devices
@@ -80,9 +80,7 @@ def load_model(path: Path) -> tuple[keras.Model, tuple[str, ...]]:
             class_names = tuple(json.loads(archive.read(CLASSES_MEMBER))["class_names"])
         return keras.models.load_model(path, compile=False), class_names
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path} cannot be loaded as a model of fer-tl ({' '.join(str(error).split())[:200]})"
-        ) from None
+        raise UserError(f"{path} cannot be loaded as a model of fer-tl ({one_line(error)})") from None
 
 
 def compute_in_float32(model: keras.Model) -> None:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from fer_tl.backend import switch_off_graph_rewriting
-from fer_tl.errors import UserError, suggest
+from fer_tl.errors import UserError, one_line, suggest
 from fer_tl.inference.compiled import fill
 from fer_tl.training.saved_model import compute_in_float32
 
@@ -62,7 +62,7 @@ class GradientModel:
         try:
             self._model.load_weights(path)
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise UserError(f"the weights of {path} cannot be loaded ({' '.join(str(error).split())[:200]})") from None
+            raise UserError(f"the weights of {path} cannot be loaded ({one_line(error)})") from None
 
     def at_features(self, images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Logits, features of the layer, and the gradient of one logit an image with respect to them.
