@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fer_tl.backend import keras_home
+from fer_tl.core.hdf5_files import check_hdf5, check_model_weights
 from fer_tl.errors import UserError, one_line
 from fer_tl.files import write_atomically
 from fer_tl.models.pixels import STANDARDIZE
@@ -134,6 +135,10 @@ def load_weights(base: Any, path: Path, backbone: Backbone) -> None:
 
     try:
         if path.suffix == ".keras":
+            check_model_weights(path)
+        else:
+            check_hdf5(path, str(path))
+        if path.suffix == ".keras":
             _copy_backbone(base, path)
         elif path.name.endswith(".weights.h5"):
             base.load_weights(str(path))
@@ -141,6 +146,8 @@ def load_weights(base: Any, path: Path, backbone: Backbone) -> None:
             load_legacy(base.layers, path)
         if path.name.endswith(".weights.h5"):
             _check_none_left(base, path)
+    except UserError:
+        raise
     except Exception as error:  # Keras and h5py raise half a dozen types for files that do not fit
         raise UserError(f"{path} does not hold the weights of {backbone.name}: {one_line(error)}") from None
 
