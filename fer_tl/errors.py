@@ -13,6 +13,11 @@ class UserError(Exception):
     """
 
 
+class Unreadable(UserError):
+    """The system does not let a file be read: permissions, a disk or a network that fails. Nothing is known to be wrong
+    with what is in it, so nobody is told to delete anything."""
+
+
 class TrainingFailed(UserError):
     """The loss of a fold is not finite any more; its last good checkpoint is kept.
 

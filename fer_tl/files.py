@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.core.machine import process_number
-from fer_tl.errors import UserError
+from fer_tl.errors import Unreadable, UserError
 
 # What numpy.load raises for a file that is missing, empty, cut short, damaged, or something else.
 BROKEN_ARRAYS = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
@@ -100,11 +100,22 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def unreadable(path: Path, error: OSError) -> Unreadable:
+    """What to say of a file that the system does not let be read: nothing of it is thrown away."""
+    return Unreadable(
+        f"{path} cannot be read ({error.strerror or error}): make it readable (its permissions, the disk or network "
+        "that it lies on), then give the same command again; nothing was changed"
+    )
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a missing or broken one is a ``UserError`` that names it."""
+    """Read a JSON file; a missing or broken one is a ``UserError`` that names it, one that the system does not let be
+    read an ``Unreadable``."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing: not a fer-tl run, or an unfinished one") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except ValueError as error:
         raise UserError(f"{path} cannot be read as JSON ({error})") from None

@@ -207,7 +207,6 @@ REFUSED: dict[str, tuple[dict[str, object], Callable[[Path], object] | None, str
     "old cut history": ({}, lambda path: cut(path, "history.csv", True), r"history\.csv cannot be read .* delete"),
     "cut model": ({}, lambda path: cut(path, "model.keras"), r"model\.keras is not what was written \(12 of \d+ bytes"),
     "cut predictions": ({}, lambda path: cut(path, "predictions.npz"), r"other/fold-1/predictions\.npz is not"),
-    "cut times": ({}, lambda path: cut(path, TIMING), r"other/fold-1/timing\.json .* delete .*other/fold-1"),
     "cut result": ({}, lambda path: cut(path, "result.json"), r"other/fold-1/result\.json .* delete .*other/fold-1"),
     "cut openings": ({}, lambda path: write_text(path / "evaluations.json", "["), r"evaluations\.json .*: put it back"),
     "run of nothing": (

@@ -224,7 +224,10 @@ def _open(name: str, path: Path, split: str | None, tta: str) -> ComparedRun:
 def _joined(path: Path, parts: Sequence[Predictions]) -> tuple[Predictions, np.ndarray]:
     """Predictions of several parts in the order of their ids, and the number of the part that each is from."""
     if any(part.class_names != parts[0].class_names for part in parts):
-        raise UserError(f"the parts of {path} know other classes: one of them is another run's, delete it")
+        raise UserError(
+            f"the parts of {path} know other classes: one of them is another run's; put its own back, or train "
+            "the run again in another folder"
+        )
     joined = join_predictions(parts)
     if not np.isfinite(joined.logits).all():
         raise UserError(f"{path} predicts numbers that are not finite: its training diverged, leave it out")
@@ -232,7 +235,10 @@ def _joined(path: Path, parts: Sequence[Predictions]) -> tuple[Predictions, np.n
     ids = joined.ids[order]
     twice = np.flatnonzero(ids[1:] == ids[:-1])
     if len(twice):
-        raise UserError(f"{path} predicts '{ids[twice[0]]}' twice: one of its parts is another run's, delete it")
+        raise UserError(
+            f"{path} predicts '{ids[twice[0]]}' twice: one of its parts is another run's; put its own "
+            "back, or train the run again in another folder"
+        )
     folds = np.repeat(np.arange(len(parts)), [len(part.ids) for part in parts])[order]
     return Predictions(ids, joined.labels[order], joined.logits[order], joined.class_names), folds
 

@@ -31,7 +31,7 @@ from fer_tl.reports.run_tables import (
     spell_metric,
     spell_setting,
 )
-from fer_tl.training.part_files import ENVIRONMENT, read_dated_openings, read_entries
+from fer_tl.training.part_files import ENVIRONMENT, read_dated_openings, read_environments
 
 # No paths: a page is passed on. The terminal says where the dataset was looked for.
 _MISSING = (
@@ -157,11 +157,12 @@ def record_section(contents: RunContents) -> Section:
     html += folded("All other settings", table(same, "Settings at their defaults."))
     html += subheading("Parts") + table(part_table(contents.parts), "What was trained, and what it took.")
     html += subheading("Environment")
-    entries = read_entries(contents.run.path / ENVIRONMENT, "no result depends on it, delete it")
+    said: list[str] = []
+    entries = read_environments(contents.run.path, said.append)
     if entries:
         html += table(environment_table(entries), "Where the run was begun or continued.")
     else:
-        html += paragraph("Not recorded.")
+        html += paragraph(f"{ENVIRONMENT} cannot be read; no result depends on it." if said else "Not recorded.")
     return Section("Settings and environment", html + subheading("Splits opened") + _openings(contents))
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.data.checksums import checksum
-from fer_tl.errors import UserError, one_line
+from fer_tl.errors import Unreadable, UserError, one_line
 from fer_tl.faces.recipe import FaceRecipe, read_recipe
-from fer_tl.files import read_json
+from fer_tl.files import read_json, unreadable
 
 RESULT = "result.json"
 # Their size and checksum are in RESULT: equal trainings write equal bytes.
@@ -41,22 +41,23 @@ def check_part(folder: Path, files: Sequence[str] = RECORDED) -> None:
 
     Args:
         folder: of the part.
-        files: of ``RECORDED``. With all of them the times are checked too; the result always is. Results of version
-            0.1.0 hold no checksums: of their files nothing is known.
+        files: of ``RECORDED``; the result is checked always, the times, on which nothing depends, never. Results of
+            version 0.1.0 hold no checksums: of their files nothing is known.
 
     Raises:
-        UserError: naming the first file that is damaged.
+        UserError: naming the first file that is damaged or missing.
+        Unreadable: naming one that the system does not let be read.
     """
     recorded = read_result(folder).get("files", {})
-    if tuple(files) == RECORDED:
-        read_seconds(folder)
     for name in files:
         if name not in recorded:
             continue
         try:
             found = asdict(checksum(folder / name))
+        except FileNotFoundError:
+            raise UserError(f"{folder / name} is missing: put it back, or {train_again(folder)}") from None
         except OSError as error:
-            raise UserError(f"{folder / name} cannot be read ({error.strerror}): {train_again(folder)}") from None
+            raise unreadable(folder / name, error) from None
         expected = recorded[name]
         if found != expected:
             size = expected["size"]
@@ -79,7 +80,11 @@ def check_model(path: Path, remedy: str = "") -> None:
         with zipfile.ZipFile(path) as archive:
             archive.getinfo(CLASSES_MEMBER)
             damaged = archive.testzip()
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        if error.errno and not isinstance(error, FileNotFoundError):
+            raise unreadable(path, error) from None
+        raise UserError(f"{path} is no whole model of fer-tl ({error.strerror or error}){end}") from None
+    except (KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())}){end}") from None
     if damaged:
         raise UserError(f"{path} is damaged (its part {damaged} fails its checksum){end}")
@@ -117,7 +122,7 @@ def read_seconds(folder: Path) -> float:
     path = folder / TIMING
     # Runs of version 0.1.0 have their times in the results.
     path = path if path.is_file() or "files" in read_result(folder) else folder / RESULT
-    return float(read_keys(path, {"seconds": NUMBER}, train_again(folder))["seconds"])
+    return float(read_keys(path, {"seconds": NUMBER}, "no result depends on it, delete this file")["seconds"])
 
 
 def known_seconds(folder: Path) -> float | None:
@@ -143,6 +148,8 @@ def read_entries(path: Path, remedy: str) -> list[dict[str, Any]]:
     """The dated entries of ``environment.json`` or ``evaluations.json`` of a run, none if there is no such file."""
     try:
         entries = read_json(path) if path.exists() else []
+    except Unreadable:
+        raise
     except UserError as error:
         raise UserError(f"{error}: {remedy}") from None
     if not isinstance(entries, list):
@@ -180,6 +187,8 @@ def read_keys(path: Path, kinds: Kinds, remedy: str) -> dict[str, Any]:
     """
     try:
         found = read_json(path)
+    except Unreadable:
+        raise
     except UserError as error:
         raise UserError(f"{error}: {remedy}") from None
     refuse_keys(path, found, kinds, remedy)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.errors import UserError
-from fer_tl.files import BROKEN_ARRAYS, write_atomically
+from fer_tl.files import BROKEN_ARRAYS, unreadable, write_atomically
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,10 @@ def load_predictions(path: Path) -> Predictions:
             )
     except FileNotFoundError:
         raise UserError(f"{path} is missing: the run is unfinished; run its command again to continue it") from None
+    except OSError as error:
+        if error.errno:  # of the system; NumPy raises it without a number for what is no array
+            raise unreadable(path, error) from None
+        raise UserError(f"{path} is not a predictions file of fer-tl ({error}): {make_again(path)}") from None
     except BROKEN_ARRAYS as error:
         raise UserError(f"{path} is not a predictions file of fer-tl ({error}): {make_again(path)}") from None
 

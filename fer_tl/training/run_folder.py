@@ -23,6 +23,7 @@ from fer_tl.faces.recipe import BEFORE, FaceRecipe, read_recipe
 from fer_tl.files import (
     FULL,
     is_temporary,
+    unreadable,
     write_json,
     write_text,
 )
@@ -32,9 +33,9 @@ from fer_tl.training.part_files import (
     FAILED,
     PART_FILES,
     RESULT,
+    known_seconds,
     read_failure,
     read_model_recipe,
-    read_seconds,
     train_again,
 )
 from fer_tl.training.predictions import Predictions, join_predictions, load_predictions, make_again
@@ -84,9 +85,10 @@ class RunFolder:
         return {name: read_failure(self.part(name)) for name in unfinished if (self.part(name) / FAILED).is_file()}
 
     @property
-    def seconds(self) -> float:
-        """What its done parts took to train and predict."""
-        return sum(read_seconds(self.part(name)) for name in self.done)
+    def seconds(self) -> float | None:
+        """What its done parts took to train and predict; None where one does not say, on which nothing depends."""
+        seconds = [known_seconds(self.part(name)) for name in self.done]
+        return None if None in seconds else sum(each for each in seconds if each is not None)
 
     def leftovers(self, name: str) -> list[Path]:
         """What a killed process left in a part's folder, if no other works on it: half-written files, the checkpoints
@@ -224,7 +226,11 @@ class RunFolder:
         """
         path = self.path / "folds.csv"
         try:
+            if path.is_file():
+                path.open("rb").close()
             return read_folds(path, ids)
+        except OSError as error:
+            raise unreadable(path, error) from None
         except UserError as error:
             raise UserError(f"{error}; {self.fold_table_remedy()}") from None
 
@@ -321,7 +327,11 @@ def read_history(path: Path) -> list[dict[str, Any]]:
             }
             for row in rows
         ]
-    except (OSError, ValueError, TypeError, csv.Error) as error:
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: put it back, or {make_again(path)}") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (ValueError, TypeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as a history ({error}): {make_again(path)}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 from fer_tl.config import Experiment, Head, identity
 from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_atomically, write_json, write_text
-from fer_tl.training.part_files import PART_FILES, check_part, describe_files
+from fer_tl.training.part_files import PART_FILES, check_model, check_part, describe_files, read_failure
 from fer_tl.training.predictions import Predictions, load_predictions, save_predictions
 from fer_tl.training.run_folder import RunFolder, default_run_dir, read_history, write_history
 
@@ -258,7 +259,6 @@ DAMAGE = {
     "predictions.npz": flip,
     "history.csv": lambda content: content.replace(b"1.0", b"2.0"),
     "model.keras": lambda content: content + b"x",
-    "timing.json": lambda content: b"{}",
     "result.json": lambda content: content.replace(b"sha256", b"sha512"),
 }
 
@@ -275,17 +275,68 @@ def test_a_damaged_part_is_one_line_with_what_to_do(tmp_path: Path, file: str) -
         check_part(tmp_path, [name for name in ("predictions.npz", "history.csv") if name != file])
 
 
-@pytest.mark.parametrize("file", ["timing.json", "result.json"])
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"seconds": "2", "epochs": 1, "kept_epoch": "1"}', None])
-def test_times_and_results_of_another_shape_are_one_line(tmp_path: Path, file: str, text: str | None) -> None:
+def test_results_of_another_shape_are_one_line(tmp_path: Path, text: str | None) -> None:
     add_part(tmp_path)
     if text is None:
-        (tmp_path / file).unlink()
+        (tmp_path / "result.json").unlink()
     else:
-        (tmp_path / file).write_text(text)
-    with pytest.raises(UserError, match=rf"/{file} .*delete {tmp_path}, and") as caught:
+        (tmp_path / "result.json").write_text(text)
+    with pytest.raises(UserError, match=rf"/result.json .*delete {tmp_path}, and") as caught:
         check_part(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"seconds": "2"}', None])
+def test_times_on_which_nothing_depends_cost_no_fold(tmp_path: Path, text: str | None) -> None:
+    run = started(tmp_path)
+    for name in run.parts:
+        add_part(run.part(name))
+    assert run.seconds == 2.0
+    times = run.part("fold-1") / "timing.json"
+    times.unlink() if text is None else times.write_text(text)
+    check_part(run.part("fold-1"))
+    assert run.is_done("fold-1")
+    assert run.seconds is None
+
+
+READERS = {
+    "result.json": check_part,
+    "predictions.npz": check_part,
+    "history.csv": check_part,
+    "model.keras": check_part,
+    "predictions.npz alone": lambda folder: load_predictions(folder / "predictions.npz"),
+    "history.csv alone": lambda folder: read_history(folder / "history.csv"),
+    "model.keras alone": lambda folder: check_model(folder / "model.keras", "delete the fold"),
+}
+
+
+@pytest.mark.parametrize("case", READERS)
+def test_what_the_system_does_not_let_be_read_is_not_to_be_deleted(tmp_path: Path, case: str) -> None:
+    """A folder in its place: to read it fails as where permissions or a disk do."""
+    add_part(tmp_path)
+    path = tmp_path / case.partition(" ")[0]
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError) as caught:
+        READERS[case](tmp_path)
+    told = str(caught.value)
+    assert told.startswith(f"{path} cannot be read (Is a directory): make it readable")
+    assert "delete" not in told and "\n" not in told
+
+
+def test_permission_is_no_damage_of_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, *args: object, **options: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    run = started(tmp_path)
+    write_json(run.part("fold-0") / "failed.json", {"message": "no"})
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(
+        UserError, match=r"failed\.json cannot be read \(Permission denied\): make it readable"
+    ) as caught:
+        read_failure(run.part("fold-0"))
+    assert "delete" not in str(caught.value)
 
 
 def test_a_part_of_version_0_1_0_is_taken_as_it_is(tmp_path: Path) -> None:
