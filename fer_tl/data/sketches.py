@@ -64,8 +64,8 @@ def content_box(grey: np.ndarray) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of what lies between two bars of one colour and width, each way; else all of it.
 
     A bar ends in a straight line: so hair before a white wall, or a head before a black ground, is left as it is. Where
-    only one side is flat it may be part of the picture: of FER-2013's images one in 140 has two bars, one in ten a flat
-    side.
+    only one side is flat it may be part of the picture: of FER-2013's images one in 1,000 has two bars, one in ten a
+    flat side.
 
     Args:
         grey: uint8 ``[H, W]``.
@@ -86,12 +86,12 @@ def _between_bars(grey: np.ndarray) -> tuple[int, int]:
     if abs(levels[0] - levels[1]) > _FLAT or (np.abs(ends - levels[:, None]) > _FLAT).mean() > 0.05:
         return 0, height
     other = (np.abs(grey - levels.mean()) > _OTHER).mean(axis=1)  # [H], share of each line
-    lines = np.flatnonzero(other >= 0.5)
+    lines = np.flatnonzero(other >= 0.7)
     if not len(lines):
         return 0, height
     first, end = int(lines[0]), int(lines[-1]) + 1
-    # Resampling and compression blur the edge of a bar over three lines at most; a round outline takes more.
-    straight = other[max(0, first - 3)] <= 0.15 and other[min(height - 1, end + 2)] <= 0.15
+    # Resampling and compression blur the edge of a bar over two lines; a round outline takes more.
+    straight = other[max(0, first - 2)] <= 0.1 and other[min(height - 1, end + 1)] <= 0.1
     alike = abs(first - (height - end)) <= 2  # padding is divided, and its halves rounded
     if not first or end == height or not straight or not alike or end - first < max(8, height // 4):
         return 0, height
