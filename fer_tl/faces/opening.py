@@ -20,8 +20,6 @@ import io
 import re
 import stat
 import struct
-import threading
-import warnings
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -29,6 +27,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fer_tl.errors import UserError
+from fer_tl.faces.silence import no_warnings
 from fer_tl.faces.value_range import largest_unsaid, note_range, stored_range
 from tfrecords_builder.files import refuse_non_data
 
@@ -49,7 +48,6 @@ _GREY = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;
 _OF_FRAMES = ("GIF", "WEBP", "TIFF", "PNG", "AVIF")
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 _PNG = b"\x89PNG\r\n\x1a\n"
-_header_lock = threading.Lock()  # warnings.catch_warnings changes what all threads share
 
 # How files of other kinds begin, and what to do about them.
 _OTHERS = (
@@ -103,8 +101,7 @@ def open_image(data: bytes, channels: int, where: str, bits: int | None = None) 
     """
     with open_header(io.BytesIO(data), where) as stored:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # broken metadata, which does not touch the pixels
+            with no_warnings():
                 # Not `n_frames`, for which Pillow reads a file to its end; two lenses' pictures are one picture.
                 several = stored.format in _OF_FRAMES and bool(getattr(stored, "is_animated", False))
                 stored.load()
@@ -200,8 +197,7 @@ def _known_formats() -> list[str]:
 
 def open_header(stream: BinaryIO, where: str) -> Image.Image:
     """An image file whose pixels are not decoded yet; what it is instead, or too large, is a `UserError`."""
-    with _header_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # broken metadata, which does not touch the pixels
+    with no_warnings():
         try:
             image: Image.Image = Image.open(stream, formats=_known_formats())
         except Image.DecompressionBombError as error:
@@ -253,11 +249,15 @@ def _refuse_large(width: int, height: int, where: str) -> None:
     if width * height > MOST_PIXELS:
         raise _too_large(f"{width * height:,} pixels", where)
     if max(width, height) > MOST_SIDE:
-        raise UserError(f"{where} says that it is {width:,} x {height:,} pixels: no picture of a face is so long")
+        raise TooLarge(f"{where} says that it is {width:,} x {height:,} pixels: no picture of a face is so long")
 
 
-def _too_large(pixels: str, where: str) -> UserError:
-    return UserError(
+class TooLarge(UserError):
+    """More pixels than are decoded."""
+
+
+def _too_large(pixels: str, where: str) -> TooLarge:
+    return TooLarge(
         f"{where} says that it has {pixels}: at most {MOST_PIXELS // 10**6} million are decoded; make it smaller"
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ from PIL import Image
 from fer_tl.errors import UserError
 from fer_tl.faces.cutting import cut_window, to_square
 from fer_tl.faces.opening import open_header, to_mode
+from fer_tl.faces.silence import no_warnings
 from tfrecords_builder.face_crop import Window
 from tfrecords_builder.files import Files, readable
 
@@ -125,8 +125,7 @@ def _open(stream: BinaryIO, name: str) -> Image.Image:
 
 def _is_turned(image: Image.Image) -> bool:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with no_warnings():
             return image.getexif().get(_EXIF_ORIENTATION, 1) != 1
     except Exception:  # as above; without a readable tag there is no turn
         return False

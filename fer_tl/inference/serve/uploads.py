@@ -7,12 +7,11 @@ import threading
 from contextlib import nullcontext
 
 import numpy as np
-from PIL import Image
 
 from fer_tl.errors import UserError
-from fer_tl.faces.opening import convert_image
+from fer_tl.faces.opening import TooLarge, convert_image, open_header
 
-# By media type. No other decoder of Pillow is tried, whatever the bytes look like.
+# By media type. Pictures of other kinds are refused before they are decoded.
 FORMATS = {
     "image/jpeg": "JPEG",
     "image/png": "PNG",
@@ -62,14 +61,16 @@ def decode_upload(data: bytes, media_type: str, bits: int | None = None) -> np.n
         raise Refused(415, f"the content type is {media_type or 'not given'}: send the bytes of a file, as {known}")
     if len(data) > MOST_BYTES:
         raise Refused(413, f"the picture has {len(data):,} bytes, at most {MOST_BYTES:,} are taken: send a smaller one")
+    names = ", ".join(sorted(FORMATS.values()))
     try:
-        stored = Image.open(io.BytesIO(data), formats=tuple(FORMATS.values()))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        stored = open_header(io.BytesIO(data), "the picture")
+    except TooLarge:
         raise Refused(413, f"the picture has more than the {MOST_PIXELS:,} pixels that are taken") from None
-    except Exception:  # Pillow's plugins raise nearly anything on damaged data
-        names = ", ".join(sorted(FORMATS.values()))
-        raise Refused(400, f"the picture cannot be read: it is damaged, or not one of {names}") from None
+    except UserError as error:
+        raise Refused(400, f"the picture cannot be read: it is damaged, or not one of {names} ({error})") from None
     with stored:
+        if stored.format not in (*FORMATS.values(), "MPO"):  # two lenses' pictures in a JPEG file
+            raise Refused(400, f"the picture cannot be read: it is a {stored.format} file, not one of {names}")
         width, height = stored.size
         if width * height > MOST_PIXELS:
             raise Refused(413, f"the picture has {width:,} x {height:,} pixels, at most {MOST_PIXELS:,} are taken")
@@ -78,5 +79,5 @@ def decode_upload(data: bytes, media_type: str, bits: int | None = None) -> np.n
                 return np.asarray(convert_image(stored, 3, "the picture", bits))
         except UserError as error:
             raise Refused(400, str(error)) from None
-        except Exception:  # as above
+        except Exception:  # Pillow's plugins raise nearly anything on damaged data
             raise Refused(400, "the picture cannot be decoded: it is damaged or cut short") from None

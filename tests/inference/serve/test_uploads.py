@@ -42,6 +42,12 @@ def test_every_format_is_read(media_type: str):
     np.testing.assert_allclose(found.astype(int), smooth, atol=3)
 
 
+def test_long_text_beside_whole_pixels_does_not_stop_a_picture():
+    whole = encode(PIXELS, "PNG")
+    start = whole.index(b"IDAT") - 4
+    np.testing.assert_array_equal(decode_upload(whole[:start] + BOMB + whole[start:], "image/png"), PIXELS)
+
+
 def test_pictures_are_taken_as_they_look():
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held on its side
@@ -62,7 +68,8 @@ REFUSED: dict[str, tuple[bytes, str, int, str]] = {
     "100 megapixels": (png_of(10_000, 10_000), "image/png", 413, "more than the 25,000,000 pixels"),
     "26 megapixels": (png_of(26_000, 1_000), "image/png", 413, "26,000 x 1,000 pixels"),
     "many bytes": (JPEG + bytes(MOST_BYTES), "image/jpeg", 413, "at most 10,000,000 are taken"),
-    "text that inflates": (png_of(10, 10, BOMB), "image/png", 400, "it is damaged, or not one of BMP"),
+    "text that inflates": (png_of(10, 10, BOMB), "image/png", 400, "cannot be decoded"),
+    "HEIC": (b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(200), "image/jpeg", 400, "HEIC picture, as phones save"),
     "cut short": (JPEG[: len(JPEG) // 2], "image/jpeg", 400, "cannot be decoded"),
     "empty": (b"", "image/png", 400, "cannot be read"),
     "no picture": (b"\x80\x04K\x01.", "image/png", 400, "cannot be read"),
