@@ -28,7 +28,7 @@ from PIL import Image, ImageOps
 
 from fer_tl.errors import UserError
 from fer_tl.faces.silence import no_warnings
-from fer_tl.faces.value_range import largest_unsaid, note_range, stored_range
+from fer_tl.faces.value_range import is_reduced, largest_unsaid, note_range, stored_range
 from tfrecords_builder.files import refuse_non_data
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
@@ -273,6 +273,11 @@ def _turned(image: Image.Image) -> Image.Image:
 
 def to_mode(image: Image.Image, channels: int, where: str, bits: int | None = None) -> Image.Image:
     """An upright picture of Pillow as "L" or "RGB", of 8 bits a channel, without transparency; see `convert_image`."""
+    if bits is not None and bits < 16 and is_reduced(image):
+        raise UserError(
+            f"{where} has 16 bits for each of its channels, of which the upper 8 are read: bits that are said to be "
+            f"unused ({16 - bits}) cannot be made up for; save it with 8 bits a channel."
+        )
     if image.mode in _DEEP:
         image = _eight_bits(image, where, bits)
     if image.mode == "La":

@@ -12,6 +12,7 @@ from PIL import Image
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
 _MIN_MAX = ((340, 341), (280, 281))  # SMinSampleValue, SMaxSampleValue; MinSampleValue, MaxSampleValue
 _WHITE_IS_ZERO = 0
+_REDUCED = ("RGB", "RGBA", "RGBX", "LA")
 _NOTE = "fer_tl_range"  # in `Image.info`, which survives turning and loading
 _MOST_CHUNKS = 1000  # of a PNG file before its pixels
 
@@ -24,12 +25,14 @@ class ValueRange(NamedTuple):
         high: the one that means white, None if it says nothing.
         inverted: whether black and white change places.
         significant: bits of a sample that PNG's sBIT chunk says are significant, None without one.
+        reduced: whether Pillow keeps the upper 8 of 16 bits, as it does of colours and of grey with transparency.
     """
 
     low: float = 0.0
     high: float | None = None
     inverted: bool = False
     significant: int | None = None
+    reduced: bool = False
 
 
 def note_range(image: Image.Image) -> None:
@@ -39,9 +42,10 @@ def note_range(image: Image.Image) -> None:
     if image.format == "TIFF":
         image.info[_NOTE] = _of_tiff(image)
     elif image.format == "PNG":
-        image.info[_NOTE] = ValueRange(high=None if image.mode != "I" else 65535.0, significant=_significant(image))
+        high = None if image.mode != "I" else 65535.0
+        image.info[_NOTE] = ValueRange(high=high, significant=_significant(image), reduced=_is_reduced(image))
         hidden = image.info.get("transparency")
-        if isinstance(hidden, tuple) and _is_deep_colour(image):  # Pillow keeps the higher byte of the pixels only
+        if isinstance(hidden, tuple) and _is_reduced(image):
             image.info["transparency"] = tuple(value >> 8 for value in hidden)
     elif image.format == "PPM" and image.mode == "I":
         image.info[_NOTE] = ValueRange(high=65535.0)  # Pillow brings any `maxval` above 255 to it
@@ -66,12 +70,21 @@ def stored_range(image: Image.Image, values: np.ndarray) -> ValueRange:
     return found._replace(high=float((1 << bits) - 1)) if as_they_are else found
 
 
+def is_reduced(image: Image.Image) -> bool:
+    """Whether the picture's file has 16 bits for each channel, of which Pillow gives the upper 8."""
+    found: ValueRange = image.info.get(_NOTE, ValueRange())
+    return found.reduced
+
+
 def largest_unsaid(image: Image.Image) -> int | None:
     """The largest value of samples of 16 bits, if the picture's file does not say how many are used.
 
     Args:
         image: of Pillow, loaded.
     """
+    if is_reduced(image):
+        bands = image.getextrema()[: 1 if image.mode == "LA" else 3]
+        return 257 * max(int(band[1]) for band in bands if isinstance(band, tuple))
     if not image.mode.startswith("I;16"):
         return None
     values = np.asarray(image)
@@ -89,7 +102,7 @@ def _of_tiff(image: Image.Image) -> ValueRange:
         low, high = _first(tags.get(lowest)), _first(tags.get(highest))
         if _is_range(low or 0.0, high, image.mode):
             return ValueRange(float(low or 0.0), float(high or 0.0), inverted)
-    return ValueRange(inverted=inverted)
+    return ValueRange(inverted=inverted, reduced=_is_reduced(image))
 
 
 def _is_range(low: float, high: float | None, mode: str) -> bool:
@@ -107,9 +120,9 @@ def _first(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _is_deep_colour(image: Image.Image) -> bool:
-    """Whether a PNG file has 16 bits for each of red, green and blue."""
-    return any("RGB;16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+def _is_reduced(image: Image.Image) -> bool:
+    """Whether a file that is not loaded yet has 16 bits for each of several channels."""
+    return image.mode in _REDUCED and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
 def _significant(image: Image.Image) -> int | None:

@@ -149,3 +149,16 @@ def test_a_range_that_cannot_be_known_is_refused(data: bytes):
 def test_what_is_no_picture_of_a_known_kind_is_called_what_it_is(data: bytes, what: str):
     with pytest.raises(UserError, match=rf"face\.png is {what}: (convert|develop|export) it"):
         open_image(data, 1, "face.png")
+
+
+@pytest.mark.parametrize("kind", ["PNG, colours", "PNG, grey and opacity"])
+def test_colours_of_sixteen_bits_tell_how_many_are_used(kind: str):
+    grey = kind != "PNG, colours"
+    samples = np.stack([DEEP, np.full_like(DEEP, 65535)] if grey else [DEEP] * 3, axis=2)
+    largest = open_image(png(samples, 4 if grey else 2), 1, "it").largest
+    assert largest is not None and abs(largest - int(DEEP.max())) <= 257
+    samples[..., : 1 if grey else 3] >>= 4
+    dark = png(samples, 4 if grey else 2)
+    assert (open_image(dark, 1, "it").largest or 0) < 4096
+    with pytest.raises(UserError, match=r"it has 16 bits for each of its channels.*save it with 8 bits a channel"):
+        open_image(dark, 1, "it", bits=12)
