@@ -285,6 +285,8 @@ def _add_serve(parser: Any) -> None:
     add("--detector-model", type=str | None, help="file of YuNet's model (default: fetched once)")
     add("--margin", type=float | None, help="what to add on each side of a face, as a fraction of it (default: as "
         "in the training)")  # fmt: skip
+    add("--allowed-host", type=str, default="", help="more names by which browsers may ask for it, with commas: "
+        "that of a proxy in front, say")  # fmt: skip
 
 
 _ADD = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ def serve(
     detector: str = "auto",
     detector_model: Path | str | None = None,
     margin: float | None = None,
+    allowed_host: Sequence[str] | str = (),
     say: Say = print,
 ) -> ServeResult:
     """Serve a run as a web page and an API, to this machine alone unless another host is given, until Ctrl-C.
@@ -53,6 +54,8 @@ def serve(
             for one face.
         detector_model: file of the detector's model.
         margin: what to add to each side of a face, as a fraction of it; default: as in the training.
+        allowed_host: names by which browsers may ask for it besides those of this machine, with commas in a text: of a
+            proxy in front, or this machine's in a network.
         say: prints a line.
 
     Raises:
@@ -72,7 +75,8 @@ def serve(
     try:
         # A detector that is named is opened before the model, which takes seconds; else it is the model's own.
         named = None if detector == "auto" else _open_detector(detector, detector_model, say)
-        return _serve(Path(run_dir), listener, host, fold, named, detector_model, margin, say)
+        allowed = allowed_host.split(",") if isinstance(allowed_host, str) else tuple(allowed_host)
+        return _serve(Path(run_dir), listener, host, fold, named, detector_model, margin, allowed, say)
     finally:
         listener.close()
 
@@ -85,6 +89,7 @@ def _serve(
     named: Detector | None,
     detector_model: Path | str | None,
     margin: float | None,
+    allowed: Sequence[str],
     say: Say,
 ) -> ServeResult:
     from fer_tl.inference.predictor import load
@@ -97,7 +102,7 @@ def _serve(
 
     from fer_tl.inference.serve.batching import Batcher
     from fer_tl.inference.serve.face_explainer import FaceExplainer
-    from fer_tl.inference.serve.listening import WebServer, address_of, is_local
+    from fer_tl.inference.serve.listening import WebServer, address_of, is_local, names_of
     from fer_tl.inference.serve.run_facts import describe_run
     from fer_tl.inference.serve.server import Service, make_app
     from fer_tl.inference.serve.uploads import MOST_BYTES
@@ -105,16 +110,16 @@ def _serve(
     facts = describe_run(run_dir, model)
     bound, port = listener.getsockname()[:2]
     local = is_local(bound)
-    hosts = {"127.0.0.1", "localhost", "::1", bound, host.lower()} if local else None
     address = address_of(host, bound, port)
     batcher = Batcher(model.answer, model.image_shape)
     explainer = FaceExplainer(run_dir / model.parts[0] / "model.keras")
     service = Service(facts, model.class_names, model.image_shape, batcher, explainer, detector, recipe)
+    app = make_app(service, names_of(host, bound, allowed))
     try:
-        with warnings.catch_warnings(), WebServer(make_app(service, hosts), listener, MOST_BYTES) as server:
+        with warnings.catch_warnings(), WebServer(app, listener, MOST_BYTES) as server:
             warnings.simplefilter("error", Image.DecompressionBombWarning)  # pictures of so many pixels are refused
             say(f"{facts.name}: {facts.model}. {facts.accuracy} {model.calibration}".rstrip())
-            others = "" if local else "; anyone who reaches this machine can use it"
+            others = "" if local else "; anyone who reaches this machine under one of its names can use it"
             say(f"Listening at {address} until Ctrl-C{others}")
             server.wait()
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from served_faces import Fakes, draw, make_service, picture
 from fer_tl.errors import UserError
 from fer_tl.files import read_json, write_json
 from fer_tl.inference.predictor import load
+from fer_tl.inference.serve.batching import Batcher
 from fer_tl.inference.serve.listening import WebServer, open_socket
 from fer_tl.inference.serve.server import make_app
 from fer_tl.inference.serve.uploads import MOST_BYTES
@@ -192,12 +194,14 @@ def test_without_opencv_pictures_are_faces_and_an_open_door_is_told(monkeypatch:
     make_trained(Path("run"))
     monkeypatch.setitem(sys.modules, "cv2", None)  # an import of it fails
     monkeypatch.setattr("fer_tl.inference.serve.listening.is_local", lambda host: False)
-    _, (status, health), said = serve_until_stopped(lambda port: ask(port, "GET", "/health", Host="box.lan"))
+    _, (status, health), said = serve_until_stopped(
+        lambda port: ask(port, "GET", "/health", Host="box.lan"), allowed_host="other,box.lan"
+    )
     assert (status, health["detector"]) == (200, "none")
     assert said[0] == (
         "No face detector: OpenCV is not installed: pip install 'fer-tl[vision]'. Every picture is taken for one face."
     )
-    assert any(line.endswith("; anyone who reaches this machine can use it") for line in said)
+    assert any(line.endswith("; anyone who reaches this machine under one of its names can use it") for line in said)
 
 
 def test_large_uploads_stay_in_memory_and_too_large_ones_are_refused(monkeypatch: pytest.MonkeyPatch):
@@ -304,3 +308,30 @@ def watch_camera(browser: Browser, fakes: Fakes) -> None:
     answered = len(fakes.shown)
     time.sleep(0.3)
     assert len(fakes.shown) == answered
+
+
+def test_requests_that_were_accepted_are_answered_before_the_server_ends():
+    fakes = make_service()
+    quick, begun = fakes.answer, threading.Semaphore(0)
+
+    def slow(pixels: np.ndarray) -> Any:
+        begun.release()
+        time.sleep(0.3)
+        return quick(pixels)
+
+    fakes.service.batcher.close()
+    fakes.service = replace(fakes.service, batcher=Batcher(slow, fakes.service.image_shape))
+    answers: list[int] = []
+    body = picture([1])
+    with served(fakes) as port:
+        # More than there are threads: some wait in the queue when the server is told to end.
+        clients = [
+            threading.Thread(target=lambda: answers.append(ask(port, "POST", "/predict", body)[0])) for _ in range(12)
+        ]
+        for client in clients:
+            client.start()
+        assert begun.acquire(timeout=30)
+        time.sleep(0.2)  # until all have been accepted
+    for client in clients:
+        client.join()
+    assert answers == [200] * 12

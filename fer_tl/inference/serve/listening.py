@@ -8,13 +8,16 @@ import json
 import logging
 import socket
 import threading
+import time
+from collections.abc import Sequence
 from types import TracebackType
 
+import psutil
 from flask import Flask
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
 from waitress.task import ErrorTask
-from waitress.wasyncore import close_all
+from waitress.wasyncore import close_all, dispatcher
 
 from fer_tl.errors import UserError
 
@@ -24,6 +27,7 @@ THREADS = 8
 _CONNECTIONS = 40
 _SILENCE = 20  # seconds after which a connection that says nothing is closed
 _HEADER_BYTES = 16_384
+_LAST_ANSWERS = 10  # seconds that accepted requests have when the server is told to end
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -67,6 +71,24 @@ def _address(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, 
 def is_local(host: str) -> bool:
     """Whether an address is reached from this machine alone."""
     return ipaddress.ip_address(host).is_loopback
+
+
+def names_of(host: str, bound: str, allowed: Sequence[str] = ()) -> frozenset[str]:
+    """By which names a browser may ask for this server: no others, since a page from elsewhere can bring its own name
+    to this machine's address (DNS rebinding).
+
+    Args:
+        host: as it was given.
+        bound: what is listened to.
+        allowed: more names, such as that of a proxy in front.
+    """
+    names = {host, bound, *allowed}
+    if is_local(bound):
+        names |= {"127.0.0.1", "localhost", "::1"}
+    elif ipaddress.ip_address(bound).is_unspecified:  # all addresses of this machine
+        addresses = {each.address.split("%")[0] for found in psutil.net_if_addrs().values() for each in found}
+        names |= {"localhost", socket.gethostname(), *addresses}
+    return frozenset(name.lower() for name in names)
 
 
 def address_of(host: str, bound: str, port: int) -> str:
@@ -121,6 +143,7 @@ class WebServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._drain()
         self._server.task_dispatcher.shutdown()
         self._server.trigger.pull_trigger(lambda: close_all(self._map, ignore_all=True))
         self._ended.wait()
@@ -130,6 +153,20 @@ class WebServer:
         """Until a signal comes."""
         while not self._ended.wait(0.5):  # Windows does not interrupt an endless wait
             pass
+
+    def _drain(self) -> None:
+        """Take no more connections, and finish the requests that came whole before, for some seconds at most."""
+        # In waitress's own thread: its map of sockets is not to be changed amid its loop.
+        self._server.trigger.pull_trigger(lambda: dispatcher.close(self._server))
+        deadline = time.monotonic() + _LAST_ANSWERS
+        while time.monotonic() < deadline and not self._ended.is_set() and self._is_busy():
+            time.sleep(0.02)
+
+    def _is_busy(self) -> bool:
+        tasks = self._server.task_dispatcher
+        channels = [each for each in list(self._map.values()) if isinstance(each, HTTPChannel)]
+        waiting = any(channel.requests or channel.total_outbufs_len for channel in channels)
+        return bool(tasks.queue or tasks.active_count or waiting)
 
     def _run(self) -> None:
         try:

@@ -63,7 +63,7 @@ class Service:
     recipe: FaceRecipe
 
 
-def make_app(service: Service, hosts: Collection[str] | None = None) -> Flask:
+def make_app(service: Service, hosts: Collection[str]) -> Flask:
     """The application.
 
     ``POST /predict`` and ``POST /explain?face=N`` take the bytes of a picture, with its content type, and answer in
@@ -72,18 +72,18 @@ def make_app(service: Service, hosts: Collection[str] | None = None) -> Flask:
     Args:
         service: what answers.
         hosts: names by which a browser may ask for it: a page from elsewhere can bring its own name to this machine's
-            address (DNS rebinding), but cannot change the name that the browser sends. None for any.
+            address (DNS rebinding), but cannot change the name that the browser sends.
     """
     app = Flask(__name__, static_folder=None, template_folder=str(_PAGE))
 
     @app.before_request
     def refuse_strangers() -> None:
         host = request.headers.get("Host", "")
-        if hosts is not None and _name(host) not in hosts:
-            raise Refused(403, f"the host {host!r} is not this server: ask for it as {' or '.join(sorted(hosts))}")
+        if _name(host) not in hosts:
+            raise Refused(403, f"the host {host[:80]!r} is not this server: ask for it as {' or '.join(sorted(hosts))}")
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != host:
-            raise Refused(403, f"requests from pages of {origin} are not answered")
+        if origin is not None and _place(origin) != host:
+            raise Refused(403, f"requests from pages of {origin[:80]!r} are not answered")
 
     @app.after_request
     def protect(response: Response) -> Response:
@@ -143,14 +143,14 @@ def _add_api(app: Flask, service: Service) -> None:
     def explain() -> dict[str, Any]:
         number = request.args.get("face", "0")
         _, faces, cut = _read(service)
-        if not number.isascii() or not number.isdigit() or int(number[:9]) >= len(faces):
-            raise Refused(400, f"there is no face {number!r}: {len(faces)} were found, counted from 0")
+        if not (number.isascii() and number.isdigit() and len(number) < 10) or int(number) >= len(faces):
+            raise Refused(400, f"there is no face {number[:20]!r}: {len(faces)} were found, counted from 0")
         face = faces[int(number)]
         pixels = cut(service.image_shape, [face])  # [1, H, W, C]
         side, _, channels = service.image_shape
         larger = side * max(1, round(SHOWN / side))
         shown = cut((larger, larger, channels), [face])[0]
-        name = request.args.get("class") or service.batcher.answer(pixels).labels[0]
+        name = request.args.get("class", "")[:80] or service.batcher.answer(pixels).labels[0]
         found = service.explainer.explain(pixels[0], shown, name)
         return {
             "face": int(number),
@@ -169,7 +169,7 @@ def _read(service: Service) -> tuple[np.ndarray, list[Face], Cutter]:
     """The picture of the request, its faces, and what cuts some of them out as images of a shape."""
     way = request.args.get("faces", "detect")
     if way not in ("detect", "crop"):
-        raise Refused(400, f"faces={way}: say detect, or crop for a picture that is one face")
+        raise Refused(400, f"faces={way[:20]}: say detect, or crop for a picture that is one face")
     recipe = service.recipe
     image = decode_upload(request.get_data(cache=False), request.mimetype, recipe.bits)
     if way == "crop" or service.detector.name == "none":
@@ -205,6 +205,14 @@ def _add_errors(app: Flask) -> None:
         # Of the methods that an address takes, with 405.
         response.headers.extend({key: value for key, value in error.get_headers() if key == "Allow"})
         return response
+
+
+def _place(origin: str) -> str:
+    """Host and port of an Origin header, "" if there are none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # such as http://[
+        return ""
 
 
 def _name(host: str) -> str:

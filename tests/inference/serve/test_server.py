@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
@@ -16,6 +17,7 @@ from PIL import Image
 from served_faces import CLASSES, SIDE, Fakes, make_service, picture
 
 from fer_tl.errors import UserError
+from fer_tl.inference.serve.listening import names_of
 from fer_tl.inference.serve.run_facts import RunFacts
 from fer_tl.inference.serve.server import MOST_FACES, make_app
 from fer_tl.inference.serve.uploads import MOST_BYTES
@@ -60,7 +62,7 @@ def test_no_face_many_faces_and_a_picture_that_is_one(client: FlaskClient, fakes
 
 
 def test_without_a_detector_every_picture_is_one_face_and_the_page_says_so(fakes: Fakes):
-    client = make_app(replace(fakes.service, detector=open_detector("none"))).test_client()
+    client = make_app(replace(fakes.service, detector=open_detector("none")), HOSTS).test_client()
     assert client.get("/health").get_json()["detector"] == "none"
     (face,) = client.post("/predict", data=picture([1, 1]), **PNG).get_json()["faces"]
     assert face["box"] == [0, 0, 40, 60]
@@ -98,7 +100,7 @@ def test_pages_are_sealed_and_self_contained(client: FlaskClient):
 def test_what_a_run_is_called_is_shown_and_never_run(fakes: Fakes):
     hostile = "</title><script>alert(1)</script>\"'&amp;"
     facts = RunFacts(hostile, hostile, hostile, (hostile,))
-    html = make_app(replace(fakes.service, facts=facts)).test_client().get("/").get_data(as_text=True)
+    html = make_app(replace(fakes.service, facts=facts), HOSTS).test_client().get("/").get_data(as_text=True)
     assert html.count("<script") == 1
     assert unescape(re.sub(r"<[^>]*>", "", html)).count(hostile) == 5
 
@@ -126,7 +128,7 @@ BAD: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "no host": ("GET", "/", {"headers": {"Host": "[::1"}}, 403, "is not this server"),
     "host of a picture": ("POST", "/predict", {"headers": {"Host": "a.b"}, "data": picture([1]), **PNG}, 403, "'a.b'"),
     "origin": ("POST", "/predict", {"headers": {"Origin": "http://evil.example"}, **PNG}, 403, "http://evil.example"),
-    "no origin": ("POST", "/predict", {"headers": {"Origin": "null"}, **PNG}, 403, "requests from pages of null"),
+    "no origin": ("POST", "/predict", {"headers": {"Origin": "null"}, **PNG}, 403, "requests from pages of 'null'"),
 }
 
 
@@ -148,8 +150,33 @@ def test_names_of_this_machine_are_answered(client: FlaskClient, host: str):
     assert client.post("/predict", data=picture([1]), headers=headers, **PNG).status_code == 200
 
 
-def test_any_name_is_answered_where_others_may_come(fakes: Fakes):
-    assert make_app(fakes.service).test_client().get("/", headers={"Host": "box.lan:80"}).status_code == 200
+@pytest.mark.parametrize(
+    ("bound", "own"), [("127.0.0.1", "localhost"), ("0.0.0.0", socket.gethostname()), ("192.168.7.7", "192.168.7.7")]
+)
+def test_only_names_of_this_machine_and_allowed_ones_are_answered_wherever_it_listens(
+    fakes: Fakes, bound: str, own: str
+):
+    client = make_app(fakes.service, names_of(bound, bound, ["Box.lan"])).test_client()
+    for host, status in ((f"{own}:80", 200), ("box.lan:80", 200), ("evil.example:80", 403), ("", 403)):
+        assert client.get("/", headers={"Host": host}).status_code == status, host
+
+
+NASTY = [
+    "9" * 5000, "-1", "1e3", "\u0663", "%00", "a\r\nb", "http://[", "http://[::1", "//", "[", "\x1b[31m", "' OR 1",
+    "../" * 99,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", NASTY)
+def test_no_value_of_a_request_is_an_error_of_the_server(client: FlaskClient, value: str):
+    clean = value.replace("\r", "").replace("\n", "").encode("latin-1", "replace").decode("latin-1")
+    for name in ("Host", "Origin", "Content-Type", "Accept", "Referer"):
+        answer = client.post("/predict", data=picture([1]), headers={"Content-Type": "image/png"} | {name: clean})
+        assert answer.status_code < 500, name
+    for name in ("face", "class", "faces"):
+        for path in ("/predict", "/explain"):
+            answer = client.post(path, query_string={name: value}, data=picture([1]), **PNG)
+            assert answer.status_code in (200, 400) and answer.is_json and len(answer.data) < 5000, (path, name)
 
 
 def test_too_many_requests_are_asked_to_come_again(client: FlaskClient, fakes: Fakes):
