@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import re
+import shutil
+import time
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fer_tl.core.machine import process_number
+from fer_tl.core.machine import process_number, started
 from fer_tl.errors import Unreadable, UserError
 
 # What numpy.load raises for a file that is missing, empty, cut short, damaged, or something else.
@@ -21,6 +24,7 @@ BROKEN_ARRAYS = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.Bad
 # What a write ends in when the disk, the user's share of it or the largest file that is allowed is full.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+_ABANDONED = 24 * 3600.0  # seconds
 _TEMPORARY = re.compile(r"\.\d+\..")
 
 
@@ -34,6 +38,7 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_of(path)
+    remove_abandoned(path)
     try:
         write(temporary)
         sync(temporary)
@@ -65,6 +70,30 @@ def temporary_of(path: Path) -> Path:
     """Where this process, of all on all machines, fills what is to become ``path``. The suffix stays last: libraries
     choose the format by it."""
     return path.with_name(f".{process_number()}.{path.name}")
+
+
+def remove_abandoned(path: Path) -> None:
+    """Delete what killed processes left where they filled what was to become ``path``: of this machine at once, of
+    others on the same disk after a day."""
+    for left in path.parent.glob(f".*.{glob.escape(path.name)}"):
+        found = _TEMPORARY.match(left.name)
+        if found is None or left.name[found.end() - 1 :] != path.name or _is_used(left, found.group()[1:-2]):
+            continue
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                left.unlink(missing_ok=True)
+
+
+def _is_used(left: Path, number: str) -> bool:
+    """Whether a process may still be filling a temporary file or folder."""
+    here = process_number()[len(str(os.getpid())) :]
+    if number.endswith(here) and len(number) > len(here):
+        return started(int(number[: -len(here)])) is not None
+    with contextlib.suppress(OSError):
+        return time.time() - left.stat().st_mtime < _ABANDONED
+    return True
 
 
 def is_temporary(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,11 @@ import h5py
 import numpy as np
 import pytest
 
+from fer_tl.core.machine import process_number
 from fer_tl.files import FULL, remove_temporaries, temporary_of, write_atomically, write_json, write_text
+from fer_tl.inference.export.folder import workplace
 
+GONE = 2**22 + 5  # more than a process number can be on Linux
 BIG = np.arange(100_000)
 
 
@@ -122,3 +126,25 @@ def test_only_what_was_half_written_is_removed(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     remove_temporaries(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".12", ".hidden", ".lock", "4711.model.keras"]
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_of_its_kind(tmp_path: Path) -> None:
+    path, here = tmp_path / "model.keras", process_number()[len(str(os.getpid())) :]
+    dead, alive = tmp_path / f".{GONE}{here}.model.keras", tmp_path / f".{os.getppid()}{here}.model.keras"
+    elsewhere, old = tmp_path / f".77{'9' * 10}.model.keras", tmp_path / f".78{'9' * 10}.model.keras"
+    other = tmp_path / f".{GONE}{here}.other.keras"
+    for left in (dead, alive, elsewhere, old, other):
+        left.write_text("half")
+    os.utime(old, (time.time() - 2 * 24 * 3600,) * 2)
+    write_text(path, "whole")
+    assert {each for each in tmp_path.iterdir()} == {path, alive, elsewhere, other}
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    here = process_number()[len(str(os.getpid())) :]
+    left = tmp_path / f".{GONE}{here}.keras"
+    (left / "new").mkdir(parents=True)
+    (left / "new" / "model.keras").write_text("half")
+    with workplace(tmp_path / "keras"):
+        assert not left.exists()
+    assert list(tmp_path.iterdir()) == []

@@ -18,6 +18,7 @@ from fer_tl.data.curate import Curated, describe_duplicates
 from fer_tl.data.examples import write_examples
 from fer_tl.data.fingerprints import content_hash, split_fingerprints
 from fer_tl.data.manifest import (
+    DEFAULT_SHARDS,
     FILE_NAME,
     Manifest,
     build_arguments,
@@ -40,8 +41,6 @@ from tfrecords_builder.records import VERSION, UnusableExamples
 if TYPE_CHECKING:
     from tfrecords_builder.records import Skipped, Source
 
-DEFAULT_SHARDS = 16
-"""Enough for every core of one machine, and 2 MB each for FER-2013; TFDS alone would write one shard."""
 SKIPPED = "skipped.csv"
 
 Say = Callable[[str], None]

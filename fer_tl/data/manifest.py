@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,17 @@ FORMAT = 4
 
 CACHE = ".cache"
 """Folder beside the datasets for what can be made again from them."""
+
+DEFAULT_SHARDS = 16
+"""Enough for every core of one machine, and 2 MB each for FER-2013; TFDS alone would write one shard."""
+
+# Options of a build that its manifest has under their own names, and those of them that need not be given.
+_BUILD_OPTIONS = (
+    "image_size", "fit", "channels", "bits", "labels", "votes", "detector", "box_margin", "min_confidence",
+    "duplicates", "split_seed", "encoding",
+)  # fmt: skip
+_BUILD_DEFAULTS = {"fit": "pad", "votes": "majority", "duplicates": "group", "split_seed": "0", "encoding": "png"}
+_BUILD_FILES = ("ferplus", "boxes", "detector_model", "splits")
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -238,7 +250,7 @@ def check_shards(directory: Path, manifest: Manifest, splits: Iterable[str]) -> 
             root = data_dir_of(directory, manifest)
             raise UserError(
                 f"{directory}: split '{split}' is damaged ({file} {fault}{more}); build it again: "
-                f"`{build_command(manifest.dataset, root)} --overwrite`"
+                f"`{build_command(manifest.dataset, root, manifest)} --overwrite`"
             )
 
 
@@ -265,16 +277,34 @@ def built_datasets(data_dir: Path | str) -> list[str]:
     return sorted(name for name in found if not name.startswith("."))
 
 
-def build_command(name: str, data_dir: Path | str) -> str:
-    """What makes a dataset: "fer-tl build fer2013 --source PATH --data-dir data"."""
-    return f"fer-tl build {build_arguments(name)} --data-dir {data_dir}"
+def build_command(name: str, data_dir: Path | str, manifest: Manifest | None = None) -> str:
+    """What makes a dataset: "fer-tl build fer2013 --source PATH --data-dir data"; see `build_arguments`."""
+    return f"fer-tl build {build_arguments(name, manifest)} --data-dir {shlex.quote(str(data_dir))}"
 
 
-def build_arguments(name: str) -> str:
-    """What follows `fer-tl build` to make a dataset: "fer2013 --source PATH"."""
-    if name == "toyfaces":
-        return name
-    return f"{name} --source PATH"
+def build_arguments(name: str, manifest: Manifest | None = None) -> str:
+    """What follows `fer-tl build` to make a dataset: "fer2013 --source PATH".
+
+    Args:
+        name: of the dataset.
+        manifest: of one that was built, whose options are given again; files stand by their kind, as PATH does.
+    """
+    words = [name] if name == "toyfaces" else [name, "--source", "PATH"]
+    if manifest is None:
+        return " ".join(words)
+    given = manifest.source
+    for key in _BUILD_OPTIONS:
+        if key in given and given[key] != _BUILD_DEFAULTS.get(key) and name != "toyfaces":
+            words += [f"--{key.replace('_', '-')}", shlex.quote(given[key])]
+    for key in _BUILD_FILES:
+        if key in given:
+            words += [f"--{key.replace('_', '-')}", key.upper()]
+    if manifest.skipped:
+        words += ["--on-error", "skip"]
+    shards, smallest = max(manifest.shards.values()), min(sum(split.values()) for split in manifest.counts.values())
+    if shards < min(DEFAULT_SHARDS, smallest):
+        words += ["--shards", str(shards)]
+    return " ".join(words)
 
 
 def describe(manifest: Manifest) -> str:

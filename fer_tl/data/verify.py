@@ -104,7 +104,7 @@ def verify_dataset(name: str, data_dir: Path | str, say: Say) -> None:
     _tell([*others, *kept], say)
     files = {finding.file for finding in [*reading.findings, *others]}
     if files:
-        command = f"{build_command(name, data_dir)} --overwrite"
+        command = f"{build_command(name, data_dir, manifest)} --overwrite"
         raise UserError(f"{directory} is damaged ({len(files)} of its files); build it again: `{command}`")
     if kept:
         cache = data_dir_of(directory, manifest) / CACHE

@@ -275,7 +275,7 @@ def _reproduce(contents: RunContents, facts: ExportFacts) -> str:
     exported = _spelled(describe_environment("")["versions"] | packages)
     return (
         "```sh\n"
-        f"fer-tl build {build_arguments(dataset)}\n{train}\n"
+        f"fer-tl build {build_arguments(dataset, contents.source.manifest if contents.source else None)}\n{train}\n"
         f"fer-tl export RUN --format {facts.chosen.name}{int8}{fold}\n```\n\n"
         f"{trained}Exported with {exported}. Checksums of the files are in {RECORD}."
     )

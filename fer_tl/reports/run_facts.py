@@ -241,7 +241,9 @@ def reproduce_section(contents: RunContents) -> Section:
             f"The dataset is made by the command below; it is the same if its fingerprint is "
             f"{contents.about['fingerprint'][:12]}, which the run checks. {_options(contents.source)}"
         )
-        html += command(f"fer-tl build {build_arguments(dataset)}")
+        html += command(
+            f"fer-tl build {build_arguments(dataset, contents.source.manifest if contents.source else None)}"
+        )
     html += paragraph(
         "On a CPU the same versions give the same predictions to the last bit; other hardware and other versions give "
         "others within the intervals. Every figure here is computed from predictions.npz of each part."

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
+from fer_tl.data.build_request import BuildRequest
 from fer_tl.data.checksums import Checksum, checksums
 from fer_tl.data.manifest import (
     Manifest,
+    build_arguments,
     built_datasets,
     check_shards,
     dataset_directory,
@@ -146,3 +149,37 @@ def test_a_broken_manifest_is_one_clear_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(UserError, match=r"manifest\.json .*(build the dataset again|newer)") as caught:
         dataset_directory(tmp_path, "fer2013")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "more"),
+    [
+        (
+            {"image_size": "64", "fit": "crop", "labels": "raf", "duplicates": "drop", "encoding": "jpeg"},
+            {"skipped": 2},
+        ),
+        ({"image_size": "96", "fit": "pad", "duplicates": "group", "encoding": "png", "channels": "1"}, {}),
+        ({"boxes": "0" * 64, "box_margin": "0.25", "copies": "of whole images", "duplicates": "keep"}, {}),
+        ({"detector": "yunet", "detector_model": "0" * 64, "opencv": "4.14", "box_margin": "0.1"}, {}),
+    ],
+)
+def test_the_command_that_makes_a_dataset_again_has_all_its_options(source: dict, more: dict) -> None:
+    counts = {"train": {"angry": 40, "happy": 40}}
+    given = dataclasses.replace(
+        MANIFEST, name="folder", config="x", source=MANIFEST.source | source, counts=counts, shards={"train": 4}, **more
+    )
+    words = iter(shlex.split(build_arguments(given.dataset, given))[1:])
+    options = {word.removeprefix("--").replace("-", "_"): next(words) for word in words}
+    assert options.pop("source") == "PATH" and options.pop("shards") == "4"
+    assert options.pop("on_error", None) == ("skip" if more else None)
+    plain = {"fit": "pad", "duplicates": "group", "encoding": "png"}
+    files = {"boxes": "BOXES", "detector_model": "DETECTOR_MODEL"}
+    unsaid = ("copies", "opencv")
+    assert options == {
+        key: files.get(key, value) for key, value in source.items() if plain.get(key) != value and key not in unsaid
+    }
+    numbers = {
+        key: float(value) if "." in value else int(value) for key, value in options.items() if value[0].isdigit()
+    }
+    BuildRequest("folder/x", source="x", **{**options, **numbers})  # which refuses what is no option
+    assert build_arguments("toyfaces", dataclasses.replace(MANIFEST, name="toyfaces")) == "toyfaces"

@@ -12,7 +12,7 @@ from typing import Any
 from fer_tl.data.checksums import checksum
 from fer_tl.data.staging import put_in_place
 from fer_tl.errors import UserError
-from fer_tl.files import FULL, read_json, temporary_of, write_json
+from fer_tl.files import FULL, read_json, remove_abandoned, temporary_of, write_json
 
 RECORD = "export.json"
 
@@ -63,6 +63,7 @@ def workplace(folder: Path) -> Iterator[Path]:
     made = [parent for parent in place.parents if not parent.exists()]
     try:
         shutil.rmtree(place, ignore_errors=True)
+        remove_abandoned(folder)
         (place / "new").mkdir(parents=True)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}): give another --out") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from tfrecords_builder.face_detection import Face
 
 FORMATS = ("csv", "jsonl", "pictures")
 MARK = "predict.json"
+_LONGEST_NAME = 255  # bytes of a file's name, on nearly all file systems
 _TABLE, _LINES, _PICTURES, _VIDEO = "faces.csv", "faces.jsonl", "pictures", "annotated.mp4"
 
 
@@ -112,11 +114,18 @@ class PictureFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._taken: set[Path] = set()
 
     def write(self, name: str, image: np.ndarray, marks: Sequence[Mark]) -> None:
-        """Write ``name.jpg``; folders within the name are made."""
+        """Write ``name.jpg``; folders within the name are made. A name that is too long, or that stands for another
+        picture already, is made shorter, and ends in a part of its hash."""
         parts = [part for part in name.split("/") if part not in ("", ".", "..")] or ["picture"]
         path = self._folder.joinpath(*parts[:-1], f"{parts[-1]}.jpg")
+        if path in self._taken or len(os.fsencode(path.name)) > _LONGEST_NAME:
+            short = os.fsencode(parts[-1])[: _LONGEST_NAME - 16].decode(errors="ignore")
+            digest = hashlib.sha256(f"{len(self._taken)} {name}".encode(errors="surrogateescape")).hexdigest()
+            path = path.with_name(f"{short}-{digest[:8]}.jpg")
+        self._taken.add(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         annotate(image, marks).save(path, quality=90)
 
