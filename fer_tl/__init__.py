@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fer_tl.api import (
         audit,
         build,
+        clean,
         collect,
         compare,
         cross_validate,
@@ -50,6 +51,7 @@ __all__ = [
     "UserError",
     "audit",
     "build",
+    "clean",
     "collect",
     "compare",
     "cross_validate",

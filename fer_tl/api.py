@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from fer_tl.cleaning import CleanResult, clean
 from fer_tl.collecting import collect
 from fer_tl.comparing import CompareResult, compare
 from fer_tl.data.build import build
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AuditResult",
+    "CleanResult",
     "CompareResult",
     "CvResult",
     "Diagnosis",
@@ -55,6 +57,7 @@ __all__ = [
     "SweepResult",
     "audit",
     "build",
+    "clean",
     "collect",
     "compare",
     "cross_validate",

@@ -16,6 +16,7 @@ TRAIN = "train one model and score the validation split"
 COMMANDS = {
     "build": "turn FER-2013, ExpW, a folder of images or drawn faces into sharded TFRecords",
     "verify": "read a dataset's records again and name every one that is damaged or missing",
+    "clean": "list what is kept beside the datasets and can be made again, with sizes, and remove it",
     "inspect": "show what is in a dataset: counts, duplicates, blank images, samples of each class",
     "folds": "draw, write and check the folds of a cross validation",
     "cv": CV,
@@ -138,6 +139,13 @@ def _add_inspect(parser: Any) -> None:
 def _add_verify(parser: Any) -> None:
     parser.add_argument("name", type=str, metavar="DATASET", help="a built dataset: fer2013, expw, folder/mine")
     parser.add_argument("--data-dir", type=str, default="data", help="folder that holds it (default: data)")
+
+
+def _add_clean(parser: Any) -> None:
+    add = parser.add_argument
+    add("--data-dir", type=str, default="data", help="folder for built datasets (default: data)")
+    add("--keep", type=float | None, help="gigabytes that may stay: what was used last (default: nothing stays)")
+    add("--yes", action="store_true", help="remove it; without, only say what there is")
 
 
 def _add_collect(parser: Any) -> None:
@@ -292,6 +300,7 @@ def _add_serve(parser: Any) -> None:
 _ADD = {
     "build": _add_build,
     "verify": _add_verify,
+    "clean": _add_clean,
     "inspect": _add_inspect,
     "folds": _add_folds,
     "cv": _add_experiment,

@@ -84,6 +84,7 @@ def _call(command: str, values: dict[str, Any]) -> None:
         verbs: dict[str, Callable[..., object]] = {
             "build": api.build,
             "verify": api.verify,
+            "clean": api.clean,
             "inspect": api.inspect_dataset,
             "folds": api.draw_folds,
             "collect": api.collect,

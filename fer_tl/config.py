@@ -172,6 +172,11 @@ class Experiment:
         "frozen backbone (unfreeze none): its features are computed once, for each image as it is and for this many "
         "augmented views, of which each epoch learns from the next; 0: new augmentation and features every epoch",
     )
+    cache_limit: float = option(
+        20.0,
+        "gigabytes of such features that are kept under DATA_DIR/.cache: those used longest ago are dropped first; "
+        "fer-tl clean shows and removes them",
+    )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = option("float32", "arithmetic of the layers")
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = option(
         "auto", "devices; auto: a TPU, else all GPUs, else the CPU"
@@ -193,7 +198,7 @@ class Experiment:
 
 
 # Where a run is read and written, on what it runs and what its user consents to do not change what it is.
-PLACES = ("data_dir", "run_dir", "strategy", "workers", "worker", "input", "fold", "accept_licence")
+PLACES = ("data_dir", "run_dir", "strategy", "workers", "worker", "input", "fold", "accept_licence", "cache_limit")
 
 
 Option = tuple[str, Any, Any, str]
@@ -261,6 +266,7 @@ def check(experiment: Experiment) -> None:
         "image_size": (8, 2048),
         "holdout": (0.01, 0.5),
         "views": (0, 100),
+        "cache_limit": (0.0, 1e6),
         "worker": (0, 100_000),
         "fold": (0, 999),
         "alpha": (0.1, 4.0),

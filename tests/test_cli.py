@@ -263,6 +263,7 @@ def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.Captur
         "build": ["--source", "--data-dir", "--duplicates", "--splits", "--image-size", "--on-error", "--overwrite"],
         "folds": ["DATASET", "--data-dir", "--folds", "--seed", "--table", "--out"],
         "verify": ["DATASET", "--data-dir"],
+        "clean": ["--data-dir", "--keep", "--yes"],
         "collect": ["RUN", "--out", "--data-dir"],
         "evaluate": ["RUN", "--data", "--split", "--data-dir", "--classes", "--tta"],
         "ensemble": ["RUN", "--split", "--tta", "--weights", "--out"],

@@ -108,7 +108,10 @@ def verify_dataset(name: str, data_dir: Path | str, say: Say) -> None:
         raise UserError(f"{directory} is damaged ({len(files)} of its files); build it again: `{command}`")
     if kept:
         cache = data_dir_of(directory, manifest) / CACHE
-        raise UserError(f"{directory} is whole, but not all that is kept of it: delete {cache}, it is made again")
+        raise UserError(
+            f"{directory} is whole, but not all that is kept of it: delete {cache} "
+            "(fer-tl clean --yes), it is made again"
+        )
     say(f"{manifest.dataset} is whole: {directory}")
 
 

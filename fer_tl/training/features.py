@@ -6,15 +6,19 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 from pathlib import Path
 
 import keras
 import numpy as np
 import psutil
 
+from fer_tl import __version__
+from fer_tl.backend import version_of
 from fer_tl.config import Augment
 from fer_tl.data.augment import draw_transforms
 from fer_tl.data.dataset import Dataset
+from fer_tl.data.kept import drop_least_used, touch
 from fer_tl.data.mixing import draw_erased
 from fer_tl.data.sealed import read_sealed, write_sealed
 from fer_tl.errors import UserError
@@ -34,6 +38,8 @@ class FeatureStore:
         keys: uint64 ``[N]`` from ``example_keys``.
         engine: that predicts with this model.
         cache: folder for the files; None, or one that cannot be written, to keep them in memory only.
+        most: bytes of features that are kept there; those that were used longest ago are dropped first.
+        devices: that compute, in words.
     """
 
     def __init__(
@@ -43,12 +49,15 @@ class FeatureStore:
         keys: np.ndarray,
         engine: Engine,
         cache: Path | None,
+        most: float = float("inf"),
+        devices: str = "",
     ):
         self._dataset = dataset
         self._engine = engine
         self._cache = cache if cache and _is_writable(cache) else None
+        self._most = most
         self._keys = keys
-        self._source = _digest_source(model, dataset)
+        self._source = _digest_source(model, dataset, devices)
 
     def compute(self, augment: Augment, views: int, seed: int) -> np.ndarray:
         """Features of all images and views; those that were computed before are read.
@@ -75,8 +84,8 @@ class FeatureStore:
         features = _aligned(((1 + views) * count, width))
         progress, clock, computed = Progress(len(features)), Clock(), 0
         progress.line(f"features of {count:,} images, as they are and in {views} augmented views")
-        for view in range(1 + views):
-            place = self._place(augment, view, seed)
+        places = [self._place(augment, view, seed) for view in range(1 + views)]
+        for view, place in enumerate(places):
             for start in range(0, count, ROWS_A_FILE):
                 rows = np.arange(start, min(start + ROWS_A_FILE, count))
                 path = place and place / f"{start:09d}.npz"
@@ -92,11 +101,26 @@ class FeatureStore:
                     progress.skip(len(rows))
                     clock.lap()
                 features[view * count + rows] = part
+            if place:
+                touch(place)
         progress.line(
             f"features: {count:,} images and {views} augmented views of each, {computed:,} computed now, "
             f"{len(features) - computed:,} from before, {features.nbytes / 1e6:,.0f} MB"
         )
+        self._drop_others([place for place in places if place], progress)
         return features
+
+    def _drop_others(self, places: list[Path], progress: Progress) -> None:
+        """Keep no more than there may be; what this run has read is spared."""
+        if self._cache is None:
+            return
+        dropped = drop_least_used(self._cache, self._most, places)
+        if dropped:
+            size = sum(each.size for each in dropped)
+            progress.line(
+                f"features: {len(dropped)} views that were used longest ago were dropped from {self._cache}, "
+                f"{size / 1e6:,.0f} MB (--cache-limit)"
+            )
 
     def _predict(self, rows: np.ndarray, augment: Augment, view: int, seed: int) -> np.ndarray:
         if not view:
@@ -139,9 +163,15 @@ def _is_writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def _digest_source(model: keras.Model, dataset: Dataset) -> str:
-    """Of the images, of what is done to them before the backbone, and of its weights: SHA-256."""
+def _digest_source(model: keras.Model, dataset: Dataset, devices: str) -> str:
+    """Of the images, of what is done to them before the backbone, of its weights, and of what computes: SHA-256.
+
+    Other versions, frameworks and kinds of processors compute other last digits, or mean something else by a layer.
+    """
     digest = hashlib.sha256()
+    versions = {name: version_of(name) for name in ("keras", keras.backend.backend(), "numpy")}
+    computes = [__version__, keras.backend.backend(), versions, platform.machine(), devices]
+    digest.update(json.dumps(computes, sort_keys=True).encode())
     for layer in model.layers:
         # Less its name, which may count the models that a process has built.
         settings = {key: value for key, value in layer.get_config().items() if key != "name"}

@@ -52,7 +52,9 @@ class FrozenSession(Session):
         engine = make_engine(self.devices, backbone, dataset.images, dataset.labels, batch_size)
         changes = augment.moves or augment.erase
         self._views = experiment.views if changes else 0
-        store = FeatureStore(backbone, dataset, self.keys, engine, cache)
+        store = FeatureStore(
+            backbone, dataset, self.keys, engine, cache, 1e9 * experiment.cache_limit, self.devices.describe()
+        )
         features = store.compute(augment, self._views, experiment.seed)  # [(1 + V) N, F]
         copies = 1 + self._views
         self.augment = STILL  # the views are augmented already

@@ -130,6 +130,24 @@ def test_features_are_computed_once(
     assert computed(settings) == 40
 
 
+def test_features_of_other_versions_are_not_used_and_the_oldest_are_dropped(
+    faces: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def computed(settings: Experiment) -> int:
+        prepared(settings, faces, tmp_path)
+        return int(capsys.readouterr().out.split(" computed now")[0].split()[-1])
+
+    settings = experiment()
+    assert (computed(settings), computed(settings)) == (3 * 88, 0)
+    first = set(tmp_path.glob("features-*"))
+    monkeypatch.setattr(features, "version_of", lambda package: f"{package} of tomorrow")
+    assert computed(replace(settings, cache_limit=0.0)) == 3 * 88
+    assert len(set(tmp_path.glob("features-*"))) == 3 and not first & set(tmp_path.glob("features-*"))
+    monkeypatch.setattr(features, "__version__", "9.9.9")
+    assert computed(settings) == 3 * 88
+    assert len(set(tmp_path.glob("features-*"))) == 6
+
+
 def test_a_damaged_file_of_features_is_computed_again(
     faces: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
