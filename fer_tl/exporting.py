@@ -161,7 +161,8 @@ def _check(
 
     if held_out:
         images = held_out.dataset.images[held_out.draw(contents.experiment.seed)]
-        where = f"{len(images):,} images of {held_out.dataset.name} that the training held out"
+        by = "the training" if len(request.parts) == 1 else "one of its models, and not the others,"
+        where = f"{len(images):,} images of {held_out.dataset.name} that {by} held out"
     else:
         images = made_images(original.image_shape)
         where = f"{len(images)} made images, no faces: the dataset was not at hand"

@@ -351,13 +351,41 @@ def test_a_loss_is_the_accuracy_before_less_that_after():
     assert gain.interval == pytest.approx((-loss.interval[1], -loss.interval[0]), abs=0.01)
 
 
-def test_the_card_tells_the_licence_of_the_weights(run: RunFolder):
+@pytest.mark.parametrize("validation", [True, False])
+def test_the_card_of_a_single_fit_lists_what_it_was_trained_on(
+    validation: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Not the images that it was scored on, as if it had learnt from them."""
+    monkeypatch.chdir(tmp_path)
+    run = make_run("train", validation)
     contents = open_contents(run, None)
-    facts = ExportFacts(
+    card = card_text(contents, facts_of("model"))
+    trained, held = (np.bincount(LABELS[rows], minlength=3) for rows in (FOLDS != 0, FOLDS == 0))
+    section = card.split("## Training data")[1].split("##")[0]
+    assert "those to train on, and those of split validation, which the model was scored on" in section
+    for name, one, other in zip(CLASSES, trained, held, strict=True):
+        assert f"| {name} | {one} | {other} |" in section
+    assert f"| all | {trained.sum()} | {held.sum()} |" in section
+    missing = card_text(replace(contents, source=None), facts_of("model")).split("## Training data")[1].split("##")[0]
+    assert "how many of each class is not known" in missing and f"| all | {held.sum()} |" in missing
+
+
+def test_the_card_of_a_fold_says_which_images_it_has_not_seen(run: RunFolder):
+    contents = open_contents(run, None)
+    one, mean = (
+        card_text(contents, facts_of(*parts)).split("## Training data")[1].split("##")[0]
+        for parts in (["fold-1"], ["fold-0", "fold-1", "fold-2"])
+    )
+    assert "was trained on the other folds' images, not on those of fold-1" in one
+    assert "trained on all folds' images but its own's; their mean has seen all" in mean
+
+
+def facts_of(*parts: str) -> ExportFacts:
+    return ExportFacts(
         chosen=choose_format("keras", False),
-        parts=("fold-0",),
+        parts=parts,
         class_names=CLASSES,
-        image_shape=(SIDE, SIDE, 1),  # grey
+        image_shape=(SIDE, SIDE, 1),
         recipe=FaceRecipe(),
         temperature=1.5,
         calibration="Probabilities are calibrated.",
@@ -368,6 +396,11 @@ def test_the_card_tells_the_licence_of_the_weights(run: RunFolder):
         size=10**6,
         milliseconds=1.0,
     )
+
+
+def test_the_card_tells_the_licence_of_the_weights(run: RunFolder):
+    contents = open_contents(run, None)
+    facts = facts_of("fold-0")
     card = card_text(contents, facts)
     assert "no published weights are in this model" in card
     assert "divided by 1.500" in card

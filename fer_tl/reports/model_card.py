@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
+import numpy as np
+
 from fer_tl.config import Experiment
 from fer_tl.data.manifest import build_arguments
+from fer_tl.data.merging import parse_classes
 from fer_tl.evaluation.run_contents import HeldOut, RunContents
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.export.folder import RECORD
@@ -89,7 +92,7 @@ def card_text(contents: RunContents, facts: ExportFacts) -> str:
     sections = {
         "What it is": _what(contents, facts),
         "How to use it": _usage(facts),
-        "Training data": _data(contents, held_out),
+        "Training data": _data(contents, held_out, facts),
         "How good it is": _metrics(contents, held_out, facts),
         "Whether its probabilities mean what they say": _calibration(held_out, facts),
         "Whether the export is the model that was trained": _parity(facts),
@@ -128,7 +131,7 @@ def _usage(facts: ExportFacts) -> str:
     )
 
 
-def _data(contents: RunContents, held_out: HeldOut) -> str:
+def _data(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> str:
     about, source = contents.about, contents.source
     lines = [f"Dataset {about['dataset']}, fingerprint {about['fingerprint']}."]
     if source:
@@ -137,10 +140,57 @@ def _data(contents: RunContents, held_out: HeldOut) -> str:
         lines.append(f"It was built from {made.get('name', 'drawings')} (kind {made.get('kind', 'unknown')}{options}).")
     if contents.experiment.classes:
         lines.append(f"Classes were merged: {', '.join(contents.experiment.classes)}.")
+    shown = _fold_images(contents, held_out, facts) if contents.is_cv else _split_images(contents, held_out)
+    watched = next((part.result.get("watched", 0) for part in contents.done if part.name == facts.parts[0]), 0)
+    aside = ""
+    if watched:
+        which = "" if len(facts.parts) == 1 else "for each model, about "
+        aside = (
+            f"\nOf the images to train on, {which}{watched:,} were watched only, to choose the epoch or the learning "
+            "rate: no weight learnt from them."
+        )
+    return f"{' '.join(lines)}\n\n{shown}{aside}"
+
+
+def _fold_images(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> str:
+    """The images of a cross validation, and which of them the exported models were trained on."""
     names = [part.name for part in contents.parts]
-    where = "fold" if contents.is_cv else "part"
     counts = count_table(held_out.predictions.labels, held_out.parts, held_out.summary.class_names, names)
-    return f"{' '.join(lines)}\n\nImages by class, and by the {where} that held them out:\n\n{as_markdown(counts)}"
+    if len(facts.parts) == 1:
+        trained = f"The exported model was trained on the other folds' images, not on those of {facts.parts[0]}."
+    else:
+        trained = "Each of the exported models was trained on all folds' images but its own's; their mean has seen all."
+    undone = "" if contents.is_finished else " Images of folds that are not done are not counted here."
+    return f"{trained} Images by class, and by the fold that held them out:{undone}\n\n{as_markdown(counts)}"
+
+
+def _split_images(contents: RunContents, held_out: HeldOut) -> str:
+    """The images of a single fit: those to train on, and those that it was scored on."""
+    labels, names, scored = held_out.predictions.labels, held_out.summary.class_names, contents.about["held_out"]
+    held = np.bincount(labels, minlength=len(names))  # [K]
+    source = contents.source
+    if source is None:
+        told = contents.done[0].result.get("trained_on")
+        trained = f"trained on {told:,} images of {contents.about['dataset']}" if told else "trained on other images"
+        rows = [[name, f"{count:,}"] for name, count in zip(names, held.tolist(), strict=True)]
+        table = Table(["class", "held out"], [rows, [["all", f"{held.sum():,}"]]])
+        start = f"The model was {trained}; how many of each class is not known, the dataset is not at hand."
+        return f"{start} Images of {scored}, which it was scored on and did not learn from:\n\n{as_markdown(table)}"
+    counted = source.manifest.counts["train"]
+    map_ = parse_classes(contents.experiment.classes, list(counted)) if contents.experiment.classes else None
+    train = np.zeros(len(names), np.int64)
+    for name, label in zip(counted, map_.labels_of(list(counted)) if map_ else range(len(counted)), strict=True):
+        if label >= 0:
+            train[names.index(map_.names[label] if map_ else name)] += counted[name]
+    if "validation" not in source.manifest.counts:
+        train -= held  # they are images of the training split
+    pairs = zip(names, train.tolist(), held.tolist(), strict=True)
+    rows = [[name, f"{one:,}", f"{other:,}"] for name, one, other in pairs]
+    table = Table(["class", "trained on", "held out"], [rows, [["all", f"{train.sum():,}", f"{held.sum():,}"]]])
+    return (
+        f"Images by class: those to train on, and those of {scored}, which the model was scored on and did not learn "
+        f"from:\n\n{as_markdown(table)}"
+    )
 
 
 def _metrics(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> str:

@@ -133,8 +133,8 @@ def _duplicates(source: RunDataset) -> str:
     origin = manifest.source
     text = (
         f"Built from {origin['name']} ({origin['kind']}, SHA-256 {origin['sha256']}), version {manifest.version}. Of "
-        f"{len(groups):,} images here, {together:,} share a group with another, which is never divided over folds: "
-        f"{len(counts):,} groups in all."
+        f"the {len(groups):,} images of split {source.dataset.splits[0]}, {together:,} share a group with another, "
+        f"which is never divided over folds: {len(counts):,} groups in all."
     )
     found = manifest.duplicates
     if found.get("policy") == "keep":
