@@ -144,7 +144,10 @@ def predict(
         "temperature": model.temperature,
         "calibration": model.calibration,
     }
-    began, tally = time.perf_counter(), Tally(opened.name, opened.video is not None, opened.promised)
+    began, tally = (
+        time.perf_counter(),
+        Tally(opened.name, opened.video is not None, opened.promised, opened.rate or 0.0),
+    )
     tally.passed_over = describe_passed_over(opened.passed)
     with Results(folder, formats, model.class_names, opened.rate) as results:
         try:

@@ -326,10 +326,41 @@ def test_a_video_that_is_cut_short_is_done_as_far_as_it_goes(film: Path, monkeyp
 
     monkeypatch.setattr("fer_tl.inference.predict.video.VideoReader", Counted)
     result, rows = ask(str(film), save="csv")
-    assert len(rows) == FRAMES and "film.mp4 is cut short: 24 of its 300 frames could be read" in result.text
+    assert len(rows) == FRAMES and "film.mp4 is cut short or damaged: 24 of its 300 frames could be read" in result.text
     Path("half.mp4").write_bytes(film.read_bytes()[: film.stat().st_size // 2])  # without its index
     with pytest.raises(UserError, match=r"half\.mp4 is neither a picture nor a video .* cut short"):
         ask("half.mp4")
+
+
+def test_behind_a_damaged_frame_the_film_goes_on_with_its_own_times(film: Path, monkeypatch: pytest.MonkeyPatch):
+    cv2 = pytest.importorskip("cv2")
+    plain = {int(row["frame"]): row for row in ask(str(film), save="csv")[1]}
+    capture, asked = cv2.VideoCapture, []
+
+    class Damaged:
+        """Two frames in a row cannot be read, and one cannot be decoded."""
+
+        def __init__(self, source: str) -> None:
+            self._film = capture(source)
+
+        def grab(self) -> bool:
+            asked.append(1)
+            there = bool(self._film.grab())
+            return there and len(asked) not in (6, 7)
+
+        def retrieve(self) -> tuple[bool, np.ndarray | None]:
+            return (False, None) if len(asked) == 12 else self._film.retrieve()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._film, name)
+
+    monkeypatch.setattr(cv2, "VideoCapture", Damaged)
+    result, rows = ask(str(film), save="csv")
+    found = {int(row["frame"]): row for row in rows}
+    assert set(plain) - set(found) == {5, 6, 11}
+    for number, row in found.items():
+        assert row["time"] == plain[number]["time"] and row["label"] == plain[number]["label"]
+    assert f"3 of the {FRAMES} frames of" in result.text and "are damaged and were passed over" in result.text
 
 
 def test_a_camera_ended_with_ctrl_c_leaves_whole_files(film: Path, monkeypatch: pytest.MonkeyPatch):

@@ -24,6 +24,8 @@ class Tally:
         name: of the source.
         video: whether it is one.
         promised: frames that a video says it has, 0 if it does not.
+        rate: frames a second of a video.
+        time: of its last frame, seconds.
         pictures: or frames, that were analysed.
         faces: in them.
         without_face: pictures or frames with none.
@@ -40,6 +42,8 @@ class Tally:
     name: str
     video: bool = False
     promised: int = 0
+    rate: float = 0.0
+    time: float = 0.0
     pictures: int = 0
     faces: int = 0
     without_face: int = 0
@@ -55,6 +59,7 @@ class Tally:
     def add(self, seen: Seen, rows: Sequence[Row]) -> None:
         """Count a picture or frame."""
         self.read += 1
+        self.time = seen.time or 0.0
         self.several += seen.several
         self.blank += sum(map(is_nearly_blank, seen.crops))
         if seen.problem:
@@ -111,10 +116,22 @@ class Tally:
                 f"{several_frames(self.several)} (a film, such as `ffmpeg -i FILE film.mp4` makes, has all analysed)"
             )
         if self.read < self.promised:
-            lines.append(f"{self.name} is cut short: {self.read:,} of its {self.promised:,} frames could be read")
+            lines.append(self._missing())
         if written:
             lines.append(f"wrote {', '.join(str(path) for path in written)}")
         return "\n".join(lines)
+
+    def _missing(self) -> str:
+        """What became of the frames of a film that were not read: those at its end, or some amid it."""
+        came_to_its_end = self.time * self.rate > self.promised - 2.5  # half a frame more than one is missing
+        if not came_to_its_end:
+            return (
+                f"{self.name} is cut short or damaged: {self.read:,} of its {self.promised:,} frames could be read, "
+                "and behind a gap in it the times may be too early"
+            )
+        lost = self.promised - self.read
+        what = "is damaged and was" if lost == 1 else "are damaged and were"
+        return f"{lost:,} of the {self.promised:,} frames of {self.name} {what} passed over"
 
 
 def _line(row: Row) -> str:

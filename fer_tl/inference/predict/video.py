@@ -16,6 +16,8 @@ from tfrecords_builder.face_detection import import_opencv
 
 # Where a file or camera does not say how many frames it has in a second.
 _USUAL_RATE = 25.0
+# Frames one after the other that cannot be decoded and behind which the film may go on; then it has ended.
+_DAMAGED = 250
 
 
 class VideoFrame(NamedTuple):
@@ -59,20 +61,26 @@ class VideoReader:
         self.frames = int(frames) if math.isfinite(frames) and not live else 0
 
     def read(self, wanted: Callable[[int], bool]) -> Iterator[VideoFrame]:
-        """All frames in order; those whose number is not wanted are not decoded to pixels."""
-        cv2, began, number, moment = self._cv2, time.monotonic(), 0, 0.0
-        while self._capture.grab():
+        """All frames in order; those whose number is not wanted are not decoded to pixels.
+
+        Damaged frames are passed over: they keep their numbers and times, which no frame here has.
+        """
+        cv2, began, number, moment, failed = self._cv2, time.monotonic(), -1, 0.0, 0
+        while failed <= (0 if self._live else _DAMAGED):
+            if not self._capture.grab():
+                failed += 1
+                continue
             before = moment
             moment = time.monotonic() - began if self._live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if number and not moment > before:  # not every container has times
-                moment = before + 1 / self.rate
-            pixels = None
+            steps = 1 + failed
+            if number >= 0 and not moment > before:  # not every container has times
+                moment = before + steps / self.rate
+            number, failed, pixels = number + steps, 0, None
             if wanted(number):
                 there, pixels = self._capture.retrieve()
                 if not there:
-                    return
+                    continue
             yield VideoFrame(number, moment, pixels)
-            number += 1
 
     def close(self) -> None:
         """Give the camera or file back."""
