@@ -99,15 +99,14 @@ def open_image(data: bytes, channels: int, where: str, bits: int | None = None) 
     Raises:
         UserError: what it is instead of a picture that can be read, or that it is damaged or too large.
     """
-    with open_header(io.BytesIO(data), where) as stored:
+    with no_warnings(), open_header(io.BytesIO(data), where) as stored:
         try:
-            with no_warnings():
-                # Not `n_frames`, for which Pillow reads a file to its end; two lenses' pictures are one picture.
-                several = stored.format in _OF_FRAMES and bool(getattr(stored, "is_animated", False))
-                stored.load()
-                largest = largest_unsaid(stored) if bits is None else None
-                upright = _turned(stored)
-                image = to_mode(upright, channels, where, bits)
+            # Not `n_frames`, for which Pillow reads a file to its end; two lenses' pictures are one picture.
+            several = stored.format in _OF_FRAMES and bool(getattr(stored, "is_animated", False))
+            stored.load()
+            largest = largest_unsaid(stored) if bits is None else None
+            upright = _turned(stored)
+            image = to_mode(upright, channels, where, bits)
         except UserError:
             raise
         except Exception as error:  # Pillow's plugins raise nearly anything on damaged data

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 _lock = threading.Lock()
 _inside = 0
-_kept: warnings.catch_warnings[None] | None = None
+_kept = warnings.catch_warnings()
 
 
-@contextmanager
-def no_warnings() -> Iterator[None]:
+class no_warnings:
     """Holds warnings back until the last thread that is inside has left.
 
     `warnings.catch_warnings` alone restores what a thread found when it entered, which another one had changed: after
     two threads that overlap, a process keeps silent for good.
     """
-    global _inside, _kept
-    with _lock:
-        if not _inside:
-            _kept = warnings.catch_warnings()
-            _kept.__enter__()
-            warnings.simplefilter("ignore")
-        _inside += 1
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        global _inside, _kept
+        with _lock:
+            if not _inside:
+                _kept = warnings.catch_warnings()
+                _kept.__enter__()
+                warnings.simplefilter("ignore")
+            _inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        global _inside
         with _lock:
             _inside -= 1
-            if not _inside and _kept is not None:
+            if not _inside:
                 _kept.__exit__(None, None, None)
