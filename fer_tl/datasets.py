@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,7 +95,9 @@ def draw_folds(
         if path.exists() and (path.is_dir() or not np.array_equal(read_folds(path, dataset.ids, True), assigned)):
             raise UserError(f"{path} is there and holds something else: give another --out")
         write_folds(path, dataset.ids, assigned)
-        say(f"Written to {path}; fer-tl cv --data {data} --folds {number} --fold-table {path} uses it.")
+        words = ["--data", data, *(["--data-dir", str(data_dir)] if Path(data_dir) != Path("data") else [])]
+        words += ["--folds", str(number), "--fold-table", str(path)]
+        say(f"Written to {path}; fer-tl cv {shlex.join(words)} uses it.")
     return FoldsResult(dict(zip(dataset.ids.tolist(), assigned.tolist(), strict=True)), path, text)
 
 

@@ -621,6 +621,8 @@ def test_folds_are_those_of_a_cross_validation_and_a_table_is_checked(
 ) -> None:
     lines: list[str] = []
     drawn = fer_tl.draw_folds("folder/tiny", data_dir, folds=2, out=tmp_path / "f.csv", say=lines.append)
+    printed = next(line for line in lines if "uses it" in line)
+    assert f"--data-dir {data_dir} --folds 2 --fold-table {tmp_path / 'f.csv'}" in printed
     assert (tmp_path / "f.csv").read_text() == (cv.run_dir / "folds.csv").read_text()
     assert "no group is split" in "\n".join(lines) and drawn.path == tmp_path / "f.csv"
     assert fer_tl.draw_folds("folder/tiny", data_dir, table=tmp_path / "f.csv", say=str).fold_of == drawn.fold_of

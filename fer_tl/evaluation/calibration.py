@@ -193,7 +193,7 @@ def choose_scaling(run: RunFolder, parts: Sequence[str]) -> Scaling:
             return Scaling(
                 1.0,
                 f"Probabilities are not calibrated: the mean of {len(parts)} models has seen every image of the "
-                f"training. Where the dataset has a validation split, fer-tl evaluate {run.path.name} --split "
+                f"training. Where the dataset has a validation split, fer-tl evaluate RUN --split "
                 "validation gives what to calibrate it on.",
             )
         labels, logits = several[0].labels, np.stack([each.logits for each in several])
