@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
+from fer_tl.core.printable import printable
 from fer_tl.errors import UserError
 
 PassedOver = dict[str, list[str]]
@@ -146,7 +147,7 @@ def describe_passed_over(passed: Mapping[str, Mapping[str, object]]) -> str:
     for reason, found in passed.items():
         count, first = found["count"], found["first"]
         assert isinstance(count, int) and isinstance(first, list)
-        names = ", ".join(map(str, first)) + (", ..." if count > len(first) else "")
+        names = ", ".join(printable(str(name)) for name in first) + (", ..." if count > len(first) else "")
         parts.append(f"{count:,} {reason} ({names})")
     return f"Passed over: {'; '.join(parts)}." if parts else ""
 

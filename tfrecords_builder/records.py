@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from fer_tl.core.printable import printable
 from fer_tl.errors import UserError
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Skipped:
         """How a message names it."""
         # The number of a row, and the name of a file in its path, say no more than where it is.
         what = "" if self.what in self.where or self.what.rsplit("-")[-1].isdecimal() else f" ({self.what})"
-        return f"{self.where}{what}"
+        return printable(f"{self.where}{what}")
 
 
 class UnusableExamples(UserError):

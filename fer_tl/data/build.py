@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_tl.core.printable import printable
 from fer_tl.data.build_request import BuildRequest
 from fer_tl.data.checksums import checksums
 from fer_tl.data.copy_check import MOST_LOST, MOST_LOST_OF
@@ -242,7 +243,7 @@ def _build(
     for line in manifest.warnings:
         say(f"Warning: {line}")
     for example in skipped[:3]:
-        say(f"Left out: {example.where}, {example.what}: {example.reason}")
+        say(f"Left out: {printable(f'{example.where}, {example.what}')}: {example.reason}")
     if skipped:
         say(f"{len(skipped):,} examples could not be used and are listed in {target / SKIPPED}")
     say(f"Built {manifest.dataset} with {number} shards a split in {target}")

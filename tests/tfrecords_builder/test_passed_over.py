@@ -23,6 +23,7 @@ from tfrecords_builder.fer2013.sources import open_source
 from tfrecords_builder.files import open_files
 from tfrecords_builder.folder.reader import open_folder
 from tfrecords_builder.images import find_images, is_image
+from tfrecords_builder.members import describe_passed_over, summarize_passed_over
 from tfrecords_builder.records import Source
 
 FACES = [png(np.random.default_rng(i).integers(0, 256, (20, 20), dtype=np.uint8)) for i in range(12)]
@@ -291,3 +292,13 @@ def test_a_large_folder_is_sorted_out_quickly(tmp_path: Path) -> None:
     began = time.perf_counter()
     assert len(find_images(open_files(tmp_path / "x.zip"))[0]) == 2000
     assert time.perf_counter() - began < 2
+
+
+def test_names_with_orders_for_a_terminal_are_spelled_out(tmp_path: Path) -> None:
+    files = TWO | {"a/no\n\x1b[31mimage": b"x", "a/bad\n\x1b[31m.png": b"x"}
+    source = open_folder(write_folder(tmp_path / "r", files), 20)
+    told = describe_passed_over(summarize_passed_over(source.passed_over))
+    with pytest.raises(UserError) as refused:
+        ids(source)
+    for text, name in ((told, r"a/no\n\x1b[31mimage"), (str(refused.value), r"a/bad\n\x1b[31m.png")):
+        assert name in text and text.isprintable()
