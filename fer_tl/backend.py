@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from fer_tl.core.json_files import load_json
 from fer_tl.errors import UserError
 from fer_tl.quiet import hidden, import_quietly, import_tensorflow
 
@@ -48,7 +48,7 @@ def asked_backend() -> tuple[str, str]:
         return asked, SETTING
     path = keras_home() / "keras.json"
     try:
-        named = json.loads(path.read_text(encoding="utf-8")).get("backend")
+        named = load_json(path).get("backend")
     except (OSError, ValueError, AttributeError):
         named = None
     # Keras writes "tensorflow" there at its first import, whatever is installed: that is no choice of anybody's.

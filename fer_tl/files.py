@@ -6,9 +6,11 @@ import contextlib
 import errno
 import glob
 import json
+import lzma
 import os
 import re
 import shutil
+import struct
 import time
 import zipfile
 import zlib
@@ -16,11 +18,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fer_tl.core.json_files import load_json
 from fer_tl.core.machine import process_number, started
 from fer_tl.errors import Unreadable, UserError
 
 # What numpy.load raises for a file that is missing, empty, cut short, damaged, or something else.
-BROKEN_ARRAYS = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
+BROKEN_ARRAYS = (
+    OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+    RuntimeError, MemoryError, OverflowError, SyntaxError,
+)  # fmt: skip
 # What a write ends in when the disk, the user's share of it or the largest file that is allowed is full.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -141,7 +147,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file; a missing or broken one is a ``UserError`` that names it, one that the system does not let be
     read an ``Unreadable``."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return load_json(path)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: not a fer-tl run, or an unfinished one") from None
     except OSError as error:

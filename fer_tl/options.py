@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from fer_tl.config import Experiment, check, flatten, walk
+from fer_tl.core.yaml_files import load_yaml
 from fer_tl.errors import UserError, suggest
 
 
@@ -36,15 +37,13 @@ def read_mapping(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        text = path.read_text(encoding="utf-8")
-        _refuse_repeated_keys(yaml.compose(text, yaml.SafeLoader), path)
-        content = yaml.safe_load(text)
+        content = load_yaml(path)
     except FileNotFoundError:
         raise UserError(f"there is no config file {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"config file {path} cannot be read ({error})") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as a date 2026-13-01, a thousand brackets
-        raise UserError(f"config file {path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"config file {path} is not valid YAML: {' '.join(str(error).split())[:300]}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -74,17 +73,6 @@ def flatten_known(content: dict[str, Any], where: str) -> dict[str, Any]:
                 # YAML reads 2026-08-01 as a date, and knows sets and bytes too.
                 raise UserError(f"{where}: '{key}' holds a {type(item).__name__}; put text in quotes")
     return flat
-
-
-def _refuse_repeated_keys(node: Any, path: Path) -> None:
-    """YAML says that keys are unique, PyYAML takes the last one."""
-    pairs = node.value if getattr(node, "id", "") == "mapping" else []
-    seen = set()
-    for key, value in pairs:
-        if str(key.value) in seen:
-            raise UserError(f"{path}: key '{key.value}' occurs twice, again in line {key.start_mark.line + 1}")
-        seen.add(str(key.value))
-        _refuse_repeated_keys(value, path)
 
 
 def add_options(parser: Any, defaults: bool = True) -> None:

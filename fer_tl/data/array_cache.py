@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from fer_tl.core.json_files import load_json
 from fer_tl.data.checksums import Checksum, checksum, find_damage
 from fer_tl.data.manifest import CACHE, Manifest, data_dir_of
 
@@ -63,7 +64,7 @@ def is_kept(folder: Path, name: str) -> bool:
 def fault_of(folder: Path, name: str, trust: bool = True) -> str | None:
     """What is wrong with an array that was kept: "" for nothing, None if it was not kept. See `find_damage`."""
     try:
-        wanted = Checksum(**json.loads(_digest(folder, name).read_text(encoding="utf-8")))
+        wanted = Checksum(**load_json(_digest(folder, name)))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError):

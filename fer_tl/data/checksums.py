@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fer_tl.core.json_files import load_json
 from fer_tl.files import write_json
 
 _SETTLED_NS = 2_000_000_000
@@ -101,7 +101,7 @@ def _examine(path: Path, wanted: Checksum, known: Stamp | None) -> tuple[str, St
 
 def _read_stamps(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = load_json(path)
     except (OSError, ValueError):  # none yet, or damaged: the files are read
         return {}
     return found if isinstance(found, dict) else {}

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fer_tl.core.json_files import load_json
 from fer_tl.data.checksums import Checksum, find_damage
 from fer_tl.data.staging import recover_all
 from fer_tl.errors import UserError
@@ -33,6 +34,7 @@ _BUILD_OPTIONS = (
 _BUILD_DEFAULTS = {"fit": "pad", "votes": "majority", "duplicates": "group", "split_seed": "0", "encoding": "png"}
 _BUILD_FILES = ("ferplus", "boxes", "detector_model", "splits")
 
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -135,7 +137,7 @@ def read_manifest(directory: Path | str) -> Manifest:
     """
     path = Path(directory) / FILE_NAME
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = load_json(path)
         if values["format"] > FORMAT:
             raise UserError(f"{path} was written by a newer fer-tl: update fer-tl, or build the dataset again.")
         for key in ("class_names", "image_shape", "warnings"):
@@ -145,11 +147,13 @@ def read_manifest(directory: Path | str) -> Manifest:
             read_recipe(values["faces"], str(path))
         manifest = Manifest(**values)
         _check(manifest)
+        _ = manifest.recipe  # of options that may not be numbers
         return manifest
     except FileNotFoundError as error:
         raise UserError(f"{directory} is half built: it has no {FILE_NAME}. Build it again.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} cannot be read ({error}): build the dataset again with --overwrite.") from error
+        why = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} cannot be read ({why}): build the dataset again with --overwrite.") from error
 
 
 def _check(manifest: Manifest) -> None:
@@ -157,18 +161,32 @@ def _check(manifest: Manifest) -> None:
     names, shape = manifest.class_names, manifest.image_shape
     kinds = {
         "format": isinstance(manifest.format, int),
-        "name": all(isinstance(text, str) for text in (manifest.name, manifest.config, manifest.version)),
-        **{
-            key: isinstance(getattr(manifest, key), dict)
-            for key in ("source", "crops", "duplicates", "drawn_split", "faces")
-        },
+        # The name and those of splits become names of files: they must not lead elsewhere.
+        "name": all(isinstance(text, str) for text in (manifest.name, manifest.config, manifest.version))
+        and bool(_PLAIN.fullmatch(manifest.name)),
+        **{key: isinstance(getattr(manifest, key), dict) for key in ("drawn_split", "faces")},
+        "source": all(isinstance(text, str) for text in manifest.source.values()),
+        "content": isinstance(manifest.content, str),
+        "warnings": all(isinstance(text, str) for text in manifest.warnings),
+        "skipped": type(manifest.skipped) is int,
+        "targets": isinstance(manifest.targets, bool),
+        "crops": all(_counts(found) for found in manifest.crops.values()),
+        "duplicates": not manifest.duplicates
+        or (
+            isinstance(manifest.duplicates["policy"], str)
+            and _counts({key: manifest.duplicates[key] for key in ("exact", "near", "clusters", "conflicting")})
+            and _counts(manifest.duplicates["dropped"])
+        ),
         "passed_over": all(
-            isinstance(found.get("count"), int) and isinstance(found.get("first"), list)
+            isinstance(found.get("count"), int)
+            and isinstance(found.get("first"), list)
+            and all(isinstance(name, str) for name in found["first"])
             for found in manifest.passed_over.values()
         ),
         "class_names": len(names) > 0 and all(isinstance(name, str) for name in names),
         "image_shape": len(shape) == 3 and all(isinstance(side, int) and side > 0 for side in shape),
-        "counts": all(
+        "counts": all(_PLAIN.fullmatch(split) for split in manifest.counts)
+        and all(
             tuple(classes) == names and all(isinstance(number, int) and number >= 0 for number in classes.values())
             for classes in manifest.counts.values()
         ),
@@ -176,11 +194,20 @@ def _check(manifest: Manifest) -> None:
         and all(isinstance(number, int) and 0 < number < 10**5 for number in manifest.shards.values()),
         "fingerprints": manifest.fingerprints.keys() == manifest.counts.keys()
         and all(isinstance(text, str) for text in manifest.fingerprints.values()),
-        "checksums": not manifest.checksums or manifest.checksums.keys() >= set(manifest.shard_names),
+        "checksums": not manifest.checksums
+        or (
+            manifest.checksums.keys() >= set(manifest.shard_names)
+            and all(_PLAIN.fullmatch(name) for name in manifest.checksums)
+            and all(type(c.size) is int and isinstance(c.sha256, str) for c in manifest.checksums.values())
+        ),
     }
     wrong = [name for name, right in kinds.items() if not right]
     if wrong:
         raise ValueError(f"'{wrong[0]}' is not what a build writes")
+
+
+def _counts(found: Any) -> bool:
+    return isinstance(found, dict) and all(type(number) is int and number >= 0 for number in found.values())
 
 
 def newest_version(data_dir: Path | str, name: str) -> Path:

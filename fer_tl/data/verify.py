@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fer_tl.core.json_files import load_json
 from fer_tl.data.array_cache import IMAGES, INDEX, cache_folder, fault_of
 from fer_tl.data.checksums import find_damage
 from fer_tl.data.examples import FILE_NAME as EXAMPLES
@@ -201,7 +201,7 @@ def _compare_files(reading: _Reading) -> Iterator[Finding]:
         if file in manifest.checksums:
             continue
         try:
-            if key not in json.loads((directory / file).read_text(encoding="utf-8")):
+            if key not in load_json(directory / file):
                 yield Finding(file, f"has no '{key}'")
         except OSError as error:
             yield Finding(file, f"cannot be read ({error.strerror})")

@@ -18,7 +18,7 @@ from fer_tl.evaluation.members import open_member
 from fer_tl.evaluation.open_split import check_evaluated
 from fer_tl.evaluation.openings import key_of_run, read_ledger
 from fer_tl.result_folder import name_runs
-from fer_tl.training.part_files import TIMING, check_part, known_seconds, read_keys, read_result
+from fer_tl.training.part_files import NUMBER, TIMING, check_part, known_seconds, read_keys, read_result
 from fer_tl.training.predictions import Predictions, join_predictions, load_predictions
 from fer_tl.training.run_folder import RunFolder
 
@@ -80,6 +80,8 @@ class ComparedRun:
         for folder in map(self.run.part, self.done):
             with contextlib.suppress(UserError):  # no file, as in version 0.1.0, or a damaged one
                 epochs = read_keys(folder / TIMING, {"epoch_seconds": list}, "")["epoch_seconds"]
+                if not all(type(each) in NUMBER and 0 <= each < 1e9 for each in epochs):
+                    continue
                 images += len(epochs) * read_result(folder).get("trained_on", 0)
                 seconds += sum(epochs)
         return images / seconds if images and seconds else None

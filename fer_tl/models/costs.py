@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from fer_tl.core.json_files import load_member
 from fer_tl.errors import UserError
 
 # Layers of Keras that have no weights and multiply nothing that is counted.
@@ -65,11 +64,10 @@ def read_costs(path: Path) -> Costs:
         UserError: it is damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            config = {"layers": json.loads(archive.read("config.json"))["config"]["layers"]}
+        config = {"layers": load_member(path, "config.json")["config"]["layers"]}
     except FileNotFoundError:
         raise Uncounted(f"{path} is not there any more") from None
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())})") from None
     try:
         return count_costs(config)

@@ -199,6 +199,8 @@ def _curves_section(contents: RunContents) -> Section:
             curves += found
             if found:
                 legend[f"line-{kind}"] = found[-1].name if len(shown) > 1 else what
+        if not curves:
+            continue
         described = "; ".join(f"{curve.name}: {_course(curve, key)}" for curve in curves if not curve.is_thin)
         panels.append(curves_chart(f"curves-{key}", key, f"{key} by epoch. {described}.", curves, key == "accuracy"))
         if any(curve.kept for curve in curves):

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from fer_tl.core.json_files import parse_json
 from fer_tl.data.sealed import read_sealed, write_sealed
+from fer_tl.files import BROKEN_ARRAYS
 
 Values = list[np.ndarray]
 
@@ -70,7 +72,7 @@ class Checkpoints:
                 if state.pop("owner") == self._owner:
                     return values, state
                 fault = "is of another fold or run"
-            except (OSError, ValueError) as error:
+            except (*BROKEN_ARRAYS, AttributeError) as error:
                 fault = f"is damaged ({' '.join(str(error).split()) or type(error).__name__})"
             path.unlink(missing_ok=True)
             others = self._found()
@@ -101,7 +103,7 @@ def _number(path: Path) -> int:
 
 def _read(path: Path) -> tuple[dict[str, Values], dict[str, Any]]:
     arrays = read_sealed(path)
-    state = json.loads(str(arrays.pop("state")))
+    state = parse_json(str(arrays.pop("state")))
     values: dict[str, Values] = {}
     for key in sorted(arrays):
         values.setdefault(key.rsplit("-", 1)[0], []).append(arrays[key])

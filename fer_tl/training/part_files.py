@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fer_tl.core.json_files import load_member
 from fer_tl.data.checksums import checksum
 from fer_tl.errors import Unreadable, UserError, one_line
 from fer_tl.faces.recipe import FaceRecipe, read_recipe
-from fer_tl.files import read_json, unreadable
+from fer_tl.files import BROKEN_ARRAYS, read_json, unreadable
 
 RESULT = "result.json"
 # Their size and checksum are in RESULT: equal trainings write equal bytes.
@@ -84,7 +84,7 @@ def check_model(path: Path, remedy: str = "") -> None:
         if error.errno and not isinstance(error, FileNotFoundError):
             raise unreadable(path, error) from None
         raise UserError(f"{path} is no whole model of fer-tl ({error.strerror or error}){end}") from None
-    except (KeyError, zipfile.BadZipFile) as error:
+    except BROKEN_ARRAYS as error:
         raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())}){end}") from None
     if damaged:
         raise UserError(f"{path} is damaged (its part {damaged} fails its checksum){end}")
@@ -97,10 +97,8 @@ def read_model_recipe(path: Path) -> FaceRecipe | None:
         UserError: the file is missing, damaged or not of fer-tl.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            about = json.loads(archive.read(CLASSES_MEMBER))
-        values = about.get("faces")
-    except (OSError, KeyError, ValueError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
+        values = load_member(path, CLASSES_MEMBER).get("faces")
+    except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is no whole model of fer-tl ({one_line(error)})") from None
     return None if values is None else read_recipe(values, str(path))
 
@@ -109,6 +107,8 @@ def read_result(folder: Path) -> dict[str, Any]:
     """``result.json`` of a part that is done; a damaged one is a ``UserError``."""
     path = folder / RESULT
     result = read_keys(path, {"epochs": int, "kept_epoch": int}, train_again(folder))
+    counts: Kinds = {key: int for key in ("trained_on", "held_out", "watched") if key in result}
+    refuse_keys(path, result, counts, train_again(folder))
     recorded = result.get("files", {})
     if result.keys() >= {"files"} and not (isinstance(recorded, dict) and recorded.keys() == set(RECORDED)):
         raise UserError(f"{path} is damaged ('files' should name {', '.join(RECORDED)}): {train_again(folder)}")

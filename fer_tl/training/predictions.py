@@ -8,8 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.arrays import read_arrays
 from fer_tl.errors import UserError
 from fer_tl.files import BROKEN_ARRAYS, unreadable, write_atomically
+
+# Kind and axes of what ``save_predictions`` writes.
+_KINDS = {"ids": ("U", 1), "labels": ("i", 1), "logits": ("f", 2), "class_names": ("U", 1)}
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,15 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
 def load_predictions(path: Path) -> Predictions:
     """Read what ``save_predictions`` wrote; anything else is a ``UserError``."""
     try:
-        # Opened here: NumPy leaves a file that is no archive open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            return Predictions(
-                ids=data["ids"],
-                labels=data["labels"],
-                logits=data["logits"],
-                class_names=tuple(str(name) for name in data["class_names"]),
-            )
+        data = read_arrays(path, _KINDS)
+        predictions = Predictions(
+            ids=data["ids"],
+            labels=data["labels"].astype(np.int64, copy=False),
+            logits=data["logits"].astype(np.float32, copy=False),
+            class_names=tuple(str(name) for name in data["class_names"]),
+        )
+        _refuse_impossible(predictions)
+        return predictions
     except FileNotFoundError:
         raise UserError(f"{path} is missing: the run is unfinished; run its command again to continue it") from None
     except OSError as error:
@@ -87,7 +92,22 @@ def load_predictions(path: Path) -> Predictions:
             raise unreadable(path, error) from None
         raise UserError(f"{path} is not a predictions file of fer-tl ({error}): {make_again(path)}") from None
     except BROKEN_ARRAYS as error:
-        raise UserError(f"{path} is not a predictions file of fer-tl ({error}): {make_again(path)}") from None
+        raise UserError(
+            f"{path} is not a predictions file of fer-tl ({' '.join(str(error).split())[:200]}): {make_again(path)}"
+        ) from None
+
+
+def _refuse_impossible(predictions: Predictions) -> None:
+    """Raise ``ValueError`` for what no training predicts."""
+    ids, labels, names = predictions.ids, predictions.labels, predictions.class_names
+    if not len(ids) or len(np.unique(ids)) != len(ids):
+        raise ValueError("its ids are not unique, or there are none")
+    if len(set(names)) != len(names) or not all(names):
+        raise ValueError("its class names are not unique")
+    if labels.min() < 0 or labels.max() >= len(names):
+        raise ValueError(f"a label is none of 0 to {len(names) - 1}")
+    if not np.isfinite(predictions.logits).all():
+        raise ValueError("a logit is no finite number")
 
 
 def make_again(path: Path) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fer_tl.config import Experiment, dump_yaml, identity
+from fer_tl.core.json_files import read_bounded
 from fer_tl.data.folds import read_folds
 from fer_tl.data.manifest import newest_version, read_manifest
 from fer_tl.errors import UserError
@@ -40,6 +41,8 @@ from fer_tl.training.part_files import (
 )
 from fer_tl.training.predictions import Predictions, join_predictions, load_predictions, make_again
 from fer_tl.training.run_file import part_folder, read_run_file, refuse_strangers
+
+_LARGEST_LOSS = 3.5e38
 
 
 @dataclass(frozen=True)
@@ -316,23 +319,29 @@ def write_history(path: Path, history: list[dict[str, Any]]) -> None:
 def read_history(path: Path) -> list[dict[str, Any]]:
     """Read what ``write_history`` wrote, numbers as numbers."""
     try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
+        rows = list(csv.DictReader(io.StringIO(read_bounded(path).decode(), newline="")))
         if not rows:
             raise ValueError("it has no epoch")
-        return [
-            {
-                key: value if key == "stage" else int(value) if key == "epoch" else float(value)
-                for key, value in row.items()
-            }
-            for row in rows
-        ]
+        if not {"stage", "epoch", "loss"} <= set(rows[0]):
+            raise ValueError("it has no columns stage, epoch and loss")
+        return [{key: _read_cell(key, value) for key, value in row.items()} for row in rows]
     except FileNotFoundError:
         raise UserError(f"{path} is missing: put it back, or {make_again(path)}") from None
     except OSError as error:
         raise unreadable(path, error) from None
     except (ValueError, TypeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a history ({error}): {make_again(path)}") from None
+        why = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} cannot be read as a history ({why}): {make_again(path)}") from None
+
+
+def _read_cell(key: str, value: str) -> str | int | float:
+    if key == "stage":
+        return value[:80]
+    number = int(value[:20]) if key == "epoch" else float(value)
+    # Of float32, in which losses are summed.
+    if not (0 < number < 10**7 if key == "epoch" else abs(number) <= _LARGEST_LOSS):
+        raise ValueError(f"'{key[:40]}' is {value[:20]}")
+    return number
 
 
 def default_run_dir(experiment: Experiment, kind: str) -> Path:

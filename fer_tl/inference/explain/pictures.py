@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.json_files import load_member
 from fer_tl.errors import UserError
 from fer_tl.faces.cutting import to_square
 from fer_tl.faces.opening import open_file
@@ -104,11 +103,10 @@ def input_shape(path: Path) -> tuple[int, int, int]:
         UserError: no whole model of fer-tl.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            layers = json.loads(archive.read("config.json"))["config"]["layers"]
+        layers = load_member(path, "config.json")["config"]["layers"]
         (first,) = (layer for layer in layers if layer["class_name"] == "InputLayer")
         _, height, width, channels = first["config"]["batch_shape"]
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())})") from None
     return height, width, channels
 
