@@ -171,6 +171,13 @@ def survey(name: str, data_dir: str | Path = "data") -> Survey:
     parts = [load_dataset(name, data_dir, split) for split in manifest.counts if split != CLOSED_SPLIT]
     if not parts:
         raise UserError(f"{name} has only a {CLOSED_SPLIT} split, which stays closed: there is nothing to look at")
+    told = {example.id for example in examples}
+    untold = next((str(identity) for part in parts for identity in part.ids if str(identity) not in told), None)
+    if untold is not None:
+        raise UserError(
+            f"{directory / FILE_NAME} does not name {untold[:80]!r}, which is in the records: build the dataset again "
+            "with --overwrite"
+        )
     return Survey(
         manifest,
         examples,

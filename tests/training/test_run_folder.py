@@ -331,7 +331,7 @@ def test_permission_is_no_damage_of_a_record(tmp_path: Path, monkeypatch: pytest
 
     run = started(tmp_path)
     write_json(run.part("fold-0") / "failed.json", {"message": "no"})
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(
         UserError, match=r"failed\.json cannot be read \(Permission denied\): make it readable"
     ) as caught:
