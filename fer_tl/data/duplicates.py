@@ -250,10 +250,11 @@ def _split_chains(sketches: _Compared, rows: np.ndarray, signed: _Signatures, fi
     """
     found = first.copy()
     rows = rows[np.isin(rows, signed[0])]  # images without contrast are in no cluster but with their exact copies
+    rows = rows[np.bincount(first[rows], minlength=len(first))[first[rows]] > 2]  # two were compared with each other
     order = rows[np.argsort(first[rows], kind="stable")]
     for members in np.split(order, np.flatnonzero(np.diff(first[order])) + 1):
         rest, whole = members, True
-        while len(rest) > 1 and not (whole and len(rest) == 2):  # two were compared with each other
+        while len(rest) > 1:
             middle = _middle(rest, signed)
             here = _like(sketches, middle, rest, whole)
             found[rest[here]] = middle
@@ -288,14 +289,16 @@ def _like(sketches: _Compared, middle: int, rows: np.ndarray, linked: bool) -> n
         chunk = slice(start, start + _CHUNK)
         others = sketches[rows[chunk]]  # [B, 32, 32]
         center = np.repeat(sketches[np.array([middle])], len(others), axis=0)
-        for second in (others, others[:, :, ::-1]):
-            if not linked:
-                found[chunk] |= sketches.are_copies(center, second)
-                continue
-            for reach in (SHIFT, REACH):  # the long reach takes three times as long, and is seldom needed
+        ways = (others, others[:, :, ::-1])
+        if not linked:
+            found[chunk] |= np.any([sketches.are_copies(center, second) for second in ways], axis=0)
+            continue
+        for reach in (SHIFT, REACH):  # the long reach takes three times as long, and is seldom needed
+            for second in ways:
                 left = np.flatnonzero(~found[chunk])
-                alike = aligned_correlation(center[left], second[left], reach) >= sketches.link
-                found[start + left[alike]] = True
+                if len(left):
+                    alike = aligned_correlation(center[left], second[left], reach) >= sketches.link
+                    found[start + left[alike]] = True
     return found
 
 
