@@ -427,3 +427,15 @@ def test_pictures_with_names_that_are_stems_of_others_have_ids_of_their_own():
     result, rows = ask("photos")
     assert len({row["id"] for row in rows}) == 3
     assert len([*(result.out_dir or Path()).rglob("*.jpg")]) == 3
+
+
+def test_what_is_passed_over_in_a_folder_is_told_once():
+    save("photos/one.png", scene((10, 12, BRIGHT)))
+    Path("photos/notes.txt").write_text("x")
+    Path("photos/film.mp4").write_bytes(b"x")
+    os.mkfifo("photos/pipe.png")
+    result, rows = ask("photos", save="csv")
+    assert [row["id"] for row in rows] == ["one"]
+    (told,) = [line for line in result.text.splitlines() if "Passed over" in line]
+    assert "1 files that are no images (photos/notes.txt)" in told and "photos/pipe.png" in told
+    assert "1 videos, which are given alone (photos/film.mp4)" in told
