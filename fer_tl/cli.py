@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fer_tl.arguments import EXPERIMENTS, parse
+from fer_tl.core.safe_text import SafeStream, for_terminal
 from fer_tl.errors import Terminated, UserError, exit_code
 from fer_tl.options import from_flat
 from fer_tl.training.interrupts import handled
@@ -26,12 +27,17 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without the table's lines shows "?" for them
-    arguments = sys.argv[1:] if arguments is None else arguments
+    # Names come out of files: none of them moves the cursor, nor shows other letters than it has.
+    with contextlib.redirect_stdout(SafeStream(sys.stdout)), contextlib.redirect_stderr(SafeStream(sys.stderr)):
+        return _main(sys.argv[1:] if arguments is None else arguments)
+
+
+def _main(arguments: list[str]) -> int:
     try:
         with handled([signal.SIGTERM], _leave):
             _call(*parse(arguments))
     except UserError as error:
-        print(f"fer-tl: {error}", file=sys.stderr)
+        print(f"fer-tl: {for_terminal(str(error))}", file=sys.stderr)
         return exit_code(error)
     except (KeyboardInterrupt, Terminated) as error:
         done = (

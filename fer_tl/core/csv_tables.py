@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from fer_tl.core.safe_text import from_csv
 from fer_tl.errors import UserError
 
 DELIMITERS = ",;\t"
@@ -189,7 +190,7 @@ def _rows(text: str, columns: Sequence[str], name: str) -> Iterator[TableRow]:
     header = _checked_header(cells, columns, name)
     for number, (line, row) in enumerate(data_rows(io.StringIO(text, newline=""), delimiter, name), 1):
         place = f"{name}, row {number:,} (line {line:,})"
-        row = [cell.strip() for cell in row]
+        row = [from_csv(cell.strip()) for cell in row]
         if len(row) < len(header) or any(row[len(header) :]):  # blank cells at the end may be left over
             raise UserError(f"{place}: {len(row)} cells for the {len(header)} columns of the first line: correct it.")
         yield TableRow(dict(zip(header, row, strict=False)), place)

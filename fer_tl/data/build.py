@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
-import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.core.printable import printable
+from fer_tl.core.safe_text import csv_line
 from fer_tl.data.build_request import BuildRequest
 from fer_tl.data.checksums import checksums
 from fer_tl.data.copy_check import MOST_LOST, MOST_LOST_OF
@@ -288,11 +287,8 @@ def _describe(
 
 
 def _write_skipped(skipped: Sequence[Skipped], path: Path) -> None:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["where", "what", "reason"])
-    writer.writerows(dataclasses.astuple(example) for example in skipped)
-    write_text(path, out.getvalue())
+    rows = [("where", "what", "reason"), *map(dataclasses.astuple, skipped)]
+    write_text(path, "".join(map(csv_line, rows)))
 
 
 def _slug(name: str) -> str:

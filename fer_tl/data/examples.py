@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from fer_tl.core.safe_text import csv_line, from_csv
 from fer_tl.errors import UserError
 from fer_tl.files import write_text
 
@@ -51,12 +51,9 @@ _COLUMNS = {"class_name": "class"}
 
 def write_examples(examples: Sequence[Example], directory: Path) -> None:
     """Writes the table, one row an example, sorted by id."""
-    out = io.StringIO()
     names = [_COLUMNS.get(item.name, item.name) for item in fields(Example)]
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(asdict(example).values() for example in sorted(examples, key=lambda example: example.id))
-    write_text(directory / FILE_NAME, out.getvalue())
+    rows = [names, *(asdict(example).values() for example in sorted(examples, key=lambda example: example.id))]
+    write_text(directory / FILE_NAME, "".join(map(csv_line, rows)))
 
 
 def read_examples(directory: Path) -> list[Example]:
@@ -68,7 +65,8 @@ def read_examples(directory: Path) -> list[Example]:
     path = directory / FILE_NAME
     try:
         with path.open(newline="", encoding="utf-8") as lines:
-            return [_example(row) for row in csv.DictReader(lines)]
+            rows = csv.DictReader(lines)
+            return [_example({key: from_csv(cell) for key, cell in row.items()}) for row in rows]
     except FileNotFoundError:
         raise UserError(f"{path} is missing: the dataset was built by an older fer-tl; build it again") from None
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:

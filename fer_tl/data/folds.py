@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.core.csv_tables import TableRow, id_finder, read_table
+from fer_tl.core.safe_text import csv_line
 from fer_tl.data.randomness import example_keys, uniform
 from fer_tl.errors import UserError
 from fer_tl.files import write_text
@@ -144,11 +143,8 @@ def count_split(assigned: np.ndarray, groups: np.ndarray) -> int:
 
 def write_folds(path: Path, ids: np.ndarray, assigned: np.ndarray) -> None:
     """Write the table ``id, fold``, sorted by id."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["id", "fold"])
-    writer.writerows((str(ids[row]), int(assigned[row])) for row in np.argsort(ids))
-    write_text(path, out.getvalue())
+    rows: list[list[object]] = [["id", "fold"], *([str(ids[row]), int(assigned[row])] for row in np.argsort(ids))]
+    write_text(path, "".join(map(csv_line, rows)))
 
 
 def read_folds(path: Path, ids: np.ndarray, others: bool = False) -> np.ndarray:

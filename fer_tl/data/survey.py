@@ -239,5 +239,5 @@ def _check(directory: Path, manifest: Manifest, examples: Sequence[Example]) -> 
     told = Counter(
         {(split, name): number for split, classes in manifest.counts.items() for name, number in classes.items()}
     )
-    if +kept != +told:
+    if +kept != +told or not manifest.duplicates:
         raise UserError(f"{directory / FILE_NAME} does not fit the manifest: build the dataset again with --overwrite")

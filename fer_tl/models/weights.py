@@ -114,7 +114,7 @@ def _fetch(published: Pretrained, weights: str, backbone: Backbone, alpha: float
     except (OSError, urllib.error.URLError, ValueError) as error:
         raise UserError(
             f"the {weights} weights of {backbone.name} are not in {path} and could not be fetched "
-            f"({getattr(error, 'reason', error)})\n"
+            f"({getattr(error, 'reason', error)}): "
             f"put {name} from {url} there, or start without them: --weights none"
         ) from None
     return path

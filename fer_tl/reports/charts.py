@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from fer_tl.core.safe_text import for_html as escape
 from fer_tl.evaluation.calibration import BINS, Reliability
 
 # Colours of M. Okabe and K. Ito, Color Universal Design (2008), told apart by every kind of colour vision: blue,

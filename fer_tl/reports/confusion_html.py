@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
+from fer_tl.core.safe_text import for_html as escape
 from fer_tl.evaluation.metrics import Metrics
 from fer_tl.reports.controls import alternate, as_first, as_second, switch
 from fer_tl.reports.page import scrolled

@@ -6,8 +6,8 @@ As in ``fer_tl.reports.page``, plain text is escaped, and only what is called ``
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
+from fer_tl.core.safe_text import for_html as escape
 from fer_tl.reports.page import paragraph
 
 STYLE = """

@@ -11,6 +11,7 @@ from importlib.metadata import version
 import numpy as np
 
 from fer_tl.config import Experiment
+from fer_tl.core.safe_text import for_markdown
 from fer_tl.data.manifest import build_arguments
 from fer_tl.data.merging import parse_classes
 from fer_tl.evaluation.run_contents import HeldOut, RunContents
@@ -101,16 +102,17 @@ def card_text(contents: RunContents, facts: ExportFacts) -> str:
         "Licences": _licences(contents.experiment),
         "How to make it again": _reproduce(contents, facts),
     }
-    title = f"# Model card: {export_title(contents, facts)}"
+    title = f"# Model card: {for_markdown(export_title(contents, facts))}"
     return "\n\n".join([title, *(f"## {heading}\n\n{text.strip()}" for heading, text in sections.items())]) + "\n"
 
 
 def _what(contents: RunContents, facts: ExportFacts) -> str:
     several = len(facts.parts) > 1
     mean = f" It is the mean of the probabilities of {len(facts.parts)} models." if several else ""
+    names, dataset = for_markdown(", ".join(facts.class_names)), for_markdown(contents.about["dataset"])
     return (
-        f"A network that names the facial expression of one face: {', '.join(facts.class_names)}. Its backbone is "
-        f"{contents.experiment.backbone}, trained on {contents.about['dataset']} with fer-tl.{mean} It finds no faces: "
+        f"A network that names the facial expression of one face: {names}. Its backbone is "
+        f"{contents.experiment.backbone}, trained on {dataset} with fer-tl.{mean} It finds no faces: "
         "its input is a picture of a face and little else."
     )
 
@@ -133,13 +135,14 @@ def _usage(facts: ExportFacts) -> str:
 
 def _data(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> str:
     about, source = contents.about, contents.source
-    lines = [f"Dataset {about['dataset']}, fingerprint {about['fingerprint']}."]
+    lines = [f"Dataset {for_markdown(about['dataset'])}, fingerprint {for_markdown(about['fingerprint'])}."]
     if source:
         made = source.manifest.source
         options = "".join(f", {key} {value}" for key, value in made.items() if key not in ("kind", "name", "sha256"))
-        lines.append(f"It was built from {made.get('name', 'drawings')} (kind {made.get('kind', 'unknown')}{options}).")
+        name, kind = made.get("name", "drawings"), made.get("kind", "unknown")
+        lines.append(f"It was built from {for_markdown(f'{name} (kind {kind}{options})')}.")
     if contents.experiment.classes:
-        lines.append(f"Classes were merged: {', '.join(contents.experiment.classes)}.")
+        lines.append(f"Classes were merged: {for_markdown(', '.join(contents.experiment.classes))}.")
     shown = _fold_images(contents, held_out, facts) if contents.is_cv else _split_images(contents, held_out)
     watched = next((part.result.get("watched", 0) for part in contents.done if part.name == facts.parts[0]), 0)
     aside = ""

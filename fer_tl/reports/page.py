@@ -13,11 +13,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from fer_tl.core.safe_text import for_html as escape
 from fer_tl.reports.rendering import Table
 
 # The policy makes a browser refuse whatever a mistake in here might let in: a script, a font, an address.

@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-# What LaTeX would take for a command, or set otherwise in its default font. The brackets and the star are an argument
-# where they follow the end of a row.
-_LATEX_LETTERS = {
-    "\\": r"\textbackslash{}",
-    "%": r"\%",
-    "&": r"\&",
-    "_": r"\_",
-    "#": r"\#",
-    "$": r"\$",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "[": "{[}",
-    "*": "{*}",
-    "–": "--",
-    "−": "$-$",
-    "×": r"$\times$",
-    "±": r"$\pm$",
-    "≤": r"$\le$",
-    "†": r"\dag{}",
-    "…": r"\ldots{}",
-    "\u00a0": "~",
-}
+from fer_tl.core.safe_text import csv_line, for_latex, for_markdown, for_terminal
 
 
 @dataclass(frozen=True)
@@ -73,8 +44,8 @@ def as_text(table: Table) -> str:
         # The others of the column give way to the star, so that digits stay under digits.
         return f"{cell}{'*' if is_marked else ' '}" if column in starred else cell
 
-    header = [show(cell, column, False) for column, cell in enumerate(table.header)]
-    blocks = table.rendered(show)
+    header = [show(for_terminal(cell), column, False) for column, cell in enumerate(table.header)]
+    blocks = table.rendered(lambda cell, column, is_marked: show(for_terminal(cell), column, is_marked))
     rows = [header, *(row for block in blocks for row in block)]
     widths = np.array([[len(cell) for cell in row] for row in rows]).max(axis=0)  # [columns]
 
@@ -93,11 +64,20 @@ def as_markdown(table: Table) -> str:
     """A Markdown table, aligned likewise; what is marked is bold, and what looks like a tag is shown as it is."""
 
     def line(row: list[str]) -> str:
-        return "| " + " | ".join(re.sub(r"<(?=[A-Za-z/!?])", "&lt;", cell.replace("|", "\\|")) for cell in row) + " |"
+        return "| " + " | ".join(row) + " |"
 
     rule = "|" + "".join("---|" if column in table.left else "---:|" for column in range(len(table.header)))
-    blocks = table.rendered(lambda cell, _, is_marked: f"**{cell}**" if is_marked else cell)
-    return "\n".join([line(table.header), rule, *(line(row) for block in blocks for row in block)]) + "\n"
+    blocks = table.rendered(lambda cell, _, is_marked: f"**{for_markdown(cell)}**" if is_marked else for_markdown(cell))
+    return (
+        "\n".join(
+            [
+                line([for_markdown(cell) for cell in table.header]),
+                rule,
+                *(line(row) for block in blocks for row in block),
+            ]
+        )
+        + "\n"
+    )
 
 
 def as_latex(table: Table, caption: str = "", notes: Sequence[str] = ()) -> str:
@@ -114,34 +94,26 @@ def as_latex(table: Table, caption: str = "", notes: Sequence[str] = ()) -> str:
         return " & ".join(row) + r" \\"
 
     def show(cell: str, _: int, is_marked: bool) -> str:
-        return rf"\textbf{{{escape_latex(cell)}}}" if is_marked else escape_latex(cell)
+        return rf"\textbf{{{for_latex(cell)}}}" if is_marked else for_latex(cell)
 
     lines = [
         "% needs \\usepackage{booktabs} and, for letters beyond ASCII, UTF-8 input (the default since 2018)",
         r"\begin{table}",
         r"\centering\small",
-        *([rf"\caption{{{escape_latex(caption)}}}"] if caption else []),
+        *([rf"\caption{{{for_latex(caption)}}}"] if caption else []),
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        line([escape_latex(cell) for cell in table.header]),
+        line([for_latex(cell) for cell in table.header]),
     ]
     for block in table.rendered(show):
         lines += [r"\midrule", *map(line, block)]
     lines += [r"\bottomrule", r"\end{tabular}"]
     if notes:
-        lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize", escape_latex(" ".join(notes))]
+        lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize", for_latex(" ".join(notes))]
         lines += [r"\end{minipage}"]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def escape_latex(text: str) -> str:
-    """Plain text for LaTeX, on one line."""
-    shown = (letter if letter.isprintable() or letter in _LATEX_LETTERS else " " for letter in text)
-    return "".join(_LATEX_LETTERS.get(letter, letter) for letter in shown)
-
-
 def as_csv(rows: Sequence[Sequence[object]]) -> str:
-    """Rows of plain values, the header first."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
+    """Rows of plain values, the header first, see `csv_line`."""
+    return "".join(map(csv_line, rows))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from fer_tl.reports.rendering import Table, as_latex, as_markdown, as_text, escape_latex
+from fer_tl.core.safe_text import for_latex
+from fer_tl.reports.rendering import Table, as_latex, as_markdown, as_text
 
 HOSTILE = r"[50%] a_b & $c$ #1 {d} ~e^ \f <g> | *"
 TABLE = Table(
@@ -71,7 +72,7 @@ def test_latex_is_a_booktabs_table_with_caption_and_notes():
 
 def test_what_users_wrote_is_escaped_for_latex():
     assert_balanced(as_latex(Table([HOSTILE, "b"], [[[HOSTILE, "1"]]], marks=frozenset({(0, 0)})), HOSTILE, [HOSTILE]))
-    assert escape_latex(r"a_b%\{") == r"a\_b\%\textbackslash{}\{"
+    assert for_latex(r"a_b%\{") == r"a\_b\%\textbackslash{}\{"
     # A row that starts with a bracket would be an argument to the end of the one before.
-    assert escape_latex("[x]*").startswith("{[}")
-    assert escape_latex("two\nlines\u00a0\u2013\u2212") == "two lines~--$-$"
+    assert for_latex("[x]*").startswith("{[}")
+    assert for_latex("two\nlines\u00a0\u2013\u2212") == "two lines~--$-$"

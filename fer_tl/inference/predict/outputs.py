@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
+from fer_tl.core.safe_text import csv_line
 from fer_tl.files import is_temporary, sync, temporary_of, write_json
 from fer_tl.inference.predict.annotate import Mark, annotate
 from fer_tl.inference.predict.video import VideoWriter
@@ -53,17 +53,18 @@ class CsvTable:
     format = "csv"
 
     def __init__(self, stream: TextIO, class_names: Sequence[str]) -> None:
-        self._writer = csv.writer(stream, lineterminator="\n")
+        self._stream = stream
         self._classes = len(class_names)
         columns = ["id", "frame", "time", *Box._fields, "score", "label", *(f"p_{name}" for name in class_names)]
-        self._writer.writerow(columns)
+        self._stream.write(csv_line(columns))
 
     def write(self, row: Row) -> None:
         """Append a row; what is not known is blank."""
         moment = "" if row.time is None else f"{row.time:.3f}"
         cells = ["", "", "", "", ""] if row.face is None else [*map(_short, row.face.box), _short(row.face.score)]
         p = [""] * self._classes if row.probabilities is None else [f"{value:.4f}" for value in row.probabilities]
-        self._writer.writerow([row.id, "" if row.frame is None else row.frame, moment, *cells, row.label, *p])
+        moments = ["" if row.frame is None else row.frame, moment]
+        self._stream.write(csv_line([row.id, *moments, *cells, row.label, *p]))
 
 
 class JsonLines:
