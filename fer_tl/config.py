@@ -184,6 +184,9 @@ class Experiment:
     workers: tuple[str, ...] | str | None = option(
         None, "multiworker: host:port of every worker, the chief first, the same on all; default: those of TF_CONFIG"
     )
+    cluster_secret: str | None = option(
+        None, "multiworker over a network: a file with a secret that all workers share and only you can read"
+    )
     worker: int | None = option(None, "multiworker: which of --workers this is, from 0; default: found by its host")
     input: Literal["auto", "resident", "stream"] = option(
         "auto",
@@ -198,7 +201,18 @@ class Experiment:
 
 
 # Where a run is read and written, on what it runs and what its user consents to do not change what it is.
-PLACES = ("data_dir", "run_dir", "strategy", "workers", "worker", "input", "fold", "accept_licence", "cache_limit")
+PLACES = (
+    "data_dir",
+    "run_dir",
+    "strategy",
+    "workers",
+    "cluster_secret",
+    "worker",
+    "input",
+    "fold",
+    "accept_licence",
+    "cache_limit",
+)
 
 
 Option = tuple[str, Any, Any, str]

@@ -8,12 +8,13 @@ import os
 import platform
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import psutil
 
 from fer_tl.config import Experiment
 from fer_tl.errors import UserError
+from fer_tl.training.greeting import SHORTEST, read_secret
 
 _ADDRESS = re.compile(r"(?P<host>\[[^\[\]\s]+\]|[^:\[\]\s/]+):(?P<port>\d{1,5})")
 _EXAMPLE = '{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": {"type": "worker", "index": 0}}'
@@ -26,10 +27,17 @@ class Cluster:
     Attributes:
         workers: ``host:port`` of each, the chief first.
         worker: which of them this process is.
+        secret: that they share; empty where all are on this machine.
     """
 
     workers: tuple[str, ...]
     worker: int
+    secret: bytes = field(default=b"", repr=False, compare=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all workers are on this machine and reached by nobody else."""
+        return all(_is_loopback(_host(entry)) for entry in self.workers)
 
     def name(self, index: int) -> str:
         """``worker 1 (host:port)``."""
@@ -78,9 +86,23 @@ def find_cluster(experiment: Experiment) -> Cluster | None:
     """The workers that ``--workers`` or ``TF_CONFIG`` names; None where the strategy has no workers.
 
     Raises:
-        UserError: they cannot be understood, contradict each other or the strategy, or do not tell which of them this
-            process is.
+        UserError: they cannot be understood, contradict each other or the strategy, do not tell which of them this
+            process is, or are reached over a network without a secret.
     """
+    cluster = _named_cluster(experiment)
+    if cluster is None or len(cluster.workers) == 1:
+        return cluster
+    if experiment.cluster_secret:
+        return replace(cluster, secret=read_secret(experiment.cluster_secret))
+    if not cluster.is_local:
+        raise UserError(
+            f"the workers {', '.join(cluster.workers)} meet over a network: give all of them --cluster-secret FILE, a "
+            f"file that only you can read, with the same {SHORTEST} bytes or more"
+        )
+    return cluster
+
+
+def _named_cluster(experiment: Experiment) -> Cluster | None:
     strategy, workers, worker = experiment.strategy, experiment.workers, experiment.worker
     if isinstance(workers, str):
         workers = tuple(workers.split(","))

@@ -8,6 +8,7 @@ closes tells at once.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import select
@@ -21,6 +22,7 @@ from typing import Any
 from fer_tl.errors import UserError
 from fer_tl.training.agreement import refuse_difference
 from fer_tl.training.cluster import Cluster
+from fer_tl.training.greeting import draw_nonce, is_proof, prove
 from fer_tl.training.progress import duration
 
 Say = Callable[[str], None]
@@ -28,7 +30,9 @@ Say = Callable[[str], None]
 PATIENCE = 300.0  # seconds that workers are waited for
 _PORT_PATIENCE = 15.0  # seconds until a process that has just failed lets go of its port
 _PAUSE = 0.3  # seconds between two looks
-_ANSWER = 5.0  # seconds until the chief's first answer
+_ANSWER = 5.0  # seconds until the chief's first answer, and that a stranger has to prove itself
+_GUESTS = 100  # strangers that are listened to at once
+_LONGEST_HELLO, _LONGEST = 1 << 12, 1 << 20  # bytes of a message before and after it is known whose it is
 
 # Whether this worker ends by itself.
 _left = threading.Event()
@@ -52,6 +56,11 @@ def meet(cluster: Cluster, same: dict[str, Any], say: Say, patience: float = PAT
     """
     if len(cluster.workers) == 1:
         return {}
+    if not cluster.is_local and cluster.worker == 0:
+        say(
+            "workers: they meet by the secret that they share; TensorFlow's own ports are open to whoever reaches them "
+            "while training goes on: keep them to a private network or a tunnel"
+        )
     until = time.monotonic() + patience
     same = json.loads(json.dumps(same))
     tell = _Waiting(cluster, say)
@@ -120,14 +129,13 @@ class _Waiting:
 
 
 def _listen(cluster: Cluster) -> socket.socket:
-    """A socket on this worker's port, which nobody else may have."""
-    port = cluster.address(cluster.worker)[1]
-    both = socket.has_dualstack_ipv6()
+    """A socket on this worker's port, at the address that was given for it and no other."""
+    host, port = cluster.address(cluster.worker)
     until = time.monotonic() + _PORT_PATIENCE
     while True:
         try:
-            family = socket.AF_INET6 if both else socket.AF_INET
-            return socket.create_server(("", port), family=family, dualstack_ipv6=both, backlog=1024)
+            family, _, _, _, address = _own_address(cluster, host, port)
+            return socket.create_server(address, family=family, backlog=1024)
         except OSError as error:
             if time.monotonic() > until:
                 why = os.strerror(error.errno or 0)
@@ -138,13 +146,62 @@ def _listen(cluster: Cluster) -> socket.socket:
         time.sleep(_PAUSE)
 
 
+def _own_address(cluster: Cluster, host: str, port: int) -> Any:
+    """What ``socket.getaddrinfo`` says of this worker, IPv4 first.
+
+    Raises:
+        UserError: the name stands for nothing, or for this machine alone while others are to reach it.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise UserError(f"{cluster.name(cluster.worker)} has no address here: give its address in --workers") from None
+    reached = [each for each in found if cluster.is_local or not ipaddress.ip_address(each[4][0]).is_loopback]
+    if not reached:
+        raise UserError(
+            f"{cluster.name(cluster.worker)} is {found[0][4][0]} here, which no other machine reaches: give the "
+            "address of this machine in --workers, on every machine"
+        )
+    return min(reached, key=lambda each: each[0] != socket.AF_INET)
+
+
+class _Guest:
+    """A connection to the chief that has not proved yet whose it is, or not said yet what it is to do."""
+
+    def __init__(self, connection: socket.socket):
+        self.connection = connection
+        self.nonce = draw_nonce()
+        self.said = b""
+        self.index = 0  # of the worker, once that is proved
+        self.until = time.monotonic() + _ANSWER
+
+    def read(self) -> dict[str, object] | None:
+        """The next message; None while it is not whole. What is no message, too long, or an end, is empty."""
+        try:
+            part = self.connection.recv(65536)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return {}
+        self.said += part
+        line, end, self.said = self.said.partition(b"\n")
+        if end:
+            return _parse(line)
+        self.said = line
+        return None if part and len(line) <= (_LONGEST if self.index else _LONGEST_HELLO) else {}
+
+
 def _gather(
     cluster: Cluster, same: dict[str, Any], listener: socket.socket, tell: _Waiting, until: float
 ) -> Connections:
     """The chief's part: wait for a connection of every worker, and tell all who is missing, at last nobody. Nothing if
-    time is up."""
+    time is up.
+
+    Whoever connects is a stranger until it has proved that it shares the secret; of strangers a hundred at most are
+    listened to at once, for some seconds and some thousand bytes each, and they are told nothing.
+    """
     with ExitStack() as opened:
-        new: dict[socket.socket, bytes] = {}
+        guests: dict[socket.socket, _Guest] = {}
         there: Connections = {}
         while True:
             missing = [index for index in range(1, len(cluster.workers)) if index not in there]
@@ -154,50 +211,71 @@ def _gather(
                     _send(connection, {"missing": missing})
             if not missing:
                 opened.pop_all()
-                for stranger in new:
-                    stranger.close()
+                for connection in guests:
+                    connection.close()
                 return there
             if time.monotonic() > until:
                 return {}
-            for ready in select.select([listener, *new, *there.values()], [], [], _PAUSE)[0]:
+            for late in [guest for guest in guests.values() if time.monotonic() > guest.until]:
+                guests.pop(late.connection).connection.close()
+            for ready in select.select([listener, *guests, *there.values()], [], [], _PAUSE)[0]:
                 if ready is listener:
-                    connection = opened.enter_context(listener.accept()[0])
-                    connection.setblocking(False)
-                    new[connection] = b""
-                elif ready in new:
-                    _read_hello(cluster, same, tell, ready, new, there)
+                    _welcome(listener, guests, opened)
+                elif ready in guests:
+                    _hear(cluster, same, tell, guests, ready, there)
                 else:  # nothing more is said: it is gone
                     there = {index: connection for index, connection in there.items() if connection is not ready}
                     ready.close()
 
 
-def _read_hello(
+def _welcome(listener: socket.socket, guests: dict[socket.socket, _Guest], opened: ExitStack) -> None:
+    with suppress(OSError):  # who has gone already
+        connection = opened.enter_context(listener.accept()[0])
+        if len(guests) >= _GUESTS:  # the one that has been silent for longest makes room
+            oldest = min(guests.values(), key=lambda guest: guest.until)
+            guests.pop(oldest.connection).connection.close()
+        connection.setblocking(False)
+        guests[connection] = _Guest(connection)
+        _send(connection, {"nonce": guests[connection].nonce})
+
+
+def _hear(
     cluster: Cluster,
     same: dict[str, Any],
     tell: _Waiting,
+    guests: dict[socket.socket, _Guest],
     connection: socket.socket,
-    new: dict[socket.socket, bytes],
     there: Connections,
 ) -> None:
-    """Take what a connection says; one that speaks as a worker of this cluster, and is to do the same, is there."""
-    with suppress(OSError):
-        part = connection.recv(65536)
-        new[connection] += part
-        if part and not new[connection].endswith(b"\n"):
+    """Take what a guest says: first its proof, then what it is to do; if that is the same, it is there."""
+    guest = guests[connection]
+    said = guest.read()
+    if said is None:
+        return
+    if not guest.index:
+        index, nonce = said.get("worker"), said.get("nonce")
+        if (
+            type(index) is int
+            and 0 < index < len(cluster.workers)
+            and isinstance(nonce, str)
+            and len(nonce) == len(guest.nonce)
+            and is_proof(said.get("proof"), prove(cluster.secret, "worker", nonce, guest.nonce, index))
+        ):
+            guest.index = index
+            _send(connection, {"proof": prove(cluster.secret, "chief", guest.nonce, nonce, index)})
             return
-    said = _parse(new.pop(connection))
-    index = said.get("worker")
-    if said.get("workers") == list(cluster.workers) and isinstance(index, int) and 0 < index < len(cluster.workers):
-        if said.get("same") != same:
-            tell.differs(index)
-            _send(connection, {"chief": same})
-            connection.close()
-            return
-        if index in there:  # a machine that was switched off says nothing
-            there[index].close()
-        there[index] = connection
-    else:
+        said = {}
+    del guests[connection]
+    if said.get("workers") != list(cluster.workers):
         connection.close()
+    elif said.get("same") != same:
+        tell.differs(guest.index)
+        _send(connection, {"chief": same})
+        connection.close()
+    else:
+        if guest.index in there:  # a machine that was switched off says nothing
+            there[guest.index].close()
+        there[guest.index] = connection
 
 
 def _report(cluster: Cluster, same: dict[str, Any], tell: _Waiting, until: float) -> Connections:
@@ -207,8 +285,10 @@ def _report(cluster: Cluster, same: dict[str, Any], tell: _Waiting, until: float
         with ExitStack() as opened:
             try:
                 connection = opened.enter_context(socket.create_connection(cluster.address(0), timeout=_ANSWER))
-                _send(connection, {"worker": cluster.worker, "workers": list(cluster.workers), "same": same})
-                for missing in _answers(connection, same, until):
+                lines = _lines(connection, until)
+                _introduce(cluster, connection, lines)
+                _send(connection, {"workers": list(cluster.workers), "same": same})
+                for missing in _answers(lines, same):
                     tell(missing)
                     if not missing:
                         opened.pop_all()
@@ -222,27 +302,49 @@ def _report(cluster: Cluster, same: dict[str, Any], tell: _Waiting, until: float
         time.sleep(_PAUSE)
 
 
-def _answers(connection: socket.socket, same: dict[str, Any], until: float) -> Iterator[list[int]]:
-    """Who is missing, each time that the chief says it, until time is up. It says so first as soon as it is asked.
+def _introduce(cluster: Cluster, connection: socket.socket, lines: Iterator[bytes]) -> None:
+    """Prove to the chief that this is a worker, and have it prove that it is the chief.
+
+    Raises:
+        UserError: it is not, or has another secret.
+        ConnectionError: another program has this port, or the connection has ended.
+    """
+    nonce, own = _parse(next(lines, b"")).get("nonce"), draw_nonce()
+    if not isinstance(nonce, str):
+        raise ConnectionError("no fer-tl answers there")
+    proof = prove(cluster.secret, "worker", own, nonce, cluster.worker)
+    _send(connection, {"worker": cluster.worker, "nonce": own, "proof": proof})
+    answer = _parse(next(lines, b""))
+    if not is_proof(answer.get("proof"), prove(cluster.secret, "chief", nonce, own, cluster.worker)):
+        raise ConnectionError("it does not share this worker's secret")
+
+
+def _lines(connection: socket.socket, until: float) -> Iterator[bytes]:
+    """What the chief says, line by line, until time is up. It says the first one as soon as it is asked."""
+    said, wait = b"", _ANSWER
+    while select.select([connection], [], [], wait)[0]:
+        part = connection.recv(65536)
+        if not part or len(said) > _LONGEST:
+            return
+        *lines, said = (said + part).split(b"\n")
+        yield from lines
+        wait = max(0.0, until - time.monotonic())
+
+
+def _answers(lines: Iterator[bytes], same: dict[str, Any]) -> Iterator[list[int]]:
+    """Who is missing, each time that the chief says it.
 
     Raises:
         UserError: the chief does something else.
     """
-    said, wait = b"", _ANSWER
-    while select.select([connection], [], [], wait)[0]:
-        part = connection.recv(65536)
-        if not part:
+    for line in lines:
+        message = _parse(line)
+        chief, missing = message.get("chief"), message.get("missing")
+        if isinstance(chief, dict):
+            refuse_difference(same, chief)
+        if not isinstance(missing, list):  # another program has this port
             return
-        *lines, said = (said + part).split(b"\n")
-        for line in lines:
-            message = _parse(line)
-            chief, missing = message.get("chief"), message.get("missing")
-            if isinstance(chief, dict):
-                refuse_difference(same, chief)
-            if not isinstance(missing, list):  # another program has this port
-                return
-            yield missing
-        wait = max(0.0, until - time.monotonic())
+        yield missing
 
 
 def _send(connection: socket.socket, message: dict[str, object]) -> None:
@@ -253,6 +355,6 @@ def _send(connection: socket.socket, message: dict[str, object]) -> None:
 def _parse(line: bytes) -> dict[str, object]:
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets within brackets
         return {}
     return message if isinstance(message, dict) else {}

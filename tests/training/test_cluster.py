@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -17,6 +21,7 @@ from test_multiworker import free_ports
 from fer_tl.config import Experiment
 from fer_tl.errors import UserError
 from fer_tl.training.cluster import Cluster, check_cluster, configure_cluster, find_cluster, read_tf_config
+from fer_tl.training.greeting import prove, read_secret
 
 HERE = ("127.0.0.1:5000", "127.0.0.1:5001")
 MEET = """
@@ -24,11 +29,11 @@ import json, sys
 from fer_tl.errors import UserError
 from fer_tl.training import meeting
 from fer_tl.training.cluster import Cluster
-worker, workers, patience, *same = json.loads(sys.argv[1])
+worker, workers, patience, *more = json.loads(sys.argv[1])
 meeting._PORT_PATIENCE = 0.5
 try:
-    same = same[0] if same else {}
-    meeting.meet(Cluster(tuple(workers), worker), same, lambda line: print(line, flush=True), patience)
+    same, secret = more[0] if more else {}, more[1].encode() if len(more) > 1 else b""
+    meeting.meet(Cluster(tuple(workers), worker, secret), same, lambda line: print(line, flush=True), patience)
     print("met")
 except UserError as error:
     print(error)
@@ -66,6 +71,38 @@ def test_named_workers_are_told_to_tensorflow_and_need_no_other_option(workers: 
     assert check_cluster(Experiment(strategy="multiworker")) == 1
 
 
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_text("0123456789abcdef0123\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_workers_on_a_network_share_a_secret_or_are_refused(secret: Path):
+    workers = ("10.9.9.1:1", "10.9.9.2:2")
+    with pytest.raises(UserError, match=r"meet over a network: give all of them --cluster-secret FILE"):
+        check_cluster(Experiment(workers=workers, worker=1))
+    cluster = find_cluster(Experiment(workers=workers, worker=1, cluster_secret=str(secret)))
+    assert cluster is not None and cluster.secret == b"0123456789abcdef0123" and "0123" not in repr(cluster)
+    assert not find_cluster(Experiment(workers=HERE, worker=1)).secret  # reached by nobody else
+
+
+@pytest.mark.parametrize(
+    ("data", "mode", "message"),
+    [(b"short", 0o600, "has 5 bytes, too few"), (b"x" * 40, 0o644, "can be read by other users.*chmod 600"),
+     (b"x" * 9999, 0o600, "is not a small file"), (None, 0, "cannot be read")],
+)  # fmt: skip
+def test_a_secret_that_is_none_is_one_line(tmp_path: Path, data: bytes | None, mode: int, message: str):
+    path = tmp_path / "secret"
+    if data is not None:
+        path.write_bytes(data)
+        path.chmod(mode)
+    with pytest.raises(UserError, match=message) as refused:
+        read_secret(path)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("host", "found"),
     [
@@ -77,11 +114,11 @@ def test_named_workers_are_told_to_tensorflow_and_need_no_other_option(workers: 
         ("10.1.2.4", False),
     ],
 )
-def test_a_worker_is_found_by_its_host(monkeypatch: pytest.MonkeyPatch, host: str, found: bool):
+def test_a_worker_is_found_by_its_host(monkeypatch: pytest.MonkeyPatch, secret: Path, host: str, found: bool):
     addresses = {"eth0": [SimpleNamespace(address=text) for text in ("10.1.2.3", "fe80::17%eth0", "02:00:00:00:00:01")]}
     monkeypatch.setattr(psutil, "net_if_addrs", lambda: addresses)
     monkeypatch.setattr(platform, "node", lambda: "node7.local")
-    experiment = Experiment(workers=("elsewhere:1", f"{host}:2"))
+    experiment = Experiment(workers=("elsewhere:1", f"{host}:2"), cluster_secret=str(secret))
     if found:
         assert check_cluster(experiment) == 1
     else:
@@ -176,6 +213,71 @@ def test_one_that_came_to_do_something_else_is_sent_away_and_waited_for(arrive: 
     again = arrive(1, workers, 60, {"backend": "jax", "folds": 4})
     for process in (chief, again):
         assert process.communicate(timeout=30)[0].splitlines()[-1] == "met"
+
+
+def open_to(address: tuple[str, int]) -> socket.socket:
+    until = time.monotonic() + 30
+    while True:
+        try:
+            connection = socket.socket()
+            connection.settimeout(5)
+            connection.connect(address)
+            return connection
+        except OSError:
+            connection.close()
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def everything_from(connection: socket.socket) -> bytes:
+    connection.settimeout(20)
+    with connection, contextlib.suppress(OSError):
+        said = b""
+        while part := connection.recv(65536):
+            said += part
+        return said
+    return said
+
+
+def test_strangers_neither_end_the_waiting_nor_learn_of_the_work(arrive: Arrive):
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    same = {"backend": "the settings"}
+    chief = arrive(0, workers, 60, same, "a secret of the cluster")
+    assert line(chief) == f"waiting for worker 1 ({workers[1]})"
+    address = ("127.0.0.1", int(workers[0].rpartition(":")[2]))
+    nonce = "0" * 32
+    proof = prove(b"another secret", "worker", nonce, nonce, 1)
+    hellos = [
+        b"[" * 100_000 + b"\n", b"x" * 200_000, b"\xff\0\n", b"{}\n", b'{"worker": true}\n', b"",
+        json.dumps({"worker": 1, "workers": workers, "same": same}).encode() + b"\n",
+        json.dumps({"worker": 1, "nonce": nonce, "proof": proof}).encode() + b"\n",
+        json.dumps({"worker": 10**400, "nonce": nonce, "proof": "\u00e9"}).encode() + b"\n",
+    ]  # fmt: skip
+    for hello in hellos:
+        stranger = open_to(address)
+        with contextlib.suppress(OSError):  # closed amid it
+            stranger.sendall(hello)
+        said = everything_from(stranger)
+        assert b"settings" not in said and b"proof" not in said and said.count(b"\n") <= 1
+    crowd = [open_to(address) for _ in range(300)]
+    # One with another secret is not let in, and is told nothing of the work.
+    other = arrive(1, workers, 2, same, "another secret of somebody")
+    text = other.communicate(timeout=60)[0]
+    assert "did not come" in text and "does not share this worker's secret" in text
+    right = arrive(1, workers, 60, same, "a secret of the cluster")
+    for process in (chief, right):
+        text, error = process.communicate(timeout=60)
+        assert error == "" and text.splitlines()[-1] == "met"
+    for connection in crowd:
+        connection.close()
+
+
+def test_a_worker_listens_at_its_own_address_alone(arrive: Arrive):
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    chief = arrive(0, workers, 60)
+    assert "waiting" in line(chief)
+    listening = [each.laddr for each in psutil.Process(chief.pid).net_connections("tcp") if each.status == "LISTEN"]
+    assert [tuple(address) for address in listening] == [("127.0.0.1", int(workers[0].rpartition(":")[2]))]
 
 
 LEAVE = """
