@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from fer_tl.core.json_files import load_json
 from fer_tl.core.machine import machine, process_number, started
 from fer_tl.errors import UserError
 from fer_tl.files import sync
@@ -118,7 +119,7 @@ def _beat(place: Path, done: threading.Event) -> None:
 def _is_alive(place: Path, now: float) -> bool:
     """Whether somebody may be working in a folder; `now` is a time of the disk's clock."""
     try:
-        owner = json.loads((place / OWNER).read_text(encoding="utf-8"))
+        owner = load_json(place / OWNER)
         if owner["machine"] == machine():
             return started(int(owner["process"])) == owner["started"]
         latest = (place / OWNER).stat().st_mtime

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fer_tl.core.json_files import parse_json
 from fer_tl.errors import UserError
 from fer_tl.models.record import Backbone, Pretrained, Scaling
 
@@ -95,7 +95,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> Any:
     if archive.getinfo(name).file_size > _MOST:
         raise ValueError(f"{name} has more than {_MOST:,} bytes")
     with archive.open(name) as stream:
-        return json.loads(stream.read(_MOST))
+        return parse_json(stream.read(_MOST))
 
 
 def _scaling(layers: dict[str, Any], path: Path) -> Scaling:

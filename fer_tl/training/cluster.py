@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import psutil
 
 from fer_tl.config import Experiment
+from fer_tl.core.json_files import parse_json
 from fer_tl.errors import UserError
 from fer_tl.training.greeting import SHORTEST, read_secret
 
@@ -144,7 +145,7 @@ def read_tf_config() -> Cluster:
             "variable TF_CONFIG"
         )
     try:
-        described = json.loads(text)
+        described = parse_json(text)
         task = described["task"]
         cluster = Cluster(tuple(described["cluster"]["worker"]), int(task["index"]))
         good = task["type"] == "worker" and 0 <= cluster.worker < len(cluster.workers)

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from fer_tl.core.json_files import parse_json
 from fer_tl.errors import UserError
 
 try:
@@ -160,8 +161,8 @@ def _sign(descriptor: int, shared: bool) -> None:
 
 def _holder(path: Path) -> str:
     """Who signed the lock and is not known to be dead."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        entries: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        entries: list[dict[str, Any]] = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
         for entry in entries:
             if entry["host"] != platform.node() or psutil.pid_exists(entry["process"]):
                 return f"process {entry['process']} on {entry['host']} since {entry['since']}"
