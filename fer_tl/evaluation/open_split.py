@@ -216,6 +216,7 @@ def prepare_opening(
         raise UserError(f"split '{chosen}' of {data} holds a single group of images: two are the least to score")
     remark = _remark(run, chosen, manifest, _was_trained_on(run, manifest, experiment.classes))
     remark += _standing_remark(Path(data_dir), run, chosen, manifest) + matching.remark
+    remark += _recipe_remark(run, manifest)
     lost = left_out(whole, matching.dataset)
     return Opening(
         run=run,
@@ -229,6 +230,16 @@ def prepare_opening(
         matching=matching,
         data_dir=Path(data_dir),
         remark=remark + (f" Images left out: {lost}." if lost else ""),
+    )
+
+
+def _recipe_remark(run: RunFolder, manifest: Manifest) -> str:
+    """That the images of a dataset were made otherwise than those of the training, "" if they were not."""
+    trained, here = run.read_recipe(), manifest.recipe
+    if trained == here:
+        return ""
+    return (
+        f" These images were made otherwise than those of the training ({here.describe()}; then {trained.describe()})."
     )
 
 

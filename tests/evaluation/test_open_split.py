@@ -186,6 +186,17 @@ def test_classes_are_matched_by_name_and_by_expression_not_by_index(run: Path):
     assert "angry=1.Anger, happy=Happiness, sad=Sad, surprise=suprised" in raw.text
 
 
+def test_images_that_were_cut_otherwise_than_those_of_the_training_are_told(run: Path):
+    make_dataset("folder/alike", splits=["test"])
+    make_dataset("folder/cut", splits=["test"])
+    path = dataset_directory("data", "folder/cut") / "manifest.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"faces": values["faces"] | {"fit": "crop", "cutter": "haar", "margin": 0.2}}))
+    assert "made otherwise" not in score(run, data="folder/alike").text
+    told = " ".join(score(run, data="folder/cut").text.split())
+    assert "made otherwise than those of the training (faces found by haar, margin 0.2; what is not square is" in told
+
+
 def test_images_are_brought_to_what_the_models_take(run: Path):
     big = np.random.default_rng(3).integers(0, 256, (COUNT, 20, 20, 3), dtype=np.uint8)
     make_dataset("folder/big", images=big, splits=["test"])

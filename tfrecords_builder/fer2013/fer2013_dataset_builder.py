@@ -13,4 +13,5 @@ class Builder(RecordBuilder):
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
         "1.0.0": "First release.",
         "1.1.0": "Duplicates share a group; training copies of validation and test images are left out.",
+        "1.2.0": "Boxes are widened to squares, not stretched; without boxes the same images.",
     }

@@ -13,4 +13,5 @@ class Builder(RecordBuilder):
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
         "1.0.0": "First release.",
         "1.1.0": "Duplicates share a group; images that are not square are padded, not stretched.",
+        "1.2.0": "Boxes are widened to squares; transparency lies on mid grey; 16 bits are not guessed.",
     }
