@@ -4,7 +4,6 @@ machine in place of numbers, or numbers without end."""
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 
 from fer_tl.errors import UserError
@@ -12,15 +11,17 @@ from fer_tl.errors import UserError
 MOST_BYTES = 1 << 32
 """Of all arrays of a file together: VGG16 with its dense layers has 0.55 GB."""
 MOST_OBJECTS = 100_000
-_WEIGHTS = "model.weights.h5"
 
 
-def check_hdf5(source: Path | io.BytesIO, where: str) -> None:
+def check_hdf5(source: Path | io.BytesIO, where: str) -> int:
     """Makes sure that all arrays of an HDF5 file lie in it, and are no more than a network has.
 
     Args:
         source: the file, or its bytes.
         where: how to name it in a message.
+
+    Returns:
+        How many numbers its arrays hold.
 
     Raises:
         UserError: it has links, arrays in other files, or too many numbers.
@@ -29,7 +30,7 @@ def check_hdf5(source: Path | io.BytesIO, where: str) -> None:
     import h5py
 
     with h5py.File(source, "r") as file:
-        waiting, seen, size = [file["/"]], 0, 0
+        waiting, seen, size, numbers = [file["/"]], 0, 0, 0
         while waiting:
             group = waiting.pop()
             for name in group:
@@ -49,21 +50,7 @@ def check_hdf5(source: Path | io.BytesIO, where: str) -> None:
                             f"{place} reads another file: weights lie in their own file, do not use this one"
                         )
                     size += found.nbytes
+                    numbers += found.size
                 if size > MOST_BYTES or seen > MOST_OBJECTS:
                     raise UserError(f"{where} says that it holds more numbers than a network has: do not use this file")
-
-
-def check_model_weights(path: Path) -> None:
-    """`check_hdf5` of the weights in a `.keras` file, whose member must not be larger than it says.
-
-    Raises:
-        UserError: as there.
-        OSError, KeyError, zipfile.BadZipFile: it is no such file.
-    """
-    with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo(_WEIGHTS)
-        if info.file_size > MOST_BYTES:
-            raise UserError(f"{path} says that it holds more numbers than a network has: do not use this file")
-        with archive.open(info) as stream:
-            data = stream.read(info.file_size + 1)
-    check_hdf5(io.BytesIO(data), str(path))
+    return numbers

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fer_tl.backend import keras_home
-from fer_tl.core.hdf5_files import check_hdf5, check_model_weights
+from fer_tl.core.hdf5_files import check_hdf5
+from fer_tl.core.saved_models import check_saved_model
 from fer_tl.errors import UserError, one_line
 from fer_tl.files import write_atomically
 from fer_tl.models.pixels import STANDARDIZE
@@ -135,7 +136,7 @@ def load_weights(base: Any, path: Path, backbone: Backbone) -> None:
 
     try:
         if path.suffix == ".keras":
-            check_model_weights(path)
+            check_saved_model(path)
         else:
             check_hdf5(path, str(path))
         if path.suffix == ".keras":

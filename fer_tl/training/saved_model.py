@@ -13,8 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from fer_tl.core.hdf5_files import check_model_weights
 from fer_tl.core.json_files import load_member
+from fer_tl.core.saved_models import check_saved_model
 from fer_tl.data.dataset import Dataset
 from fer_tl.errors import UserError, one_line
 from fer_tl.faces.recipe import FaceRecipe
@@ -79,7 +79,7 @@ def load_model(path: Path) -> tuple[keras.Model, tuple[str, ...]]:
     require_devices()
     try:
         class_names = tuple(load_member(path, CLASSES_MEMBER)["class_names"])
-        check_model_weights(path)
+        check_saved_model(path)
         return keras.models.load_model(path, compile=False), class_names
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be loaded as a model of fer-tl ({one_line(error)})") from None

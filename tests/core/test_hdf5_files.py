@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from fer_tl.core.hdf5_files import check_hdf5, check_model_weights
+from fer_tl.core.hdf5_files import check_hdf5
+from fer_tl.core.saved_models import check_saved_model
 from fer_tl.errors import UserError
 
 
@@ -50,8 +51,9 @@ def test_what_lies_elsewhere_or_has_no_end_is_refused(tmp_path: Path, make, pack
     if packed:
         with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
             archive.write(path, "model.weights.h5")
+            archive.writestr("config.json", "{}")
     with pytest.raises(UserError, match=message) as refused:
-        check_model_weights(tmp_path / "m.keras") if packed else check_hdf5(path, str(path))
+        check_saved_model(tmp_path / "m.keras") if packed else check_hdf5(path, str(path))
     assert "\n" not in str(refused.value)
 
 
@@ -60,4 +62,4 @@ def test_plain_arrays_in_groups_are_fine() -> None:
     with h5py.File(stream, "w") as file:
         file["layers/conv/vars/0"] = np.ones((3, 3, 4, 8), np.float32)
         file.create_dataset("compressed", data=np.zeros(1000), compression="gzip")
-    check_hdf5(stream, "x")
+    assert check_hdf5(stream, "x") == 3 * 3 * 4 * 8 + 1000

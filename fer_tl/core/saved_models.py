@@ -1,0 +1,79 @@
+"""Looks at a ``.keras`` file before Keras does: one that came from somebody else may name classes that run code, or
+layers for which no memory is enough."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fer_tl.core.hdf5_files import MOST_BYTES, check_hdf5
+from fer_tl.core.json_files import load_member
+from fer_tl.errors import UserError
+
+_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_OWN = ("keras", "keras.src", "builtins")
+_CODE = ("Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer", "__lambda__", "function")
+_WIDTHS = ("units", "filters", "output_dim", "input_dim", "num_heads", "key_dim")
+
+
+def check_saved_model(path: Path) -> None:
+    """Makes sure that a saved model has layers of Keras alone, whose numbers lie in its own file.
+
+    Raises:
+        UserError: it names other classes or code, or layers larger than its weights; or weights that
+            ``fer_tl.core.hdf5_files.check_hdf5`` refuses.
+        OSError, KeyError, ValueError, zipfile.BadZipFile: it is no whole Keras model.
+    """
+    model = load_member(path, _CONFIG)
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(_WEIGHTS)
+        if info.file_size > MOST_BYTES:
+            raise UserError(f"{path} says that it holds more numbers than a network has: do not use this file")
+        with archive.open(info) as stream:
+            data = stream.read(info.file_size + 1)
+    numbers = check_hdf5(io.BytesIO(data), str(path))
+    for described in _objects(model):
+        _check_class(described, path)
+        _check_size(described, numbers, path)
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Everything in a configuration that names a class."""
+    if isinstance(value, dict):
+        if "class_name" in value:
+            yield value
+        for each in value.values():
+            yield from _objects(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _objects(each)
+
+
+def _check_class(described: dict[str, Any], path: Path) -> None:
+    name, module = str(described["class_name"]), described.get("module")
+    known = module is None or any(module == own or str(module).startswith(f"{own}.") for own in _OWN)
+    foreign = described.get("registered_name") not in (None, "", name) or ">" in name or not known
+    if foreign or name in _CODE:
+        raise UserError(
+            f"{path} has a layer of the class {name[:60]!r} of {str(module)[:60]!r}, which is none of Keras's own or "
+            "runs code of its writer: do not use this file"
+        )
+
+
+def _check_size(described: dict[str, Any], numbers: int, path: Path) -> None:
+    """A layer has a number at least for each of its outputs, and for each pair of input and output."""
+    config, built = described.get("config"), described.get("build_config")
+    if not isinstance(config, dict):
+        return
+    widths = [value for key in _WIDTHS if isinstance(value := config.get(key), int)]
+    shape = built.get("input_shape") if isinstance(built, dict) else None
+    inputs = shape[-1] if isinstance(shape, list) and shape and isinstance(shape[-1], int) else 1
+    sides = [side for side in config.get("batch_shape") or () if isinstance(side, int)]
+    if any(width > numbers or width * inputs > numbers for width in widths) or math.prod(sides) > MOST_BYTES // 16:
+        raise UserError(
+            f"{path}: its layer {str(config.get('name'))[:60]!r} is larger than all that the file holds: do not use it"
+        )
