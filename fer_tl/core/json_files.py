@@ -15,7 +15,8 @@ LARGEST = 1 << 24
 """Bytes. The manifest of 100,000 shards has 13 million; Python needs up to 40 times as many for what they say."""
 DEEPEST = 32
 """Objects and lists in one another."""
-LARGEST_INTEGER = (1 << 63) - 1
+LARGEST_INTEGER = (1 << 64) - 1
+"""Keys of randomness are unsigned numbers of 64 bits."""
 
 
 class UnreadableMember(ValueError):
