@@ -10,8 +10,8 @@ demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile -m engines tests/training/test_engine.py \
-	  tests/training/test_multiworker.py tests/inference
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile -m engines \
+	  tests/engines tests/devices tests/inference
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from fer_tl.backend import import_backend
+from fer_tl.core.framework import import_backend
 
 SIDE, CLASSES, REPEATS = 48, 7, 3
 SIDES = {"mobilenetv2": 96, "efficientnetb0": 96, "inceptionv3": 96}  # others take the images as they are
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     backend = import_backend()
-    from fer_tl.training.devices import choose_devices
+    from fer_tl.devices.devices import choose_devices
 
     devices = choose_devices("auto")
     peak = matrix_rate("CPU" in devices.describe())
@@ -66,7 +66,7 @@ def main() -> None:
 
 def row(name: str, options: argparse.Namespace, devices: Any, peak: float) -> str:
     """Measure a backbone: both rates in turn, so that what else the machine does falls on both."""
-    from fer_tl.config import Augment
+    from fer_tl.core.config import Augment
 
     side = SIDES.get(name, SIDE)
     session, compiled = build(name, side, options)
@@ -91,9 +91,9 @@ def row(name: str, options: argparse.Namespace, devices: Any, peak: float) -> st
 
 def build(name: str, side: int, options: argparse.Namespace) -> tuple[Any, Any]:
     """A session on random images, and its compiled training."""
-    from fer_tl.data.classes import CLASS_NAMES
+    from fer_tl.core.classes import CLASS_NAMES
+    from fer_tl.core.options import load_experiment
     from fer_tl.data.dataset import Dataset
-    from fer_tl.options import load_experiment
     from fer_tl.training.session import Session
 
     rng = np.random.default_rng(0)
@@ -143,7 +143,7 @@ def multiplications(model: Any) -> float:
     import tempfile
 
     from fer_tl.models.costs import read_costs
-    from fer_tl.training.saved_model import save_model
+    from fer_tl.runs.saved_model import save_model
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_tl.data.duplicates import Duplicates, find_duplicates
-from fer_tl.data.sketches import sketch
+from fer_tl.data.building.duplicates import Duplicates, find_duplicates
+from fer_tl.data.building.sketches import sketch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.drawn_faces import SETTINGS, faces_in, laboratory

@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 from engine_report import FROZEN_EPOCHS, TUNING_EPOCHS, Found, report
 from engine_task import COUNTS, FOLDS, Task, fit_experiment
 
-from fer_tl.config import identity
+from fer_tl.core.config import identity
 from fer_tl.data.manifest import dataset_directory, read_manifest
 
 RESULTS = Path(__file__).parent / "results" / "engine.md"
@@ -45,7 +45,7 @@ NEEDS = {
 
 DATA = "fer2013"
 IMPORTS = """
-from fer_tl.quiet import import_tensorflow
+from fer_tl.core.quiet import import_tensorflow
 import_tensorflow()
 import keras, psutil
 print(psutil.Process().memory_info().rss / 1e6)

@@ -22,12 +22,12 @@ from engine_task import (
     seconds_of,
 )
 
+from fer_tl.core.options import load_experiment
+from fer_tl.core.quiet import import_tensorflow
 from fer_tl.data.dataset import Dataset, load_dataset
+from fer_tl.engines.plan import EpochPlan
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
-from fer_tl.options import load_experiment
-from fer_tl.quiet import import_tensorflow
-from fer_tl.training.plan import EpochPlan
 
 ROUNDS = 5
 
@@ -52,7 +52,7 @@ def measure_input(task: Task, dataset: Dataset) -> dict[str, float]:
 def input_call(dataset: Dataset, side: int) -> Callable[[], int]:
     """A call that augments an epoch, planning included, and returns its length."""
     from fer_tl.training.session import Session
-    from fer_tl.training.step_parts import compile_input
+    from fer_tl.training.step_profile import compile_input
 
     settings = {"backbone": "liu_3conv", "weights": "none", "image_size": side, "batch_size": BATCH}
     session = Session(load_experiment(**settings, augment=vars(AUGMENT)), dataset, None)
@@ -75,7 +75,7 @@ def measure_fit(task: Task, dataset: Dataset, idle: float) -> dict[str, float]:
         and ``limit``: images/s of the step and of the same on constant pixels, by turns.
     """
     from fer_tl.training.session import Session
-    from fer_tl.training.step_parts import StepParts
+    from fer_tl.training.step_profile import StepParts
 
     experiment = fit_experiment(frozen=False, epochs=1)
     session = Session(experiment, dataset, find_weights(resolve_model(experiment), experiment.weights))
@@ -106,8 +106,8 @@ def measure_fit(task: Task, dataset: Dataset, idle: float) -> dict[str, float]:
 
 def run_fold(session: Any, fold: int, rows: np.ndarray, step: float = 0.0) -> dict[str, float]:
     """Train a fold of one epoch on all but the last images, with checkpoints; ``step`` is what a step takes."""
+    from fer_tl.core.progress import Clock, Progress
     from fer_tl.training.loop import FoldRows, Loop
-    from fer_tl.training.progress import Clock, Progress
 
     train, held_out = rows[:-BATCH], rows[-BATCH:]
     with tempfile.TemporaryDirectory() as folder:

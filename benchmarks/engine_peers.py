@@ -23,10 +23,10 @@ from engine_task import (
     peak_mb,
 )
 
+from fer_tl.core.quiet import import_tensorflow
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
-from fer_tl.quiet import import_tensorflow
 from fer_tl.training.stages import set_trainable
 
 WARM_STEPS = 5  # the first ones find the prefetched batches ready

@@ -9,8 +9,8 @@ from importlib.metadata import version
 import numpy as np
 from engine_task import BATCH, COUNTS, FOLDS, SIDE, SIDES
 
+from fer_tl.core.environment import describe_environment
 from fer_tl.reports.rendering import Table, as_markdown
-from fer_tl.training.environment import describe_environment
 
 Found = dict[tuple[str, str], list[dict[str, float]]]
 """By what and system: what each repeat measured."""

@@ -16,12 +16,12 @@ from engine_ours import plan_of
 from engine_task import BATCH, given_task, images_per_second, memory_mb, peak_mb
 from PIL import Image
 
-from fer_tl.data.classes import CLASS_NAMES
+from fer_tl.core.classes import CLASS_NAMES
+from fer_tl.core.options import load_experiment
+from fer_tl.core.quiet import import_tensorflow
 from fer_tl.data.dataset import Dataset
-from fer_tl.data.record_files import index_records
-from fer_tl.data.stream import StreamedImages
-from fer_tl.options import load_experiment
-from fer_tl.quiet import import_tensorflow
+from fer_tl.data.records.index import index_records
+from fer_tl.data.records.stream import StreamedImages
 
 SIDE = 48
 DRAWN = 2800  # different images in the records
@@ -33,7 +33,7 @@ def main() -> None:
     task = given_task()
     import_tensorflow()
     from fer_tl.training.session import Session
-    from fer_tl.training.step_parts import compile_input
+    from fer_tl.training.step_profile import compile_input
 
     idle, count = memory_mb(), int(task.what.removeprefix("scale "))
     found = {}
@@ -89,7 +89,7 @@ def write_records(folder: Path, count: int) -> list[Path]:
     """Shards of drawn faces, the same ones over and over under other names."""
     import tensorflow as tf
 
-    from tfrecords_builder.toyfaces.drawing import draw_faces
+    from fer_tl.sources.toyfaces.drawing import draw_faces
 
     faces, labels = draw_faces(min(count, DRAWN), 0)  # [n, 48, 48, 1]
     pngs = []

@@ -13,8 +13,8 @@ from typing import Any
 
 import psutil
 
-from fer_tl.config import Augment, Experiment
-from fer_tl.options import load_experiment
+from fer_tl.core.config import Augment, Experiment
+from fer_tl.core.options import load_experiment
 
 BATCH = 64
 SIDE = 96

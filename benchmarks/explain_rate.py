@@ -12,9 +12,9 @@ from statistics import median
 
 import numpy as np
 
+from fer_tl.core.quiet import import_tensorflow
 from fer_tl.inference.explain.methods import METHODS
-from fer_tl.quiet import import_tensorflow
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.runs.folder import RunFolder
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     import_tensorflow()
     from fer_tl.inference.explain.explain import compute_maps
     from fer_tl.inference.explain.gradients import GradientModel
-    from fer_tl.training.saved_model import load_model
+    from fer_tl.runs.saved_model import load_model
 
     run = RunFolder(arguments.run)
     began = time.perf_counter()

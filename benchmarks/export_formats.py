@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tl.config import Experiment
+from fer_tl.core.config import Experiment
+from fer_tl.core.quiet import import_tensorflow
 from fer_tl.inference.export.formats import FORMATS
 from fer_tl.inference.export.parity import compare_probabilities, run_batched, time_one
 from fer_tl.models.backbones import BACKBONES
-from fer_tl.quiet import import_tensorflow
 
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 OPEN = "import keras, sys; keras.models.load_model(sys.argv[1]); sys.exit('fer_tl' in sys.modules)"
@@ -48,7 +48,7 @@ def compare(name: str, count: int, side: int, place: Path) -> None:
     from fer_tl.inference.export.network import build_network, write_model
     from fer_tl.inference.export.runners import open_exported
     from fer_tl.models.classifier import build_classifier
-    from fer_tl.training.saved_model import save_model
+    from fer_tl.runs.saved_model import save_model
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)

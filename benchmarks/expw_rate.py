@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfrecords_builder.expw.source import open_expw
+from fer_tl.sources.expw.source import open_expw
 
 HEIGHT, WIDTH = 516, 775  # 0.4 megapixels
 

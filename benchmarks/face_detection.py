@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_tl.inference.predict.faces import cut_faces
+from fer_tl.faces.boxes import Box
+from fer_tl.faces.detection import Detector, Face, open_detector
+from fer_tl.inference.predict.cut_faces import cut_faces
 from fer_tl.inference.predict.smoothing import overlap
 from fer_tl.inference.predictor import ExpressionModel, load
-from tfrecords_builder.face_crop import Box
-from tfrecords_builder.face_detection import Detector, Face, open_detector
 
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # of label.lst, by number
 MARGINS = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2, 0.3)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fer_tl.files import read_json
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.core.files import read_json
+from fer_tl.runs.folder import RunFolder
 
 
 def main() -> None:

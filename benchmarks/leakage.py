@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tl.api import cross_validate
-from fer_tl.arguments import parse
-from fer_tl.config import Experiment
+from fer_tl.commands.api import cross_validate
+from fer_tl.commands.arguments import parse
+from fer_tl.core.config import Experiment
+from fer_tl.core.options import from_flat
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.folds import read_folds
-from fer_tl.options import from_flat
-from fer_tl.training.run_folder import RunFolder, load_fold_predictions
+from fer_tl.runs.folder import RunFolder, load_fold_predictions
 
 RESAMPLES = 5000
 ARMS = {"random": False, "grouped": True}

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tl.data.duplicates import Duplicates, find_duplicates
-from fer_tl.data.sketches import SKETCH, sketch
+from fer_tl.data.building.duplicates import Duplicates, find_duplicates
+from fer_tl.data.building.sketches import SKETCH, sketch
 
 FREQUENCIES = 16
 ALIKE = 0.58

@@ -43,7 +43,7 @@ print("result", frames / (time.perf_counter() - began), faces / frames)
 """
 OURS = """
 import sys
-from fer_tl.predicting import predict
+from fer_tl.commands.predict import predict
 result = predict(sys.argv[1], sys.argv[2], save=sys.argv[3], out=sys.argv[4], say=lambda line: None)
 print("result", result.pictures / result.seconds, result.faces / result.pictures)
 """
@@ -53,7 +53,7 @@ import numpy as np
 from pathlib import Path
 from PIL import Image
 from fer_tl.inference.predictor import load
-from fer_tl.predicting import predict
+from fer_tl.commands.predict import predict
 run, folder, out = sys.argv[1:]
 files = sorted(Path(folder).rglob("*.*"))
 model = load(run)

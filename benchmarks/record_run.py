@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fer_tl.files import read_json
-from fer_tl.training.part_files import read_seconds
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.core.files import read_json
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.part import read_seconds
 
 
 def main() -> None:

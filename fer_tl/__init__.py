@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
+from fer_tl.core.version import __version__
 
 if TYPE_CHECKING:
-    from fer_tl.api import (
+    from fer_tl.commands.api import (
         audit,
         build,
         clean,
@@ -41,14 +42,14 @@ if TYPE_CHECKING:
         sweep,
         verify,
     )
-    from fer_tl.config import Experiment
+    from fer_tl.core.config import Experiment
+    from fer_tl.core.options import load_experiment
     from fer_tl.inference.predictor import load
-    from fer_tl.options import load_experiment
 
-__version__ = "0.1.0"
 __all__ = [
     "Experiment",
     "UserError",
+    "__version__",
     "audit",
     "build",
     "clean",
@@ -83,11 +84,11 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     # Imported at first use: the command line must answer --help without NumPy.
     if name == "Experiment":
-        from fer_tl.config import Experiment
+        from fer_tl.core.config import Experiment
 
         return Experiment
     if name == "load_experiment":
-        from fer_tl.options import load_experiment
+        from fer_tl.core.options import load_experiment
 
         return load_experiment
     if name == "load":
@@ -95,7 +96,7 @@ def __getattr__(name: str) -> Any:
 
         return load
     if name in __all__:
-        from fer_tl import api
+        from fer_tl.commands import api
 
         return getattr(api, name)
     raise AttributeError(f"module 'fer_tl' has no attribute '{name}'")

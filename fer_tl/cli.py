@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from fer_tl.arguments import EXPERIMENTS, parse
+from fer_tl.commands.arguments import EXPERIMENTS, parse
+from fer_tl.core.errors import Terminated, UserError, exit_code
+from fer_tl.core.interrupts import handled
+from fer_tl.core.options import from_flat
 from fer_tl.core.safe_text import SafeStream, for_terminal
-from fer_tl.errors import Terminated, UserError, exit_code
-from fer_tl.options import from_flat
-from fer_tl.training.interrupts import handled
 
 # Those that keep what they have done.
 TRAINING = ("cv", "train", "sweep")
@@ -74,7 +74,8 @@ def _what_failed(error: OSError) -> str:
 
 
 def _call(command: str, values: dict[str, Any]) -> None:
-    from fer_tl import api, quiet
+    from fer_tl.commands import api
+    from fer_tl.core import quiet
 
     quiet.leave_out_unused()
     if command in EXPERIMENTS:

@@ -14,10 +14,10 @@ import matplotlib
 import numpy as np
 import pytest
 
-from fer_tl.data.classes import CLASS_NAMES
+from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.data.dataset import Dataset
 from fer_tl.models.record import Variant
-from tfrecords_builder.toyfaces.drawing import draw_faces
+from fer_tl.sources.toyfaces.drawing import draw_faces
 
 # Before the first import of TensorFlow and Keras, here and in the processes that tests start.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -30,12 +30,14 @@ os.environ["no_proxy"] = "*"
 matplotlib.use("Agg")
 
 TESTS = Path(__file__).parent
-USES_TENSORFLOW = ("models", "training", "test_api.py", "test_configs.py", "test_sweeps.py")
+USES_TENSORFLOW = {"models", "engines", "devices", "runs", "training"}
+USES_TENSORFLOW |= {"test_api.py", "test_configs.py", "test_sweep.py"}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Splits the CPU into two logical devices, which TensorFlow allows only before it starts; JAX has four."""
-    places = {item.path.relative_to(TESTS).parts[0] for item in session.items if item.path.is_relative_to(TESTS)}
+    files = {item.path.relative_to(TESTS) for item in session.items if item.path.is_relative_to(TESTS)}
+    places = {part for file in files for part in file.parts}
     if BACKEND != "tensorflow" or places.isdisjoint(USES_TENSORFLOW):
         return
     import tensorflow as tf

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from stored_dataset import Stored, store_dataset
 
-from fer_tl.config import Experiment, identity
+from fer_tl.core.config import Experiment, identity
+from fer_tl.core.files import write_json
 from fer_tl.data.dataset import load_dataset
 from fer_tl.data.folds import write_folds
-from fer_tl.files import write_json
-from fer_tl.training.part_files import CLASSES_MEMBER, FAILED, TIMING, describe_files
-from fer_tl.training.predictions import Predictions, save_predictions
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.part import CLASSES_MEMBER, FAILED, TIMING, describe_files
+from fer_tl.runs.predictions import Predictions, save_predictions
 
 CLASSES = ("angry", "happy", "sad")
 COUNT = 120

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from stored_dataset import Stored, store_dataset
 
-from fer_tl.config import Experiment, identity
+from fer_tl.core.config import Experiment, identity
+from fer_tl.core.files import write_json
 from fer_tl.data.folds import write_folds
-from fer_tl.files import write_json
-from fer_tl.training.part_files import FAILED, RESULT, TIMING, describe_files
-from fer_tl.training.predictions import Predictions, save_predictions
-from fer_tl.training.run_folder import RunFolder, write_history
+from fer_tl.runs.folder import RunFolder, write_history
+from fer_tl.runs.part import FAILED, RESULT, TIMING, describe_files
+from fer_tl.runs.predictions import Predictions, save_predictions
 
 DATA = "folder/mine"
 FINGERPRINT = "f" * 64

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_tl.data.build import build
+from fer_tl.data.building.build import build
 
 SIZE = 24
 CLASSES = ("<i>odd & new", "glad", "low")  # not among the seven, so kept, and sorted

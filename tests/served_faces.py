@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
+from fer_tl.faces.boxes import Box
+from fer_tl.faces.detection import Face
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.predictor import Answers
 from fer_tl.inference.serve.batching import Batcher
 from fer_tl.inference.serve.face_explainer import FaceExplainer, FaceMap
 from fer_tl.inference.serve.run_facts import RunFacts
 from fer_tl.inference.serve.server import Service
-from tfrecords_builder.face_crop import Box
-from tfrecords_builder.face_detection import Face
 
 CLASSES = ("angry", "happy", "sad")
 LEVELS = (70, 140, 210)

@@ -8,15 +8,15 @@ import keras
 import numpy as np
 from stored_dataset import Stored, store_dataset
 
-from fer_tl.config import Experiment, identity
+from fer_tl.core.config import Experiment, identity
+from fer_tl.core.files import write_json
 from fer_tl.data.folds import write_folds
 from fer_tl.data.manifest import dataset_directory, read_manifest
 from fer_tl.data.merging import parse_classes
-from fer_tl.files import write_json
-from fer_tl.training.part_files import PART_FILES, describe_files
-from fer_tl.training.predictions import Predictions, save_predictions
-from fer_tl.training.run_folder import RunFolder
-from fer_tl.training.saved_model import save_model
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.part import PART_FILES, describe_files
+from fer_tl.runs.predictions import Predictions, save_predictions
+from fer_tl.runs.saved_model import save_model
 
 CLASSES = ("angry", "happy", "sad")
 COUNT, SIDE = 60, 12

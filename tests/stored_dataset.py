@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.data.checksums import checksums
-from fer_tl.data.crc32c import crc32c
+from fer_tl.core.checksums import checksums
+from fer_tl.data.building.grouping import hash_pixels
 from fer_tl.data.examples import Example, write_examples
 from fer_tl.data.fingerprints import Stamp, content_hash, split_fingerprints
-from fer_tl.data.grouping import hash_pixels
 from fer_tl.data.manifest import Manifest, write_manifest
+from fer_tl.data.records.crc32c import crc32c
 from fer_tl.faces.recipe import FaceRecipe
-from tfrecords_builder.images import encode_image
+from fer_tl.sources.images import encode_image
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import fer_tl
-from fer_tl.arguments import parse
+from fer_tl.commands.arguments import parse
+from fer_tl.core.options import from_flat
 from fer_tl.models.backbones import BACKBONES
-from fer_tl.options import from_flat
 
 NAMES = ("train_on_gpu", "train_on_tpu", "compare_backbones", "try_your_photo")
 NOTEBOOKS = {

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fer_tl.arguments import COMMANDS as VERBS
-from fer_tl.arguments import parse
-from fer_tl.config import walk
-from fer_tl.options import from_flat
-from fer_tl.sweeps import read_sweep
+from fer_tl.commands.arguments import COMMANDS as VERBS
+from fer_tl.commands.arguments import parse
+from fer_tl.core.config import walk
+from fer_tl.core.options import from_flat
+from fer_tl.training.sweep_grid import read_sweep
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,8 +10,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import writer
 
-from fer_tl.data.curate import Curated
-from tfrecords_builder.records import VERSION
+from fer_tl.data.building.drop_copies import Curated
+from fer_tl.sources.records import VERSION
 
 
 class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]

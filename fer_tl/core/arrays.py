@@ -33,7 +33,7 @@ def read_arrays(path: Path, kinds: Mapping[str, tuple[str, int]], largest: int =
 
     Raises:
         OSError: it cannot be read.
-        ValueError, zipfile.BadZipFile, and what else ``fer_tl.files.BROKEN_ARRAYS`` names: it is no such archive.
+        ValueError, zipfile.BadZipFile, and what else ``fer_tl.core.files.BROKEN_ARRAYS`` names: it is no such archive.
     """
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
         names = archive.namelist()

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from fer_tl.core.errors import UserError
 from fer_tl.core.safe_text import from_csv
-from fer_tl.errors import UserError
 
 DELIMITERS = ",;\t"
 LONGEST_LINE = 1 << 20

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 
 MOST_BYTES = 1 << 32
 """Of all arrays of a file together: VGG16 with its dense layers has 0.55 GB."""

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fer_tl.core.errors import UserError
 from fer_tl.core.hdf5_files import MOST_BYTES, check_hdf5
 from fer_tl.core.json_files import load_member
-from fer_tl.errors import UserError
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _OWN = ("keras", "keras.src", "builtins")

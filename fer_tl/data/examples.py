@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import write_text
 from fer_tl.core.safe_text import csv_line, from_csv
-from fer_tl.errors import UserError
-from fer_tl.files import write_text
 
 FILE_NAME = "examples.csv"
 KEPT = "yes"
@@ -30,7 +30,7 @@ class Example:
             test", "same photo as validation", "duplicate", "conflicting labels".
         height: of what was resized, pixels; 0 if unknown.
         width: of the same.
-        crop: see `tfrecords_builder.records.Record`.
+        crop: see `fer_tl.sources.records.Record`.
     """
 
     id: str

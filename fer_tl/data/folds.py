@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.core.csv_tables import TableRow, id_finder, read_table
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import write_text
+from fer_tl.core.randomness import example_keys, uniform
 from fer_tl.core.safe_text import csv_line
-from fer_tl.data.randomness import example_keys, uniform
-from fer_tl.errors import UserError
-from fer_tl.files import write_text
 
 
 def make_folds(

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fer_tl.core.checksums import Checksum, find_damage
+from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_json
-from fer_tl.data.checksums import Checksum, find_damage
-from fer_tl.data.staging import recover_all
-from fer_tl.errors import UserError
+from fer_tl.core.staging import recover_all
 from fer_tl.faces.recipe import FaceRecipe, read_recipe
 
 FILE_NAME = "manifest.json"

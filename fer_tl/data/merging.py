@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fer_tl.data.classes import canonical_class
+from fer_tl.core.classes import canonical_class
+from fer_tl.core.errors import UserError, suggest
 from fer_tl.data.dataset import Dataset
-from fer_tl.errors import UserError, suggest
 
 EXAMPLE = "[happy, neutral, negative=angry+sad]"
 

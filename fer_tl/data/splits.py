@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.core.csv_tables import id_finder, read_table
+from fer_tl.core.errors import UserError
 from fer_tl.data.folds import make_folds, why_joined
-from fer_tl.errors import UserError
-from tfrecords_builder.records import SPLITS
+from fer_tl.sources.records import SPLITS
 
 FIT_SPLITS = SPLITS[:2]
 """Splits that training may see."""

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.errors import UserError
+from fer_tl.core.randomness import example_keys, uniform
 from fer_tl.data.dataset import load_dataset
 from fer_tl.data.examples import FILE_NAME, KEPT, Example, read_examples
 from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
-from fer_tl.data.randomness import example_keys, uniform
 from fer_tl.data.tones import NEARLY_BLANK
-from fer_tl.errors import UserError
 
 CLOSED_SPLIT = "test"
 """Its pictures are neither shown nor measured: ``fer-tl evaluate`` alone opens them. Its counts are known."""

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fer_tl.core.checksums import find_damage
+from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_json
-from fer_tl.data.array_cache import IMAGES, INDEX, cache_folder, fault_of
-from fer_tl.data.checksums import find_damage
+from fer_tl.data.building.grouping import hash_pixels
 from fer_tl.data.examples import FILE_NAME as EXAMPLES
 from fer_tl.data.examples import KEPT, read_examples
 from fer_tl.data.fingerprints import Stamp, content_hash, split_fingerprints
-from fer_tl.data.grouping import hash_pixels
 from fer_tl.data.manifest import (
     CACHE,
     Manifest,
@@ -25,10 +25,10 @@ from fer_tl.data.manifest import (
     stamps_file,
 )
 from fer_tl.data.manifest import FILE_NAME as MANIFEST
-from fer_tl.data.record_files import read_example
-from fer_tl.data.stream import decode_stored
-from fer_tl.data.tfrecord import DamagedRecord, Record, read_records
-from fer_tl.errors import UserError
+from fer_tl.data.records.cache import IMAGES, INDEX, cache_folder, fault_of
+from fer_tl.data.records.index import read_example
+from fer_tl.data.records.stream import decode_stored
+from fer_tl.data.records.tfrecord import DamagedRecord, Record, read_records
 
 _PARTS = {"dataset_info.json": "splits", "features.json": "featuresDict"}  # what TFDS needs of its files
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_tl.data.randomness import example_keys, uniform
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
+from fer_tl.core.randomness import example_keys, uniform
 from fer_tl.evaluation.open_split import results_folder
-from fer_tl.training.predictions import Predictions, load_predictions, softmax
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.predictions import Predictions, load_predictions, softmax
 
 BINS = 15
 """Of equal width, as in C. Guo, G. Pleiss, Y. Sun and K. Weinberger, On Calibration of Modern Neural Networks, ICML

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fer_tl.core.errors import UserError
 from fer_tl.data.merging import ClassMap, find_class, parse_classes, split_items
-from fer_tl.errors import UserError
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.config import identity
+from fer_tl.core.config import identity
+from fer_tl.core.errors import UserError
+from fer_tl.core.output_folder import name_runs
 from fer_tl.data.dataset import cached_groups
 from fer_tl.data.splits import FIT_SPLITS
-from fer_tl.errors import UserError
-from fer_tl.evaluation.members import open_member
+from fer_tl.evaluation.finished_runs import open_member
 from fer_tl.evaluation.open_split import check_evaluated
 from fer_tl.evaluation.openings import key_of_run, read_ledger
-from fer_tl.result_folder import name_runs
-from fer_tl.training.part_files import NUMBER, TIMING, check_part, known_seconds, read_keys, read_result
-from fer_tl.training.predictions import Predictions, join_predictions, load_predictions
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.part import NUMBER, TIMING, check_part, known_seconds, read_keys, read_result
+from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ def open_runs(run_dirs: Sequence[Path | str], split: str | None, tta: str) -> tu
     Args:
         run_dirs: each once.
         split: ``test`` or ``validation``, as evaluated before; None for out-of-fold and held-out predictions.
-        tta: one of ``fer_tl.evaluation.views.TTA``, with a split only.
+        tta: one of ``fer_tl.evaluation.test_time_augmentation.TTA``, with a split only.
 
     Raises:
         UserError: a bad value, the same run twice, no run, predictions that are missing, damaged or changed, or with a

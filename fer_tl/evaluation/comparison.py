@@ -11,7 +11,7 @@ from scipy import special
 
 from fer_tl.evaluation.intervals import RESAMPLES, Interval, sums_of_groups
 from fer_tl.evaluation.metrics import example_costs, predicted_labels
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 _LEVEL = 0.95
 _TAIL = (1 + _LEVEL) / 2

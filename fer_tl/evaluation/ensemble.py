@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from fer_tl.core.errors import UserError, suggest
 from fer_tl.data.dataset import cached_groups
 from fer_tl.data.splits import FIT_SPLITS
-from fer_tl.errors import UserError, suggest
-from fer_tl.evaluation.members import Member, match, open_members
+from fer_tl.evaluation.finished_runs import Member, match, open_members
 from fer_tl.evaluation.open_split import check_evaluated
 from fer_tl.evaluation.soft_voting import cross_fitted_weights, mixture_weights, soft_vote, true_class_probabilities
-from fer_tl.evaluation.views import TTA
-from fer_tl.training.predictions import Predictions
+from fer_tl.evaluation.test_time_augmentation import TTA
+from fer_tl.runs.predictions import Predictions
 
 WEIGHTINGS = ("equal", "validation")
 FILE = "ensemble.json"
@@ -106,7 +106,7 @@ def make_ensemble(run_dirs: Sequence[Path | str], split: str | None, tta: str, w
     Args:
         run_dirs: two or more finished runs.
         split: ``test`` or ``validation``, as evaluated before; None for out-of-fold and held-out predictions.
-        tta: one of ``fer_tl.evaluation.views.TTA``, with a split only.
+        tta: one of ``fer_tl.evaluation.test_time_augmentation.TTA``, with a split only.
         weighting: ``equal``, or ``validation`` for weights fitted on the runs' own held-out predictions: on all of
             them for a split, on the other folds for each fold of cross validations.
 

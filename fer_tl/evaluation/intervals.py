@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_tl.evaluation.calibration import BINS, confidence_bins
 from fer_tl.evaluation.metrics import METRIC_NAMES, MORE_NAMES, example_costs, predicted_labels
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 Interval = tuple[float, float]
 

@@ -10,13 +10,13 @@ import numpy as np
 from cleanlab.count import compute_confident_joint
 from cleanlab.filter import find_label_issues
 
+from fer_tl.core.errors import UserError
 from fer_tl.data.dataset import Dataset, group_by_id
 from fer_tl.data.examples import read_examples
-from fer_tl.errors import UserError
-from fer_tl.evaluation.members import Member, open_member
+from fer_tl.evaluation.finished_runs import Member, open_member
 from fer_tl.evaluation.run_dataset import RunDataset, find_dataset
-from fer_tl.training.predictions import Predictions
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.predictions import Predictions
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.evaluation.calibration import reliability
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 # Attributes of ``Metrics`` that are one number each: those of every table, in its order, and those of a report besides.
 METRIC_NAMES = ("accuracy", "balanced_accuracy", "macro_f1", "loss")

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.files import read_json
 from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
 from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
 from fer_tl.data.merging import left_out, merge_dataset, parse_classes
 from fer_tl.data.splits import FIT_SPLITS, SPLITS
-from fer_tl.errors import UserError, suggest
 from fer_tl.evaluation.class_matching import Matching, match_classes
 from fer_tl.evaluation.openings import standing
-from fer_tl.evaluation.views import TTA, check_tta
-from fer_tl.files import read_json
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.evaluation.test_time_augmentation import TTA, check_tta
+from fer_tl.runs.folder import RunFolder
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class Opening:
         backbone: of these models.
         trained_on: the run's dataset.
         split: of the dataset.
-        tta: one of ``fer_tl.evaluation.views.TTA``.
+        tta: one of ``fer_tl.evaluation.test_time_augmentation.TTA``.
         asked: the classes that were asked for, as ``ClassMap.items`` spells them; None for the model's.
         dataset: the examples of the split, with the classes that are scored.
         fingerprint: of the split as it was built.
@@ -108,7 +108,7 @@ def last_fingerprint(
     Args:
         run: whose openings.
         split: of the dataset.
-        tta: one of ``fer_tl.evaluation.views.TTA``.
+        tta: one of ``fer_tl.evaluation.test_time_augmentation.TTA``.
         data: the dataset; None for the run's.
         asked: as in ``Opening``.
     """
@@ -186,7 +186,7 @@ def prepare_opening(
     Args:
         run: a finished run.
         split: None for test; of another dataset without it, its only one.
-        tta: one of ``fer_tl.evaluation.views.TTA``.
+        tta: one of ``fer_tl.evaluation.test_time_augmentation.TTA``.
         data_dir: folder of the built datasets; None for where the run found its own.
         data: the dataset; None for the run's.
         asked: the classes to score, see ``fer_tl.evaluation.class_matching.match_classes``.

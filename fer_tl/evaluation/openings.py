@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_tl.data.checksums import checksum
-from fer_tl.errors import UserError
-from fer_tl.files import sync
-from fer_tl.training.part_files import read_result
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.core.checksums import checksum
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import sync
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.part import read_result
 
 LEDGER = "openings.jsonl"
 """In the data folder: one JSON object a line, only ever added to. A build leaves it alone."""

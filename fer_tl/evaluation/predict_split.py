@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.data.adapt import adapt_images
+from fer_tl.augment.adapt import adapt_images
+from fer_tl.core.files import write_json
+from fer_tl.core.progress import Clock
 from fer_tl.data.merging import merge_logits
 from fer_tl.evaluation.open_split import Opening, ensemble_name, read_openings
 from fer_tl.evaluation.openings import record_opening
 from fer_tl.evaluation.soft_voting import soft_vote
-from fer_tl.evaluation.views import make_views
-from fer_tl.files import write_json
-from fer_tl.training.part_files import check_model
-from fer_tl.training.predictions import Predictions, save_predictions
-from fer_tl.training.progress import Clock
-from fer_tl.training.saved_model import load_model, predict_saved
+from fer_tl.evaluation.test_time_augmentation import make_views
+from fer_tl.runs.part import check_model
+from fer_tl.runs.predictions import Predictions, save_predictions
+from fer_tl.runs.saved_model import load_model, predict_saved
 
 Say = Callable[[str], None]
 

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.config import Experiment
+from fer_tl.core.config import Experiment
+from fer_tl.core.errors import UserError
 from fer_tl.data.dataset import group_by_id
 from fer_tl.data.folds import count_split, read_folds
-from fer_tl.errors import UserError
 from fer_tl.evaluation.calibration import Calibration, Scaling, calibrate, choose_scaling
 from fer_tl.evaluation.intervals import class_intervals
 from fer_tl.evaluation.metrics import Metrics, score
 from fer_tl.evaluation.run_dataset import RunDataset, find_dataset
 from fer_tl.evaluation.summary import CvSummary, summarize
-from fer_tl.training.part_files import check_part, known_seconds, read_result
-from fer_tl.training.predictions import Predictions, join_predictions, load_predictions
-from fer_tl.training.run_folder import RunFolder, read_history
+from fer_tl.runs.folder import RunFolder, read_history
+from fer_tl.runs.part import check_part, known_seconds, read_result
+from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions
 
 
 @dataclass(frozen=True, eq=False)

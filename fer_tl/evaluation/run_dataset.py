@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fer_tl.core.errors import UserError
 from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
 from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
 from fer_tl.data.merging import parse_classes
 from fer_tl.data.splits import FIT_SPLITS
-from fer_tl.errors import UserError
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.runs.folder import RunFolder
 
 
 @dataclass(frozen=True, eq=False)

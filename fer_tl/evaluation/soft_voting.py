@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 # Nats an image by which the fitted weights may fall short of the best ones, and the most steps spent on it.
 TOLERANCE = 1e-6

@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_tl.evaluation.intervals import bootstrap_intervals, mean_sd
 from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, score, zero_recall
-from fer_tl.training.predictions import Predictions, join_predictions
+from fer_tl.runs.predictions import Predictions, join_predictions
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
+from fer_tl.faces.boxes import Box, Window, window_of
 from fer_tl.faces.recipe import FaceRecipe
-from tfrecords_builder.face_crop import Box, Window, window_of
 
 
 class Cut(NamedTuple):

@@ -26,10 +26,10 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from fer_tl.errors import UserError
-from fer_tl.faces.silence import no_warnings
+from fer_tl.core.archives import refuse_non_data
+from fer_tl.core.errors import UserError
+from fer_tl.faces.decoder_warnings import no_warnings
 from fer_tl.faces.value_range import is_reduced, largest_unsaid, note_range, stored_range
-from tfrecords_builder.files import refuse_non_data
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 """Pillow's names. The pictures of two lenses that some cameras write, MPO, are opened as JPEG."""

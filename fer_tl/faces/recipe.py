@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 
 FITS = ("pad", "stretch", "crop")
 BOXES = ("square", "clip")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.backend import import_backend, switch_off_graph_rewriting
+from fer_tl.core.framework import import_backend, switch_off_graph_rewriting
 
 Logits = Callable[[np.ndarray], np.ndarray]
 
@@ -30,7 +30,7 @@ class Network:
 
 
 def open_network(path: Path, brief: bool = False) -> Network:
-    """Load what ``fer_tl.training.saved_model.save_model`` wrote, and compile it.
+    """Load what ``fer_tl.runs.saved_model.save_model`` wrote, and compile it.
 
     It computes in float32 whatever it was trained in: CPUs are slow in half precision.
 
@@ -43,7 +43,7 @@ def open_network(path: Path, brief: bool = False) -> Network:
     """
     backend = import_backend()
     from fer_tl.models.folding import fold_batch_norm
-    from fer_tl.training.saved_model import compute_in_float32, load_model
+    from fer_tl.runs.saved_model import compute_in_float32, load_model
 
     model, class_names = load_model(path)
     compute_in_float32(model)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.evaluation.calibration import choose_scaling
 from fer_tl.faces.cutting import to_square
 from fer_tl.faces.opening import convert_image, open_file
 from fer_tl.faces.recipe import FaceRecipe
-from fer_tl.training.part_files import check_part
-from fer_tl.training.predictions import softmax
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.part import check_part
+from fer_tl.runs.predictions import softmax
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -107,7 +107,7 @@ def load(run_dir: Path | str, fold: int | str | None = None, brief: bool = False
     Raises:
         UserError: no run, nothing trained, no such fold, or a file that is not what the training wrote.
     """
-    from fer_tl.inference.parts import choose_parts
+    from fer_tl.inference.choose_models import choose_parts
 
     run = RunFolder(Path(run_dir))
     parts = choose_parts(run, fold)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fer_tl.config import Head
-from fer_tl.errors import UserError, suggest
+from fer_tl.core.config import Head
+from fer_tl.core.errors import UserError, suggest
 from fer_tl.models.applications import (
     build_efficientnetb0,
     build_inceptionv3,

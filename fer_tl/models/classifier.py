@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_tl.config import Experiment, Head
+from fer_tl.core.config import Experiment, Head
 from fer_tl.models.pixels import copy_standardization, scale_pixels
 from fer_tl.models.resolve import ModelSpec, resolve_model
 from fer_tl.models.weights import load_weights

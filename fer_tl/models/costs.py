@@ -8,8 +8,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_member
-from fer_tl.errors import UserError
 
 # Layers of Keras that have no weights and multiply nothing that is counted.
 _FREE = frozenset(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fer_tl.config import Head
+from fer_tl.core.config import Head
 
 
 @dataclass(frozen=True)

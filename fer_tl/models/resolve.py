@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fer_tl.config import Experiment, Head
-from fer_tl.errors import UserError
+from fer_tl.core.config import Experiment, Head
+from fer_tl.core.errors import UserError
 from fer_tl.models.backbones import BACKBONES, find_backbone
 from fer_tl.models.record import Backbone, Pretrained, Scaling, Variant
 from fer_tl.models.starts import Start, given_file, read_start, recognize_published

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import parse_json
-from fer_tl.errors import UserError
 from fer_tl.models.record import Backbone, Pretrained, Scaling
 
 _CONFIG, _ABOUT = "config.json", "fer_tl.json"

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from fer_tl.core.files import write_atomically, write_text
 from fer_tl.evaluation.label_errors import Audit, LabelErrors, Suspect
-from fer_tl.files import write_atomically, write_text
 from fer_tl.reports.page import Section, Tile, gallery, montage, page, paragraph, table
 from fer_tl.reports.rendering import Table, as_csv, as_text
 
@@ -31,7 +31,7 @@ def write_audit(audit: Audit, folder: Path, top: int) -> str:
 
     Args:
         audit: from ``fer_tl.evaluation.label_errors.open_audit``.
-        folder: from ``fer_tl.result_folder.choose_folder``.
+        folder: from ``fer_tl.core.output_folder.choose_folder``.
         top: how many images are shown at most, those of the least probable labels; 1 or more.
 
     Returns:

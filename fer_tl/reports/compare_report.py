@@ -6,9 +6,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from fer_tl.core.files import write_json, write_text
 from fer_tl.evaluation.comparison import Pair
 from fer_tl.evaluation.metrics import METRIC_NAMES
-from fer_tl.files import write_json, write_text
 from fer_tl.reports.compare_notes import cost_notes, paper_notes, result_notes
 from fer_tl.reports.compare_table import (
     INTERVALS,
@@ -32,7 +32,7 @@ def write_comparison(folder: Path, comparison: Comparison, request: dict[str, An
     """Write a comparison as Markdown, CSV, LaTeX and HTML; returns what the terminal shows.
 
     Args:
-        folder: from ``fer_tl.result_folder.choose_requested``.
+        folder: from ``fer_tl.core.output_folder.choose_requested``.
         comparison: what is shown.
         request: what makes it this comparison, JSON-ready.
     """

@@ -8,9 +8,9 @@ from fer_tl.evaluation.compared_runs import ComparedRun
 from fer_tl.evaluation.comparison import Pair
 from fer_tl.evaluation.intervals import Interval
 from fer_tl.evaluation.metrics import METRIC_NAMES
-from fer_tl.evaluation.views import TTA
+from fer_tl.evaluation.test_time_augmentation import TTA
 from fer_tl.models.costs import Costs
-from fer_tl.reports.papers import Paper
+from fer_tl.reports.bibliography import Paper
 from fer_tl.reports.rendering import Table
 
 INTERVALS = ("accuracy", "balanced_accuracy", "macro_f1")

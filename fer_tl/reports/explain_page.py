@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fer_tl.files import write_atomically, write_text
+from fer_tl.core.files import write_atomically, write_text
 from fer_tl.inference.explain.maps import colour_bar, enlarge, normalize, overlay, peak, place_of_maximum
 from fer_tl.inference.explain.methods import METHODS, SAMPLES, SPREAD
 from fer_tl.inference.explain.pictures import describe_pictures
 from fer_tl.reports.page import Section, Tile, gallery, page, paragraph
 from fer_tl.reports.rendering import Table, as_csv, as_text
-from tfrecords_builder.images import encode_image
+from fer_tl.sources.images import encode_image
 
 if TYPE_CHECKING:
     from fer_tl.inference.explain.explain import Explained, Explanation
@@ -62,7 +62,7 @@ def write_explained(explained: Explained, folder: Path, title: str, notes: Seque
 
     Args:
         explained: from ``fer_tl.inference.explain.explain.explain_pictures``.
-        folder: from ``fer_tl.result_folder.choose_folder``.
+        folder: from ``fer_tl.core.output_folder.choose_folder``.
         title: what was explained.
         notes: a sentence or two each.
 

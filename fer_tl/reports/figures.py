@@ -18,9 +18,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
+from fer_tl.core.files import write_atomically
 from fer_tl.evaluation.calibration import BINS, Reliability
 from fer_tl.evaluation.metrics import Metrics
-from fer_tl.files import write_atomically
 
 _WIDE, _NARROW = 7.0, 3.4  # inches
 _LONGEST_NAME = 22  # letters of a class; the confusion matrix must leave room for its cells

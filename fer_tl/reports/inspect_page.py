@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.archive_members import describe_passed_over
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import write_atomically, write_text
+from fer_tl.core.randomness import example_keys, uniform
 from fer_tl.data.examples import KEPT, Example
-from fer_tl.data.randomness import example_keys, uniform
 from fer_tl.data.survey import Cluster, Survey, survey
-from fer_tl.errors import UserError
-from fer_tl.files import write_atomically, write_text
 from fer_tl.reports.figures import save_figure
 from fer_tl.reports.inspect_figures import looks_figure, sizes_figure
 from fer_tl.reports.inspect_tables import (
@@ -38,7 +39,6 @@ from fer_tl.reports.page import (
     subheading,
     table,
 )
-from tfrecords_builder.members import describe_passed_over
 
 PAGE = "index.html"
 _TITLE = "What is in"

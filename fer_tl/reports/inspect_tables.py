@@ -6,11 +6,11 @@ from collections import Counter
 
 import numpy as np
 
+from fer_tl.core.archive_members import describe_passed_over
 from fer_tl.data.examples import KEPT
 from fer_tl.data.survey import CLOSED_SPLIT, Cluster, Survey
 from fer_tl.data.tones import NEARLY_BLANK
 from fer_tl.reports.rendering import Table, as_text
-from tfrecords_builder.members import describe_passed_over
 
 
 def inspection_text(found: Survey) -> str:

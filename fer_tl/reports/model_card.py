@@ -10,7 +10,8 @@ from importlib.metadata import version
 
 import numpy as np
 
-from fer_tl.config import Experiment
+from fer_tl.core.config import Experiment
+from fer_tl.core.environment import describe_environment
 from fer_tl.core.safe_text import for_markdown
 from fer_tl.data.manifest import build_arguments
 from fer_tl.data.merging import parse_classes
@@ -25,8 +26,7 @@ from fer_tl.reports.run_facts import flags, test_note
 from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, count_table, measure_table
 from fer_tl.reports.tables import fold_table_markdown
-from fer_tl.training.environment import describe_environment
-from fer_tl.training.part_files import read_environments
+from fer_tl.runs.part import read_environments
 
 NAME = "MODEL_CARD.md"
 

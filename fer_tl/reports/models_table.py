@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fer_tl.backend import keras_home
+from fer_tl.core.framework import keras_home
 from fer_tl.models.record import Backbone
 from fer_tl.models.weights import find_cached
 from fer_tl.reports.rendering import Table, as_text

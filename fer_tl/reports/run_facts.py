@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.config import PLACES, Experiment, flatten, to_dict
+from fer_tl.core.config import PLACES, Experiment, flatten, to_dict
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import read_json
 from fer_tl.data.manifest import build_arguments
-from fer_tl.errors import UserError
 from fer_tl.evaluation.mistakes import Confusion, worst_confusions
 from fer_tl.evaluation.open_split import results_folder
 from fer_tl.evaluation.openings import standing
 from fer_tl.evaluation.run_contents import HeldOut, RunContents
 from fer_tl.evaluation.run_dataset import RunDataset
-from fer_tl.files import read_json
 from fer_tl.reports.controls import command, folded
 from fer_tl.reports.page import Section, Tile, abreast, gallery, paragraph, subheading, table
 from fer_tl.reports.rendering import Table
@@ -31,7 +31,7 @@ from fer_tl.reports.run_tables import (
     spell_metric,
     spell_setting,
 )
-from fer_tl.training.part_files import ENVIRONMENT, read_dated_openings, read_environments
+from fer_tl.runs.part import ENVIRONMENT, read_dated_openings, read_environments
 
 # No paths: a page is passed on. The terminal says where the dataset was looked for.
 _MISSING = (

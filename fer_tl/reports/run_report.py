@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.files import read_json, write_json, write_text
 from fer_tl.evaluation.calibration import Reliability, reliability
 from fer_tl.evaluation.ensemble import FILE as ENSEMBLE_FILE
 from fer_tl.evaluation.ensemble import Ensemble
 from fer_tl.evaluation.intervals import bootstrap_intervals, class_intervals
 from fer_tl.evaluation.metrics import Metrics, example_costs, predicted_labels, score
 from fer_tl.evaluation.summary import CvSummary
-from fer_tl.files import read_json, write_json, write_text
 from fer_tl.reports.figures import confusion_figure, learning_curves_figure, reliability_figure, save_figure
 from fer_tl.reports.rendering import as_markdown
 from fer_tl.reports.run_tables import class_table, measure_table
@@ -29,8 +29,8 @@ from fer_tl.reports.tables import (
     result_table_markdown,
     result_table_text,
 )
-from fer_tl.training.predictions import Predictions, join_predictions, save_predictions
-from fer_tl.training.run_folder import RunFolder, read_history
+from fer_tl.runs.folder import RunFolder, read_history
+from fer_tl.runs.predictions import Predictions, join_predictions, save_predictions
 
 _CLASSES_NOTE = "Intervals: 95 %, bootstrap over groups of images."
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.config import PLACES, Experiment, flatten, to_dict
+from fer_tl.core.config import PLACES, Experiment, flatten, to_dict
 from fer_tl.evaluation.calibration import BINS, Reliability
 from fer_tl.evaluation.intervals import mean_sd
 from fer_tl.evaluation.metrics import METRIC_NAMES, MORE_NAMES, Metrics

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fer_tl.core.files import write_text
 from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics
-from fer_tl.files import write_text
 from fer_tl.reports.rendering import Table, as_csv, as_markdown, as_text
 
 

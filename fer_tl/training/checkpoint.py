@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from fer_tl.core.checksummed_npz import read_sealed, write_sealed
+from fer_tl.core.files import BROKEN_ARRAYS
 from fer_tl.core.json_files import parse_json
-from fer_tl.data.sealed import read_sealed, write_sealed
-from fer_tl.files import BROKEN_ARRAYS
 
 Values = list[np.ndarray]
 

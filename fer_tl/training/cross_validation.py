@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tl.backend import choose_backend
-from fer_tl.config import Experiment, identity
+from fer_tl.core.config import Experiment, identity
+from fer_tl.core.errors import UserError
+from fer_tl.core.framework import choose_backend
+from fer_tl.core.lock import take_turns
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.folds import check_folds, count_split, leaving_out, make_folds, read_folds, write_folds
-from fer_tl.errors import UserError
-from fer_tl.training.lock import take_turns
-from fer_tl.training.parts import Part, train_parts
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.runs.folder import RunFolder
+from fer_tl.training.train_parts import Part, train_parts
 
 Say = Callable[[str], None]
 

@@ -13,17 +13,17 @@ import keras
 import numpy as np
 import psutil
 
-from fer_tl import __version__
-from fer_tl.backend import version_of
-from fer_tl.config import Augment
-from fer_tl.data.augment import draw_transforms
+from fer_tl.augment.geometry import draw_transforms
+from fer_tl.augment.mixing import draw_erased
+from fer_tl.core.checksummed_npz import read_sealed, write_sealed
+from fer_tl.core.config import Augment
+from fer_tl.core.errors import UserError
+from fer_tl.core.framework import version_of
+from fer_tl.core.progress import Clock, Progress
+from fer_tl.core.version import __version__
+from fer_tl.data.cache_files import drop_least_used, touch
 from fer_tl.data.dataset import Dataset
-from fer_tl.data.kept import drop_least_used, touch
-from fer_tl.data.mixing import draw_erased
-from fer_tl.data.sealed import read_sealed, write_sealed
-from fer_tl.errors import UserError
-from fer_tl.training.engine import ALIGNMENT, Engine
-from fer_tl.training.progress import Clock, Progress
+from fer_tl.engines.engine import ALIGNMENT, Engine
 
 # Images whose features are in one file: what a kill costs at most.
 ROWS_A_FILE = 1024

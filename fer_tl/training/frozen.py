@@ -7,12 +7,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from fer_tl.config import Augment, Experiment
-from fer_tl.errors import UserError
+from fer_tl.core.config import Augment, Experiment
+from fer_tl.core.errors import UserError
+from fer_tl.engines.engine import make_engine
+from fer_tl.engines.plan import EpochPlan
 from fer_tl.models.folding import fold_batch_norm
-from fer_tl.training.engine import make_engine
 from fer_tl.training.features import FeatureStore
-from fer_tl.training.plan import EpochPlan
 from fer_tl.training.session import CompiledStage, Session
 
 STILL = Augment(rotation=0.0, zoom=0.0, shift=0.0, flip=False)

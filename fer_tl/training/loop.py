@@ -12,20 +12,20 @@ import keras
 import numpy as np
 import psutil
 
-from fer_tl.data.randomness import key_of
-from fer_tl.errors import TrainingFailed
-from fer_tl.training.agreement import share_bytes
+from fer_tl.core.errors import TrainingFailed
+from fer_tl.core.interrupts import deferred
+from fer_tl.core.progress import Clock, Progress
+from fer_tl.core.randomness import key_of
+from fer_tl.devices.broadcast import share_bytes
+from fer_tl.engines.plan import EpochPlan, adjustment, balanced_weights, sample_evenly, steps_per_epoch
+from fer_tl.runs.folder import write_history
+from fer_tl.runs.part import EVENTS
 from fer_tl.training.checkpoint import assign_values, read_values
-from fer_tl.training.interrupts import deferred
-from fer_tl.training.keeper import SECONDS_PER_CHECKPOINT, Keeper, Position, advice
-from fer_tl.training.part_files import EVENTS
-from fer_tl.training.plan import EpochPlan, adjustment, balanced_weights, sample_evenly, steps_per_epoch
-from fer_tl.training.progress import Clock, Progress
-from fer_tl.training.run_folder import write_history
+from fer_tl.training.event_log import EventLog
+from fer_tl.training.fold_checkpoints import SECONDS_PER_CHECKPOINT, Keeper, Position, advice
 from fer_tl.training.schedules import rate_factors
 from fer_tl.training.session import CompiledStage, Session
 from fer_tl.training.stages import Stage
-from fer_tl.training.tracking import EventLog
 
 Asked = Callable[[], type[BaseException] | None]
 

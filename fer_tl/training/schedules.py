@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from fer_tl.config import Schedule
+from fer_tl.core.config import Schedule
 
 
 def rate_factors(schedule: Schedule, first_step: int, steps: int, steps_per_epoch: int, epochs: int) -> np.ndarray:
     """What the peak learning rate is multiplied by at each step.
 
     Args:
-        schedule: shape, see ``fer_tl.config.Schedule``; ``plateau`` is constant here, a Keras callback moves it.
+        schedule: shape, see ``fer_tl.core.config.Schedule``; ``plateau`` is constant here, a Keras callback moves it.
         first_step: number of steps of this stage already done.
         steps: how many factors to return.
         steps_per_epoch: of this stage.

@@ -9,20 +9,20 @@ from typing import Any
 import keras
 import numpy as np
 
-from fer_tl.backend import set_seed
-from fer_tl.config import Experiment
+from fer_tl.core.config import Experiment
+from fer_tl.core.errors import UserError
+from fer_tl.core.framework import set_seed
+from fer_tl.core.randomness import example_keys
 from fer_tl.data.dataset import Dataset
-from fer_tl.data.randomness import example_keys
-from fer_tl.errors import UserError
+from fer_tl.devices.devices import choose_devices
+from fer_tl.engines.engine import Train, make_engine
+from fer_tl.engines.optimizers import make_optimizer
+from fer_tl.engines.plan import EpochPlan, plan_epoch
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.pixels import fit_standardization
 from fer_tl.models.resolve import resolve_model
+from fer_tl.runs.saved_model import save_model
 from fer_tl.training.checkpoint import Values, assign_values, read_values
-from fer_tl.training.devices import choose_devices
-from fer_tl.training.engine import Train, make_engine
-from fer_tl.training.optimizers import make_optimizer
-from fer_tl.training.plan import EpochPlan, plan_epoch
-from fer_tl.training.saved_model import save_model
 from fer_tl.training.stages import Stage, set_trainable, stages_of
 
 
@@ -156,7 +156,7 @@ class Session:
         *stream: object,
         offsets: np.ndarray | None,
     ) -> EpochPlan:
-        """The plan of an epoch of these images, see ``fer_tl.training.plan.plan_epoch``."""
+        """The plan of an epoch of these images, see ``fer_tl.engines.plan.plan_epoch``."""
         return plan_epoch(
             self.rows_in_engine(rows, *stream),
             keys,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from fer_tl.config import Experiment, Schedule
-from fer_tl.errors import UserError
+from fer_tl.core.config import Experiment, Schedule
+from fer_tl.core.errors import UserError
 
 if TYPE_CHECKING:
     from fer_tl.models.classifier import Classifier

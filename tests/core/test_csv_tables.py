@@ -9,7 +9,7 @@ import pytest
 
 from fer_tl.core import csv_tables
 from fer_tl.core.csv_tables import id_finder, read_table
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 
 
 def read(folder: Path, content: str | bytes) -> list[tuple[str, str]]:

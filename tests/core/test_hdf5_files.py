@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
+from fer_tl.core.errors import UserError
 from fer_tl.core.hdf5_files import check_hdf5
 from fer_tl.core.saved_models import check_saved_model
-from fer_tl.errors import UserError
 
 
 def external_data(file: h5py.File, secret: Path) -> None:

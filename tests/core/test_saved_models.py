@@ -11,9 +11,9 @@ from typing import Any
 import keras
 import pytest
 
+from fer_tl.core.errors import UserError
 from fer_tl.core.saved_models import check_saved_model
-from fer_tl.errors import UserError
-from fer_tl.training.saved_model import load_model, save_model
+from fer_tl.runs.saved_model import load_model, save_model
 
 
 @pytest.fixture

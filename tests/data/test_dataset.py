@@ -19,15 +19,16 @@ import pytest
 from PIL import Image
 from stored_dataset import Stored, field, frame, serialize, store_dataset
 
-from fer_tl.data import array_cache, checksums
-from fer_tl.data.build import build
-from fer_tl.data.classes import CLASS_NAMES
+from fer_tl.core import checksums
+from fer_tl.core.classes import CLASS_NAMES
+from fer_tl.core.errors import UserError
+from fer_tl.data.building.build import build
 from fer_tl.data.dataset import Dataset, cached_groups, load_dataset
 from fer_tl.data.manifest import dataset_directory, read_manifest, write_manifest
-from fer_tl.data.record_files import reading_order
-from fer_tl.errors import UserError
-from tfrecords_builder.records import VERSION
-from tfrecords_builder.votes import COLUMNS
+from fer_tl.data.records import cache
+from fer_tl.data.records.index import reading_order
+from fer_tl.sources.records import VERSION
+from fer_tl.sources.votes import COLUMNS
 
 SIZE = 16
 CLASSES = ("angry", "happy", "sad")
@@ -134,7 +135,7 @@ def test_the_second_load_maps_the_same_arrays_and_decodes_nothing(
     def forbidden(*given: object) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr("fer_tl.data.stream.decode_stored", forbidden)
+    monkeypatch.setattr("fer_tl.data.records.stream.decode_stored", forbidden)
     second = load_dataset("folder/mine", data_dir)
     assert same(first, second)
     assert isinstance(second.images, np.memmap)
@@ -212,7 +213,7 @@ def test_decoders_at_the_same_time_do_not_break_each_other(data_dir: Path, monke
         together.wait()  # both have decoded before either has put its arrays in place
         replace(source, target)
 
-    monkeypatch.setattr(array_cache.os, "replace", replace_together)
+    monkeypatch.setattr(cache.os, "replace", replace_together)
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(lambda _: load_dataset("folder/mine", data_dir), range(2))
     assert same(one, two)
@@ -223,7 +224,7 @@ def test_a_killed_decoder_leaves_nothing_that_is_taken_for_a_cache(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     replace = os.replace
-    for last in (array_cache.IMAGES, f"{array_cache.IMAGES}.json"):  # the array, or its checksum, is put in place
+    for last in (cache.IMAGES, f"{cache.IMAGES}.json"):  # the array, or its checksum, is put in place
 
         def die(source: Path, target: Path, last: str = last) -> None:
             if target.name == last:
@@ -231,7 +232,7 @@ def test_a_killed_decoder_leaves_nothing_that_is_taken_for_a_cache(
             replace(source, target)
 
         with monkeypatch.context() as patch:
-            patch.setattr(array_cache.os, "replace", die)
+            patch.setattr(cache.os, "replace", die)
             with pytest.raises(KeyboardInterrupt):
                 load_dataset("folder/mine", data_dir)
     assert len(load_dataset("folder/mine", data_dir)) == 15

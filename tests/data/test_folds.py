@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_tl.core.errors import UserError
 from fer_tl.data.folds import check_folds, count_split, make_folds, read_folds, write_folds
-from fer_tl.errors import UserError
 
 CLASSES = ("angry", "happy", "sad")
 SHARES = (0.2, 0.7, 0.1)

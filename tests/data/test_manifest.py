@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fer_tl.data.build_request import BuildRequest
-from fer_tl.data.checksums import Checksum, checksums
+from fer_tl.core.checksums import Checksum, checksums
+from fer_tl.core.errors import UserError
+from fer_tl.data.building.request import BuildRequest
 from fer_tl.data.manifest import (
     Manifest,
     build_arguments,
@@ -21,7 +22,6 @@ from fer_tl.data.manifest import (
     read_manifest,
     write_manifest,
 )
-from fer_tl.errors import UserError
 
 CLASSES = ("angry", "happy")
 SHAPE = (2, 2, 1)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_tl.data.classes import CLASS_NAMES
+from fer_tl.core.classes import CLASS_NAMES
+from fer_tl.core.errors import UserError
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.merging import ClassMap, find_class, left_out, merge_dataset, merge_logits, parse_classes, take_classes
-from fer_tl.errors import UserError
 
 RNG = np.random.default_rng(0)
 COUNT = 70

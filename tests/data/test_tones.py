@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_tl.data.build import build
+from fer_tl.core.errors import UserError
+from fer_tl.data.building.build import build
 from fer_tl.data.tones import Tones
-from fer_tl.errors import UserError
 
 RANDOM = np.random.default_rng(0)
 

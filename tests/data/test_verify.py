@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from stored_dataset import Stored, frame, serialize, store_dataset
 
-from fer_tl.data.checksums import checksums
+from fer_tl.commands.datasets import verify
+from fer_tl.core.checksums import checksums
+from fer_tl.core.errors import UserError
 from fer_tl.data.dataset import load_dataset
 from fer_tl.data.manifest import read_manifest, write_manifest
-from fer_tl.datasets import verify
-from fer_tl.errors import UserError
 
 NAME = "folder/mine"
 CLASSES = ("happy", "sad")
@@ -72,7 +72,7 @@ def flip(path: Path, position: int) -> None:
 
 def test_a_whole_dataset_is_said_to_be_without_tensorflow(stored: Path) -> None:
     code = (
-        "import sys; from fer_tl.datasets import verify; verify(*sys.argv[1:]); "
+        "import sys; from fer_tl.commands.datasets import verify; verify(*sys.argv[1:]); "
         "print(sorted({'tensorflow', 'keras', 'tensorflow_datasets'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code, NAME, str(stored)], capture_output=True, text=True, check=True)
@@ -264,7 +264,7 @@ def test_kept_arrays_are_read_whatever_their_stamps_say(directory: Path) -> None
 
 def test_stamps_do_not_count(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that fails changes bytes but neither sizes nor times, which are all that loading looks at."""
-    monkeypatch.setattr("fer_tl.data.checksums._SETTLED_NS", 0)
+    monkeypatch.setattr("fer_tl.core.checksums._SETTLED_NS", 0)
     cache = directory.parents[2] / ".cache"
     (images,) = cache.rglob("*train*/images.npy")
     verify(NAME, directory.parents[2], lambda line: None)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_run import make_faces, make_run
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.evaluation.calibration import (
     BINS,
     HIGHEST,
@@ -21,8 +21,8 @@ from fer_tl.evaluation.calibration import (
     reliability,
 )
 from fer_tl.evaluation.metrics import score
-from fer_tl.training.predictions import Predictions, load_predictions, save_predictions, softmax
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.predictions import Predictions, load_predictions, save_predictions, softmax
 
 NAMES = ("angry", "disgust", "fear")
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 from fer_tl.evaluation.comparison import compare_pairs, corrected_resampled_t, headline_scores, holm, sign_flip
 from fer_tl.evaluation.metrics import METRIC_NAMES, score
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 RNG = np.random.default_rng(0)
 

@@ -15,14 +15,14 @@ import pytest
 from stored_dataset import Stored, store_dataset
 
 import fer_tl
-from fer_tl.api import EnsembleResult
 from fer_tl.cli import main
-from fer_tl.config import Experiment
+from fer_tl.commands.api import EnsembleResult
+from fer_tl.core.config import Experiment
+from fer_tl.core.files import read_json, write_json
 from fer_tl.data.dataset import load_dataset
 from fer_tl.data.folds import write_folds
-from fer_tl.files import read_json, write_json
-from fer_tl.training.predictions import Predictions, load_predictions, save_predictions
-from fer_tl.training.run_folder import PART_FILES, RunFolder
+from fer_tl.runs.folder import PART_FILES, RunFolder
+from fer_tl.runs.predictions import Predictions, load_predictions, save_predictions
 
 CLASSES = ("angry", "happy", "sad")
 COUNT = 60

@@ -9,7 +9,7 @@ import pytest
 
 from fer_tl.evaluation.intervals import STATISTICS, bootstrap_interval, bootstrap_intervals, class_intervals, mean_sd
 from fer_tl.evaluation.metrics import Metrics, score
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 
 def predictions_of(true: np.ndarray, predicted: np.ndarray, classes: int) -> Predictions:

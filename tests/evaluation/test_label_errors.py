@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.evaluation.label_errors import LabelErrors, find_label_errors
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SHARES = np.array([0.14, 0.015, 0.14, 0.25, 0.175, 0.11, 0.17])  # about FER-2013's

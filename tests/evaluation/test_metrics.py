@@ -15,9 +15,9 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
     top_k_accuracy_score,
 )
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.evaluation.metrics import score, zero_recall
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 NAMES = ("angry", "disgust", "fear")
 

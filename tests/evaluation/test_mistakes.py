@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_tl.evaluation.mistakes import worst_confusions
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 CLASSES = ("a", "b", "c")
 

@@ -15,20 +15,20 @@ import tensorflow as tf
 from stored_dataset import Stored, store_dataset
 
 import fer_tl
-from fer_tl.api import EvaluationResult
+from fer_tl.augment.adapt import adapt_images
 from fer_tl.cli import main
-from fer_tl.config import Experiment
-from fer_tl.data.adapt import adapt_images
+from fer_tl.commands.api import EvaluationResult
+from fer_tl.core.config import Experiment
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import read_json
 from fer_tl.data.manifest import dataset_directory, read_manifest
 from fer_tl.data.merging import parse_classes
-from fer_tl.errors import UserError
 from fer_tl.evaluation.intervals import bootstrap_interval
 from fer_tl.evaluation.open_split import last_fingerprint
-from fer_tl.files import read_json
 from fer_tl.reports import run_report
-from fer_tl.training.predictions import load_predictions
-from fer_tl.training.run_folder import PART_FILES, RunFolder
-from fer_tl.training.saved_model import save_model
+from fer_tl.runs.folder import PART_FILES, RunFolder
+from fer_tl.runs.predictions import load_predictions
+from fer_tl.runs.saved_model import save_model
 
 CLASSES = ("angry", "happy", "sad", "surprise")
 BRIGHTNESS = {"angry": 0.1, "happy": 0.35, "sad": 0.6, "surprise": 0.85, "negative": 0.45}

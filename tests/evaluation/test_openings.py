@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from made_run import make_faces, make_run
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.evaluation.openings import LEDGER, Standing, key_of_run, ordinal, read_ledger, record_opening, standing
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.runs.folder import RunFolder
 
 OPENED = {"dataset": "folder/mine", "split": "test", "date": "2026-08-01T10:00:00+00:00"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_tl.evaluation.soft_voting import cross_fitted_weights, mixture_weights, soft_vote, true_class_probabilities
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 CLASSES = ("angry", "happy", "sad")
 

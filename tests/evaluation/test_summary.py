@@ -11,7 +11,7 @@ import pytest
 from fer_tl.evaluation.intervals import bootstrap_interval
 from fer_tl.evaluation.metrics import METRIC_NAMES, MORE_NAMES, score
 from fer_tl.evaluation.summary import summarize
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 NAMES = ("angry", "disgust", "fear")
 

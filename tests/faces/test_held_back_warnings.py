@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from fer_tl.faces.silence import no_warnings
+from fer_tl.faces.decoder_warnings import no_warnings
 
 
 def test_threads_that_overlap_leave_the_filters_as_they_were():

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
+from fer_tl.faces.box_table import read_box_table
+from fer_tl.faces.boxes import Box
 from fer_tl.faces.cutting import cut_face
+from fer_tl.faces.detection import Face
 from fer_tl.faces.recipe import BEFORE, FaceRecipe, read_recipe
 from fer_tl.inference.explain.pictures import read_pictures
 from fer_tl.inference.export.formats import FORMATS, usage_text
-from fer_tl.inference.predict.faces import cut_faces, cut_whole
-from fer_tl.inference.predict.looking import Looker
+from fer_tl.inference.predict.cut_faces import cut_faces, cut_whole
+from fer_tl.inference.predict.find_faces import Looker
 from fer_tl.inference.predict.sources import PictureFile
 from fer_tl.inference.predictor import ExpressionModel
 from fer_tl.inference.serve.uploads import decode_upload
-from tfrecords_builder.box_table import read_box_table
-from tfrecords_builder.face_crop import Box
-from tfrecords_builder.face_detection import Face
-from tfrecords_builder.folder.reader import open_folder
+from fer_tl.sources.folder.reader import open_folder
 
 SIDE = 16
 UPRIGHT = np.random.default_rng(0).integers(0, 256, (8, 5, 3)).astype(np.uint8)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.faces.opening import GROUND, convert_image, is_grey, open_file, open_image, size_of
 
 GREY = np.linspace(20, 230, 24 * 16).reshape(24, 16).round().astype(np.uint8)

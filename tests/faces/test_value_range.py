@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.faces.opening import convert_image, open_image
 
 GREY = np.random.default_rng(0).integers(20, 200, (16, 16)).astype(np.uint8)  # no pixel is black or white

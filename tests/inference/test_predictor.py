@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from small_run import CLASSES, FOLDS, IMAGES, SIDE, make_run, seal
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.evaluation.calibration import choose_scaling
 from fer_tl.inference.predictor import BATCH, load
-from fer_tl.training.predictions import load_predictions
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.predictions import load_predictions
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tl.config import Experiment, Head
+from fer_tl.core.config import Experiment, Head
+from fer_tl.core.options import load_experiment
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.classifier import Classifier, build_classifier
 from fer_tl.models.record import Variant
 from fer_tl.models.resolve import resolve_model
-from fer_tl.options import load_experiment
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 CLASSES = 7

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
+from fer_tl.core.options import load_experiment
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.record import Variant
-from fer_tl.options import load_experiment
-from fer_tl.training.saved_model import save_model
+from fer_tl.runs.saved_model import save_model
 
 CLASSES = 7
 

@@ -12,12 +12,12 @@ import keras
 import pytest
 from test_backbones import base, multiplications, smallest
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
+from fer_tl.core.options import load_experiment
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.costs import Costs, Uncounted, count_costs, read_costs
-from fer_tl.options import load_experiment
-from fer_tl.training.saved_model import save_model
+from fer_tl.runs.saved_model import save_model
 
 
 def described(model: keras.Model) -> Any:

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from weights_files import randomize, write_layers, write_legacy
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
+from fer_tl.core.options import load_experiment
 from fer_tl.models.backbones import find_backbone
 from fer_tl.models.classifier import Classifier, build_classifier
 from fer_tl.models.record import Variant
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights, load_weights
-from fer_tl.options import load_experiment
 
 SHALLOW = find_backbone("shallow_cnn")
 

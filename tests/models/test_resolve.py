@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
+from fer_tl.core.options import load_experiment
 from fer_tl.models.backbones import BACKBONES, CAFFE, VGGFACE
 from fer_tl.models.record import SYMMETRIC, Scaling
 from fer_tl.models.resolve import resolve_model
-from fer_tl.options import load_experiment
 
 NONE = {"weights": "none"}
 VGG16_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from weights_files import find, randomize, write_legacy
 
-from fer_tl.config import Experiment
-from fer_tl.errors import UserError
+from fer_tl.core.config import Experiment
+from fer_tl.core.errors import UserError
+from fer_tl.core.options import load_experiment
 from fer_tl.models.backbones import BACKBONES, CAFFE
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.record import SYMMETRIC
 from fer_tl.models.resolve import resolve_model
-from fer_tl.options import load_experiment
-from fer_tl.training.saved_model import save_model
+from fer_tl.runs.saved_model import save_model
 
 SHAPE = (32, 32, 1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, *SHAPE)).astype(np.float32)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from weights_files import find, randomize, write_legacy
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
+from fer_tl.core.options import load_experiment
 from fer_tl.models.backbones import IMAGENET_MEAN, IMAGENET_STDDEV, find_backbone
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.weights import kernel_checksum
-from fer_tl.options import load_experiment
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import h5py
 import keras
 import numpy as np
 
+from fer_tl.core.options import load_experiment
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
-from fer_tl.options import load_experiment
 
 
 def find(backbone: str, weights: str | Path, accepted: str | None = None) -> Path | None:

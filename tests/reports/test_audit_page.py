@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 from stored_dataset import Stored, store_dataset
 
-from fer_tl.config import Experiment
+from fer_tl.core.config import Experiment
+from fer_tl.core.errors import UserError
+from fer_tl.core.output_folder import choose_folder
 from fer_tl.data.examples import Example, write_examples
 from fer_tl.data.folds import write_folds
-from fer_tl.errors import UserError
 from fer_tl.evaluation.label_errors import Audit, open_audit
 from fer_tl.reports.audit_page import LIST, write_audit
-from fer_tl.result_folder import choose_folder
-from fer_tl.training.predictions import Predictions, save_predictions
-from fer_tl.training.run_folder import PART_FILES, RunFolder
+from fer_tl.runs.folder import PART_FILES, RunFolder
+from fer_tl.runs.predictions import Predictions, save_predictions
 
 CLASSES = ("angry", "happy", "sad & tired")
 COUNT = 120

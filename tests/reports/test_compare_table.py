@@ -12,8 +12,8 @@ from hand_made_runs import build_data, logits_of, make_run
 from html_reader import assert_sound
 from test_rendering import HOSTILE, assert_balanced
 
-from fer_tl.comparing import CompareResult, compare
-from fer_tl.reports.papers import PAPERS
+from fer_tl.commands.compare import CompareResult, compare
+from fer_tl.reports.bibliography import PAPERS
 
 NAMES = ("good", HOSTILE.replace("/", ""), "poor")
 

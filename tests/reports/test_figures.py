@@ -17,7 +17,7 @@ from PIL import Image
 from fer_tl.evaluation.calibration import BINS, reliability
 from fer_tl.evaluation.metrics import Metrics, score
 from fer_tl.reports.figures import confusion_figure, learning_curves_figure, reliability_figure, save_figure
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 

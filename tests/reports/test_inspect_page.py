@@ -14,8 +14,8 @@ from html_reader import Reader, assert_sound, decoded
 from PIL import Image
 from planted_dataset import Planted, plant
 
+from fer_tl.core.errors import UserError
 from fer_tl.data.manifest import read_manifest, write_manifest
-from fer_tl.errors import UserError
 from fer_tl.reports.inspect_page import write_inspection
 
 NAME = "folder/planted"

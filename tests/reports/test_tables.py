@@ -11,7 +11,7 @@ import pytest
 from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, score
 from fer_tl.evaluation.summary import CvSummary, summarize
 from fer_tl.reports import tables
-from fer_tl.training.predictions import Predictions
+from fer_tl.runs.predictions import Predictions
 
 NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 

@@ -14,14 +14,17 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras
 import tensorflow as tf
 
-from fer_tl import api, cli
+from fer_tl import cli
+from fer_tl.commands import api
+from fer_tl.devices import tensorflow_devices
+from fer_tl.engines import tensorflow_engine
 from fer_tl.reports import run_report
-from fer_tl.training import keeper, loop, parts, session, tensorflow_devices, tensorflow_engine
+from fer_tl.training import fold_checkpoints, loop, session, train_parts
 
-assert keras and tf and api and parts and session and tensorflow_devices and tensorflow_engine
+assert keras and tf and api and train_parts and session and tensorflow_devices and tensorflow_engine
 
 # A run of seconds shall be as full of checkpoints as a real one of hours.
-keeper.WRITING_SHARE = 1.0
+fold_checkpoints.WRITING_SHARE = 1.0
 loop.SECONDS_PER_CHECKPOINT = 0.1
 loop.SECONDS_PER_CALL = 0.05
 

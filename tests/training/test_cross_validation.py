@@ -12,22 +12,22 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tl.config import Experiment
+from fer_tl.core.config import Experiment
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import read_json
+from fer_tl.core.options import load_experiment
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.folds import write_folds
-from fer_tl.errors import UserError
-from fer_tl.files import read_json
 from fer_tl.models.backbones import find_backbone
 from fer_tl.models.record import Variant
 from fer_tl.models.weights import kernel_checksum
-from fer_tl.options import load_experiment
 from fer_tl.reports.run_report import selection_note
-from fer_tl.training import parts
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.part import EVENTS, RECORDED, check_part
+from fer_tl.runs.predictions import Predictions, load_predictions
+from fer_tl.runs.saved_model import load_model, predict_saved, save_model
+from fer_tl.training import train_parts
 from fer_tl.training.cross_validation import train_folds, train_one
-from fer_tl.training.part_files import EVENTS, RECORDED, check_part
-from fer_tl.training.predictions import Predictions, load_predictions
-from fer_tl.training.run_folder import RunFolder
-from fer_tl.training.saved_model import load_model, predict_saved, save_model
 
 pytestmark = pytest.mark.usefixtures("thin_backbone")
 
@@ -192,7 +192,7 @@ def test_too_few_groups_of_a_class_are_refused_before_anything_is_written(copies
 def test_a_folder_of_others_is_refused_before_anything_is_deleted_or_tensorflow_imported(
     copies: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(parts, "import_backend", lambda: pytest.fail("imported"))
+    monkeypatch.setattr(train_parts, "import_backend", lambda: pytest.fail("imported"))
     for train, name in ((train_folds, "fold-0"), (train_one, "model")):
         place = tmp_path / name / name
         place.mkdir(parents=True)

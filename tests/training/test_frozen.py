@@ -11,19 +11,19 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tl.config import Experiment
-from fer_tl.data.augment import draw_transforms, resample
+from fer_tl.augment.geometry import draw_transforms, resample
+from fer_tl.augment.mixing import draw_erased, prepare
+from fer_tl.core.config import Experiment
+from fer_tl.core.errors import UserError
+from fer_tl.core.options import load_experiment
+from fer_tl.core.progress import Clock, Progress
+from fer_tl.core.randomness import example_keys
 from fer_tl.data.dataset import Dataset
-from fer_tl.data.mixing import draw_erased, prepare
-from fer_tl.data.randomness import example_keys
-from fer_tl.errors import UserError
-from fer_tl.options import load_experiment
+from fer_tl.runs.saved_model import load_model
 from fer_tl.training import features
 from fer_tl.training.checkpoint import read_values
 from fer_tl.training.frozen import FrozenSession, uses_features
 from fer_tl.training.loop import Fitted, FoldRows, Loop
-from fer_tl.training.progress import Clock, Progress
-from fer_tl.training.saved_model import load_model
 from fer_tl.training.session import Session
 
 pytestmark = pytest.mark.usefixtures("thin_backbone")

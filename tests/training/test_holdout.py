@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_tl.core.errors import UserError
+from fer_tl.core.options import load_experiment
 from fer_tl.data.dataset import Dataset
-from fer_tl.errors import UserError
-from fer_tl.options import load_experiment
+from fer_tl.runs.folder import RunFolder
 from fer_tl.training import cross_validation
-from fer_tl.training.parts import Part
-from fer_tl.training.run_folder import RunFolder
+from fer_tl.training.train_parts import Part
 
 
 def watched(holdout: float, dataset: Dataset, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Part]:

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from stored_dataset import Stored, store_dataset
 
-from fer_tl.data.classes import CLASS_NAMES
+from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.data.dataset import Dataset
-from fer_tl.training.part_files import EVENTS
+from fer_tl.runs.part import EVENTS
 
 KILLS, SEED = 6, 20
 DIFFERS = {"timing.json", EVENTS, "environment.json", ".lock", ".turn.lock"}

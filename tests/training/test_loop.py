@@ -20,23 +20,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fer_tl.config import Experiment
+from fer_tl.core.checksummed_npz import read_sealed
+from fer_tl.core.config import Experiment
+from fer_tl.core.errors import Terminated, TrainingFailed, UserError
+from fer_tl.core.files import read_json, write_json
+from fer_tl.core.options import load_experiment
+from fer_tl.core.progress import Clock, Progress
+from fer_tl.core.randomness import example_keys
 from fer_tl.data.dataset import Dataset
-from fer_tl.data.randomness import example_keys
-from fer_tl.data.sealed import read_sealed
-from fer_tl.errors import Terminated, TrainingFailed, UserError
-from fer_tl.files import read_json, write_json
-from fer_tl.options import load_experiment
-from fer_tl.training import keeper, loop, session
+from fer_tl.engines.plan import EpochPlan, adjustment, balanced_weights
+from fer_tl.runs.folder import RunFolder, read_history
+from fer_tl.runs.part import EVENTS
+from fer_tl.runs.predictions import load_predictions
+from fer_tl.runs.saved_model import load_model
+from fer_tl.training import fold_checkpoints, loop, session
 from fer_tl.training.checkpoint import read_values
 from fer_tl.training.cross_validation import train_folds, train_one
 from fer_tl.training.loop import FoldRows, Loop
-from fer_tl.training.part_files import EVENTS
-from fer_tl.training.plan import EpochPlan, adjustment, balanced_weights
-from fer_tl.training.predictions import load_predictions
-from fer_tl.training.progress import Clock, Progress
-from fer_tl.training.run_folder import RunFolder, read_history
-from fer_tl.training.saved_model import load_model
 from fer_tl.training.session import CompiledStage, Session
 from fer_tl.training.stages import Stage, stages_of
 
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.usefixtures("thin_backbone")
 
 TRAIN, HELD_OUT = 64, 24
 NAME = keras.backend.backend()
-MODULE = importlib.import_module(f"fer_tl.training.{NAME}_engine")
+MODULE = importlib.import_module(f"fer_tl.engines.{NAME}_engine")
 ENGINE = getattr(MODULE, {"tensorflow": "TensorFlowEngine", "jax": "JaxEngine"}[NAME])
 
 
@@ -76,9 +76,9 @@ def same_result(one: Path, other: Path) -> None:
 @contextmanager
 def interrupted_at(epoch: int, step: int, end: Callable[[], None], saved: bool = True) -> Iterator[None]:
     """A checkpoint after every step, and ``end`` before or after that of one step of an epoch is written."""
-    save = keeper.Keeper.save
+    save = fold_checkpoints.Keeper.save
 
-    def ending(self: keeper.Keeper, at: keeper.Position) -> None:
+    def ending(self: fold_checkpoints.Keeper, at: fold_checkpoints.Position) -> None:
         here = (at.epoch, at.step) == (epoch, step)
         if saved or not here:
             save(self, at)
@@ -86,8 +86,8 @@ def interrupted_at(epoch: int, step: int, end: Callable[[], None], saved: bool =
             end()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keeper.Keeper, "save", ending)
-        patch.setattr(keeper, "WRITING_SHARE", math.inf)
+        patch.setattr(fold_checkpoints.Keeper, "save", ending)
+        patch.setattr(fold_checkpoints, "WRITING_SHARE", math.inf)
         patch.setattr(loop, "SECONDS_PER_CHECKPOINT", 0.0)
         patch.setattr(loop, "SECONDS_PER_CALL", 0.0)  # one step a call
         yield
@@ -436,11 +436,11 @@ def test_the_last_checkpoint_before_a_step_that_ruins_the_weights_is_kept(faces:
 def test_weights_that_are_not_finite_are_never_saved(faces: Dataset, tmp_path: Path):
     training = Session(experiment(epochs=1), faces, None)
     training.start(training.stages[0])
-    kept = keeper.Keeper(training, tmp_path, "fold-0", np.arange(TRAIN), print)
-    kept.save(keeper.Position(stage="main", step=4))
+    kept = fold_checkpoints.Keeper(training, tmp_path, "fold-0", np.arange(TRAIN), print)
+    kept.save(fold_checkpoints.Position(stage="main", step=4))
     training.model.trainable_variables[0].assign(training.model.trainable_variables[0] * np.nan)
     with pytest.raises(TrainingFailed, match="fold-0: weights are not finite after step 5 of epoch 1; lower"):
-        kept.save(keeper.Position(stage="main", step=5))
+        kept.save(fold_checkpoints.Position(stage="main", step=5))
     assert newest(tmp_path)[1]["step"] == 4
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fer_tl.config import Schedule
+from fer_tl.core.config import Schedule
 from fer_tl.training.schedules import rate_factors
 
 KINDS = ("constant", "step", "exponential", "cosine", "plateau")

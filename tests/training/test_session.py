@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_tl.config import Augment
+from fer_tl.core.config import Augment
+from fer_tl.core.options import load_experiment
 from fer_tl.data.folds import make_folds
-from fer_tl.options import load_experiment
+from fer_tl.engines.plan import plan_epoch
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.predictions import load_predictions
+from fer_tl.runs.saved_model import load_model
 from fer_tl.training.cross_validation import train_folds
-from fer_tl.training.plan import plan_epoch
-from fer_tl.training.predictions import load_predictions
-from fer_tl.training.run_folder import RunFolder
-from fer_tl.training.saved_model import load_model
 from fer_tl.training.session import Session
 from tests.conftest import MakeFaces
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fer_tl.core.errors import UserError
+from fer_tl.core.options import load_experiment
 from fer_tl.data.dataset import Dataset
-from fer_tl.errors import UserError
-from fer_tl.options import load_experiment
 from fer_tl.training.session import CompiledStage, Session
 from fer_tl.training.stages import set_trainable
 

@@ -8,16 +8,16 @@ from itertools import groupby
 
 import numpy as np
 
-from fer_tl.data.randomness import key_of
+from fer_tl.core.progress import Clock
+from fer_tl.core.randomness import key_of
 from fer_tl.evaluation.calibration import choose_scaling
 from fer_tl.inference.explain.gradients import GradientModel
 from fer_tl.inference.explain.maps import grad_cam, saliency
 from fer_tl.inference.explain.methods import SAMPLES, SPREAD
 from fer_tl.inference.explain.pictures import Picture
-from fer_tl.training.predictions import softmax
-from fer_tl.training.progress import Clock
-from fer_tl.training.run_folder import RunFolder
-from fer_tl.training.saved_model import load_model
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.predictions import softmax
+from fer_tl.runs.saved_model import load_model
 
 Say = Callable[[str], None]
 

@@ -10,10 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from fer_tl.backend import switch_off_graph_rewriting
-from fer_tl.errors import UserError, one_line, suggest
+from fer_tl.core.errors import UserError, one_line, suggest
+from fer_tl.core.framework import switch_off_graph_rewriting
 from fer_tl.inference.compiled import fill
-from fer_tl.training.saved_model import compute_in_float32
+from fer_tl.runs.saved_model import compute_in_float32
 
 # Images float32 [B, H, W, C] and classes int64 [B] to logits, and features and gradients or gradients alone.
 Differentiate = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
@@ -26,7 +26,7 @@ class GradientModel:
     6e-8), and their digits. The probabilities can differ from those that were saved in the third digit.
 
     Args:
-        model: from raw pixels ``[B, H, W, C]`` to logits ``[B, K]``, as ``fer_tl.training.saved_model.load_model``
+        model: from raw pixels ``[B, H, W, C]`` to logits ``[B, K]``, as ``fer_tl.runs.saved_model.load_model``
             gives it; its layers are changed to float32.
         layer: whose features are looked at; None for ``last_convolution``.
 

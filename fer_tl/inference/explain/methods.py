@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fer_tl.errors import UserError, suggest
+from fer_tl.core.errors import UserError, suggest
 
 # What --method takes, and how a title names it.
 METHODS = {"gradcam": "Grad-CAM", "saliency": "saliency", "smoothgrad": "SmoothGrad"}

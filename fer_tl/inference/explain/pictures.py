@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_member
-from fer_tl.errors import UserError
 from fer_tl.faces.cutting import to_square
 from fer_tl.faces.opening import open_file
 from fer_tl.faces.recipe import FaceRecipe

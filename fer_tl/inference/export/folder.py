@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fer_tl.data.checksums import checksum
-from fer_tl.data.staging import put_in_place
-from fer_tl.errors import UserError
-from fer_tl.files import FULL, read_json, remove_abandoned, temporary_of, write_json
+from fer_tl.core.checksums import checksum
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import FULL, read_json, remove_abandoned, temporary_of, write_json
+from fer_tl.core.staging import put_in_place
 
 RECORD = "export.json"
 

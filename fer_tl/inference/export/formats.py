@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fer_tl.errors import UserError, suggest
+from fer_tl.core.errors import UserError, suggest
 from fer_tl.faces.opening import GROUND
 from fer_tl.faces.recipe import FaceRecipe
 

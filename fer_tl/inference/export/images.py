@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.errors import UserError
+from fer_tl.core.randomness import example_keys, uniform
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.merging import parse_classes
-from fer_tl.data.randomness import example_keys, uniform
-from fer_tl.errors import UserError
 from fer_tl.evaluation.run_dataset import RunDataset
-from fer_tl.training.predictions import Predictions
-from fer_tl.training.run_folder import RunFolder, load_joined
+from fer_tl.runs.folder import RunFolder, load_joined
+from fer_tl.runs.predictions import Predictions
 
 COMPARED = 512  # images
 CALIBRATED = 512  # images; MobileNetV2's ranges change little after some 200

@@ -16,9 +16,9 @@ import tensorflow as tf
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.export.formats import CLASS_NAMES, INPUT, LABELS, OUTPUT, Format
 from fer_tl.inference.export.plain_layers import exchange_layers
-from fer_tl.inference.export.silence import silence
+from fer_tl.inference.export.quiet import silence
 from fer_tl.models.folding import fold_batch_norm
-from fer_tl.training.saved_model import compute_in_float32, load_model, save_model
+from fer_tl.runs.saved_model import compute_in_float32, load_model, save_model
 
 # Of the ONNX standard: of the end of 2022, so that runtimes of the last years read it. tf2onnx writes up to this one.
 OPSET = 18

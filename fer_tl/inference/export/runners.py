@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fer_tl.inference.export.formats import INPUT, OUTPUT, Format
-from fer_tl.inference.export.silence import silence
+from fer_tl.inference.export.quiet import silence
 
 # uint8 [B, H, W, C], 0..255, to float32 [B, K].
 Runner = Callable[[np.ndarray], np.ndarray]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tfrecords_builder.face_crop import Box
+from fer_tl.faces.boxes import Box
 
 # Near those of Okabe & Ito (2008), which colour-blind people tell apart: without black, and with a lighter blue, so
 # that each is seen on dark and carries dark text. White is for what is unsure.

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
+from fer_tl.core.files import is_temporary, sync, temporary_of, write_json
 from fer_tl.core.safe_text import csv_line
-from fer_tl.files import is_temporary, sync, temporary_of, write_json
+from fer_tl.faces.boxes import Box
+from fer_tl.faces.detection import Face
 from fer_tl.inference.predict.annotate import Mark, annotate
 from fer_tl.inference.predict.video import VideoWriter
-from tfrecords_builder.face_crop import Box
-from tfrecords_builder.face_detection import Face
 
 FORMATS = ("csv", "jsonl", "pictures")
 MARK = "predict.json"

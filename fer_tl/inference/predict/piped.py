@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.faces.opening import MOST_BYTES
 from fer_tl.inference.predict.sources import PictureBytes
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfrecords_builder.face_crop import Box
+from fer_tl.faces.boxes import Box
 
 # Intersection over union from which boxes of two moments are one face. Faces move by less than half their width
 # between analysed frames of a usual video.

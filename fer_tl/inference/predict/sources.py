@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fer_tl.errors import UserError
-from fer_tl.faces.opening import Opened, open_file, open_image, size_of
-from tfrecords_builder.files import open_files
-from tfrecords_builder.images import IMAGE_SUFFIXES, NO_IMAGES, find_images, image_paths
-from tfrecords_builder.members import (
+from fer_tl.core.archive_members import (
     DEAD_LINKS,
     SPECIAL,
     PassedOver,
     describe_passed_over,
     summarize_passed_over,
 )
+from fer_tl.core.archives import open_files
+from fer_tl.core.errors import UserError
+from fer_tl.faces.opening import Opened, open_file, open_image, size_of
+from fer_tl.sources.images import IMAGE_SUFFIXES, NO_IMAGES, find_images, image_paths
 
 _VIDEOS = "videos, which are given alone"
 _VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp", ".flv"))

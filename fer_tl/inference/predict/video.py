@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fer_tl.errors import UserError
-from tfrecords_builder.face_detection import import_opencv
+from fer_tl.core.errors import UserError
+from fer_tl.faces.detection import import_opencv
 
 # Where a file or camera does not say how many frames it has in a second.
 _USUAL_RATE = 25.0

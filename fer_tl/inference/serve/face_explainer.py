@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_tl.errors import UserError, suggest
+from fer_tl.core.errors import UserError, suggest
 from fer_tl.inference.explain.maps import enlarge, normalize, overlay, place_of_maximum
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class FaceExplainer:
         """
         from fer_tl.inference.explain.explain import compute_maps
         from fer_tl.inference.explain.gradients import GradientModel
-        from fer_tl.training.saved_model import load_model
+        from fer_tl.runs.saved_model import load_model
 
         with self._lock:
             if self._loaded is None:

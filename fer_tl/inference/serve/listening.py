@@ -19,7 +19,7 @@ from waitress.server import create_server
 from waitress.task import ErrorTask
 from waitress.wasyncore import close_all, dispatcher
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 
 # Decoding and the search for faces run beside each other; more threads than cores, so that faces gather for a batch.
 THREADS = 8

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fer_tl.core.files import read_json
 from fer_tl.evaluation.metrics import score, zero_recall
-from fer_tl.files import read_json
 from fer_tl.inference.predictor import ExpressionModel
-from fer_tl.training.run_folder import RunFolder, load_joined
+from fer_tl.runs.folder import RunFolder, load_joined
 
 
 @dataclass(frozen=True)

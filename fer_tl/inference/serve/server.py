@@ -15,15 +15,15 @@ from flask import Flask, Response, jsonify, render_template, request
 from PIL import Image
 from werkzeug.exceptions import HTTPException
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
+from fer_tl.faces.detection import Detector, Face, find_faces, open_detector
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.explain.pictures import SHOWN
-from fer_tl.inference.predict.faces import cut_faces, cut_whole
+from fer_tl.inference.predict.cut_faces import cut_faces, cut_whole
 from fer_tl.inference.serve.batching import Batcher, Busy
 from fer_tl.inference.serve.face_explainer import FaceExplainer
 from fer_tl.inference.serve.run_facts import RunFacts
 from fer_tl.inference.serve.uploads import FORMATS, MOST_BYTES, Refused, decode_upload
-from tfrecords_builder.face_detection import Detector, Face, find_faces, open_detector
 
 # The largest of a picture are answered for: in a crowd, the others have fewer pixels than the model takes.
 MOST_FACES = 64

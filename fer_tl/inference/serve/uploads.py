@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.faces.opening import TooLarge, convert_image, open_header
 
 # By media type. Pictures of other kinds are refused before they are decoded.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fer_tl.faces.boxes import Box
 from fer_tl.inference.predict.annotate import Mark, annotate
-from tfrecords_builder.face_crop import Box
 
 
 def drawn(image: np.ndarray, *marks: Mark, enlarge: bool = False) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.inference.predict.piped import read_stdin
 
 RANDOM = np.random.default_rng(0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fer_tl.faces.boxes import Box
 from fer_tl.inference.predict.smoothing import Smoother, overlap
-from tfrecords_builder.face_crop import Box
 
 LEFT, RIGHT = Box(0, 0, 10, 10), Box(0, 50, 10, 60)
 HAPPY, SAD = np.array([1.0, 0.0], np.float32), np.array([0.0, 1.0], np.float32)

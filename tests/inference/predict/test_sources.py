@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
 from fer_tl.faces.opening import open_image
 from fer_tl.inference.predict.sources import find_pictures, is_stream
 

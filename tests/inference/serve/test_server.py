@@ -16,12 +16,12 @@ from flask.testing import FlaskClient
 from PIL import Image
 from served_faces import CLASSES, SIDE, Fakes, make_service, picture
 
-from fer_tl.errors import UserError
+from fer_tl.core.errors import UserError
+from fer_tl.faces.detection import open_detector
 from fer_tl.inference.serve.listening import names_of
 from fer_tl.inference.serve.run_facts import RunFacts
 from fer_tl.inference.serve.server import MOST_FACES, make_app
 from fer_tl.inference.serve.uploads import MOST_BYTES
-from tfrecords_builder.face_detection import open_detector
 
 HOSTS = {"localhost", "127.0.0.1", "::1"}
 PNG = {"content_type": "image/png"}

@@ -1,0 +1,127 @@
+"""Augmentation as one affine matrix an example and one bilinear resampling.
+
+The matrices are drawn on the host with NumPy, keyed on the example (see ``randomness``); the resampling is written
+with ``keras.ops`` and runs inside the compiled training step. Five Keras layers in a row would resample, and so
+blur, five times.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fer_tl.core.randomness import uniform
+
+if TYPE_CHECKING:
+    from fer_tl.core.config import Augment
+
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def draw_transforms(augment: Augment, keys: np.ndarray, size: tuple[int, int], *stream: object) -> np.ndarray:
+    """Draw one affine map an example, from output pixels to input pixels.
+
+    Args:
+        augment: ranges, see ``fer_tl.core.config.Augment``.
+        keys: uint64 ``[N]`` from ``example_keys``.
+        size: height and width of the images in pixels.
+        stream: what the draw is keyed on besides the example: (seed, fold, epoch).
+
+    Returns:
+        float32 ``[N, 6]``: rows ``(a, b, c, d, e, f)`` with ``x_in = a x + b y + c`` and ``y_in = d x + e y + f``.
+    """
+
+    def symmetric(name: str, limit: float) -> np.ndarray:
+        return (2 * uniform(keys, name, *stream) - 1) * limit  # [N]
+
+    height, width = size
+    angle = np.deg2rad(symmetric("rotation", augment.rotation))
+    shear = np.tan(np.deg2rad(symmetric("shear", augment.shear)))
+    # The logarithm is drawn evenly, so that a zoom by z is as likely as one by 1 / z.
+    zoom_x, zoom_y = (np.exp(symmetric(f"zoom-{axis}", np.log1p(augment.zoom))) for axis in "xy")
+    shift_x = symmetric("shift-x", augment.shift) * width
+    shift_y = symmetric("shift-y", augment.shift) * height
+    flip = np.where(augment.flip & (uniform(keys, "flip", *stream) < 0.5), -1.0, 1.0)
+    vertical_flip = np.where(augment.vertical_flip & (uniform(keys, "vertical-flip", *stream) < 0.5), -1.0, 1.0)
+
+    cos, sin = np.cos(angle), np.sin(angle)
+    a = flip * cos / zoom_x
+    b = flip * (shear * cos - sin) / zoom_x
+    d = vertical_flip * sin / zoom_y
+    e = vertical_flip * (shear * sin + cos) / zoom_y
+    # Everything turns about the centre of the image, then shifts.
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    c = centre_x + shift_x - a * centre_x - b * centre_y
+    f = centre_y + shift_y - d * centre_x - e * centre_y
+    return np.stack([a, b, c, d, e, f], axis=1).astype(np.float32)  # [N, 6]
+
+
+def scaling(size: tuple[int, int], side: tuple[int, int]) -> np.ndarray:
+    """The map that resizes an image: composed with another one, a single resampling does both.
+
+    Pixels are squares whose centres lie at whole numbers, so output pixel x is over input pixel
+    ``(x + 1/2) W / W_out - 1/2``, as in ``keras.layers.Resizing``.
+
+    Args:
+        size: height and width of the image.
+        side: height and width of the result.
+
+    Returns:
+        float64 ``[6]``, from pixels of the result to pixels of the image.
+    """
+    y, x = size[0] / side[0], size[1] / side[1]
+    return np.array([x, 0, (x - 1) / 2, 0, y, (y - 1) / 2])
+
+
+def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """The map that applies ``inner`` to output pixels and then ``outer``: ``[..., 6]`` each, to float32 ``[..., 6]``.
+
+    Either may be a single map ``[6]``.
+    """
+    a, b, c, d, e, f = np.moveaxis(np.asarray(outer, np.float64), -1, 0)
+    g, h, i, j, k, m = np.moveaxis(np.asarray(inner, np.float64), -1, 0)
+    rows = [a * g + b * j, a * h + b * k, a * i + b * m + c, d * g + e * j, d * h + e * k, d * i + e * m + f]
+    return np.stack(rows, axis=-1).astype(np.float32)
+
+
+def resample(images: Any, transforms: Any, side: tuple[int, int] | None = None) -> Any:
+    """Apply one affine map an image with bilinear interpolation; pixels outside take the nearest edge's value.
+
+    Written as a gather, so that it compiles under XLA (``ImageProjectiveTransformV3`` does not) and runs on any Keras
+    backend.
+
+    Args:
+        images: uint8 or float ``[B, H, W, C]``, 0..255.
+        transforms: float32 ``[B, 6]`` from ``draw_transforms``, for another ``side`` composed with ``scaling``.
+        side: height and width of the result; None for those of the images.
+
+    Returns:
+        float32 ``[B, *side, C]``, 0..255.
+    """
+    from keras import ops
+
+    batch = ops.shape(images)[0]
+    height, width, channels = images.shape[1:]
+    down, across = side or (height, width)
+    ys, xs = np.meshgrid(np.arange(down, dtype=np.float32), np.arange(across, dtype=np.float32), indexing="ij")
+    xs, ys = xs.reshape(1, -1), ys.reshape(1, -1)  # [1, P], P pixels of the result
+    x = transforms[:, 0:1] * xs + transforms[:, 1:2] * ys + transforms[:, 2:3]  # [B, P]
+    y = transforms[:, 3:4] * xs + transforms[:, 4:5] * ys + transforms[:, 5:6]
+    x = ops.clip(x, 0.0, width - 1.0)
+    y = ops.clip(y, 0.0, height - 1.0)
+    left, top = ops.floor(x), ops.floor(y)
+    along_x, along_y = (x - left)[..., None], (y - top)[..., None]  # [B, P, 1]
+
+    left, top = ops.cast(left, "int32"), ops.cast(top, "int32")
+    right, bottom = ops.minimum(left + 1, width - 1), ops.minimum(top + 1, height - 1)
+    first = ops.arange(batch, dtype="int32")[:, None] * (height * width)  # [B, 1]: where each image begins
+    pixels = ops.reshape(images, (-1, channels))  # [B * H * W, C]
+
+    def at(row: Any, column: Any) -> Any:
+        # Gathering uint8 and casting afterwards moves a quarter of the bytes.
+        return ops.cast(ops.take(pixels, first + row * width + column, axis=0), "float32")  # [B, P, C]
+
+    upper = at(top, left) * (1 - along_x) + at(top, right) * along_x
+    lower = at(bottom, left) * (1 - along_x) + at(bottom, right) * along_x
+    return ops.reshape(upper * (1 - along_y) + lower * along_y, (-1, down, across, channels))

@@ -1,0 +1,141 @@
+"""The verb that puts runs side by side: compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_tl.core.errors import UserError
+from fer_tl.core.output_folder import choose_requested
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fer_tl.evaluation.compared_runs import ComparedRun
+    from fer_tl.evaluation.comparison import Pair
+    from fer_tl.reports.compare_table import CompareRow
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class CompareResult:
+    """Runs side by side.
+
+    Attributes:
+        out_dir: folder of the tables.
+        rows: of each run, in the order given.
+        pairs: of the runs that were tested against each other, by their numbers in ``rows``.
+        text: the tables as the terminal shows them.
+    """
+
+    out_dir: Path
+    rows: tuple[CompareRow, ...]
+    pairs: tuple[Pair, ...]
+    text: str
+
+
+def compare(
+    run_dirs: Sequence[Path | str],
+    split: str | None = None,
+    tta: str = "none",
+    data_dir: Path | str | None = None,
+    paper: Sequence[str] = (),
+    unpaired: bool = False,
+    out: Path | str | None = None,
+    say: Say = print,
+) -> CompareResult:
+    """Put runs side by side: how good, how surely better, how large and how fast. No model is run.
+
+    Without a split, the out-of-fold predictions of ``cv`` runs or the held-out ones of ``train`` runs are scored, with
+    one the predictions that ``evaluate`` saved of it. Runs on the same images and folds are tested against each other,
+    corrected for the number of pairs. A run of which only some folds are done is shown with these.
+
+    Args:
+        run_dirs: two or more runs; one is enough beside a paper.
+        split: ``test`` or ``validation``, evaluated before for each run.
+        tta: test-time augmentation of the evaluations to compare.
+        data_dir: where the dataset is now, to know which images belong together; default: where the runs found it.
+        paper: papers whose claims are shown too: liu, pham, du, li, sikic.
+        unpaired: show runs of other data or folds too, marked and without tests.
+        out: folder of the tables; default: ``runs/comparison-<hash of what was asked for>``.
+        say: prints a line.
+
+    Raises:
+        UserError: too few runs, the same twice, a folder that is no run, changed predictions, runs of other data or
+            folds without ``unpaired``, no such paper, a split that was not evaluated, or other files in the folder.
+    """
+    if isinstance(run_dirs, str | Path):
+        raise UserError(f"a comparison takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
+    from fer_tl.evaluation.compared_runs import count_opened, find_groups, open_runs, pair_runs, refuse_unpaired
+    from fer_tl.reports.bibliography import find_papers
+    from fer_tl.reports.compare_report import FILE, write_comparison
+    from fer_tl.reports.compare_table import Comparison
+
+    papers = find_papers([paper] if isinstance(paper, str) else paper)
+    if len(run_dirs) < (1 if papers else 2):
+        raise UserError("a comparison needs two runs, or one and a --paper: fer-tl compare RUN RUN ...")
+    request = {
+        "runs": sorted(map(str, run_dirs)),
+        "split": split,
+        "tta": tta,
+        "papers": sorted(each.name for each in papers),
+        "unpaired": unpaired,
+    }
+    folder = choose_requested(out, FILE, "comparison", request)
+    runs = pair_runs(open_runs(run_dirs, split, tta), split)
+    if not unpaired:
+        refuse_unpaired(runs, split)
+    groups = find_groups(runs, split, data_dir)
+    has_groups = all(found is not None for found, run in zip(groups, runs, strict=True) if run.predictions)
+    with ThreadPoolExecutor() as pool:  # resampling lets other threads run
+        rows = tuple(pool.map(_score, runs, groups))
+    pairs = _test(rows, groups, split)
+    opened = count_opened(runs, split, data_dir) if split else 0
+    comparison = Comparison(rows, pairs, papers, split, tta, has_groups, opened)
+    text = write_comparison(folder, comparison, request)
+    say(f"{text}\n\ntables: {folder}")
+    return CompareResult(folder, rows, pairs, text)
+
+
+def _score(run: ComparedRun, groups: np.ndarray | None) -> CompareRow:
+    """The row of a run; without groups, images are resampled."""
+    from fer_tl.evaluation.comparison import headline_scores
+    from fer_tl.evaluation.intervals import bootstrap_intervals
+    from fer_tl.models.costs import Uncounted, read_costs
+    from fer_tl.reports.compare_table import INTERVALS, CompareRow
+
+    costs, uncounted = None, ""
+    try:
+        costs = read_costs(run.run.part(run.done[0]) / "model.keras") if run.done else None
+    except Uncounted as error:
+        uncounted = str(error)
+    if run.predictions is None:
+        return CompareRow(run, {}, {}, costs, uncounted)
+    found = run.predictions.ids if groups is None else groups
+    if (found == found[0]).all():
+        raise UserError(f"{run.path} was scored on a single group of images: two are the least to compare")
+    intervals = bootstrap_intervals(run.predictions, found, INTERVALS)
+    return CompareRow(run, headline_scores(run.predictions), intervals, costs, uncounted)
+
+
+def _test(rows: Sequence[CompareRow], groups: Sequence[np.ndarray | None], split: str | None) -> tuple[Pair, ...]:
+    """All pairs of the rows that can be tested, by their numbers in ``rows``."""
+    import numpy as np
+
+    from fer_tl.evaluation.comparison import compare_pairs
+
+    tested = [number for number, row in enumerate(rows) if row.is_tested]
+    if len(tested) < 2:
+        return ()
+    predictions = [rows[number].run.predictions for number in tested]
+    right = np.stack([each.logits.argmax(axis=1) == each.labels for each in predictions if each])  # [R, N]
+    first = rows[tested[0]].run
+    found = groups[tested[0]]
+    assert first.predictions is not None
+    folds = first.folds if not split and len(first.done) > 1 else None
+    pairs = compare_pairs(right, first.predictions.ids if found is None else found, folds)
+    return tuple(replace(pair, better=tested[pair.better], other=tested[pair.other]) for pair in pairs)

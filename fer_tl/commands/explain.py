@@ -1,0 +1,158 @@
+"""The verb that shows what a model's answers depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.framework import import_backend
+from fer_tl.core.output_folder import choose_folder
+from fer_tl.inference.choose_models import ALL, choose_parts
+from fer_tl.inference.explain.methods import METHODS, choose_methods
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.part import check_part
+
+if TYPE_CHECKING:
+    from fer_tl.inference.explain.explain import Explanation
+    from fer_tl.inference.explain.pictures import Picture
+
+Say = Callable[[str], None]
+
+# Of one call: all maps are in memory before the page is written, which holds some 0.2 MB an image.
+MOST_IMAGES = 500
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainResult:
+    """Explained answers: the folder of page, overlays and maps, the explanations in the order shown, and the table."""
+
+    out_dir: Path
+    explanations: tuple[Explanation, ...]
+    text: str
+
+
+def explain(
+    run_dir: Path | str,
+    images: Sequence[Path | str] = (),
+    errors: int = 0,
+    method: str | Sequence[str] = tuple(METHODS),
+    layer: str | None = None,
+    class_name: str | None = None,
+    fold: int | None = None,
+    data_dir: Path | str | None = None,
+    out: Path | str | None = None,
+    say: Say = print,
+) -> ExplainResult:
+    """Show what a run's answers depend on, for image files or for its own most confident mistakes.
+
+    A mistake is explained by the model that had not seen the image. Nothing is written before all maps are there.
+
+    Args:
+        run_dir: a run; of an unfinished one, the folds that are done explain.
+        images: files of faces; without ``errors``.
+        errors: how many mistakes; without ``images``.
+        method: ``gradcam``, ``saliency``, ``smoothgrad``, or several of them.
+        layer: whose features Grad-CAM looks at; default: the last convolution's.
+        class_name: the class to explain; default: the predicted one.
+        fold: whose model explains the files (default: 0, or the first that is done), or whose mistakes are explained
+            (default: those of all).
+        data_dir: for mistakes, where the dataset is now; default: where the run found it.
+        out: folder of the result; default: ``explain`` in the run.
+        say: prints a line.
+
+    Raises:
+        UserError: no run, nothing to explain or both kinds, no such method, class, fold or layer, a file that is no
+            image, damaged parts of the run, another build of the data, or other files in the folder.
+    """
+    methods = choose_methods(method)
+    images = [images] if isinstance(images, str | Path) else list(images)
+    _refuse_unclear(images, errors, layer, methods)
+    run = RunFolder(Path(run_dir))
+    names = run.read_run("class_names")["class_names"]
+    run.refuse_edited()
+    chosen = _find_class(class_name, names) if class_name is not None else None
+    parts, note = choose_parts(run, ALL if errors and fold is None else fold), _missing_note(run)
+    for part in parts:
+        check_part(run.part(part), ("predictions.npz", "model.keras"))
+    from fer_tl.reports.explain_page import LIST, describe, write_explained
+
+    folder = choose_folder(out, run.path / "explain", LIST, "explanation")
+    pictures, title, found = _gather(run, parts, images, errors, data_dir)
+    import_backend()
+    from fer_tl.inference.explain.explain import explain_pictures
+
+    explained = explain_pictures(run, pictures, methods, layer, chosen, say)
+    notes = [*filter(None, [note, found, _scaling_note(run, parts)]), *describe(explained)]
+    text = write_explained(explained, folder, title, notes)
+    say(f"\n{text}")
+    return ExplainResult(folder, explained.explanations, text)
+
+
+def _refuse_unclear(images: Sequence[object], errors: int, layer: str | None, methods: Sequence[str]) -> None:
+    if errors < 0 or (errors == 0 and not images):
+        given = f"--errors {errors}" if errors else "nothing to explain"
+        raise UserError(f"{given}: name image files, or give --errors N for the N most confident mistakes of the run")
+    if errors and images:
+        raise UserError("image files and --errors: give one of them, the other in a second call with another --out")
+    if max(errors, len(images)) > MOST_IMAGES:
+        raise UserError(f"{max(errors, len(images)):,} images to explain: at most {MOST_IMAGES} in one call")
+    if layer is not None and "gradcam" not in methods:
+        raise UserError(f"--layer {layer} is for gradcam, which --method leaves out")
+
+
+def _find_class(name: str, names: Sequence[str]) -> str:
+    from fer_tl.data.merging import find_class
+
+    found = find_class(name, names)
+    if found is None:
+        raise UserError(f"--class {name}: the run has no such class{suggest(name, names)}")
+    return found
+
+
+def _missing_note(run: RunFolder) -> str:
+    """A sentence on the parts of a run that are not trained yet, "" for none."""
+    done, there = run.done, run.parts
+    missing = ", ".join(name for name in there if name not in done)
+    return f"The run is unfinished: {missing} of {len(there)} parts explain nothing here." if missing else ""
+
+
+def _scaling_note(run: RunFolder, parts: Sequence[str]) -> str:
+    """How the probabilities of the models that explain are scaled."""
+    from fer_tl.evaluation.calibration import choose_scaling
+
+    if len(parts) == 1:
+        return choose_scaling(run, parts).note
+    fitted = ", ".join(f"{part} {choose_scaling(run, [part]).temperature:.3f}" for part in parts)
+    return f"Each model's probabilities are scaled by the images that it held out, temperatures: {fitted}."
+
+
+def _gather(
+    run: RunFolder, parts: Sequence[str], images: Sequence[Path | str], errors: int, data_dir: Path | str | None
+) -> tuple[list[Picture], str, str]:
+    """The images to explain, a title, and a sentence on which they are."""
+    about, backbone = run.read_run(), run.read_experiment().backbone
+    where = f"{backbone} on {about['dataset']}"
+    if errors:
+        from fer_tl.inference.explain.mistakes import find_mistakes
+
+        mistakes = find_mistakes(run, parts, errors, data_dir)
+        count = len(mistakes.pictures)
+        return (
+            mistakes.pictures,
+            f"{where}: its {count} most confident mistakes" if count > 1 else f"{where}: its most confident mistake",
+            f"The {count} most confident of {mistakes.wrong:,} mistakes on {mistakes.images:,} held-out images, each "
+            "explained by a model that was not trained on it.",
+        )
+    from fer_tl.inference.explain.pictures import input_shape, read_pictures
+
+    shape = input_shape(run.part(parts[0]) / "model.keras")
+    count = len(images)
+    others = f", one of {len(run.parts)}" if len(run.parts) > 1 else ""
+    return (
+        read_pictures(images, shape, parts[0], run.model_recipe(parts[0])),
+        f"{where}: {count} image{'s' if count > 1 else ''} explained",
+        f"Explained by the model of {parts[0]}{others}. It takes {'x'.join(map(str, shape))} pixels.",
+    )

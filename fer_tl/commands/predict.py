@@ -1,0 +1,325 @@
+"""The verb that asks a run about new pictures, videos and cameras."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from fer_tl.core.errors import Terminated, UserError, suggest
+from fer_tl.core.output_folder import choose_folder
+
+if TYPE_CHECKING:
+    from fer_tl.core.archive_members import PassedOver
+    from fer_tl.faces.detection import Detector
+    from fer_tl.inference.predict.find_faces import Looker, Seen
+    from fer_tl.inference.predict.outputs import Results
+    from fer_tl.inference.predict.sources import PictureBytes, PictureFile
+    from fer_tl.inference.predict.summary import Tally
+    from fer_tl.inference.predict.video import VideoFrame, VideoReader
+    from fer_tl.inference.predictor import ExpressionModel
+
+Say = Callable[[str], None]
+
+FACES = ("detect", "crop")
+STDIN = STDOUT = "-"
+_LONGEST_SMOOTH = 60.0  # seconds
+_BRIEF = 8  # pictures up to which the model is opened for few
+# What is in work at once, and what one call of the network gets at most. Frames of 640 x 480 are 1 MB each, photos up
+# to 0.3 GB; crops are small.
+_AHEAD = {"crop": (128, 64), "photo": (4, 8), "video": (16, 16), "live": (2, 1)}
+# They decode and detect, each on its own core; OpenCV's own threads share one detection less evenly.
+_THREADS = 2
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """What was predicted.
+
+    Attributes:
+        out_dir: folder of the table and pictures; None where they went to stdout.
+        pictures: or frames that were analysed.
+        faces: in them.
+        without_face: pictures or frames with none.
+        unreadable: how many pictures could not be read.
+        problems: why, of the first of them.
+        seconds: that it took, without loading the model.
+        text: the summary.
+    """
+
+    out_dir: Path | None
+    pictures: int
+    faces: int
+    without_face: int
+    unreadable: int
+    problems: tuple[str, ...]
+    seconds: float
+    text: str
+
+
+def predict(
+    run_dir: Path | str,
+    source: Path | str | Sequence[Path | str],
+    faces: str = "detect",
+    detector: str = "auto",
+    detector_model: Path | str | None = None,
+    boxes: Path | str | None = None,
+    margin: float | None = None,
+    largest: bool = False,
+    fold: int | str | None = None,
+    every: int = 1,
+    min_confidence: float = 0.0,
+    smooth: float = 0.0,
+    save: str | Sequence[str] | None = None,
+    out: Path | str | None = None,
+    say: Say = print,
+) -> PredictResult:
+    """Find the faces of pictures or of a video, and say what a run sees in them.
+
+    Memory does not grow with the number of pictures or the length of a video. Results appear under their names when
+    they are whole; a camera or stream that is ended with Ctrl-C leaves whole ones.
+
+    Args:
+        run_dir: a run; of an unfinished one, a fold that is done answers.
+        source: a picture, a folder (with all below it), a pattern such as ``photos/*.jpg``, or several of these; or one
+            video, index of a camera ("0"), address of a stream, or "-" for pictures on stdin, see
+            ``fer_tl.inference.predict.piped.read_stdin``.
+        faces: ``detect`` them, or ``crop``: each picture is a face, as in FER-2013.
+        detector: see ``fer_tl.faces.detection.open_detector``; ``auto``: the one that cut the faces of the
+            run's training, if one did.
+        detector_model: YuNet's file.
+        boxes: CSV with id, top, left, bottom, right in place of a detector; several rows a picture are several faces.
+        margin: added to each side of a box before it is cut, as a fraction of its size; default: as in the training.
+        largest: only the largest face of each picture.
+        fold: whose model answers, or "all" for their average; default: the first that is done.
+        every: analyse each Nth frame of a video; its boxes stay on the frames after it.
+        min_confidence: 0..1; a face whose most probable class is less probable has no label, drawn as "?".
+        smooth: seconds; time constant of exponential smoothing along a face in a video, 0 for none.
+        save: ``csv``, ``jsonl``, ``pictures`` (or the annotated video), or several; default: csv and pictures, only
+            csv for crops.
+        out: folder of the result, default: ``predict`` in the run; "-" for JSON lines on stdout and nothing else.
+        say: prints a line.
+
+    Raises:
+        UserError: no run, no such source, nothing that could be read, options that do not fit together, OpenCV missing
+            where it is needed, or other files in the folder.
+    """
+    sources = [str(source)] if isinstance(source, str | Path) else [str(each) for each in source]
+    formats = _choose_formats(save, faces, out)
+    _refuse_unclear(faces, detector, detector_model, boxes, margin)
+    _refuse_numbers(every, min_confidence, smooth, margin)
+    folder = None if str(out) == STDOUT else _choose_folder(run_dir, sources, out)
+    opened = _open(sources)
+    _refuse_misplaced(opened, every, smooth, boxes)
+    from fer_tl.core.archive_members import describe_passed_over
+    from fer_tl.inference.predict.find_faces import Looker, read_boxes
+    from fer_tl.inference.predict.outputs import Results
+    from fer_tl.inference.predict.summary import Tally
+    from fer_tl.inference.predictor import load
+
+    table = None if boxes is None else read_boxes(Path(boxes), opened.pictures)
+    # A detector that is named is opened before the model, which takes seconds; else it is the model's own.
+    named = None if detector == "auto" else _open_detector(faces, detector, detector_model, boxes, opened)
+    model = load(run_dir, fold, brief=opened.video is None and len(opened.pictures) <= _BRIEF)
+    recipe = model.recipe if margin is None else replace(model.recipe, margin=float(margin))
+    found = named or _open_detector(faces, recipe.detector(detector), detector_model, boxes, opened)
+    looker = Looker(model.image_shape, found, table, recipe, largest, "pictures" in formats and folder is not None)
+    about = {
+        "run": str(run_dir),
+        "parts": list(model.parts),
+        "source": sources,
+        "faces": faces,
+        "detector": None if found is None else found.name,
+        "boxes": None if boxes is None else str(boxes),
+        "margin": recipe.margin,
+        "recipe": recipe.to_dict(),
+        "largest": largest,
+        "every": every,
+        "min_confidence": min_confidence,
+        "smooth": smooth,
+        "temperature": model.temperature,
+        "calibration": model.calibration,
+    }
+    began, tally = (
+        time.perf_counter(),
+        Tally(opened.name, opened.video is not None, opened.promised, opened.rate or 0.0),
+    )
+    tally.passed_over = describe_passed_over(opened.passed)
+    with Results(folder, formats, model.class_names, opened.rate) as results:
+        try:
+            _work(opened, looker, model, every, smooth, min_confidence, results, tally)
+        except (KeyboardInterrupt, Terminated):
+            if not opened.live:  # a camera has no other end
+                raise
+        tally.refuse_nothing()
+        written = results.finish({**about, **tally.counts()})
+    seconds = time.perf_counter() - began
+    text = "\n".join(filter(None, [tally.describe(seconds, written), model.calibration]))
+    (say if folder else _say_on_stderr)(text)
+    return PredictResult(folder, **tally.counts(), problems=tuple(tally.problems), seconds=seconds, text=text)
+
+
+class _Opened(NamedTuple):
+    """What to predict on: files of pictures, pictures that arrive on stdin, or a video."""
+
+    pictures: Sequence[PictureFile]
+    video: VideoReader | None
+    live: bool
+    name: str
+    passed: dict[str, dict[str, object]] = {}  # noqa: RUF012  # see `Manifest.passed_over`; never changed
+
+    @property
+    def rate(self) -> float | None:
+        """Frames a second of a video, None for pictures."""
+        return None if self.video is None else self.video.rate
+
+    @property
+    def promised(self) -> int:
+        """Frames that a video says it has, 0 where it does not."""
+        return 0 if self.video is None else self.video.frames
+
+
+def _choose_formats(save: str | Sequence[str] | None, faces: str, out: Path | str | None) -> tuple[str, ...]:
+    from fer_tl.inference.predict.outputs import FORMATS
+
+    if str(out) == STDOUT:
+        if save is not None:
+            raise UserError("--save is for a folder: --out - writes JSON lines to stdout and no file")
+        return ()
+    if save is None:
+        return ("csv",) if faces == "crop" else ("csv", "pictures")
+    chosen = [word.strip() for word in save.split(",")] if isinstance(save, str) else list(save)
+    for word in chosen:
+        if word not in FORMATS:
+            raise UserError(f"--save {word}: no such output{suggest(word, FORMATS)}")
+    return tuple(chosen)
+
+
+def _refuse_unclear(
+    faces: str, detector: str, model: Path | str | None, boxes: Path | str | None, margin: float | None
+) -> None:
+    from fer_tl.faces.detection import check_detector
+
+    if faces not in FACES:
+        raise UserError(f"--faces {faces}: not known{suggest(faces, FACES)}")
+    check_detector(detector)
+    given = {"--detector": detector != "auto", "--detector-model": model is not None, "--boxes": boxes is not None}
+    named = [option for option, there in given.items() if there]
+    if faces == "crop" and (named or margin is not None):
+        raise UserError(f"{[*named, '--margin'][0]} is for faces that are cut out, --faces crop for whole pictures")
+    if boxes is not None and len(named) > 1:
+        raise UserError(f"{named[0]} and --boxes: the boxes take the detector's place; leave one of them out")
+
+
+def _refuse_numbers(every: int, min_confidence: float, smooth: float, margin: float | None) -> None:
+    from fer_tl.faces.boxes import check_margin
+
+    if every < 1:
+        raise UserError(f"--every {every}: give 1 or more")
+    if not 0 <= min_confidence <= 1:
+        raise UserError(f"--min-confidence {min_confidence:g}: a probability is between 0 and 1")
+    if not 0 <= smooth <= _LONGEST_SMOOTH:
+        raise UserError(f"--smooth {smooth:g}: give seconds from 0 to {_LONGEST_SMOOTH:g}")
+    check_margin(margin)
+
+
+def _choose_folder(run_dir: Path | str, sources: Sequence[str], out: Path | str | None) -> Path:
+    from fer_tl.inference.predict.outputs import MARK
+    from fer_tl.inference.predict.sources import is_stream
+
+    folder = choose_folder(out, Path(run_dir) / "predict", MARK, "prediction")
+    inside = folder.resolve()
+    for source in sources:
+        if source == STDOUT or is_stream(source) or not Path(source).exists():
+            continue
+        if Path(source).resolve().is_relative_to(inside):
+            raise UserError(f"{source} lies in {folder}, whose files are replaced: give another --out")
+    return folder
+
+
+def _open(sources: Sequence[str]) -> _Opened:
+    from fer_tl.core.archive_members import summarize_passed_over
+    from fer_tl.inference.predict.sources import find_pictures, is_stream
+
+    name = sources[0] if len(sources) == 1 else f"{len(sources)} sources"
+    if not sources:
+        raise UserError("nothing to predict on: give pictures, a folder, a video, the index of a camera, or -")
+    if sources == [STDIN]:
+        return _Opened((), None, False, "stdin")
+    stream = next((source for source in sources if is_stream(source) and not Path(source).exists()), None)
+    if len(sources) > 1 and (stream is not None or STDIN in sources):
+        raise UserError(f"{STDIN if stream is None else stream} among several sources: give it alone")
+    passed: PassedOver = {}
+    pictures = None if stream is not None else find_pictures(sources, passed)
+    if pictures is not None:
+        return _Opened(pictures, None, False, name, summarize_passed_over(passed))
+    from fer_tl.inference.predict.video import VideoReader
+
+    return _Opened((), VideoReader(sources[0], stream is not None), stream is not None, name)
+
+
+def _refuse_misplaced(opened: _Opened, every: int, smooth: float, boxes: Path | str | None) -> None:
+    """Options of videos for pictures, and the other way round."""
+    if opened.video is None and (every > 1 or smooth):
+        raise UserError(f"{'--every' if every > 1 else '--smooth'} is for videos: {opened.name} is none")
+    if boxes is not None and not opened.pictures:
+        raise UserError(f"--boxes is for files of pictures: {opened.name} is none")
+
+
+def _open_detector(
+    faces: str, name: str, model: Path | str | None, boxes: Path | str | None, opened: _Opened
+) -> Detector | None:
+    if faces == "crop" or boxes is not None:
+        return None
+    from fer_tl.faces.detection import open_detector
+
+    return open_detector(name, None if model is None else Path(model), fast=opened.video is not None)
+
+
+def _work(
+    opened: _Opened,
+    looker: Looker,
+    model: ExpressionModel,
+    every: int,
+    smooth: float,
+    min_confidence: float,
+    results: Results,
+    tally: Tally,
+) -> None:
+    """Look at everything ahead in threads, answer in batches, write."""
+    from fer_tl.inference.predict.batch_predict import answer
+    from fer_tl.inference.predict.smoothing import Smoother
+
+    kind = "live" if opened.live else "video" if opened.video else "crop" if looker.whole else "photo"
+    waiting, most = _AHEAD[kind]
+    with closing(_look(opened, looker, every, waiting)) as seen:
+        for each, rows in answer(seen, model, most, Smoother(smooth), min_confidence):
+            tally.add(each, rows)
+            results.write(each.id, each.image, rows, each.faces is not None)
+    if opened.video is not None:
+        opened.video.close()
+
+
+def _look(opened: _Opened, looker: Looker, every: int, waiting: int) -> Generator[Seen]:
+    from fer_tl.inference.predict.prefetch import map_ahead
+
+    if opened.video is None:
+        from fer_tl.inference.predict.piped import read_stdin
+
+        pictures: Iterable[PictureFile | PictureBytes] = opened.pictures or read_stdin()
+        return map_ahead(looker.look_at_picture, pictures, _THREADS, waiting)
+    name = Path(opened.name).stem if not opened.live else opened.name
+
+    def look(frame: VideoFrame) -> Seen:
+        return looker.look_at_frame(frame, name, frame.number % every == 0)
+
+    frames = opened.video.read(lambda number: looker.keep or number % every == 0)
+    return map_ahead(look, frames, _THREADS, waiting)
+
+
+def _say_on_stderr(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,264 @@
+"""The verb that shows where the time of a run goes, in about a minute and without training it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fer_tl.augment.geometry import IDENTITY
+from fer_tl.core.config import Experiment
+from fer_tl.core.errors import UserError
+from fer_tl.core.framework import choose_backend, import_backend
+from fer_tl.core.progress import Clock
+from fer_tl.data.dataset import Dataset, load_dataset
+from fer_tl.data.merging import take_classes
+from fer_tl.engines.plan import EpochPlan, adjustment, steps_per_epoch
+from fer_tl.models.resolve import resolve_model
+from fer_tl.models.weights import find_weights
+from fer_tl.reports.profile_table import Costs, profile_text
+from fer_tl.training.prepare_run import prepare
+
+if TYPE_CHECKING:
+    from fer_tl.engines.engine import Train
+    from fer_tl.training.session import Session
+
+Say = Callable[[str], None]
+
+# Every part is called once a round, with as many steps as take about so long.
+ROUNDS = 5
+SECONDS_PER_CALL = 0.7
+MOST_STEPS = 10_000
+# Of so many images the features are computed, of a frozen backbone.
+MOST_FEATURES = 512
+# More than a processor's caches hold.
+MOST_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class ProfileResult:
+    """What the parts of a run cost, and the tables as the terminal shows them."""
+
+    costs: Costs
+    text: str
+
+
+def profile(experiment: Experiment | None = None, say: Say = print) -> ProfileResult:
+    """Measure what the parts of a cross validation cost, and what the whole of it is expected to take.
+
+    It trains a few steps on the real data and leaves no run behind. Where a stage for the head comes first, its epochs
+    are counted like those of the main stage, which is what they cost at most.
+
+    Args:
+        experiment: from ``fer_tl.load_experiment``; none for the defaults.
+        say: prints a line.
+
+    Raises:
+        UserError: bad settings, missing data or weights, several machines, or another framework.
+    """
+    experiment = Experiment() if experiment is None else experiment
+    if choose_backend() != "tensorflow":
+        raise UserError("a profile takes the steps of TensorFlow apart: on JAX, see benchmarks/accelerator.py")
+    with tempfile.TemporaryDirectory(prefix="fer-tl-profile-") as folder:
+        if isinstance(experiment, Experiment):
+            if experiment.strategy == "multiworker" or experiment.workers:
+                raise UserError("a profile is of one machine: use another --strategy than multiworker")
+            experiment = replace(experiment, run_dir=folder)
+        with prepare(experiment, "cv", lambda line: None) as work:
+            costs = _measure(work.experiment, Path(folder), say)
+    text = profile_text(costs)
+    say(f"\n{text}")
+    return ProfileResult(costs, text)
+
+
+def _measure(experiment: Experiment, folder: Path, say: Say) -> Costs:
+    """Do all that a run does, once or for a few steps, and time it; checkpoints go to ``folder``."""
+    weights_file = find_weights(resolve_model(experiment), experiment.weights, experiment.accept_licence)
+    clock, once = Clock(), {}
+    import_backend()
+    from fer_tl.training.fold_checkpoints import LONGEST_BETWEEN_CHECKPOINTS, SECONDS_PER_CHECKPOINT, WRITING_SHARE
+    from fer_tl.training.frozen import FrozenSession, uses_features
+    from fer_tl.training.session import Session
+
+    once["imports"] = clock.lap()
+    dataset = load_dataset(experiment.data, experiment.data_dir, "train", experiment.input)
+    dataset = take_classes(dataset, experiment.classes, say)
+    once["data"] = clock.lap()
+    on_features, features = uses_features(experiment), 0.0
+    session = (FrozenSession if on_features else Session)(experiment, dataset, weights_file)
+    once["model and weights"] = clock.lap()
+    say(f"model: {session.describe()}; {dataset.name}, {len(dataset):,} images")
+    if on_features:
+        augment = experiment.augment
+        views = experiment.views if augment.moves or augment.erase else 0
+        features = (1 + views) * len(dataset) * _feature_seconds(session)
+        session = FrozenSession(experiment, _some_of(dataset, MOST_FEATURES), weights_file)
+        session.prepare(None)
+        clock.lap()
+    trained_on, held_out, watched = (len(rows) for rows in _split(experiment, dataset))
+    seconds = _time(_timed(session, once, clock, folder))
+    streamed = not isinstance(session.dataset.images, np.ndarray)
+    # What is read ahead between two calls seems to cost nothing.
+    step = max(seconds["step"], seconds["input"]) if streamed else seconds["step"]
+    return Costs(
+        once=once,
+        features=features,
+        parts={
+            "plan": seconds["plan"],
+            "input": seconds["input"],
+            "forward": seconds["forward"],
+            "backward": max(seconds["gradients"] - seconds["forward"], 0.0),
+            "update": seconds["update"],
+        },
+        step=step + seconds["plan"],
+        evaluation=seconds["evaluation"] / experiment.batch_size,
+        checkpoint=seconds["checkpoint"],
+        batch_size=experiment.batch_size,
+        trained_on=trained_on,
+        scored=held_out + watched,
+        folds=experiment.folds if experiment.fold is None else 1,
+        epochs=sum(stage.epochs for stage in session.stages),
+        seconds_between_checkpoints=min(
+            max(SECONDS_PER_CHECKPOINT, seconds["checkpoint"] / WRITING_SHARE), LONGEST_BETWEEN_CHECKPOINTS
+        ),
+        streamed=streamed,
+        freezable=weights_file is not None and experiment.unfreeze != "none",
+    )
+
+
+def _feature_seconds(session: Session) -> float:
+    """Seconds an image that its features take: what the whole model takes, whose head is next to nothing."""
+    batch_size, count = session.experiment.batch_size, len(session.dataset)
+    transforms = np.tile(np.array(IDENTITY, np.float32), (count, 1))  # moved or not, it costs the same
+
+    def predict(steps: int) -> object:
+        rows = np.arange(min(steps * batch_size, count))
+        return session.engine.predict(rows, transforms[rows])
+
+    most = steps_per_epoch(count, batch_size)
+    return _time({"features": (predict, most)})["features"] / batch_size
+
+
+def _some_of(dataset: Dataset, most: int) -> Dataset:
+    """Some of the images, in memory."""
+    rows = np.arange(len(dataset))[:: -(-len(dataset) // most)]
+    targets = dataset.targets
+    return replace(
+        dataset,
+        splits=dataset.splits[rows],
+        images=dataset.images[rows],
+        labels=dataset.labels[rows],
+        ids=dataset.ids[rows],
+        groups=dataset.groups[rows],
+        targets=None if targets is None else targets[rows],
+    )
+
+
+def _split(experiment: Experiment, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows to train on, to score and to watch, as many as of a fold; which ones does not matter here."""
+    rows = np.arange(len(dataset))
+    held_out = rows[:: experiment.folds]
+    train = np.setdiff1d(rows, held_out)
+    watched = train[: round(len(train) * experiment.holdout)] if experiment.watches else train[:0]
+    return np.setdiff1d(train, watched), held_out, watched
+
+
+def _plan(session: Session, train: np.ndarray) -> EpochPlan:
+    experiment, dataset = session.experiment, session.dataset
+    tau = experiment.loss.logit_adjustment
+    rates = np.full(steps_per_epoch(len(train), experiment.batch_size), experiment.optimizer.rate)
+    offsets = adjustment(dataset.labels[train], len(dataset.class_names), tau) if tau else None
+    return session.plan(train, session.keys[train], np.ones(len(train)), rates, experiment.seed, 0, 1, offsets=offsets)
+
+
+# A function of a number of steps, and the largest number that it takes at once.
+Timed = tuple[Callable[[int], object], int]
+
+
+def _timed(session: Session, once: dict[str, float], clock: Clock, folder: Path) -> dict[str, Timed]:
+    """What is to be timed, by name; of it the first step is made here, for which ``clock`` was started."""
+    from fer_tl.training.checkpoint import Checkpoints, read_values
+    from fer_tl.training.step_profile import StepParts
+
+    batch_size, dataset = session.experiment.batch_size, session.dataset
+    train, held_out, _ = _split(session.experiment, dataset)
+    session.reset(train)
+    compiled = session.start(session.stages[-1])
+    plan = _plan(session, train)
+    compiled.train(plan, 0, 1)
+    once["first step"] = clock.lap()
+    parts, checkpoints = StepParts(session, compiled), Checkpoints(folder, 0, print)
+    kinds = {"model": session.model.variables, "optimizer": compiled.optimizer.variables}
+    streamed = not isinstance(dataset.images, np.ndarray)
+    at_once = min(session.engine.steps_at_once, len(plan))
+    return {
+        "step": (_walk(compiled.train, plan, calls=4 if streamed else 1), at_once),
+        "plan": (lambda steps: _plan(session, np.resize(train, steps * batch_size)), len(plan)),
+        "input": (_walk(*_input(session, plan, parts.shape)), at_once),
+        "forward": (parts.forward, MOST_STEPS),
+        "gradients": (parts.gradients, MOST_STEPS),
+        "update": (parts.update, MOST_STEPS),
+        "evaluation": (
+            lambda steps: session.evaluate(np.resize(held_out, steps * batch_size)),
+            steps_per_epoch(len(held_out), batch_size),
+        ),
+        "checkpoint": (
+            lambda _: checkpoints.save({kind: read_values(variables) for kind, variables in kinds.items()}, {}),
+            1,
+        ),
+    }
+
+
+def _input(session: Session, plan: EpochPlan, shape: tuple[int, ...]) -> tuple[Train, EpochPlan]:
+    """What runs the input of a plan alone, and the plan over the images that it has: of many in memory, some."""
+    from fer_tl.training.step_profile import compile_input
+
+    images = session.dataset.images
+    if len(shape) == 1:  # features
+        images = np.zeros((plan.rows.max() + 1, *shape), np.float32)
+    if not isinstance(images, np.ndarray):
+        return compile_input(session, images), plan
+    images = images[: max(1, MOST_BYTES * len(images) // images.nbytes)]
+    mixing = plan.mixing and replace(plan.mixing, partners=plan.mixing.partners % len(images))
+    return compile_input(session, images), replace(plan, rows=plan.rows % len(images), mixing=mixing)
+
+
+def _walk(train: Train, plan: EpochPlan, calls: int = 1) -> Callable[[int], object]:
+    """A function that runs the next steps of a plan in some calls; in several, what is streamed is read ahead."""
+    at = 0
+
+    def run(steps: int) -> None:
+        nonlocal at
+        at = at if at + steps <= len(plan) else 0
+        part = plan.part(at, at + steps)
+        for start, stop in pairwise(np.linspace(0, steps, min(calls, steps) + 1).astype(int).tolist()):
+            train(part, start, stop)
+        at += steps
+
+    return run
+
+
+def _time(timed: dict[str, Timed]) -> dict[str, float]:
+    """Seconds a step of each: medians over rounds in which every one has its turn, so that a machine which slows down
+    meanwhile slows all of them. The first call, which traces, does not count."""
+    clock = Clock()
+    steps = {}
+    for name, (run, most) in timed.items():
+        run(1)
+        clock.lap()
+        run(1)
+        steps[name] = max(1, min(round(SECONDS_PER_CALL / max(clock.lap(), 1e-6)), most))
+    rounds = []
+    for _ in range(ROUNDS):
+        seconds = []
+        for name, (run, _) in timed.items():
+            clock.lap()
+            run(steps[name])
+            seconds.append(clock.lap() / steps[name])
+        rounds.append(seconds)
+    return dict(zip(timed, np.median(rounds, axis=0).tolist(), strict=True))

@@ -1,0 +1,92 @@
+"""The verb that shows a run as one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import write_text
+from fer_tl.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from fer_tl.evaluation.run_contents import RunContents
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class ReportResult:
+    """A run as one page.
+
+    Attributes:
+        path: of the page.
+        contents: what it shows.
+        text: what the terminal shows.
+    """
+
+    path: Path
+    contents: RunContents
+    text: str
+
+
+def report(
+    run_dir: Path | str,
+    data_dir: Path | str | None = None,
+    out: Path | str | None = None,
+    top: int = 24,
+    say: Say = print,
+) -> ReportResult:
+    """Write what a run found as one self-contained HTML page, which needs no network and no script.
+
+    Everything is computed from the saved predictions; no model is run, TensorFlow is not imported, and no split is
+    opened. Of an unfinished run the page shows what there is, and says so.
+
+    Args:
+        run_dir: a ``cv`` or ``train`` run.
+        data_dir: where its dataset is now, for the images of mistakes and the groups that intervals resample; default:
+            where the run found it.
+        out: the page; default: ``report.html`` in the run. An earlier report there is replaced.
+        top: how many mistakes are shown as images, at most.
+        say: prints a line.
+
+    Raises:
+        UserError: no run, files of it that were changed since they were written, no such build of the dataset under
+            ``data_dir``, or something else where the page should go.
+    """
+    if top < 1:
+        raise UserError(f"--top {top}: show one image or more")
+    run = RunFolder(Path(run_dir))
+    run.read_run()
+    from fer_tl.evaluation.run_contents import open_contents
+    from fer_tl.reports.run_page import TITLE, headline, run_page, title
+
+    path = Path(out) if out else run.path / "report.html"
+    _refuse_to_overwrite(path, f"<title>{TITLE}")
+    contents = open_contents(run, data_dir)
+    write_text(path, run_page(contents, top))
+    found = headline(contents, contents.held_out) if contents.held_out else "No part of it is done yet."
+    unfinished = "" if contents.is_finished else " Unfinished: the page shows what there is."
+    missing = f"\n\nThe images are not shown: {contents.missing}" if contents.missing else ""
+    text = f"{title(contents)}\n\n{found}{unfinished}{missing}\n\npage: {path} ({path.stat().st_size / 1e6:.1f} MB)"
+    say(text)
+    return ReportResult(path, contents, text)
+
+
+def _refuse_to_overwrite(path: Path, mark: str) -> None:
+    """Make sure that a page may be written: to a new file, or over an earlier report.
+
+    Raises:
+        UserError: a folder, a file of another kind, or a place below a file.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name a file for the page, such as {path / 'report.html'}")
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{path} would hold a web page: give --out a name that ends in .html")
+    parent = next(parent for parent in path.parents if parent.exists())
+    if not parent.is_dir():
+        raise UserError(f"{parent} is a file, not a folder: choose another --out")
+    if path.exists() and mark not in path.read_text(encoding="utf-8", errors="replace"):
+        raise UserError(f"{path} is no report of fer-tl and would be overwritten: choose another --out")

@@ -1,0 +1,142 @@
+"""The verb that serves a trained run as a web page."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_tl.core.errors import UserError
+
+if TYPE_CHECKING:
+    import socket
+
+    from fer_tl.faces.detection import Detector
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ServeResult:
+    """What a server did until it was stopped: its address, and how many faces it answered for in how many calls of
+    the network."""
+
+    address: str
+    faces: int
+    calls: int
+
+
+def serve(
+    run_dir: Path | str,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    fold: int | str | None = None,
+    detector: str = "auto",
+    detector_model: Path | str | None = None,
+    margin: float | None = None,
+    allowed_host: Sequence[str] | str = (),
+    say: Say = print,
+) -> ServeResult:
+    """Serve a run as a web page and an API, to this machine alone unless another host is given, until Ctrl-C.
+
+    No picture is stored or sent elsewhere.
+
+    Args:
+        run_dir: a run, with at least one part that is trained.
+        host: name or address of this machine to listen at.
+        port: to listen at; 0 for any that is free.
+        fold: whose model answers, as of ``fer_tl.load``.
+        detector: that finds the faces, as of ``open_detector``; "auto": the one that cut the faces of the training, if
+            one did; where there is none for "auto", every picture is taken
+            for one face.
+        detector_model: file of the detector's model.
+        margin: what to add to each side of a face, as a fraction of it; default: as in the training.
+        allowed_host: names by which browsers may ask for it besides those of this machine, with commas in a text: of a
+            proxy in front, or this machine's in a network.
+        say: prints a line.
+
+    Raises:
+        UserError: nothing trained, an address that cannot be used, no such detector, or the extra "serve" is missing.
+    """
+    missing = [name for name in ("flask", "waitress") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"{' and '.join(missing)} not installed: pip install 'fer-tl[serve]'")
+    from fer_tl.faces.boxes import check_margin
+    from fer_tl.faces.detection import check_detector
+    from fer_tl.inference.serve.listening import open_socket
+
+    check_margin(margin)
+    check_detector(detector)
+
+    listener = open_socket(host, port)
+    try:
+        # A detector that is named is opened before the model, which takes seconds; else it is the model's own.
+        named = None if detector == "auto" else _open_detector(detector, detector_model, say)
+        allowed = allowed_host.split(",") if isinstance(allowed_host, str) else tuple(allowed_host)
+        return _serve(Path(run_dir), listener, host, fold, named, detector_model, margin, allowed, say)
+    finally:
+        listener.close()
+
+
+def _serve(
+    run_dir: Path,
+    listener: socket.socket,
+    host: str,
+    fold: int | str | None,
+    named: Detector | None,
+    detector_model: Path | str | None,
+    margin: float | None,
+    allowed: Sequence[str],
+    say: Say,
+) -> ServeResult:
+    from fer_tl.inference.predictor import load
+
+    model = load(run_dir, fold)  # first, since the others take a second to import, too long for a wrong path
+    recipe = model.recipe if margin is None else replace(model.recipe, margin=float(margin))
+    detector = named or _open_detector(recipe.detector("auto"), detector_model, say)
+
+    from PIL import Image
+
+    from fer_tl.inference.serve.batching import Batcher
+    from fer_tl.inference.serve.face_explainer import FaceExplainer
+    from fer_tl.inference.serve.listening import WebServer, address_of, is_local, names_of
+    from fer_tl.inference.serve.run_facts import describe_run
+    from fer_tl.inference.serve.server import Service, make_app
+    from fer_tl.inference.serve.uploads import MOST_BYTES
+
+    facts = describe_run(run_dir, model)
+    bound, port = listener.getsockname()[:2]
+    local = is_local(bound)
+    address = address_of(host, bound, port)
+    batcher = Batcher(model.answer, model.image_shape)
+    explainer = FaceExplainer(run_dir / model.parts[0] / "model.keras")
+    service = Service(facts, model.class_names, model.image_shape, batcher, explainer, detector, recipe)
+    app = make_app(service, names_of(host, bound, allowed))
+    try:
+        with warnings.catch_warnings(), WebServer(app, listener, MOST_BYTES) as server:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)  # pictures of so many pixels are refused
+            say(f"{facts.name}: {facts.model}. {facts.accuracy} {model.calibration}".rstrip())
+            others = "" if local else "; anyone who reaches this machine under one of its names can use it"
+            say(f"Listening at {address} until Ctrl-C{others}")
+            server.wait()
+    except KeyboardInterrupt:
+        pass  # how a server is stopped
+    finally:
+        batcher.close()
+    say(f"\nStopped after {batcher.faces:,} face{'' if batcher.faces == 1 else 's'}.")
+    return ServeResult(address, batcher.faces, batcher.calls)
+
+
+def _open_detector(name: str, model: Path | str | None, say: Say) -> Detector:
+    from fer_tl.faces.detection import open_detector
+
+    try:
+        return open_detector(name, Path(model) if model is not None else None)
+    except UserError as error:
+        if name != "auto" or model is not None:
+            raise
+        say(f"No face detector: {error}. Every picture is taken for one face.")
+        return open_detector("none")

@@ -1,0 +1,334 @@
+"""An experiment as one frozen, typed object.
+
+The names of the fields are the keys of the YAML files and, with ``-`` for ``_``, the flags of the command line:
+``--head.dense`` is ``head: {dense: ...}``; ``options.py`` reads both. Nothing here imports TensorFlow or Keras.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args, get_type_hints
+
+from fer_tl.core.errors import UserError
+
+
+def option(default: Any, text: str) -> Any:
+    """A field with a default and the text that ``--help`` shows for it."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands on the backbone; a field left at null takes the backbone's own default."""
+
+    pooling: Literal["avg", "max", "flatten"] | None = option(None, "how the feature map becomes a vector")
+    dense: tuple[int, ...] | None = option(None, "widths of the dense layers before the classes, e.g. [64,32]")
+    activation: Literal["relu", "elu", "tanh", "sigmoid", "gelu", "swish"] | None = option(
+        None, "activation of those dense layers"
+    )
+    dropout: tuple[float, ...] | None = option(
+        None, "dropout before each dense layer and before the classes: one number more than dense has"
+    )
+    batch_norm: bool | None = option(None, "BatchNorm between each of those dense layers and its activation")
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """How gradients become steps."""
+
+    name: Literal["adam", "sgd", "rmsprop"] = option("adam", "optimizer")
+    rate: float = option(1e-3, "learning rate at which the schedule starts (its peak, with warm-up)")
+    momentum: float = option(0.9, "momentum of sgd")
+    nesterov: bool = option(True, "Nesterov momentum for sgd")
+    decay: float = option(0.0, "decoupled weight decay of kernels (not of biases and BatchNorm), 0 for none")
+    clip: float = option(0.0, "largest global norm of the gradient, 0 for no clipping")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate moves over the epochs of the main stage."""
+
+    kind: Literal["constant", "step", "exponential", "cosine", "plateau"] = option("cosine", "shape")
+    warmup: float = option(0.0, "epochs of linear warm-up from zero (not with plateau)")
+    factor: float = option(0.1, "step, exponential, plateau: multiply the rate by this")
+    every: float = option(10.0, "step, exponential: epochs per factor")
+    patience: int = option(3, "plateau: epochs without improvement before the factor")
+    floor: float = option(0.0, "lowest learning rate")
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random change of the training images, one resampling for all that moves pixels; all zero and false is off."""
+
+    rotation: float = option(10.0, "largest rotation, degrees")
+    shear: float = option(0.0, "largest shear, degrees")
+    zoom: float = option(0.1, "largest zoom, each axis by itself: 0.1 is by 1/1.1 to 1.1")
+    shift: float = option(0.1, "largest shift, fraction of the image's side")
+    flip: bool = option(True, "mirror half of the images left to right")
+    vertical_flip: bool = option(False, "turn half of the images upside down")
+    mixup: float = option(0.0, "MixUp: blend with another image by a share from Beta(x, x); 0 for none")
+    cutmix: float = option(0.0, "CutMix: paste a box of another image, its share from Beta(x, x); 0 for none")
+    erase: float = option(0.0, "random erasing: probability that a box of the image is blanked")
+
+    @property
+    def moves(self) -> bool:
+        """Whether any image is resampled."""
+        return any((self.rotation, self.shear, self.zoom, self.shift, self.flip, self.vertical_flip))
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are combined with others."""
+        return bool(self.mixup or self.cutmix)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What training minimizes; held-out images are always measured by plain cross-entropy."""
+
+    name: Literal["cross_entropy", "focal"] = option("cross_entropy", "loss of an image")
+    gamma: float | None = option(None, "focal: how little an image counts that is already right; default: 2")
+    smoothing: float = option(0.0, "label smoothing: share of the target spread evenly over the classes")
+    logit_adjustment: float = option(
+        0.0, "add this times the log of each class's share to the logits while training; 0 for none, 1 is usual"
+    )
+    l2: float = option(0.0, "add this times the sum of squared weights of kernels, for coupled weight decay")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides a run, and where it reads and writes."""
+
+    data: str = option(
+        "toyfaces", "dataset built with fer-tl build: fer2013, folder/mine, ...; toyfaces is drawn on the spot"
+    )
+    data_dir: str = option("data", "folder that holds the built datasets")
+    classes: tuple[str, ...] | None = option(
+        None,
+        "the classes to learn, in label order, as a list of names and of merged ones such as negative=angry+disgust; "
+        "images of others are left out; default: those of the dataset",
+    )
+    run_dir: str | None = option(None, "folder of the run; default: runs/<data>-<backbone>-<hash of the settings>")
+    backbone: str = option("mobilenetv2", "model, one of those that fer-tl models lists")
+    alpha: float = option(1.0, "width multiplier of mobilenetv2 and shallow_cnn")
+    activation: Literal["relu", "elu", "tanh"] | None = option(None, "activation in the liu CNNs; default: relu")
+    stem: Literal["7x7", "3x3"] | None = option(
+        None, "first layers of resnet18: 7x7 shrinks by 4 as for ImageNet, 3x3 keeps small images whole; default: 7x7"
+    )
+    weights: str = option(
+        "imagenet",
+        "starting weights: imagenet, vggface (vgg16), none, or a file; published ones and models of fer-tl bring their "
+        "own pixel scaling",
+    )
+    accept_licence: Literal["vggface"] | None = option(
+        None, "vggface: you accept that the VGGFace weights are for non-commercial research only"
+    )
+    channels: Literal[1, 3] | None = option(None, "colour channels that the backbone sees; default: the backbone's")
+    pixels: Literal["backbone", "scratch", "imagenet", "vggface", "centred", "standardized"] = option(
+        "backbone",
+        "scaling of the pixels: backbone: that of the weights; centred: each image's mean subtracted, then 1/127.5; "
+        "standardized: each image's mean subtracted, then divided by the standard deviation of the fold's training "
+        "images; for a weights file that does not say: imagenet or vggface, as these weights, or scratch, as without",
+    )
+    image_size: int | None = option(None, "side in pixels to which the model resizes; default: the backbone's")
+    head: Head = field(default_factory=Head)
+    folds: int = option(4, "number of folds")
+    fold_table: str | None = option(
+        None, "CSV with the columns id and fold to use in place of drawing folds, such as fer-tl folds writes"
+    )
+    group_folds: bool = option(
+        True,
+        "images of one group (duplicates, faces of one photo) share a fold; false leaks, and shows what that is worth",
+    )
+    seed: int = option(0, "seed of folds, weights, order, augmentation and dropout")
+    batch_size: int = option(64, "images a step, over all devices")
+    epochs: int = option(8, "epochs of the main stage")
+    head_epochs: int = option(0, "epochs before that, in which only the head learns, at a constant rate")
+    unfreeze: int | Literal["all", "none"] = option(
+        "all", "what learns in the main stage besides the head: all, none, or the last N layers"
+    )
+    batch_norm: Literal["train", "frozen"] = option("train", "BatchNorm in the part of the backbone that learns")
+    batch_norm_momentum: float = option(0.99, "largest momentum of its moving averages")
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    augment: Augment = field(default_factory=Augment)
+    loss: Loss = field(default_factory=Loss)
+    class_weights: Literal["none", "balanced"] = option(
+        "none", "weight of a class in the loss; balanced: 1 / its share"
+    )
+    sampling: Literal["shuffle", "balanced"] = option(
+        "shuffle", "images of an epoch: each once, or as many of every class (rare ones repeated)"
+    )
+    early_stopping: int = option(0, "stop after this many epochs without improvement, keep the best; 0: never")
+    holdout: float = option(
+        0.1,
+        "share of the training images that early stopping and plateau watch, so that the held-out fold stays unseen",
+    )
+    # Of FER-2013 with MobileNetV2 at 96 px, 20 epochs: 1 view 44.5 %, 2 views 45.2 %, 4 views 45.3 % out of fold, each
+    # within 0.7 points (95 %); a view costs a pass over the images.
+    views: int = option(
+        2,
+        "frozen backbone (unfreeze none): its features are computed once, for each image as it is and for this many "
+        "augmented views, of which each epoch learns from the next; 0: new augmentation and features every epoch",
+    )
+    cache_limit: float = option(
+        20.0,
+        "gigabytes of such features that are kept under DATA_DIR/.cache: those used longest ago are dropped first; "
+        "fer-tl clean shows and removes them",
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = option("float32", "arithmetic of the layers")
+    strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = option(
+        "auto", "devices; auto: a TPU, else all GPUs, else the CPU"
+    )
+    workers: tuple[str, ...] | str | None = option(
+        None, "multiworker: host:port of every worker, the chief first, the same on all; default: those of TF_CONFIG"
+    )
+    cluster_secret: str | None = option(
+        None, "multiworker over a network: a file with a secret that all workers share and only you can read"
+    )
+    worker: int | None = option(None, "multiworker: which of --workers this is, from 0; default: found by its host")
+    input: Literal["auto", "resident", "stream"] = option(
+        "auto",
+        "images: resident in memory, where the compute is, or streamed from the records; auto: resident where they fit",
+    )
+    fold: int | None = option(None, "cv: train this fold only, from 0; fer-tl collect joins the folds of several runs")
+
+    @property
+    def watches(self) -> bool:
+        """Whether anything during training decides by a measured loss, so that images must be set aside for it."""
+        return bool(self.early_stopping) or self.schedule.kind == "plateau"
+
+
+# Where a run is read and written, on what it runs and what its user consents to do not change what it is.
+PLACES = (
+    "data_dir",
+    "run_dir",
+    "strategy",
+    "workers",
+    "cluster_secret",
+    "worker",
+    "input",
+    "fold",
+    "accept_licence",
+    "cache_limit",
+)
+
+
+Option = tuple[str, Any, Any, str]
+
+
+@functools.cache
+def walk(cls: type = Experiment, prefix: str = "") -> tuple[Option, ...]:
+    """All options as (dotted name, type, default, help text), groups flattened."""
+    hints, found = get_type_hints(cls), list[Option]()
+    for item in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(hints[item.name]):
+            found += walk(hints[item.name], f"{prefix}{item.name}.")
+        else:
+            found.append((f"{prefix}{item.name}", hints[item.name], item.default, item.metadata["help"]))
+    return tuple(found)
+
+
+def to_dict(experiment: Experiment) -> dict[str, Any]:
+    """Plain nested dictionary, tuples as lists: what is written to ``config.yaml``."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items()}
+        return list(value) if isinstance(value, tuple) else value
+
+    return plain(dataclasses.asdict(experiment))
+
+
+def dump_yaml(experiment: Experiment) -> str:
+    """The experiment as a YAML file that ``load_experiment`` reads back."""
+    import yaml
+
+    return str(yaml.safe_dump(to_dict(experiment), sort_keys=False, default_flow_style=None))
+
+
+def identity(experiment: Experiment) -> dict[str, Any]:
+    """What makes a run this run, by dotted name: all settings but the places."""
+    return {key: value for key, value in flatten(to_dict(experiment)).items() if key not in PLACES}
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"head": {"dense": []}}`` to ``{"head.dense": []}``."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def check(experiment: Experiment) -> None:
+    """Refuse what no run could use; everything here answers before TensorFlow is imported.
+
+    Raises:
+        UserError: naming the option, its value and what it may be.
+    """
+    limits = {
+        "folds": (2, 1000),
+        "batch_size": (1, 65536),
+        "epochs": (1, 100_000),
+        "head_epochs": (0, 100_000),
+        "early_stopping": (0, 100_000),
+        "seed": (0, 2**32 - 1),
+        "image_size": (8, 2048),
+        "holdout": (0.01, 0.5),
+        "views": (0, 100),
+        "cache_limit": (0.0, 1e6),
+        "worker": (0, 100_000),
+        "fold": (0, 999),
+        "alpha": (0.1, 4.0),
+        "batch_norm_momentum": (0.0, 0.9999),
+        "optimizer.rate": (1e-9, 100.0),
+        "optimizer.momentum": (0.0, 0.9999),
+        "optimizer.decay": (0.0, 1.0),
+        "optimizer.clip": (0.0, 1e9),
+        "schedule.warmup": (0.0, 100_000.0),
+        "schedule.factor": (1e-6, 1.0),
+        "schedule.every": (0.01, 100_000.0),
+        "schedule.patience": (1, 100_000),
+        "schedule.floor": (0.0, 100.0),
+        "augment.rotation": (0.0, 180.0),
+        "augment.shear": (0.0, 80.0),
+        "augment.zoom": (0.0, 4.0),
+        "augment.shift": (0.0, 1.0),
+        "augment.mixup": (0.0, 100.0),
+        "augment.cutmix": (0.0, 100.0),
+        "augment.erase": (0.0, 1.0),
+        "loss.gamma": (0.0, 10.0),
+        "loss.smoothing": (0.0, 0.9),
+        "loss.logit_adjustment": (0.0, 10.0),
+        "loss.l2": (0.0, 1.0),
+    }
+    flat = flatten(dataclasses.asdict(experiment))
+    for name, kind, *_ in walk():
+        if flat[name] is None and type(None) not in get_args(kind):
+            raise UserError(f"'{name}' needs a value, but is null")
+    for name, (low, high) in limits.items():
+        value = flat[name]
+        if not isinstance(value, int | float | None):
+            raise UserError(f"'{name}' should be a number, but is '{value}'")
+        if value is not None and not low <= value <= high:  # also refuses NaN
+            raise UserError(f"'{name}' should be between {low} and {high}, but is {value}")
+    if isinstance(experiment.unfreeze, int) and experiment.unfreeze < 1:
+        raise UserError(f"'unfreeze' should be all, none or a positive number of layers, but is {experiment.unfreeze}")
+    if experiment.loss.gamma is not None and experiment.loss.name != "focal":
+        raise UserError("'loss.gamma' belongs to the focal loss: use --loss.name focal, or leave it away")
+    balancing = {
+        "'class_weights: balanced'": experiment.class_weights == "balanced",
+        "'sampling: balanced'": experiment.sampling == "balanced",
+        "'loss.logit_adjustment'": experiment.loss.logit_adjustment > 0,
+    }
+    used = [name for name, on in balancing.items() if on]
+    if len(used) > 1:
+        raise UserError(f"{' and '.join(used)} even out the classes twice: use one of them")
+    if experiment.fold is not None and experiment.fold >= experiment.folds:
+        raise UserError(f"'fold' {experiment.fold} is not one of the {experiment.folds} folds: they count from 0")
+    if experiment.schedule.kind == "plateau" and experiment.schedule.warmup:
+        raise UserError("'schedule.warmup' does not go with 'schedule.kind: plateau', whose rate follows the loss")

@@ -1,0 +1,1 @@
+"""From a request to a built dataset: copies, groups, splits, records."""

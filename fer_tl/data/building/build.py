@@ -1,0 +1,297 @@
+"""Builds a dataset: from what a person has to sharded TFRecords with a manifest, all or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_tl.core.archive_members import describe_passed_over, summarize_passed_over
+from fer_tl.core.checksums import checksums
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import write_text
+from fer_tl.core.printable import printable
+from fer_tl.core.safe_text import csv_line
+from fer_tl.core.staging import put_in_place, workplace
+from fer_tl.data.building.copy_check import MOST_LOST, MOST_LOST_OF
+from fer_tl.data.building.drop_copies import Curated, describe_duplicates
+from fer_tl.data.building.prepare import check_can_prepare, prepare
+from fer_tl.data.building.request import BuildRequest
+from fer_tl.data.examples import write_examples
+from fer_tl.data.fingerprints import content_hash, split_fingerprints
+from fer_tl.data.manifest import (
+    DEFAULT_SHARDS,
+    FILE_NAME,
+    Manifest,
+    build_arguments,
+    check_shards,
+    dataset_directory,
+    describe,
+    read_manifest,
+    write_manifest,
+)
+from fer_tl.data.records.index import index_split
+from fer_tl.data.splits import SPLITS
+from fer_tl.faces.boxes import describe_crops
+from fer_tl.sources.records import VERSION, UnusableExamples
+
+if TYPE_CHECKING:
+    from fer_tl.sources.records import Skipped, Source
+
+SKIPPED = "skipped.csv"
+
+Say = Callable[[str], None]
+
+
+def build(
+    name: str,
+    source: str | Path | None = None,
+    data_dir: str | Path = "data",
+    shards: int | None = None,
+    image_size: int | None = None,
+    fit: str | None = None,
+    channels: int | None = None,
+    bits: int | None = None,
+    labels: str | None = None,
+    ferplus: str | Path | None = None,
+    votes: str | None = None,
+    boxes: str | Path | None = None,
+    detector: str | None = None,
+    detector_model: str | Path | None = None,
+    box_margin: float | None = None,
+    min_confidence: float | None = None,
+    on_error: str | None = None,
+    duplicates: str | None = None,
+    splits: str | Path | None = None,
+    split_seed: int | None = None,
+    encoding: str | None = None,
+    accept_copies: bool = False,
+    overwrite: bool = False,
+    say: Say = print,
+) -> Manifest:
+    """Builds `<data_dir>/<name>/[<config>/]<version>/`; does nothing if it is built from the same source already.
+
+    The work is done in a hidden folder beside it, which is renamed at the end: a build that is killed leaves nothing
+    that looks finished, and the next build clears it away.
+
+    Args:
+        name: "fer2013", "expw", "toyfaces", "folder", or "folder/NAME" for a name of your choice (the source's, if not
+            given).
+        source: file, archive or folder to read; none for toyfaces.
+        data_dir: folder that holds all datasets, made if need be.
+        shards: files for each split, 16 if not given; never more than the smallest split has examples.
+        image_size: height and width in pixels, for folder and expw, 96 if not given.
+        fit: "pad", "stretch" or "crop" for images that are not square, for folder; "pad" if not given.
+        channels: 1 or 3 of the images, for folder; if not given, 1 if all are stored in grey, else 3.
+        bits: 8 to 16, used of samples that are stored in 16 bits by files that do not say so, for folder; 16 if not
+            given and larger values occur.
+        labels: what numbers mean as classes, a key of `fer_tl.sources.label_orders.LABEL_ORDERS`, for fer2013
+            and folder.
+        ferplus: fer2013new.csv, whose votes replace the labels of fer2013.csv.
+        votes: "majority" or "soft": how votes become labels, for ferplus and the cleaned expw; "majority" if not given.
+        boxes: a CSV of face boxes to crop the images to, see `read_box_table`; for fer2013 and folder.
+        detector: "haar" or "yunet": crops each image to the largest face that is found in it, see `DetectedCrop`; for
+            fer2013 and folder.
+        detector_model: the file of yunet's model, fetched if not given.
+        box_margin: what to add on each side of a box, as a fraction of its height or width, 0 to 1; 0 if not given,
+            or what the detector says.
+        min_confidence: leaves out faces whose detector score is lower, for expw.
+        on_error: "stop" if examples cannot be used, when all of them are known, or "skip" them, which 5 % of all may
+            be; "stop" if not given.
+        duplicates: "group", "drop" or "keep", see `Curation`; "group" if not given.
+        splits: a CSV with columns id and split to use in place of drawing a split, for expw.
+        split_seed: draws the split of expw, 0 if not given.
+        encoding: "png" or "jpeg", how the records hold the images; "png" if not given.
+        accept_copies: whether copies may make up as much as they do: else a build stops where a cluster is large or its
+            labels differ or a class loses much, and writes a picture of examples into `data_dir`, see `suspicions`.
+        overwrite: replace a dataset of that name once the new one is complete.
+        say: called with each line to tell.
+
+    Raises:
+        UserError: wrong arguments or a source that cannot be used; nothing is left behind.
+        UnusableExamples: examples that cannot be used; where they are more than the message names, all are listed in
+            `<data_dir>/<name>-unusable.csv`.
+    """
+    request = BuildRequest(
+        name, source, shards, image_size, fit, channels, bits, labels, ferplus, votes, boxes, detector,
+        detector_model, box_margin, min_confidence, on_error, duplicates, splits, split_seed, encoding,
+    )  # fmt: skip
+    root = Path(data_dir)
+    if request.builder != "toyfaces" and source is None:
+        directory = None
+        with contextlib.suppress(UserError):
+            directory = dataset_directory(root, name)
+        if directory:
+            return _tell_built(directory, say)
+        raise UserError(f"{name} needs a source: run `fer-tl build {build_arguments(name)}`.")
+    with contextlib.closing(request.open()) as opened:
+        config = request.config or (_slug(opened.name) if request.builder == "folder" else "")
+        target = root / request.builder / config / VERSION
+        entry = {"kind": opened.kind, "name": opened.name, "sha256": opened.sha256(), **opened.options}
+        if not overwrite and (built := _already_built(target, entry | request.options, shards)):
+            return _tell_built(built, say)
+        try:
+            return _build(request, config, opened, entry | request.options, target, root, accept_copies, say)
+        except UnusableExamples as error:
+            if error.unnamed:  # a message cannot hold them all
+                table = root / f"{name.replace('/', '-')}-unusable.csv"
+                _write_skipped(error.skipped, table)
+                say(f"All of them are listed in {table}")
+            raise
+
+
+def _already_built(target: Path, entry: dict[str, str], shards: int | None) -> Path | None:
+    """The dataset's directory if it is there, whole, and from the same source.
+
+    Raises:
+        UserError: it is there but from another source, with other options, or half built.
+    """
+    if not target.exists():
+        return None
+    if not (target / FILE_NAME).is_file():
+        raise UserError(f"{target} is half built: it has no {FILE_NAME}. Build again with --overwrite to replace it.")
+    manifest = read_manifest(target)
+    dataset_directory(target.parents[2] if manifest.config else target.parents[1], manifest.dataset)
+    keys = sorted({*manifest.source, *entry} - {"name"})
+    differing = [key for key in keys if manifest.source.get(key) != entry.get(key)]
+    if differing:
+        what = "another source" if "sha256" in differing else f"other options ({', '.join(differing)})"
+        raise UserError(
+            f"{target} is already built from {what} ({manifest.source['name']}): build again with --overwrite "
+            "to replace it, or into another --data-dir."
+        )
+    number = max(manifest.shards.values())
+    if shards is not None and min(shards, _smallest(manifest.counts)) != number:
+        raise UserError(f"{target} is already built with {number} shards: build again with --overwrite to replace it.")
+    return target
+
+
+def _smallest(counts: dict[str, dict[str, int]]) -> int:
+    """Examples of the smallest split; TFDS cannot write a shard with none."""
+    return min(sum(classes.values()) for classes in counts.values())
+
+
+def _tell_built(directory: Path, say: Say) -> Manifest:
+    manifest = read_manifest(directory)
+    _check_records(directory, manifest)
+    say(f"{manifest.dataset} is already built from {manifest.source['name']}; nothing to do.")
+    _tell_counts(manifest, say)
+    say(f"It is in {directory}")
+    return manifest
+
+
+def _tell_counts(manifest: Manifest, say: Say) -> None:
+    say(describe(manifest))
+    if manifest.crops:
+        say(describe_crops(manifest.crops))
+    found = manifest.duplicates  # empty in datasets built before 1.1.0
+    if found and (found["policy"] != "keep" or found["dropped"]):
+        say(describe_duplicates(found))
+
+
+def _check_records(directory: Path, manifest: Manifest) -> None:
+    """Raises `UserError` if a shard is damaged."""
+    check_shards(directory, manifest, manifest.shards)
+    if not manifest.checksums:  # built before format 3: each record has a checksum of its own
+        for split in manifest.counts:
+            index_split(directory, manifest, split)
+
+
+def _build(
+    request: BuildRequest,
+    config: str,
+    source: Source,
+    entry: dict[str, str],
+    target: Path,
+    root: Path,
+    accept_copies: bool,
+    say: Say,
+) -> Manifest:
+    check_can_prepare()
+    say(f"Reading {source.name} ({source.kind})")
+    for note in source.notes:
+        say(note)
+    if told := describe_passed_over(summarize_passed_over(source.passed_over)):
+        say(told)
+    with workplace(root, request.builder) as place:
+        (place / "spool").mkdir()
+        with contextlib.closing(Curated(source, request.curation, place / "spool", say)) as curated:
+            examples_of_copies = root / f"{request.name.replace('/', '-')}-copies.png"
+            if not accept_copies:
+                curated.look_over(examples_of_copies, MOST_LOST_OF.get(request.builder, MOST_LOST))
+            examples_of_copies.unlink(missing_ok=True)  # of a build that stopped
+            absent = [split for split in SPLITS if split not in curated.counts()]
+            if absent:
+                splits = ", ".join(curated.counts())
+                say(f"The source has no {' and no '.join(absent)} split: the dataset has {splits} only.")
+            number = min(request.shards or DEFAULT_SHARDS, _smallest(curated.counts()))
+            directory, version = prepare(request.builder, config, curated, place, number)
+            write_examples(curated.examples, directory)
+            skipped = source.skipped()
+            if skipped:
+                _write_skipped(skipped, directory / SKIPPED)
+            manifest = _describe(request, config, version, source, entry, curated, number)
+            # Last: it has the checksums of all other files.
+            manifest = dataclasses.replace(manifest, checksums=checksums(sorted(directory.iterdir())))
+            write_manifest(manifest, directory)
+        put_in_place(directory, target, place)
+    _tell_counts(manifest, say)
+    for line in manifest.warnings:
+        say(f"Warning: {line}")
+    for example in skipped[:3]:
+        say(f"Left out: {printable(f'{example.where}, {example.what}')}: {example.reason}")
+    if skipped:
+        say(f"{len(skipped):,} examples could not be used and are listed in {target / SKIPPED}")
+    say(f"Built {manifest.dataset} with {number} shards a split in {target}")
+    return manifest
+
+
+def _describe(
+    request: BuildRequest,
+    config: str,
+    version: str,
+    source: Source,
+    entry: dict[str, str],
+    curated: Curated,
+    number: int,
+) -> Manifest:
+    stamps = curated.stamps()
+    drawn = {key: value for key, value in entry.items() if key in ("split_seed", "splits")}
+    return Manifest(
+        name=request.builder,
+        config=config,
+        version=version,
+        source=entry,
+        class_names=source.class_names,
+        image_shape=source.image_shape,
+        counts=curated.counts(),
+        shards=dict.fromkeys(curated.counts(), number),
+        fingerprints=split_fingerprints(stamps, source.class_names, source.image_shape),
+        content=content_hash(stamps, source.class_names),
+        warnings=(
+            *source.warnings(),
+            *curated.tones.warnings(choosable=request.builder == "folder"),
+            *(source.crop.warnings if source.crop else ()),
+        ),
+        crops=curated.crops(),
+        duplicates=curated.duplicates,
+        drawn_split=drawn,
+        skipped=len(source.skipped()),
+        passed_over=summarize_passed_over(source.passed_over),
+        targets=curated.has_targets,
+        faces=source.recipe.to_dict(),
+    )
+
+
+def _write_skipped(skipped: Sequence[Skipped], path: Path) -> None:
+    rows = [("where", "what", "reason"), *map(dataclasses.astuple, skipped)]
+    write_text(path, "".join(map(csv_line, rows)))
+
+
+def _slug(name: str) -> str:
+    """A dataset's name out of a file's or folder's: "My Faces.zip" gives "my-faces"."""
+    stem = name.lower().removesuffix(".zip").split(".tar")[0]
+    return re.sub(r"[^a-z0-9_]+", "-", stem).strip("-_") or "data"

@@ -1,0 +1,317 @@
+"""Looks at a whole dataset before it is written: duplicates, groups, the split, and what is left out."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fer_tl.core.errors import UserError
+from fer_tl.data.building.copy_check import MOST_LOST, refuse_what_is_suspicious
+from fer_tl.data.building.duplicates import Duplicates, find_duplicates
+from fer_tl.data.building.grouping import Photos, hash_pixels, merge_groups
+from fer_tl.data.building.image_buffer import Spool
+from fer_tl.data.building.progress import Progress
+from fer_tl.data.examples import KEPT, Example
+from fer_tl.data.fingerprints import Stamp
+from fer_tl.data.records.stream import decode_stored
+from fer_tl.data.splits import SPLITS, apply_splits, draw_split
+from fer_tl.data.tones import Tones
+from fer_tl.sources.records import Record, Source, check_share
+
+POLICIES = ("group", "drop", "keep")
+
+
+@dataclass(frozen=True)
+class Curation:
+    """How a dataset is looked after.
+
+    Attributes:
+        duplicates: "group" to give duplicates one group, and to leave training copies of validation and test images
+            out; "drop" to leave all but one of the training copies out as well; "keep" not to look for any.
+        encoding: "png" or "jpeg", how the records hold the images.
+        split_seed: draws the split of a dataset that has none.
+        splits: {id: split} to use in its place.
+    """
+
+    duplicates: str = "group"
+    encoding: str = "png"
+    split_seed: int = 0
+    splits: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An example as it will be written.
+
+    Attributes:
+        id: unique.
+        label: index into the class names.
+        group: what is never divided over folds.
+        encoded: bytes of the PNG or JPEG.
+        targets: float32 [K], None if the dataset has none.
+    """
+
+    id: str
+    label: int
+    group: str
+    encoded: bytes
+    targets: np.ndarray | None
+
+
+@dataclass(slots=True)
+class _Row:
+    """What is remembered of a record besides its pixels: about 500 bytes."""
+
+    split: str | None
+    id: str
+    label: int
+    group: str
+    targets: np.ndarray | None
+    crop: str
+    size: tuple[int, int]
+    pixels: str
+
+
+class Curated:
+    """A source that was read, and what is to be written of it; close it to free the disk.
+
+    Args:
+        source: read once, by this call.
+        curation: see there.
+        place: an empty folder for the images meanwhile.
+        say: called before what may take minutes.
+
+    Attributes:
+        class_names: names in label order.
+        image_shape: (H, W, C).
+        encoding: "png" or "jpeg".
+        examples: every example in the order of the source, also those left out.
+        duplicates: what was found, for the manifest: see `Manifest.duplicates`.
+        tones: of the images that were read.
+
+    Raises:
+        UserError: an example that cannot be used, an id that occurs twice, or nothing left to train on.
+    """
+
+    def __init__(
+        self, source: Source, curation: Curation, place: Path, say: Callable[[str], None] = lambda line: None
+    ) -> None:
+        self.class_names = source.class_names
+        self.image_shape = source.image_shape
+        self.encoding = curation.encoding
+        self._spool = Spool(place, curation.encoding, sketched=curation.duplicates != "keep")
+        try:
+            photos = Photos() if curation.duplicates != "keep" else None
+            self.tones = Tones()
+            self._rows = _read(source, self._spool, photos, self.tones)
+            found = None
+            groups = np.array([row.group for row in self._rows])  # [N]
+            if photos is not None:
+                say(f"Looking for copies among {len(self._rows):,} images.")
+                found = find_duplicates([row.pixels for row in self._rows], self._spool.sketches())
+                if found.one_scene:
+                    say(
+                        "The images share ground, light or a mask: only those of nearly equal pixels are taken for "
+                        "copies, for others may be takes of one person."
+                    )
+                groups = merge_groups(photos.merge(groups), found.clusters)
+            self.examples = _describe(self._rows, groups, self.class_names, curation, found)
+            training = [example.kept for example in self.examples if example.split == "train"]
+            if training and KEPT not in training:
+                raise UserError(
+                    f"every training image of {source.name} is a copy of one in validation or test: "
+                    "give other images, or build with --duplicates keep if they are no copies"
+                )
+        except BaseException:
+            self.close()
+            raise
+        self.duplicates = _summarize(self.examples, curation.duplicates)
+
+    def look_over(self, picture: Path, most_lost: float = MOST_LOST) -> None:
+        """Stops where copies make up so much that a person has to look; see `refuse_what_is_suspicious`."""
+        pixels = [row.pixels for row in self._rows]
+        refuse_what_is_suspicious(self.examples, pixels, self._spool.encoded, picture, most_lost)
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether every example has soft targets."""
+        return self._rows[0].targets is not None
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """{split: {class: examples to write}}, splits in the order of `SPLITS`."""
+        found = Counter((example.split, example.class_name) for example in self.examples if example.kept == KEPT)
+        splits = [split for split in SPLITS if any(key[0] == split for key in found)]
+        return {split: {name: found[split, name] for name in self.class_names} for split in splits}
+
+    def crops(self) -> dict[str, dict[str, int]]:
+        """See `Manifest.crops`."""
+        found = Counter((example.split, example.crop) for example in self.examples if example.kept == KEPT)
+        return {
+            split: {
+                "cropped": found[split, "cropped"] + found[split, "clipped"],
+                "whole": found[split, "whole"],
+                "clipped": found[split, "clipped"],
+            }
+            for split in self.counts()
+            if any(key[1] for key in found)
+        }
+
+    def stamps(self) -> list[Stamp]:
+        """What goes into the fingerprints, of every example to write."""
+        return [
+            Stamp(
+                example.split,
+                example.id,
+                example.group,
+                row.label,
+                row.pixels if self.encoding == "png" else self._stored_pixels(index),
+                b"" if row.targets is None else row.targets.tobytes(),
+            )
+            for index, (example, row) in enumerate(zip(self.examples, self._rows, strict=True))
+            if example.kept == KEPT
+        ]
+
+    def _stored_pixels(self, index: int) -> str:
+        """The hash of what a compressed image is read back as: that is what is learnt from."""
+        return hash_pixels(decode_stored(self._spool.encoded(index), self.image_shape))
+
+    def records(self, split: str) -> Iterator[Stored]:
+        """The examples of a split to write."""
+        for index, (example, row) in enumerate(zip(self.examples, self._rows, strict=True)):
+            if example.split == split and example.kept == KEPT:
+                yield Stored(example.id, row.label, example.group, self._spool.encoded(index), row.targets)
+
+    def close(self) -> None:
+        self._spool.close()
+
+
+def _read(source: Source, spool: Spool, photos: Photos | None, tones: Tones) -> list[_Row]:
+    rows: list[_Row] = []
+    seen = set()
+    with Progress(source.total(), "examples read") as progress:
+        for record in source.records():
+            _check(record, source)
+            if record.id in seen:
+                raise UserError(f"Two examples have the id {record.id!r}: rename one of the files.")
+            seen.add(record.id)
+            spool.add(record.image)
+            tones.add(record.image)
+            if photos is not None:
+                photos.add(record)
+            rows.append(
+                _Row(
+                    record.split,
+                    record.id,
+                    record.label,
+                    record.group,
+                    record.targets,
+                    record.crop,
+                    record.size,
+                    hash_pixels(record.image),
+                )
+            )
+            progress.step()
+    check_share(source.skipped(), len(rows), source.name)
+    if not rows:
+        raise UserError(f"{source.name} holds no example that can be used: see the reasons above, or give other data.")
+    return rows
+
+
+def _check(record: Record, source: Source) -> None:
+    if record.image.shape != source.image_shape or record.image.dtype != np.uint8:
+        given = f"{record.image.dtype} {record.image.shape}"
+        raise ValueError(f"{record.id}: image is {given}, not uint8 {source.image_shape}")
+
+
+def _describe(
+    rows: list[_Row], groups: np.ndarray, class_names: tuple[str, ...], curation: Curation, found: Duplicates | None
+) -> list[Example]:
+    """Splits and what is left out, from the groups, text [N], that are never divided."""
+    ids = np.array([row.id for row in rows])  # [N]
+    labels = np.array([row.label for row in rows])  # [N]
+    clusters = np.arange(len(rows)) if found is None else found.clusters  # [N]
+    if rows[0].split is not None:
+        splits = np.array([row.split for row in rows])
+    elif curation.splits is not None:
+        splits = apply_splits(curation.splits, ids)
+    else:
+        splits = draw_split(ids, labels, groups, class_names, curation.split_seed)
+    members = defaultdict(list)
+    for index, first in enumerate(clusters.tolist()):
+        members[first].append(index)
+    names, copies, kept = [""] * len(rows), [""] * len(rows), [KEPT] * len(rows)
+    for cluster in members.values():
+        if found is None or len(cluster) == 1:
+            continue
+        cluster.sort(key=lambda index: ids[index])
+        for index in cluster:
+            names[index] = str(ids[cluster[0]])
+            copies[index] = "exact" if found.exact[index] else "near"
+        for index, reason in _leave_out(cluster, splits, labels, curation.duplicates).items():
+            kept[index] = reason
+    evaluated = {groups[i]: str(splits[i]) for i in np.argsort(splits == "test") if splits[i] != "train"}
+    for index, group in enumerate(groups):
+        if splits[index] == "train" and kept[index] == KEPT and group in evaluated:
+            kept[index] = f"same photo as {evaluated[group]}"
+    return [
+        Example(
+            row.id, str(splits[i]), class_names[row.label], str(groups[i]), names[i], copies[i], kept[i], *row.size,
+            row.crop,
+        )
+        for i, row in enumerate(rows)
+    ]  # fmt: skip
+
+
+def _leave_out(cluster: list[int], splits: np.ndarray, labels: np.ndarray, policy: str) -> dict[int, str]:
+    """The examples of a cluster, in the order of their ids, that are not written, and why. Only training loses any:
+    an official validation or test split stays comparable with what others report on it."""
+    training = [index for index in cluster if splits[index] == "train"]
+    present = {str(splits[index]) for index in cluster}
+    for split in ("test", "validation"):
+        if split in present:
+            return dict.fromkeys(training, f"copy of {split}")
+    if policy != "drop":
+        return {}
+    ranked = Counter(labels[index] for index in training).most_common()
+    if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
+        return dict.fromkeys(training, "conflicting labels")
+    chosen = next(index for index in training if labels[index] == ranked[0][0])
+    return {index: "duplicate" for index in training if index != chosen}
+
+
+def _summarize(examples: list[Example], policy: str) -> dict[str, object]:
+    classes = defaultdict(set)
+    for example in examples:
+        if example.cluster:
+            classes[example.cluster].add(example.class_name)
+    copies = Counter(example.copy for example in examples)
+    dropped = Counter(example.kept for example in examples if example.kept != KEPT)
+    return {
+        "policy": policy,
+        "exact": copies["exact"],
+        "near": copies["near"],
+        "clusters": len(classes),
+        "conflicting": sum(len(names) > 1 for names in classes.values()),
+        "dropped": dict(sorted(dropped.items())),
+    }
+
+
+def describe_duplicates(found: Mapping[str, object]) -> str:
+    """One line about `Manifest.duplicates`."""
+    dropped = found["dropped"]
+    assert isinstance(dropped, dict)
+    reasons = ", ".join(f"{number:,} ({reason})" for reason, number in dropped.items())
+    left_out = f" Left out of training: {reasons}." if reasons else ""
+    if found["policy"] == "keep":
+        return f"Duplicates: not looked for.{left_out}"
+    if not found["clusters"]:
+        return f"Duplicates: none.{left_out}"
+    return (
+        f"Duplicates: {found['exact']:,} images have an exact copy and {found['near']:,} a near one, in "
+        f"{found['clusters']:,} clusters, {found['conflicting']:,} of them with different labels; each cluster is one "
+        f"group.{left_out or ' Nothing was left out.'}"
+    )

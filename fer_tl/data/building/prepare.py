@@ -1,0 +1,87 @@
+"""Runs a TFDS builder, quietly."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fer_tl.core.errors import UserError
+from fer_tl.core.framework import is_installed
+from fer_tl.core.quiet import import_tensorflow
+
+if TYPE_CHECKING:
+    from fer_tl.data.building.drop_copies import Curated
+
+
+def check_can_prepare() -> None:
+    """Refuse to read a source that could not be written.
+
+    Raises:
+        UserError: TensorFlow is not installed.
+    """
+    if not is_installed("tensorflow"):
+        raise UserError(
+            "building a dataset needs TensorFlow, training on it does not: pip install 'fer-tl[cpu]', or build it on "
+            "another machine and copy it"
+        )
+
+
+def prepare(name: str, config: str, curated: Curated, place: Path, shards: int) -> tuple[Path, str]:
+    """Writes all splits of a curated source as TFRecords.
+
+    Args:
+        name: the builder's package below `tfrecords_builder`.
+        config: its configuration, "" for none.
+        curated: what to write.
+        place: TFDS's data folder, an empty one.
+        shards: files for each split, at most the examples of the smallest one.
+
+    Returns:
+        The directory that was filled and the builder's version.
+    """
+    import_tensorflow()
+    import tensorflow_datasets as tfds
+
+    arguments: dict[str, Any] = {"curated": curated, "data_dir": place}
+    if config:
+        arguments["config"] = tfds.core.BuilderConfig(name=config)
+    options = tfds.download.DownloadConfig(num_shards=shards, try_download_gcs=False)
+    tfds.disable_progress_bar()
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        _absl_quiet(),
+        _temporary_in(place),
+    ):  # TFDS prints a banner and warns of configs
+        module = importlib.import_module(f"tfrecords_builder.{name}.{name}_dataset_builder")
+        builder = module.Builder(**arguments)
+        builder.download_and_prepare(download_config=options, download_dir=place / "downloads")
+    return Path(builder.data_dir), str(builder.version)
+
+
+@contextlib.contextmanager
+def _temporary_in(place: Path) -> Iterator[None]:
+    """Lets TFDS make its temporary folders in one that is removed: it leaves one behind for every builder."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(place)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
+@contextlib.contextmanager
+def _absl_quiet() -> Iterator[None]:
+    """Lets absl, through which TFDS logs, tell errors only."""
+    from absl import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

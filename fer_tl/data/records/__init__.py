@@ -1,0 +1,1 @@
+"""TFRecord files as arrays, without TensorFlow."""

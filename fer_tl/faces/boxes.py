@@ -1,0 +1,149 @@
+"""Crops images to faces: where a box lies in an image, and the cutting."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from fer_tl.core.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Box(NamedTuple):
+    """The face in an image: rows `top` to `bottom` and columns `left` to `right`, as in `img[top:bottom, left:right]`.
+
+    The unit is a pixel of the image before any resizing, turned as its EXIF tag says; `bottom` and `right` are the
+    first row and column outside. Fractions and places outside the image are allowed.
+    """
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+    @property
+    def area(self) -> float:
+        """In square pixels."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+
+class Window(NamedTuple):
+    """A part of an image, `img[top:bottom, left:right]`, not empty; `clipped` if the box reached beyond the image."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+    clipped: bool
+
+
+def window_of(box: Box, height: int, width: int, margin: float = 0.0) -> Window | None:
+    """The whole pixels of an image that a box covers.
+
+    The box grows by the margin, then its edges are rounded, then it is clipped to the image.
+
+    Args:
+        box: the face.
+        height: of the image, pixels.
+        width: of the image, pixels.
+        margin: what to add on each side, as a fraction of the box's height (above, below) and width (left, right).
+
+    Returns:
+        None if no pixel of the image is in the box without its margin: then the box is not one of this image.
+    """
+    bare = _clip(_rounded(box, 0.0), height, width)
+    if bare.bottom <= bare.top or bare.right <= bare.left:
+        return None
+    return _clip(_rounded(box, margin), height, width)
+
+
+def check_margin(margin: float | None) -> None:
+    """Refuse a `--margin` that is no sensible part of a face.
+
+    Raises:
+        UserError: it is not between 0 and 2.
+    """
+    if margin is not None and not 0 <= margin <= 2:
+        raise UserError(f"--margin {margin:g}: give 0 to 2, a fraction of the face on each side")
+
+
+class Crop(Protocol):
+    """Knows or finds the face of each image.
+
+    Attributes:
+        margin: see `fer_tl.faces.recipe.FaceRecipe`.
+        warnings: what to tell about the boxes.
+    """
+
+    margin: float
+    warnings: tuple[str, ...]
+
+    def find(self, image: Image.Image, identity: str) -> Box | None:
+        """The face of one image of any size and mode; None for an image that stays whole."""
+        ...
+
+
+class FaceCrop:
+    """The boxes that are known for images.
+
+    Args:
+        boxes: {image id: (its box, where a message says that the box stands)}; other images stay whole.
+        margin: see `Crop`.
+        warnings: what to tell about the boxes.
+
+    Attributes:
+        margin: as given.
+        warnings: as given.
+    """
+
+    def __init__(self, boxes: Mapping[str, tuple[Box, str]], margin: float, warnings: tuple[str, ...] = ()) -> None:
+        self._boxes = boxes
+        self.margin = margin
+        self.warnings = warnings
+
+    def find(self, image: Image.Image, identity: str) -> Box | None:
+        """The box of one image, None if none is known for it.
+
+        Raises:
+            UserError: the box lies outside the image.
+        """
+        if identity not in self._boxes:
+            return None
+        box, where = self._boxes[identity]
+        if window_of(box, image.height, image.width) is None:
+            shown = ", ".join(f"{name} {value:g}" for name, value in box._asdict().items())
+            raise UserError(
+                f"{where}: the box ({shown}) covers no pixel of image {identity!r}, which has {image.height:,} rows "
+                f"and {image.width:,} columns: correct it, or leave its four cells blank to keep the image whole."
+            )
+        return box
+
+
+def describe_crops(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """One line about {split: {"cropped": n, "whole": n, "clipped": n}}, the clipped counted as cropped too."""
+    parts = [
+        f"{split} {number['cropped']:,} cropped ({number['clipped']:,} of them reach beyond the image), "
+        f"{number['whole']:,} whole"
+        for split, number in counts.items()
+    ]
+    total: Counter[str] = sum(map(Counter, counts.values()), Counter())
+    return f"Face boxes: {'; '.join(parts)}." if total["cropped"] else "Face boxes: no image was cropped."
+
+
+def _rounded(box: Box, margin: float) -> tuple[int, int, int, int]:
+    """Top, left, bottom and right of a box with its margin, whole pixels that may lie outside the image."""
+    above, beside = margin * (box.bottom - box.top), margin * (box.right - box.left)
+    edges = (box.top - above, box.left - beside, box.bottom + above, box.right + beside)
+    # Not `round`: its halves go to even numbers, so a box from 0.5 to 1.5 would lose its pixel and 1.5 to 2.5 too.
+    top, left, bottom, right = (math.floor(edge + 0.5) for edge in edges)
+    return top, left, bottom, right
+
+
+def _clip(edges: tuple[int, int, int, int], height: int, width: int) -> Window:
+    top, left, bottom, right = edges
+    inside = max(top, 0), max(left, 0), min(bottom, height), min(right, width)
+    return Window(*inside, clipped=inside != edges)

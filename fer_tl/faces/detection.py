@@ -1,0 +1,322 @@
+"""Face detectors behind one name: OpenCV's Haar cascade, YuNet, or none."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import urllib.request
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from PIL import Image
+
+from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.files import write_atomically
+from fer_tl.faces.boxes import Box
+
+NAMES = ("auto", "haar", "yunet", "none")
+
+# MIT licence. Size and hash are those of the Git LFS pointer in the repository at that commit. It takes any image size
+# on OpenCV's own DNN engine, and is what the score of YuNet was defined on.
+_YUNET_FILE = "face_detection_yunet_2023mar.onnx"
+_YUNET_URL = (
+    "https://media.githubusercontent.com/media/opencv/opencv_zoo/82b38c8f98e7b52aa171400f3e4c722352d0669f/models/"
+    f"face_detection_yunet/{_YUNET_FILE}"
+)
+_YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+_LFS_POINTER = b"version https://git-lfs"
+
+
+class Face(NamedTuple):
+    """A face that a detector found.
+
+    Attributes:
+        box: in pixels of the image that was searched.
+        score: larger is surer. Haar: how many windows agree; YuNet: 0..1; none: 1.
+    """
+
+    box: Box
+    score: float
+
+
+class Detector(Protocol):
+    """Looks for faces.
+
+    Attributes:
+        name: haar, yunet or none.
+        margin: what to add to each side of its boxes, as a fraction of their height and width, so that the crops
+            show as much of a head as those of FER-2013.
+    """
+
+    name: str
+    margin: float
+
+    def find(self, image: np.ndarray) -> list[Face]:
+        """The faces of an image, uint8 ``[H, W, 3]``, red, green, blue, 0..255; the largest first. Several threads may
+        call it at once."""
+        ...
+
+
+def open_detector(name: str = "auto", model: Path | None = None, fast: bool = False) -> Detector:
+    """A face detector by its name.
+
+    Args:
+        name: ``haar``: OpenCV's frontal cascade, which comes with OpenCV 4; ``yunet``: a small network, which finds
+            turned and covered faces as well, in OpenCV 4 and 5; ``none``: the whole image is the face; ``auto``: YuNet
+            if its model is given, else Haar, and YuNet where OpenCV has no Haar.
+        model: YuNet's ONNX file. By default it is fetched into a cache and its hash checked.
+        fast: for videos, where faces are larger and time is short: in a third of the time, without the smallest faces.
+
+    Raises:
+        UserError: no such detector, OpenCV or a part of it is missing, or no such model.
+    """
+    check_detector(name)
+    if model is not None and name not in ("auto", "yunet"):
+        raise UserError(f"--detector-model is for --detector yunet, not for {name}: leave it out")
+    if name == "none":
+        return _Whole()
+    cv2 = import_opencv()
+    if model is not None or name == "yunet":
+        return _YuNet(cv2, model if model is not None else _fetched(), fast)
+    if _has_haar(cv2):
+        return _Haar(cv2, fast)
+    if name == "auto":
+        return _YuNet(cv2, _fetched(), fast)
+    raise UserError(
+        f"OpenCV {cv2.__version__} has no Haar cascades: give --detector yunet, whose model of 0.2 MB is fetched once, "
+        "or pip install 'opencv-python-headless<5'"
+    )
+
+
+def check_detector(name: str) -> None:
+    """Refuse a name of no detector.
+
+    Raises:
+        UserError: it is none of ``NAMES``.
+    """
+    if name not in NAMES:
+        raise UserError(f"--detector {name}: no such face detector{suggest(name, NAMES)}")
+
+
+def import_opencv() -> ModuleType:
+    """OpenCV, without its own lines on stderr about what cannot be opened unless ``OPENCV_LOG_LEVEL`` asks for them.
+
+    Raises:
+        UserError: it is missing, with how to install it.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    try:
+        import cv2
+    except ModuleNotFoundError:
+        raise UserError("OpenCV is not installed: pip install 'fer-tl[vision]'") from None
+    except ImportError as error:  # the wheel with windows lacks libGL on most servers
+        raise UserError(
+            f"OpenCV cannot be loaded ({error}): pip uninstall opencv-python, pip install 'fer-tl[vision]'"
+        ) from None
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    return cv2
+
+
+# On 1,000 training images of FER-2013, Haar finds a face in 26.7 % as they are, 48 px; in 53.8 % at 72 px, 55.5 % at 96
+# and 58.0 % at 192, where 3 in 100 boxes are a part of a face. Its cascade wants some room around a face, which a
+# close crop lacks: with its edge repeated for a quarter of the side, 72.2 % at 72 px, no box under half the image,
+# and 73.4 % at 96 for twice the time.
+_SEARCHED = 72  # pixels of the longer side; smaller images are enlarged to it
+_CLOSE = 128  # pixels of the longer side; smaller images are taken for close crops
+_ROOM = 0.25
+
+
+def find_faces(detector: Detector, image: np.ndarray) -> list[Face]:
+    """The faces of a picture, the largest first; a close crop is enlarged and given room around it before it is
+    searched, for a dataset that is built as for a picture that is asked about.
+
+    Args:
+        detector: looks for them.
+        image: uint8 ``[H, W, 3]``, red, green, blue, 0..255.
+
+    Returns:
+        Boxes in pixels of the image.
+    """
+    height, width = image.shape[:2]
+    longer = max(height, width)
+    if detector.name == "none" or longer >= _CLOSE:
+        return detector.find(image)
+    scale = max(1.0, _SEARCHED / longer)
+    if scale > 1:
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+    room = round(_ROOM * longer * scale)
+    padded = np.pad(image, ((room, room), (room, room), (0, 0)), mode="edge")  # [H, W, 3]
+    return [Face(Box(*((edge - room) / scale for edge in face.box)), face.score) for face in detector.find(padded)]
+
+
+class _Steps(NamedTuple):
+    """How the cascade searches: images are made smaller until no side is longer than ``longest`` pixels, faces from
+    ``smallest`` pixels on are looked for in sizes that grow by ``scale``, and ``neighbours`` windows must agree."""
+
+    longest: int
+    smallest: int
+    scale: float
+    neighbours: int
+
+
+# Chosen on 250 photos of ExpW. Steps of 1.05 find 66 % of the labelled faces in 149 ms a photo, 1.1 find 62 %
+# in 78 ms, 1.2 with three neighbours 60 % in 41 ms, all with 0.7 to 1.1 other boxes a photo; an equalised histogram
+# costs 5 points. benchmarks/results/face-detection.md has what these two find.
+_HAAR = _Steps(640, 32, 1.1, 5)
+_HAAR_FAST = _Steps(640, 40, 1.2, 3)
+
+
+class _Whole:
+    name = "none"
+    margin = 0.0
+
+    def find(self, image: np.ndarray) -> list[Face]:
+        height, width = image.shape[:2]
+        return [Face(Box(0, 0, height, width), 1.0)]
+
+
+class _Haar:
+    """OpenCV's cascade of frontal faces."""
+
+    name = "haar"
+    # FER-2013 was cut by boxes like these; no other margin is surely better: benchmarks/results/face-detection.md.
+    margin = 0.0
+
+    def __init__(self, cv2: ModuleType, fast: bool) -> None:
+        self._cv2 = cv2
+        self._path = _haar_file(cv2)
+        self._steps = _HAAR_FAST if fast else _HAAR
+        self._own = threading.local()  # a cascade must not be used by two threads at once
+
+    def find(self, image: np.ndarray) -> list[Face]:
+        cv2 = self._cv2
+        if not hasattr(self._own, "cascade"):
+            self._own.cascade = cv2.CascadeClassifier(str(self._path))
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        steps = self._steps
+        small, down = _reduced(cv2, grey, steps.longest)
+        boxes, agreeing = self._own.cascade.detectMultiScale2(
+            small, scaleFactor=steps.scale, minNeighbors=steps.neighbours, minSize=(steps.smallest, steps.smallest)
+        )
+        found = zip(np.reshape(boxes, (-1, 4)), np.ravel(agreeing), strict=True)
+        return _largest_first([_face(box, score, down) for box, score in found])
+
+
+class _YuNet:
+    """Wu et al. (2023), "YuNet: A Tiny Millisecond-level Face Detector", as OpenCV runs it."""
+
+    name = "yunet"
+    margin = 0.0
+    _SCORE = 0.7
+    _OVERLAP = 0.3  # IoU from which two boxes are one face: the default of OpenCV
+
+    def __init__(self, cv2: ModuleType, model: Path, fast: bool) -> None:
+        _check_model(model)
+        # Pixels. It finds faces of 10 to 300 (README of opencv_zoo), and its time grows with the area.
+        self._longest = 320 if fast else 640
+        if not hasattr(cv2, "FaceDetectorYN"):
+            raise UserError(f"OpenCV {cv2.__version__} has no YuNet: pip install --upgrade 'fer-tl[vision]'")
+        self._cv2, self._model = cv2, model
+        self._own = threading.local()  # a network must not be used by two threads at once
+        self._network()
+
+    def find(self, image: np.ndarray) -> list[Face]:
+        cv2 = self._cv2
+        small, down = _reduced(cv2, image, self._longest)
+        network = self._network()
+        network.setInputSize((small.shape[1], small.shape[0]))
+        rows = network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]  # [F, 15]: box, 5 landmarks, score
+        return _largest_first([_face(row[:4], row[14], down) for row in (() if rows is None else rows)])
+
+    def _network(self) -> Any:
+        if not hasattr(self._own, "network"):
+            try:
+                self._own.network = self._cv2.FaceDetectorYN.create(
+                    str(self._model), "", (320, 320), self._SCORE, self._OVERLAP
+                )
+            except self._cv2.error as error:
+                reason = " ".join(str(error).split())[:200]
+                raise UserError(f"{self._model} is no YuNet model ({reason}): give {_YUNET_FILE}") from None
+        return self._own.network
+
+
+def _reduced(cv2: ModuleType, image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
+    """The image with no side longer than that, and how many of its own pixels one of the result stands for."""
+    height, width = image.shape[:2]
+    down = max(height, width) / longest
+    if down <= 1:
+        return image, 1.0
+    size = max(1, round(width / down)), max(1, round(height / down))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), down
+
+
+def _face(box: np.ndarray, score: float, down: float) -> Face:
+    left, top, width, height = (float(value) * down for value in box)
+    return Face(Box(top, left, top + height, left + width), float(score))
+
+
+def _largest_first(faces: list[Face]) -> list[Face]:
+    return sorted(faces, key=lambda face: face.box.area, reverse=True)
+
+
+def _haar_file(cv2: ModuleType) -> Path:
+    return Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"
+
+
+def _has_haar(cv2: ModuleType) -> bool:
+    """OpenCV 4 has the class and, in its wheels, the cascades; OpenCV 5 has neither."""
+    return hasattr(cv2, "CascadeClassifier") and hasattr(cv2, "data") and _haar_file(cv2).is_file()
+
+
+def _check_model(path: Path) -> None:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(len(_LFS_POINTER))
+    except OSError as error:
+        raise UserError(
+            f"--detector-model {path} cannot be read ({error.strerror}): get it from {_YUNET_URL}"
+        ) from None
+    if head == _LFS_POINTER:
+        raise UserError(f"{path} is a Git LFS pointer, not the model itself: get it from {_YUNET_URL}")
+
+
+def _cached() -> Path:
+    return Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "fer-tl" / _YUNET_FILE
+
+
+def _fetched() -> Path:
+    """YuNet's model in the cache, from the network if it is not there yet; its hash is checked each time."""
+    path = _cached()
+
+    def download(temporary: Path) -> None:
+        with urllib.request.urlopen(_YUNET_URL, timeout=30) as response:
+            data = response.read(1 << 20)  # it has 232,589 bytes
+        _refuse_other(data)
+        temporary.write_bytes(data)
+
+    if path.is_file():
+        try:
+            _refuse_other(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} is not YuNet's model ({error}): delete it, and it is fetched again") from None
+        return path
+    try:
+        write_atomically(path, download)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"YuNet's model is not in {path} and could not be fetched ({getattr(error, 'reason', error)}): put "
+            f"{_YUNET_URL} there, give the file with --detector-model, or pip install 'opencv-python-headless<5', "
+            "which brings Haar"
+        ) from None
+    return path
+
+
+def _refuse_other(data: bytes) -> None:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != _YUNET_SHA256:
+        raise ValueError(f"the sha256 is {digest}, not {_YUNET_SHA256}")

@@ -1,0 +1,166 @@
+"""From pictures and frames to faces as a model takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fer_tl.core.errors import UserError
+from fer_tl.faces.box_table import read_box_table
+from fer_tl.faces.boxes import Box
+from fer_tl.faces.cutting import cut_face
+from fer_tl.faces.detection import Detector, Face, find_faces, import_opencv
+from fer_tl.faces.recipe import FaceRecipe
+from fer_tl.inference.predict.cut_faces import cut_faces, cut_whole
+from fer_tl.inference.predict.sources import PictureBytes, PictureFile
+from fer_tl.inference.predict.video import VideoFrame
+
+
+class Seen(NamedTuple):
+    """A picture or frame that was looked at.
+
+    Attributes:
+        id: of the picture or video.
+        frame: its number, of a video.
+        time: seconds, of a video.
+        image: uint8 ``[H, W, 3]``, red, green, blue; None where nobody will draw on it.
+        faces: in it; None if it was not looked for any.
+        crops: uint8 ``[F, H, W, C]``, as the model takes them.
+        problem: why it could not be read, "" if it could.
+        several: whether it is the first of several frames or pages of a picture file.
+    """
+
+    id: str
+    frame: int | None
+    time: float | None
+    image: np.ndarray | None
+    faces: list[Face] | None
+    crops: np.ndarray
+    problem: str = ""
+    several: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Looker:
+    """Decodes, finds faces and cuts them out; several threads may use one.
+
+    Attributes:
+        image_shape: height, width and channels that the model takes.
+        detector: None where pictures are faces already.
+        boxes: {picture id: boxes} in place of a detector; None to use it.
+        recipe: how faces are cut.
+        largest: keep only the largest face of each picture.
+        keep: whether to keep pictures for drawing.
+    """
+
+    image_shape: tuple[int, int, int]
+    detector: Detector | None
+    boxes: Mapping[str, Sequence[Box]] | None
+    recipe: FaceRecipe
+    largest: bool
+    keep: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether each picture is a face."""
+        return self.boxes is None and (self.detector is None or self.detector.name == "none")
+
+    def look_at_picture(self, picture: PictureFile | PictureBytes) -> Seen:
+        """Decode a picture and find its faces; what is wrong with it is its ``problem``."""
+        try:
+            if self.whole:
+                return self._whole(picture)
+            opened = picture.read(3, self.recipe.bits)
+            image = np.asarray(opened.image)  # [H, W, 3]
+            faces = self._find(image, picture.id)
+            crops = cut_faces(image, faces, self.image_shape, self.recipe)
+        except UserError as error:
+            return Seen(picture.id, None, None, None, None, self._none(), str(error))
+        kept = image if self.keep else None
+        return Seen(picture.id, None, None, kept, faces, crops, several=opened.several)
+
+    def look_at_frame(self, frame: VideoFrame, name: str, analysed: bool) -> Seen:
+        """Find the faces of a video's frame; where it is not analysed, only its pixels are there."""
+        if frame.pixels is None:
+            return Seen(name, frame.number, frame.time, None, None, self._none())
+        cv2 = import_opencv()
+        image = cv2.cvtColor(frame.pixels, cv2.COLOR_BGR2RGB)
+        faces = self._find(image, name) if analysed else None
+        crops = self._none()
+        if faces and self.whole:
+            crops = cut_whole(image, self.image_shape, self.recipe)
+        elif faces:
+            crops = cut_faces(image, faces, self.image_shape, self.recipe)
+        return Seen(name, frame.number, frame.time, image if self.keep else None, faces, crops)
+
+    def _find(self, image: np.ndarray, name: str) -> list[Face]:
+        if self.boxes is not None:
+            faces = [Face(box, 1.0) for box in self.boxes.get(name, ())]
+        elif self.detector is None or self.whole:
+            faces = [_whole(*image.shape[:2])]
+        else:
+            faces = find_faces(self.detector, image)
+        return faces[:1] if self.largest else faces
+
+    def _whole(self, picture: PictureFile | PictureBytes) -> Seen:
+        """A picture that is a face, with no copy in colour where nobody needs one."""
+        side, _, channels = self.image_shape
+        opened = picture.read(3 if self.keep else channels, self.recipe.bits)
+        stored = opened.image
+        image = np.asarray(stored) if self.keep else None
+        cut = cut_face(stored, None, side, self.recipe, channels)
+        assert cut is not None  # a whole picture has pixels
+        face, crops = _whole(stored.height, stored.width), cut.pixels[None]
+        return Seen(picture.id, None, None, image, [face], crops, several=opened.several)
+
+    def _none(self) -> np.ndarray:
+        return np.empty((0, *self.image_shape), np.uint8)
+
+
+def batches(seen: Iterable[Seen], most: int) -> Iterator[list[Seen]]:
+    """Pictures in groups for one call of the network: ``most`` of them, or fewer with as many faces."""
+    batch: list[Seen] = []
+    faces = 0
+    for each in seen:
+        batch.append(each)
+        faces += len(each.crops)
+        if len(batch) >= most or faces >= most:
+            yield batch
+            batch, faces = [], 0
+    if batch:
+        yield batch
+
+
+def read_boxes(path: Path, pictures: Sequence[PictureFile]) -> dict[str, list[Box]]:
+    """{picture id: its boxes, largest first} of a CSV as ``fer-tl build --boxes`` reads; several rows may be about one
+    picture, which they name by its id, its file's name or its path.
+
+    Raises:
+        UserError: no such table, or no row is about any of the pictures.
+    """
+    known: dict[str, str] = {}
+    for picture in pictures:
+        for name in (str(picture.path), picture.path.name, picture.path.stem, picture.id):
+            known[name] = picture.id
+    found: dict[str, list[Box]] = {}
+    table = read_box_table(path)
+    for row in table.rows:
+        identity = known.get(row.name)
+        if identity is not None and row.box is not None:
+            found.setdefault(identity, []).append(row.box)
+    if not any(row.name in known for row in table.rows):
+        raise UserError(
+            f"{path}: none of its {len(table.rows):,} ids is a picture's (the first is {table.rows[0].name!r}, a "
+            f"picture's is {pictures[0].id!r}): give the boxes of these pictures"
+        )
+    for boxes in found.values():
+        boxes.sort(key=lambda box: box.area, reverse=True)
+    return found
+
+
+def _whole(height: int, width: int) -> Face:
+    return Face(Box(0, 0, height, width), 1.0)

@@ -1,0 +1,351 @@
+"""Files of a run: what is written where, and read back without TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import functools
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_tl.core.config import Experiment, dump_yaml, identity
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import (
+    FULL,
+    is_temporary,
+    unreadable,
+    write_json,
+    write_text,
+)
+from fer_tl.core.json_files import read_bounded
+from fer_tl.core.lock import take_turns
+from fer_tl.core.options import load_experiment
+from fer_tl.data.folds import read_folds
+from fer_tl.data.manifest import newest_version, read_manifest
+from fer_tl.faces.recipe import BEFORE, FaceRecipe, read_recipe
+from fer_tl.runs.part import (
+    FAILED,
+    PART_FILES,
+    RESULT,
+    known_seconds,
+    read_failure,
+    read_model_recipe,
+    train_again,
+)
+from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions, make_again
+from fer_tl.runs.run_file import part_folder, read_run_file, refuse_strangers
+
+_LARGEST_LOSS = 3.5e38
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run: a folder that says what was asked, on what data, and what came out.
+
+    ``config.yaml``, ``run.json`` and ``folds.csv`` are written when the run starts; each part (``fold-0`` ..., or
+    ``model`` for a single fit) holds its checkpoints while it is in work and, when it is done, ``model.keras``,
+    ``predictions.npz``, ``history.csv``, ``timing.json`` and ``result.json``, the last one last; ``failed.json``
+    instead if its training failed. ``history.csv`` and ``EVENTS``, which TensorBoard reads, grow with each epoch. Only
+    ``timing.json``, ``EVENTS``, and ``environment.json`` of the run, hold what differs between two runs of the same
+    experiment: dates, times, memory and machines.
+    """
+
+    path: Path
+
+    def part(self, name: str) -> Path:
+        """Folder of one part; a ``UserError`` for what is no name of one."""
+        return part_folder(self.path, name)
+
+    def is_done(self, name: str) -> bool:
+        """Whether a part is finished and all its files are there."""
+        return all((self.part(name) / file).is_file() for file in PART_FILES)
+
+    def is_scored(self, name: str) -> bool:
+        """Whether a part was finished and its predictions are there; its model may have been deleted since."""
+        return all((self.part(name) / file).is_file() for file in ("predictions.npz", RESULT))
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of the parts that the run consists of, done or not."""
+        return list(self.read_run()["parts"])
+
+    @property
+    def done(self) -> list[str]:
+        """Names of the parts that are done."""
+        return [name for name in self.parts if self.is_done(name)]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why the training of a part failed, by its name."""
+        unfinished = [name for name in self.parts if not self.is_done(name)]
+        return {name: read_failure(self.part(name)) for name in unfinished if (self.part(name) / FAILED).is_file()}
+
+    @property
+    def seconds(self) -> float | None:
+        """What its done parts took to train and predict; None where one does not say, on which nothing depends."""
+        seconds = [known_seconds(self.part(name)) for name in self.done]
+        return None if None in seconds else sum(each for each in seconds if each is not None)
+
+    def leftovers(self, name: str) -> list[Path]:
+        """What a killed process left in a part's folder, if no other works on it: half-written files, the checkpoints
+        of a part that is done, the result of one that is not."""
+        folder = self.part(name)
+        patterns = ("checkpoint-*.npz", FAILED) if self.is_done(name) else (RESULT,)
+        stale = [path for pattern in patterns for path in folder.glob(pattern)]
+        return stale + [path for path in folder.glob(".*") if is_temporary(path)]
+
+    def read_run(self, *needed: str) -> dict[str, Any]:
+        """What ``start`` wrote, with these keys besides those that every reader needs."""
+        return read_run_file(self.path, needed)
+
+    def read_experiment(self) -> Experiment:
+        """The resolved configuration of the run."""
+        path = self.path / "config.yaml"
+        return _parse(path, path.read_bytes() if path.is_file() else b"")
+
+    def read_recipe(self) -> FaceRecipe:
+        """How pictures became the images that the run was trained on; of a run of before 2026-11-29, which does not
+        say, what its dataset says if that is there, else what was done to new pictures then."""
+        about = self.read_run()
+        if "faces" in about:
+            return read_recipe(about["faces"], str(self.path / "run.json"))
+        with contextlib.suppress(UserError):
+            return read_manifest(newest_version(self.read_experiment().data_dir, about["dataset"])).recipe
+        return BEFORE
+
+    def model_recipe(self, part: str) -> FaceRecipe:
+        """How faces are cut for the model of a part.
+
+        Raises:
+            UserError: a damaged model.
+        """
+        return read_model_recipe(self.part(part) / "model.keras") or self.read_recipe()
+
+    def refuse_edited(self) -> None:
+        """Make sure that the configuration of the run is still what it was begun with.
+
+        Raises:
+            UserError: ``config.yaml`` was changed, with the difference.
+        """
+        settings = self.read_run().get("settings")  # runs of version 0.1.0 do not have them twice
+        changed = differences(settings, identity(self.read_experiment())) if settings else []
+        if changed:
+            raise UserError(
+                f"{self.path / 'config.yaml'} was changed since the run began ({'; '.join(changed)}): change it back, "
+                "or begin another run with it"
+            )
+
+    def refuse_untrue(self, key: str, computed: Any) -> None:
+        """Make sure that what ``run.json`` says is what its data say, where it says it.
+
+        Raises:
+            UserError: it says something else.
+        """
+        said = self.read_run().get(key, computed)
+        if said != computed:
+            raise UserError(
+                f"{self.path / 'run.json'} was changed since the run began ('{key}' is {_brief(said)}, and its data "
+                f"say {_brief(computed)}): put back the file that fer-tl wrote"
+            )
+
+    def refuse_others(self, experiment: Experiment, kind: str) -> None:
+        """Make sure that a run which is here, if any, was begun with these settings by ``fer-tl kind``.
+
+        Raises:
+            UserError: another run is here, or its configuration was changed, with the difference; or other files.
+        """
+        if not (self.path / "run.json").exists():
+            refuse_strangers(self.path, "--run-dir")
+            return
+        self.refuse_edited()
+        changed = differences(identity(self.read_experiment()), identity(experiment))
+        found = self.read_run()["kind"]
+        if found != kind:
+            changed.insert(0, f"fer-tl {found} -> fer-tl {kind}")
+        if changed:
+            raise UserError(
+                f"{self.path} holds a run with other settings ({'; '.join(changed)}): give another --run-dir"
+            )
+
+    def start(self, experiment: Experiment, run: dict[str, Any]) -> None:
+        """Begin a run here, or make sure that what is here is the same run.
+
+        Args:
+            experiment: written to ``config.yaml``.
+            run: JSON-ready: kind, parts, dataset, fingerprint, class names, settings.
+
+        Raises:
+            UserError: another run is here, with the difference; or the data has changed since.
+        """
+        if not (self.path / "run.json").exists():
+            with take_turns(self.path):  # other folds may begin at the same moment
+                if not (self.path / "run.json").exists():
+                    self._begin(experiment, run)
+                    return
+        self.refuse_others(experiment, run["kind"])
+        self.refuse_another_build(run["dataset"], run["fingerprint"])
+        found = self.read_run(*(key for key in ("class_names", "held_out") if key in run))
+        if found["parts"] != run["parts"]:
+            parts = f"parts {', '.join(found['parts'])} -> {', '.join(run['parts'])}"
+            raise UserError(f"{self.path / 'run.json'} was changed since the run began ({parts}): change it back")
+
+    def refuse_another_backend(self, backend: str) -> None:
+        """Make sure that what is missing of a run comes from the framework that trained the rest: its weights start
+        elsewhere and its dropout is drawn otherwise.
+
+        Raises:
+            UserError: the run was begun on another one.
+        """
+        before = self.read_run().get("backend", backend)  # not in runs of before 2026-11-22
+        if before != backend:
+            raise UserError(
+                f"{self.path} was begun with {before}, and the backend is {backend} now: set KERAS_BACKEND={before} to "
+                "go on with it, or give another --run-dir"
+            )
+
+    def _begin(self, experiment: Experiment, run: dict[str, Any]) -> None:
+        refuse_strangers(self.path, "--run-dir")
+        try:
+            # The same file whichever fold or worker comes first.
+            write_text(self.path / "config.yaml", dump_yaml(replace(experiment, fold=None, worker=None)))
+            write_json(self.path / "run.json", run)
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            raise UserError(f"{self.path} cannot be written ({error.strerror}): give another --run-dir") from None
+
+    def read_fold_table(self, ids: np.ndarray) -> np.ndarray:
+        """The fold of each id by ``folds.csv``: int64 ``[N]``.
+
+        Raises:
+            UserError: a damaged table, or one of other ids.
+        """
+        path = self.path / "folds.csv"
+        try:
+            if path.is_file():
+                path.open("rb").close()
+            return read_folds(path, ids)
+        except OSError as error:
+            raise unreadable(path, error) from None
+        except UserError as error:
+            raise UserError(f"{error}; {self.fold_table_remedy()}") from None
+
+    def fold_table_remedy(self) -> str:
+        """What to do about a damaged ``folds.csv``."""
+        given = self.read_experiment().fold_table
+        again = f"written again from {given}" if given else "drawn again"
+        return f"if {self.path / 'folds.csv'} is damaged, delete it and give the run's command again: it is {again}"
+
+    def refuse_another_build(self, dataset: str, fingerprint: str) -> None:
+        """Make sure that a run which is here, if any, was begun on this build of its dataset.
+
+        Raises:
+            UserError: on another one.
+        """
+        if not (self.path / "run.json").exists():
+            return
+        before = self.read_run()["fingerprint"]
+        if before != fingerprint:
+            raise UserError(
+                f"{self.path} was begun on another build of '{dataset}' (fingerprint {before[:12]}, now "
+                f"{fingerprint[:12]}): give another --run-dir"
+            )
+
+
+@functools.lru_cache(maxsize=64)
+def _parse(path: Path, content: bytes) -> Experiment:
+    """A configuration, parsed once for each content: that takes 0.07 s, and a report asks for it ten times."""
+    return load_experiment(path)
+
+
+def _brief(value: Any) -> str:
+    return ", ".join(map(str, value[:8])) if isinstance(value, list) else f"{value}"
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """The settings that two identities of ``fer_tl.core.config.identity`` do not share, as ``epochs 8 -> 9``."""
+    return [f"{key} {before[key]} -> {now[key]}" for key in now if key in before and before[key] != now[key]]
+
+
+def load_fold_predictions(
+    run: RunFolder, ids: np.ndarray, names: Sequence[str] | None = None
+) -> tuple[Predictions, ...]:
+    """Out-of-fold predictions of every fold that is done, each checked against the fold table.
+
+    Args:
+        run: a cross validation.
+        ids: text ``[N]``, of all images that were cross-validated.
+        names: of these folds only.
+
+    Raises:
+        UserError: predictions of other images than the table gives to the fold.
+    """
+    folds = {
+        name: load_predictions(run.part(name) / "predictions.npz") for name in (run.done if names is None else names)
+    }
+    assigned = run.read_fold_table(ids)
+    for name, predictions in folds.items():
+        if not np.array_equal(np.sort(predictions.ids), np.sort(ids[assigned == run.parts.index(name)])):
+            raise UserError(
+                f"{run.part(name) / 'predictions.npz'} does not hold the images that folds.csv gives to {name}: "
+                f"one of them was changed; {train_again(run.part(name))}"
+            )
+    return tuple(folds.values())
+
+
+def load_joined(run: RunFolder, names: Sequence[str]) -> Predictions:
+    """What parts predicted of the images that they held out, part after part."""
+    return join_predictions([load_predictions(run.part(name) / "predictions.npz") for name in names])
+
+
+def write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    """Write a history, one row an epoch, as CSV."""
+    out = io.StringIO()
+    writer = csv.DictWriter(
+        out, fieldnames=list(dict.fromkeys(key for row in history for key in row)), lineterminator="\n"
+    )
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, out.getvalue())
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Read what ``write_history`` wrote, numbers as numbers."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_bounded(path).decode(), newline="")))
+        if not rows:
+            raise ValueError("it has no epoch")
+        if not {"stage", "epoch", "loss"} <= set(rows[0]):
+            raise ValueError("it has no columns stage, epoch and loss")
+        return [{key: _read_cell(key, value) for key, value in row.items()} for row in rows]
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: put it back, or {make_again(path)}") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (ValueError, TypeError, csv.Error) as error:
+        why = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} cannot be read as a history ({why}): {make_again(path)}") from None
+
+
+def _read_cell(key: str, value: str) -> str | int | float:
+    if key == "stage":
+        return value[:80]
+    number = int(value[:20]) if key == "epoch" else float(value)
+    # Of float32, in which losses are summed.
+    if not (0 < number < 10**7 if key == "epoch" else abs(number) <= _LARGEST_LOSS):
+        raise ValueError(f"'{key[:40]}' is {value[:20]}")
+    return number
+
+
+def default_run_dir(experiment: Experiment, kind: str) -> Path:
+    """``runs/<data>-<backbone>-<hash>``: the same settings find the same folder, others another one."""
+    settings = json.dumps([kind, identity(experiment)], sort_keys=True)
+    digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    return Path("runs") / f"{experiment.data.replace('/', '-')}-{experiment.backbone}-{digest}"

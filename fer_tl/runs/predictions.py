@@ -1,0 +1,113 @@
+"""Predictions of a part of a run: what is saved of them, and read back without TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fer_tl.core.arrays import read_arrays
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import BROKEN_ARRAYS, unreadable, write_atomically
+
+# Kind and axes of what ``save_predictions`` writes.
+_KINDS = {"ids": ("U", 1), "labels": ("i", 1), "logits": ("f", 2), "class_names": ("U", 1)}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits of a set of examples, with what is needed to score them later.
+
+    Attributes:
+        ids: text ``[N]``, unique.
+        labels: int64 ``[N]``, indices into ``class_names``.
+        logits: float32 ``[N, K]``, before softmax.
+        class_names: the K class names, in the order of the logits' columns.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n, k = len(self.ids), len(self.class_names)
+        if self.labels.shape != (n,) or self.logits.shape != (n, k):
+            shapes = f"{n} ids, labels {self.labels.shape}, logits {self.logits.shape}, {k} classes"
+            raise ValueError(f"predictions do not fit together: {shapes}")
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Softmax of the logits: float64 ``[N, K]``, rows sum to 1."""
+        return softmax(self.logits)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits ``[..., K]``: float64 ``[..., K]``, rows sum to 1."""
+    z = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return z / z.sum(axis=-1, keepdims=True)
+
+
+def join_predictions(parts: Sequence[Predictions]) -> Predictions:
+    """Predictions of one or more parts, one after the other; all of the same classes."""
+    ids, labels, logits = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "labels", "logits")
+    )
+    return Predictions(ids, labels, logits, parts[0].class_names)
+
+
+def save_predictions(path: Path, predictions: Predictions) -> None:
+    """Write predictions as a compressed ``.npz`` without pickled objects, atomically."""
+
+    def write(temporary: Path) -> None:
+        np.savez_compressed(
+            temporary,
+            ids=predictions.ids.astype(str),
+            labels=predictions.labels.astype(np.int64),
+            logits=predictions.logits.astype(np.float32),
+            class_names=np.asarray(predictions.class_names, dtype=str),
+        )
+
+    write_atomically(path, write)
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Read what ``save_predictions`` wrote; anything else is a ``UserError``."""
+    try:
+        data = read_arrays(path, _KINDS)
+        predictions = Predictions(
+            ids=data["ids"],
+            labels=data["labels"].astype(np.int64, copy=False),
+            logits=data["logits"].astype(np.float32, copy=False),
+            class_names=tuple(str(name) for name in data["class_names"]),
+        )
+        _refuse_impossible(predictions)
+        return predictions
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: the run is unfinished; run its command again to continue it") from None
+    except OSError as error:
+        if error.errno:  # of the system; NumPy raises it without a number for what is no array
+            raise unreadable(path, error) from None
+        raise UserError(f"{path} is not a predictions file of fer-tl ({error}): {make_again(path)}") from None
+    except BROKEN_ARRAYS as error:
+        raise UserError(
+            f"{path} is not a predictions file of fer-tl ({' '.join(str(error).split())[:200]}): {make_again(path)}"
+        ) from None
+
+
+def _refuse_impossible(predictions: Predictions) -> None:
+    """Raise ``ValueError`` for what no training predicts."""
+    ids, labels, names = predictions.ids, predictions.labels, predictions.class_names
+    if len(np.unique(ids)) != len(ids):
+        raise ValueError("its ids are not unique")
+    if len(set(names)) != len(names) or not all(names):
+        raise ValueError("its class names are not unique")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
+        raise ValueError(f"a label is none of 0 to {len(names) - 1}")
+
+
+def make_again(path: Path) -> str:
+    """What to do about a damaged file."""
+    return f"delete {path.parent} and give the command that made it again"

@@ -1,0 +1,109 @@
+"""The file that makes a folder a run: what it must say, and folders that lack it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import is_temporary, read_json
+from fer_tl.core.lock import LOCK_FILES
+from fer_tl.runs.part import ENVIRONMENT, read_keys, refuse_keys
+
+RUN = "run.json"
+
+# What every reader needs of it, and what some do.
+_KEYS = {"kind": str, "parts": list, "dataset": str, "fingerprint": str}
+_MORE_KEYS = {
+    "class_names": list,
+    "held_out": str,
+    "images": int,
+    "split_over_folds": int,
+    "settings": dict,
+    "backend": str,
+    "faces": dict,
+}
+_PART = re.compile(r"model|fold-(0|[1-9][0-9]{0,5})")
+_NO_FILE = f"has parts of a run but no {RUN}"
+
+
+def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
+    """``run.json`` of a run.
+
+    Args:
+        folder: of the run.
+        needed: keys that must be there besides those that every reader needs.
+
+    Raises:
+        UserError: no run, several, or a damaged file.
+    """
+    path = folder / RUN
+    if folder.is_file():
+        raise UserError(f"{path} is missing: {folder} is a file, not the folder of a run")
+    if not path.exists():
+        cells = sorted(path.parent.name for path in folder.glob(f"*/{RUN}"))
+        if cells:
+            raise UserError(f"{folder} holds several runs: name one of them ({', '.join(cells[:6])})")
+        if _has_parts(folder):
+            raise UserError(f"{folder} {_NO_FILE}: put it back, or train the run again in another folder")
+        read_json(path)  # says that it is missing
+    remedy = "put back the file that fer-tl wrote, or train the run again in another folder"
+    run = read_keys(path, _KEYS, remedy)
+    asked = {*needed, "held_out"} if run["kind"] == "train" else {*needed}
+    refuse_keys(path, run, {key: kind for key, kind in _MORE_KEYS.items() if key in run or key in asked}, remedy)
+    for key in ("parts", "class_names"):
+        names = run.get(key, ["none"])
+        if not names or not all(isinstance(name, str) for name in names):
+            raise UserError(f"{path} is damaged ('{key}' is no list of names): {remedy}")
+    kind, parts = run["kind"], run["parts"]
+    # Names become folders that are written and deleted: only those that training makes, in its order.
+    expected = {"train": ["model"], "cv": [f"fold-{number}" for number in range(max(2, len(parts)))]}
+    if kind not in expected:
+        raise UserError(f"{path} is damaged ('kind' is {kind[:40]!r}, not cv or train): {remedy}")
+    if parts != expected[kind]:
+        raise UserError(
+            f"{path} is damaged ('parts' of fer-tl {kind} should be {', '.join(expected[kind][:3])}"
+            f"{', ...' if len(expected[kind]) > 3 else ''}): {remedy}"
+        )
+    return run
+
+
+def part_folder(run: Path, name: str) -> Path:
+    """Folder of a part of a run, the one place where the name of a part becomes a path.
+
+    Raises:
+        UserError: no name of a part, such as ``../other``.
+    """
+    if not _PART.fullmatch(name):
+        raise UserError(f"{name[:80]!r} is no part of a run: parts are called model, fold-0, fold-1, ...")
+    return run / name
+
+
+def refuse_strangers(folder: Path, option: str) -> None:
+    """Make sure that a folder is a run, or holds nothing but what the start of one that was killed has left.
+
+    Args:
+        folder: may be missing.
+        option: gives another folder, for the message.
+
+    Raises:
+        UserError: it holds parts of a run, or other files.
+    """
+    strangers = any(
+        name not in LOCK_FILES and not (Path(place) == folder and (name == "config.yaml" or is_temporary(Path(name))))
+        for place, _, names in os.walk(folder)
+        for name in names
+    )
+    # Looked for last: another process may begin the run at this moment, and writes it before all other files.
+    if not strangers or (folder / RUN).exists():
+        return
+    if _has_parts(folder):
+        raise UserError(f"{folder} {_NO_FILE}: give another {option}, or put it back")
+    raise UserError(f"{folder} holds other files and is no run: give another {option}")
+
+
+def _has_parts(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("config.yaml", "folds.csv", ENVIRONMENT))

@@ -1,0 +1,128 @@
+"""Saved fold models: Keras files that carry their class names."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from fer_tl.core.errors import UserError, one_line
+from fer_tl.core.files import write_atomically
+from fer_tl.core.json_files import load_member
+from fer_tl.core.saved_models import check_saved_model
+from fer_tl.data.dataset import Dataset
+from fer_tl.devices.devices import choose_devices, require_devices
+from fer_tl.faces.recipe import FaceRecipe
+from fer_tl.runs.part import CLASSES_MEMBER
+
+
+def save_model(
+    model: keras.Model,
+    class_names: tuple[str, ...],
+    path: Path,
+    recipe: FaceRecipe | None = None,
+    consent: str | None = None,
+) -> None:
+    """Save a model without its optimizer, with its class names and how faces are cut for it in the same file,
+    atomically.
+
+    The same model and weights give the same bytes: the dates and memory addresses that Keras writes into the archive
+    are left out.
+    """
+
+    def write(temporary: Path) -> None:
+        saved = temporary.with_name(f"{temporary.stem}.dated.keras")
+        try:
+            keras.Model(model.input, model.output, name=model.name).save(saved)
+            with zipfile.ZipFile(saved) as dated, zipfile.ZipFile(temporary, "w") as archive:
+                for name in dated.namelist():
+                    with dated.open(name) as source, archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as copy:
+                        if name == "metadata.json":
+                            copy.write(json.dumps({"keras_version": keras.__version__}).encode())
+                        elif name == "config.json":
+                            copy.write(_renumbered(source.read()))
+                        else:
+                            shutil.copyfileobj(source, copy)
+                about: dict[str, Any] = {"class_names": list(class_names)}
+                about |= {"faces": recipe.to_dict()} if recipe else {}
+                about |= {"consent": consent} if consent else {}  # to the licence of the weights that it comes from
+                archive.writestr(zipfile.ZipInfo(CLASSES_MEMBER), json.dumps(about))
+        finally:
+            saved.unlink(missing_ok=True)
+
+    write_atomically(path, write)
+
+
+def _renumbered(config: bytes) -> bytes:
+    """A model's configuration in which objects that layers share are numbered, not told by their memory address."""
+    numbers: dict[bytes, int] = {}
+
+    def number(match: re.Match[bytes]) -> bytes:
+        return match[1] + str(numbers.setdefault(match[2], len(numbers) + 1)).encode()
+
+    return re.sub(rb'("shared_object_id": )(\d+)', number, config)
+
+
+def load_model(path: Path) -> tuple[keras.Model, tuple[str, ...]]:
+    """Load what ``save_model`` wrote.
+
+    Raises:
+        UserError: missing, damaged, or not written by fer-tl; or there is nothing to compute on.
+    """
+    require_devices()
+    try:
+        class_names = tuple(load_member(path, CLASSES_MEMBER)["class_names"])
+        check_saved_model(path)
+        return keras.models.load_model(path, compile=False), class_names
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be loaded as a model of fer-tl ({one_line(error)})") from None
+
+
+def compute_in_float32(model: keras.Model) -> None:
+    """Change a model's layers to float32, whatever they were trained in."""
+    for layer in model.layers:
+        layer.dtype_policy = "float32"
+
+
+def predict_saved(
+    path: Path,
+    dataset: Dataset,
+    views: Sequence[np.ndarray | None] = (None,),
+    batch_size: int = 256,
+    strategy: str = "auto",
+) -> np.ndarray:
+    """Logits of a saved model: float32 ``[V, N, K]``, columns in the order of the dataset's classes.
+
+    Args:
+        path: from ``save_model``.
+        dataset: what to predict.
+        views: V affine maps float32 ``[6]``, each applied to every image, see ``fer_tl.augment.geometry``; None for the
+            images as they are.
+        batch_size: images a step and device.
+        strategy: as ``--strategy``.
+
+    Raises:
+        UserError: the model knows other classes than the dataset, or takes images of another size.
+    """
+    from fer_tl.engines.engine import make_engine
+
+    devices = choose_devices(strategy)
+    with devices.scope():
+        model, class_names = load_model(path)
+    if sorted(class_names) != sorted(dataset.class_names):
+        theirs = ", ".join(dataset.class_names)
+        raise UserError(f"{path} knows the classes {', '.join(class_names)}, but {dataset.name} has {theirs}")
+    if model.input_shape[1:] != dataset.image_shape:
+        ours, theirs = ("x".join(map(str, shape)) for shape in (model.input_shape[1:], dataset.image_shape))
+        raise UserError(f"{path} takes images of {ours}, but those of {dataset.name} are {theirs}: build them alike")
+    batch_size *= devices.replicas
+    engine = make_engine(devices, model, dataset.images, dataset.labels, batch_size)
+    logits = np.stack([engine.predict(np.arange(len(dataset)), view) for view in views])  # [V, N, K]
+    return logits[:, :, [class_names.index(name) for name in dataset.class_names]]

@@ -1,0 +1,1 @@
+"""Where images come from: one folder for each dataset format."""

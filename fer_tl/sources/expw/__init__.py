@@ -1,0 +1,1 @@
+"""ExpW: photos and the list of their labelled faces."""

@@ -1,0 +1,213 @@
+"""ExpW as a source of examples, one for each face that its list names."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from fer_tl.core.archives import Files, Origin, open_files
+from fer_tl.core.classes import CLASS_NAMES
+from fer_tl.core.errors import UserError
+from fer_tl.faces.recipe import FaceRecipe
+from fer_tl.sources.expw.faces import Problem
+from fer_tl.sources.expw.layout import ORIGINAL, Found, find_expw, refuse_seven_zip
+from fer_tl.sources.expw.photos import Picture, UnusablePhoto, cut_photos, default_workers
+from fer_tl.sources.expw.survey import Cut, Survey, take_stock
+from fer_tl.sources.images import is_constant
+from fer_tl.sources.records import ON_ERROR, Record, Skipped, Source, UnusableExamples
+from fer_tl.sources.votes import check_mode
+
+NOT_LISTED = "files that the list does not name"
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How faces are cut and what happens to those that cannot be; see `open_expw`."""
+
+    image_size: int
+    margin: float
+    min_confidence: float | None
+    workers: int
+
+
+class ExpwSource(Source):
+    """Faces cut out of photos, or face crops: photo by photo in the order of the list; the group is the photo.
+
+    Args:
+        origin: where the files were found.
+        files: the folder or archive that holds the list and its images.
+        found: the list and its images.
+        cutting: how faces are cut.
+        options: see `Source`.
+    """
+
+    def __init__(self, origin: Origin, files: Files, found: Found, cutting: Cutting, options: dict[str, str]) -> None:
+        self.kind = found.kind
+        self.name = origin.name
+        self.class_names = CLASS_NAMES
+        self.options = options
+        self.notes = found.notes
+        self._origin, self._files, self._found, self._cutting = origin, files, found, cutting
+        self._surveyed: Survey | None = None
+        self._undecoded: list[Problem] = []
+        self._seen: Counter[str] = Counter()  # faces read: "clipped", "flat"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return (self._cutting.image_size, self._cutting.image_size, 3)
+
+    @property
+    def recipe(self) -> FaceRecipe:
+        boxed = self._found.kind == ORIGINAL
+        return FaceRecipe(self.fit, margin=self._cutting.margin, cutter="boxes" if boxed else "", bits=self.bits)
+
+    def total(self) -> int:
+        return sum(len(cuts) for _, cuts in self._survey().photos)
+
+    def records(self) -> Iterator[Record]:
+        photos = self._survey().photos
+        self._undecoded, self._seen = [], Counter()
+        windows = ((name, [cut.window for cut in cuts]) for name, cuts in photos)
+        good = 0
+        with closing(cut_photos(self._files, windows, self._cutting.image_size, self._cutting.workers)) as cut:
+            for (_, cuts), pictures in zip(photos, cut, strict=True):
+                if isinstance(pictures, UnusablePhoto):
+                    self._undecoded += [Problem(one.face.line, one.face.id, str(pictures)) for one in cuts]
+                    continue
+                good += len(cuts)
+                yield from map(self._record, cuts, pictures)
+        self.stop_at_errors(good)
+
+    def sha256(self) -> str:
+        return self._origin.sha256()
+
+    def warnings(self) -> list[str]:
+        survey = self._survey()
+        lines = self._left_out(survey)
+        if self._seen["clipped"]:
+            wide = " with their margin" if self._cutting.margin else ""
+            lines.append(f"{self._seen['clipped']:,} boxes{wide} reach beyond their photo, which is black there.")
+        if self._seen["flat"]:
+            lines.append(f"{self._seen['flat']:,} images are one flat colour: there is no face in them.")
+        if survey.turned:
+            lines.append(
+                f"{survey.turned:,} photos have an EXIF tag that asks for a turn; they are taken as they are stored."
+            )
+        return lines
+
+    def skipped(self) -> list[Skipped]:
+        return self._described([*self._survey().problems, *self._undecoded])
+
+    def close(self) -> None:
+        self._origin.files.close()
+
+    def _record(self, cut: Cut, picture: Picture) -> Record:
+        face, clipped = cut.face, cut.window.clipped
+        self._seen["clipped"] += clipped
+        self._seen["flat"] += is_constant(picture.image)
+        return Record(
+            None,
+            face.id,
+            face.label,
+            picture.image,
+            group=face.group,
+            targets=face.targets,
+            crop="" if face.box is None else "clipped" if clipped else "cropped",
+            size=picture.size,
+            photo=None if face.box is None else picture.photo,
+        )
+
+    def _survey(self) -> Survey:
+        """Raises `UserError` if no face can be used."""
+        if self._surveyed is None:
+            cutting, listing = self._cutting, self._found.listing
+            survey = take_stock(self._files, listing, self._found.images, self.recipe, cutting.min_confidence)
+            usable = sum(len(cuts) for _, cuts in survey.photos)
+            if survey.problems and not usable:
+                where = self._files.where(self._found.name)
+                raise UnusableExamples(self._described(survey.problems), 0, where, "Correct the list or its photos.")
+            if not usable:
+                told = " ".join(self._left_out(survey)) or "It is empty."
+                raise UserError(f"{self._files.where(self._found.name)} gives no face. {told}")
+            self._surveyed = survey
+        return self._surveyed
+
+    def _left_out(self, survey: Survey) -> list[str]:
+        lines = list(self._found.listing.warnings)
+        if survey.unsure:
+            least = self._cutting.min_confidence
+            lines.append(f"{survey.unsure:,} faces left out: the detector's confidence is below {least:g}.")
+        return lines
+
+    def _described(self, problems: list[Problem]) -> list[Skipped]:
+        name = PurePosixPath(self._found.name).name
+        ordered = sorted(problems, key=lambda problem: problem.line)
+        return [Skipped(f"{name}, line {problem.line:,}", problem.what, problem.reason) for problem in ordered]
+
+
+def open_expw(
+    path: Path,
+    image_size: int,
+    *,
+    margin: float = 0.0,
+    min_confidence: float | None = None,
+    votes: str = "majority",
+    on_error: str = "stop",
+    workers: int | None = None,
+) -> ExpwSource:
+    """Opens ExpW in any of its layouts: `label.lst` with photos, or `label_expw.csv` with face crops.
+
+    List and images may lie in any folders of a folder or archive. A box is of the photo's pixels as they are stored.
+
+    Args:
+        path: the folder or archive.
+        image_size: height and width of the faces to hand out, pixels.
+        margin: what to add on each side of a box, see `FaceRecipe`.
+        min_confidence: leave out faces whose detector score is below it; None for all faces.
+        votes: "majority" or "soft": what to make of the votes on face crops, see `votes.decide`.
+        on_error: "stop" at a line or photo that cannot be used, or "skip" it, see `Source`.
+        workers: threads that decode photos; by default one for each core, 16 at most.
+
+    Raises:
+        UserError: nothing usable is there, or an option does not fit what is there.
+    """
+    check_mode(votes)
+    if on_error not in ON_ERROR:
+        raise UserError(f"on-error is {on_error!r}, not one of {', '.join(ON_ERROR)}.")
+    if min_confidence is not None and not math.isfinite(min_confidence):
+        raise UserError(f"min-confidence is {min_confidence}, not a number.")
+    if not path.is_dir():
+        refuse_seven_zip(path.name)
+    files = open_files(path)
+    try:
+        found = find_expw(files, votes)
+        options = {"image_size": str(image_size), **_options(found, margin, min_confidence, votes)}
+        origin = Origin(path, files, [found.name, *found.images.values()])
+        cutting = Cutting(image_size, margin, min_confidence, default_workers() if workers is None else workers)
+        source = ExpwSource(origin, files, found, cutting, options)
+        source.on_error = on_error
+        used = {found.name, *found.images.values()}
+        source.passed_over = {**files.passed_over, NOT_LISTED: [name for name in files.names if name not in used]}
+        return source
+    except BaseException:
+        files.close()
+        raise
+
+
+def _options(found: Found, margin: float, min_confidence: float | None, votes: str) -> dict[str, str]:
+    """Raises `UserError` for options that the list found cannot fulfil."""
+    if found.kind == ORIGINAL:
+        if votes != "majority":
+            raise UserError(
+                f"{found.name} has one label for each face and no votes: --votes {votes} needs ExpW Cleaned."
+            )
+        scores = {} if min_confidence is None else {"min_confidence": repr(float(min_confidence))}
+        return {"box_margin": repr(float(margin)), **scores}
+    for option, given in (("box-margin", margin != 0), ("min-confidence", min_confidence is not None)):
+        if given:
+            raise UserError(f"{found.name} lists face crops without boxes and scores: leave --{option} out.")
+    return {"votes": votes}

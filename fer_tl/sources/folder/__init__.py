@@ -1,0 +1,1 @@
+"""Anyone's own images in class folders."""

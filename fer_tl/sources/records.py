@@ -1,0 +1,297 @@
+"""What every reader hands to a builder: labelled images, one at a time, without TensorFlow."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fer_tl.core.errors import UserError
+from fer_tl.core.printable import printable
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from fer_tl.faces.box_table import BoxTable
+    from fer_tl.faces.boxes import Crop
+    from fer_tl.faces.cutting import Cut
+    from fer_tl.faces.detected_crop import DetectedCrop
+    from fer_tl.faces.recipe import FaceRecipe
+
+VERSION = "1.2.0"
+"""Of all builders here: raised when the same source gives other examples or other files."""
+
+SPLITS = ("train", "validation", "test")
+
+ON_ERROR = ("stop", "skip")
+MOST_SKIPPED = 0.05
+"""Share of the examples that may be left out as unusable: more of them say that something else is wrong."""
+
+_LISTED = 10  # examples that a message names
+
+_PHOTO = 96  # pixels of each side of `Record.photo`, as `expw.photos` has it
+
+# FER-2013's official names and the folder names of its copies.
+_SPLIT_NAMES = {
+    "train": ("train", "training", "trn"),
+    "validation": ("validation", "valid", "val", "dev", "publictest"),
+    "test": ("test", "testing", "tst", "privatetest"),
+}
+_CANONICAL_SPLIT = {alias: split for split, aliases in _SPLIT_NAMES.items() for alias in aliases}
+# FER-2013's, too, but with other words beside them these are more likely said of the data.
+_ALONE = {"public": "validation", "private": "test"}
+# Words that say no more than that there is data: val_set, Train_data, test_images_cropped, FER2013Test.
+_FILLERS = (
+    "fer2013plus", "fer2013", "ferplus", "fer", "rafdb", "raf", "affectnet", "expw", "datasets", "dataset", "data",
+    "sets", "set", "images", "image", "imgs", "img", "pictures", "pics", "photos", "faces", "face", "files", "samples",
+    "subset", "split", "folder", "dir", "partition", "cropped", "crops", "aligned", "resized", "original", "raw", "my",
+    "the", "new", "full", "all", "final",
+)  # fmt: skip
+# Possessive ("*+"): a name of thousands of letters has but one reading, and takes no time.
+_AROUND = f"(?:{'|'.join(_FILLERS)})*+"
+_FILLED = re.compile(f"{_AROUND}({'|'.join(sorted(_CANONICAL_SPLIT, key=len, reverse=True))}){_AROUND}")
+
+
+def canonical_split(name: str) -> str | None:
+    """Gives the split a folder name or a Usage value stands for, or None.
+
+    Case, punctuation and words such as set, data and images around it do not count.
+    """
+    letters = re.sub(r"[\W_]+", "", name.lower())
+    if letters in _ALONE:
+        return _ALONE[letters]
+    match = _FILLED.fullmatch(letters)
+    return _CANONICAL_SPLIT[match[1]] if match else None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One labelled image.
+
+    Attributes:
+        split: one of `SPLITS`; None if the source has no split, so that one is drawn when it is built.
+        id: unique over the whole dataset and stable.
+        label: index into the source's class names.
+        image: uint8 [H, W, C], 0..255.
+        group: what must never be divided over folds, as far as the source knows: the photo that a face is cut from.
+        targets: float32 [K], the share of votes for each class, sum 1; None where the label is all there is.
+        crop: "whole", "cropped", or "clipped" (cropped, and the box left the image); "" where there are no boxes.
+        size: height and width in pixels of what was resized to `image`, after cropping.
+        photo: uint8 [h, w, 3], the whole of what `image` was cropped from, in small; None if there was no more. The
+            same for all examples of a group.
+    """
+
+    split: str | None
+    id: str
+    label: int
+    image: np.ndarray
+    group: str
+    targets: np.ndarray | None = None
+    crop: str = ""
+    size: tuple[int, int] = (0, 0)
+    photo: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An example that could not be used and was left out, as the user allowed.
+
+    Attributes:
+        where: its file and line: "label.lst, line 12".
+        what: its id or file: "photo.jpg#0".
+        reason: what is wrong with it.
+    """
+
+    where: str
+    what: str
+    reason: str
+
+    @property
+    def place(self) -> str:
+        """How a message names it."""
+        # The number of a row, and the name of a file in its path, say no more than where it is.
+        what = "" if self.what in self.where or self.what.rsplit("-")[-1].isdecimal() else f" ({self.what})"
+        return printable(f"{self.where}{what}")
+
+
+class UnusableExamples(UserError):
+    """Examples that cannot be used and may not be left out, too.
+
+    Attributes:
+        skipped: all of them; the message names the first.
+        unnamed: how many the message does not name.
+    """
+
+    def __init__(self, skipped: Sequence[Skipped], good: int, label: str, advice: str) -> None:
+        total = len(skipped) + good
+        # Where most are bad it is the whole source, which two of them tell as well.
+        named = skipped[: _LISTED if len(skipped) <= good else 2]
+        places: dict[str, list[str]] = {}
+        for example in named:
+            places.setdefault(example.reason, []).append(example.place)
+        self.skipped = tuple(skipped)
+        self.unnamed = len(skipped) - len(named)
+        listed = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in places.items())
+        more = f"; and {self.unnamed:,} more" if self.unnamed else ""
+        super().__init__(
+            f"{len(skipped):,} of {total:,} examples in {label} ({100 * len(skipped) / total:.1f} %) cannot be used: "
+            f"{listed}{more}. {advice}"
+        )
+
+
+def reason_of(error: UserError, where: str) -> str:
+    """What a message says of an example, without its name in front and what to do about it at the end."""
+    return str(error).removeprefix(where).lstrip(" :,").removesuffix(".").removesuffix(": replace or remove it")
+
+
+def check_share(skipped: Sequence[Skipped], good: int, label: str) -> None:
+    """Raises `UnusableExamples` if more than `MOST_SKIPPED` of all examples had to be left out."""
+    if len(skipped) > MOST_SKIPPED * (len(skipped) + good):
+        advice = f"--on-error skip leaves out {100 * MOST_SKIPPED:.0f} % at most: correct or remove them."
+        raise UnusableExamples(skipped, good, label, advice)
+
+
+class Source(ABC):
+    """A dataset as someone has it. Opening one is cheap; `records` reads it.
+
+    Attributes:
+        kind: what it is, in a word or two, for the manifest: "csv", "images", "drawn".
+        name: its base name, never a path.
+        class_names: names in label order.
+        options: what changes the examples besides the bytes of the source, as text.
+        notes: lines to tell before the build.
+        on_error: one of `ON_ERROR`: whether an example that cannot be used stops `records` at its end, when all of them
+            are known, or is left out.
+        passed_over: files that are not read: {why: names}.
+        fit: see `fer_tl.faces.recipe.FaceRecipe`.
+        bits: likewise.
+    """
+
+    on_error = "stop"
+    passed_over: Mapping[str, list[str]] = MappingProxyType({})
+    kind: str
+    name: str
+    class_names: tuple[str, ...]
+    options: dict[str, str]
+    notes: list[str]
+    fit: str = "pad"
+    bits: int | None = None
+    _boxes: tuple[BoxTable, float] | None = None
+    _detected: DetectedCrop | None = None
+
+    def use_boxes(self, table: BoxTable, margin: float) -> None:
+        """Lets `records` crop every image to its box; call it before `records`. For `margin` see `FaceRecipe`."""
+        self._boxes = table, margin
+        # What is told of copies was added later: builds of before are told from those of now by it.
+        given = {"boxes": table.sha256, "box_margin": repr(float(margin)), "copies": "of whole images"}
+        self.options = {**self.options, **given}
+
+    def use_detector(self, crop: DetectedCrop) -> None:
+        """Lets `records` crop every image to the largest face that is found in it; call it before `records`."""
+        self._detected = crop
+        self.options = {**self.options, **crop.options}
+
+    def photo_of(self, picture: Image.Image) -> np.ndarray | None:
+        """`Record.photo` of an image before it is cropped, where its copies may be cut otherwise; None if it stays
+        whole."""
+        if self.crop is None:
+            return None
+        from PIL import Image  # 0.03 s that the reading of a dataset need not pay
+
+        small = picture.resize((_PHOTO, _PHOTO), Image.Resampling.BOX, reducing_gap=1.0)
+        return np.asarray(small, np.uint8).reshape(_PHOTO, _PHOTO, -1)  # [96, 96, 1 or 3]
+
+    @cached_property
+    def crop(self) -> Crop | None:
+        """What crops the images, None if they stay whole; the first use finds the image of each box.
+
+        Raises:
+            UserError: the boxes are not those of these images.
+        """
+        if self._boxes is None:
+            return self._detected
+        table, margin = self._boxes
+        return table.match(self.names(), margin)
+
+    @property
+    def recipe(self) -> FaceRecipe:
+        """How pictures become the images of the examples."""
+        from fer_tl.faces.recipe import FaceRecipe
+
+        if self._boxes is not None:
+            return FaceRecipe(self.fit, margin=float(self._boxes[1]), cutter="boxes", bits=self.bits)
+        if self._detected is not None:
+            return FaceRecipe(self.fit, margin=self._detected.margin, cutter=self._detected.name, bits=self.bits)
+        return FaceRecipe(self.fit, bits=self.bits)
+
+    def cut(self, picture: Image.Image, identity: str, side: int) -> Cut:
+        """An image of an example out of its picture, in mode "L" or "RGB"; `crop` is "" where there are no boxes."""
+        from fer_tl.faces.cutting import cut_face
+
+        box = None if self.crop is None else self.crop.find(picture, identity)
+        cut = cut_face(picture, box, side, self.recipe)
+        assert cut is not None  # `find` gives no box outside of the picture
+        return cut if self.crop is not None else cut._replace(crop="")
+
+    def names(self) -> dict[str, str | None]:
+        """{name: id} for every name by which a table of boxes may call an image, None if several images have it."""
+        raise NotImplementedError(f"{self.kind} images take no boxes")
+
+    @property
+    @abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of every image."""
+
+    @abstractmethod
+    def total(self) -> int:
+        """How many examples `records` will give if all can be used, without decoding an image.
+
+        Raises:
+            UserError: the source is not what it should be.
+        """
+
+    @abstractmethod
+    def records(self) -> Iterator[Record]:
+        """Reads all examples, in a fixed order; those that cannot be used are left out.
+
+        Raises:
+            UserError: the source cannot be read.
+            UnusableExamples: at the end, naming what was left out, if `on_error` is "stop".
+        """
+
+    @abstractmethod
+    def sha256(self) -> str:
+        """Hash of everything that is read, as 64 hexadecimal digits."""
+
+    @abstractmethod
+    def warnings(self) -> list[str]:
+        """What a careful reader should know about the examples read by `records` since the source was opened."""
+
+    def skipped(self) -> list[Skipped]:
+        """What `records` has left out because it could not be used."""
+        return []
+
+    def stop_at_errors(self, good: int) -> None:
+        """Raises `UnusableExamples` if some were left out and none may be; `good` could be used."""
+        skipped = self.skipped()
+        if skipped and self.on_error == "stop":
+            share = len(skipped) / (len(skipped) + good)
+            allowed = ", or leave them out with --on-error skip" if share <= MOST_SKIPPED else ""
+            raise UnusableExamples(skipped, good, self.name, f"Correct or remove them{allowed}.")
+
+    def close(self) -> None:  # noqa: B027  # a drawn source has nothing to close
+        """Closes files that are open."""
+
+
+def tabulate(counts: Mapping[tuple[str, int], int], class_names: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """Turns {(split, label): n} into {split: {class name: n}}: splits in the order of `SPLITS`, classes of 0 too."""
+    table = {split: dict.fromkeys(class_names, 0) for split in SPLITS if any(key[0] == split for key in counts)}
+    for (split, label), number in counts.items():
+        table[split][class_names[label]] += number
+    return table

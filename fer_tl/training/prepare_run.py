@@ -1,0 +1,145 @@
+"""What comes before training: the checks that need no TensorFlow, the lock on the run's folder, and the devices."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fer_tl.core.classes import CLASS_NAMES
+from fer_tl.core.config import Experiment, check
+from fer_tl.core.errors import UserError
+from fer_tl.core.lock import hold
+from fer_tl.data.building.build import build
+from fer_tl.data.manifest import dataset_directory, read_manifest
+from fer_tl.data.merging import parse_classes
+from fer_tl.devices.cluster import check_cluster, configure_cluster
+from fer_tl.devices.devices import claim_devices, joined_workers
+from fer_tl.models.resolve import resolve_model
+from fer_tl.models.weights import find_weights
+from fer_tl.runs.folder import RunFolder, default_run_dir
+from fer_tl.runs.part import check_part
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run that this process may train.
+
+    Attributes:
+        experiment: what to train; its places are absolute, so that the run finds its data from another folder too.
+        run: its folder; of a worker other than the chief one that is deleted at the end.
+        worker: number of this process among many, 0 for the chief or the only one.
+        trained: whether nothing is left to train.
+        writes: whether the run's tables may be written: a trained run can also be shown from a folder that cannot be
+            written, or while another process works on it.
+    """
+
+    experiment: Experiment
+    run: RunFolder
+    worker: int
+    trained: bool
+    writes: bool = True
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may train other folds of the run at the same time."""
+        return self.experiment.fold is not None
+
+
+@contextmanager
+def prepare(experiment: Experiment | None, kind: str, say: Say) -> Iterator[Work]:
+    """Check all that can be checked before TensorFlow is imported, keep other processes out of the run, claim the
+    devices, and draw toyfaces if they are asked for.
+
+    Args:
+        experiment: from ``fer_tl.load_experiment``; none for the defaults.
+        kind: ``cv`` or ``train``.
+        say: prints a line.
+
+    Raises:
+        UserError: bad settings, missing or half-built data, missing weights, another run in the folder, another process
+            at work there, or a part of the run that is damaged.
+    """
+    experiment = Experiment() if experiment is None else experiment
+    if not isinstance(experiment, Experiment):
+        raise UserError(
+            f"an experiment comes from fer_tl.load_experiment(...), but this is a {type(experiment).__name__}"
+        )
+    experiment = configure_cluster(experiment)
+    work = check_ready(experiment, kind)
+    with ExitStack() as stack:
+        if work.worker:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"fer-tl-worker-{work.worker}-"))
+            work = replace(work, run=RunFolder(Path(folder)))
+        else:
+            work = _keep_others_out(work, stack, say)
+            if (work.run.path / "run.json").is_file():
+                for name in _wanted(experiment, work.run):
+                    if work.run.is_done(name):
+                        check_part(work.run.part(name))
+        if not work.trained:
+            stack.enter_context(joined_workers(experiment, say))
+            claim_devices(experiment.strategy)
+        if experiment.data == "toyfaces":
+            _draw_toyfaces(experiment.data_dir, say)
+        say(f"worker {work.worker}: the chief writes the run" if work.worker else f"run: {work.run.path}")
+        data_dir = str(Path(experiment.data_dir).absolute())
+        yield replace(work, experiment=replace(experiment, run_dir=str(work.run.path), data_dir=data_dir))
+
+
+def check_ready(experiment: Experiment, kind: str) -> Work:
+    """The work on an experiment whose settings, data and weights are good; needs no TensorFlow.
+
+    Raises:
+        UserError: as ``prepare``.
+    """
+    check(experiment)
+    if experiment.fold is not None and kind != "cv":
+        raise UserError(f"--fold {experiment.fold} is for fer-tl cv: fer-tl {kind} trains a single model")
+    spec = resolve_model(experiment)
+    worker = check_cluster(experiment)
+    run = RunFolder(Path(experiment.run_dir) if experiment.run_dir else default_run_dir(experiment, kind))
+    run.refuse_others(experiment, kind)
+    class_names: tuple[str, ...] = CLASS_NAMES
+    if experiment.data != "toyfaces":
+        manifest = read_manifest(dataset_directory(Path(experiment.data_dir), experiment.data))
+        spec.channels_for(manifest.image_shape[2])
+        class_names = manifest.class_names
+    if experiment.classes is not None:
+        parse_classes(experiment.classes, class_names)
+    begun = (run.path / "run.json").is_file()
+    trained = begun and all(run.is_done(name) for name in _wanted(experiment, run))
+    if not trained:
+        find_weights(spec, experiment.weights, experiment.accept_licence)
+    return Work(experiment, run, worker, trained)
+
+
+def _wanted(experiment: Experiment, run: RunFolder) -> list[str]:
+    """Names of the parts of a begun run that are to be trained."""
+    return run.parts if experiment.fold is None else [f"fold-{experiment.fold}"]
+
+
+def _keep_others_out(work: Work, stack: ExitStack, say: Say) -> Work:
+    """Hold the run's folder as long as the stack lasts, or of a single fold its own."""
+    try:
+        stack.enter_context(hold(work.run.path, shared=work.shared, say=say))
+        if work.shared:
+            stack.enter_context(hold(work.run.part(f"fold-{work.experiment.fold}"), say=say))
+    except UserError as error:
+        if not work.trained:
+            raise
+        say(f"tables are shown, but not written: {error}")
+        return replace(work, writes=False)
+    return work
+
+
+def _draw_toyfaces(data_dir: str, say: Say) -> None:
+    say("data: toyfaces, drawn faces made by code (no photographs); --data NAME takes a dataset of your own")
+    try:
+        dataset_directory(Path(data_dir), "toyfaces")
+    except UserError:
+        build("toyfaces", data_dir=data_dir, say=say)

@@ -1,0 +1,154 @@
+"""A sweep: one YAML file that spans a grid of runs, one for each cell."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from fer_tl.core.config import Experiment, flatten, identity
+from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.options import flatten_known, from_raw, read_mapping
+
+COMMANDS = ("cv", "train")
+# What a cell cannot say: all cells lie whole in the sweep's folder, read the same data folder and run on the same
+# machines.
+SHARED = ("run_dir", "data_dir", "strategy", "workers", "worker", "fold")
+
+Axis = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep: where it stands on each axis, and what it runs."""
+
+    labels: tuple[str, ...]
+    experiment: Experiment
+
+    @property
+    def name(self) -> str:
+        """Name of its run folder inside the sweep's."""
+        return "-".join(self.labels)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of runs.
+
+    Attributes:
+        name: of the file, without its ending.
+        command: ``cv`` or ``train``, what every cell runs.
+        axes: names of the axes.
+        cells: the product of the axes, the last one changing fastest.
+        ensemble: whether the table ends with the soft vote of all cells.
+        run_dir: folder of the sweep; each cell's run is a folder in it.
+    """
+
+    name: str
+    command: Literal["cv", "train"]
+    axes: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    ensemble: bool
+    run_dir: Path
+
+
+def read_sweep(path: Path, overrides: dict[str, Any] | None = None) -> Sweep:
+    """Read and check a sweep with all its cells.
+
+    The file is a config file with one more key::
+
+        sweep:
+          command: train                  # or cv
+          axes:
+            activation: [relu, elu]       # an option and its values
+            optimizer:                    # or names for several options at once
+              plain: {optimizer.name: adam}
+              clipped: {optimizer.name: adam, optimizer.clip: 1}
+          ensemble: false                 # add the soft vote of all cells
+
+    Args:
+        path: the YAML file.
+        overrides: values by dotted name that replace those of the file, in every cell.
+
+    Raises:
+        UserError: no such file, no sweep in it, an unknown key, a value that no run could use, or two axes (or an axis
+            and an override) that set the same option.
+    """
+    content = read_mapping(path)
+    spec = content.pop("sweep", None)
+    if spec is None:
+        raise UserError(f"{path} has no 'sweep' key, it is a single run: use fer-tl cv or train --config {path}")
+    command, axes, ensemble = _read_spec(spec, path)
+    base = flatten_known(content, str(path)) | (overrides or {})
+    if base.get("fold") is not None:
+        raise UserError(f"{path}: a sweep trains all folds of every cell: leave 'fold' out")
+    for name, axis in axes.items():
+        for key in sorted({key for values in axis.values() for key in values} & set(overrides or {})):
+            raise UserError(f"'{key}' is what the axis '{name}' of {path} varies: leave it out, or change the file")
+    cells = []
+    for chosen in itertools.product(*(axis.items() for axis in axes.values())):
+        settings = {key: value for _, values in chosen for key, value in values.items()}
+        cells.append(Cell(tuple(label for label, _ in chosen), from_raw(base | settings)))
+    run_dir = Path(cells[0].experiment.run_dir or _default_folder(path.stem, command, cells))
+    placed = tuple(
+        replace(cell, experiment=replace(cell.experiment, run_dir=str(run_dir / cell.name))) for cell in cells
+    )
+    return Sweep(path.stem, command, tuple(axes), placed, ensemble, run_dir)
+
+
+def _read_spec(spec: Any, path: Path) -> tuple[Literal["cv", "train"], dict[str, Axis], bool]:
+    known = ("command", "axes", "ensemble")
+    if not isinstance(spec, dict) or not isinstance(spec.get("axes"), dict) or not spec["axes"]:
+        raise UserError(f"{path}: 'sweep' needs 'axes', such as axes: {{activation: [relu, elu]}}")
+    for key in spec:
+        if key not in known:
+            raise UserError(f"{path}: unknown key 'sweep.{key}'{suggest(str(key), known)}")
+    command, ensemble = spec.get("command"), spec.get("ensemble", False)
+    if command not in COMMANDS:
+        raise UserError(f"{path}: 'sweep.command' should be one of {', '.join(COMMANDS)}, but is '{command}'")
+    if not isinstance(ensemble, bool):
+        raise UserError(f"{path}: 'sweep.ensemble' should be true or false, but is '{ensemble}'")
+    axes = {str(name): _read_axis(str(name), values, path) for name, values in spec["axes"].items()}
+    set_by: dict[str, str] = {}
+    for name, axis in axes.items():
+        for key in sorted({key for values in axis.values() for key in values}):
+            if key in set_by:
+                raise UserError(f"{path}: the axes '{set_by[key]}' and '{name}' both set '{key}'")
+            if key in SHARED:
+                raise UserError(f"{path}: axis '{name}' sets '{key}', which all runs of a sweep share")
+            set_by[key] = name
+    return command, axes, ensemble
+
+
+def _read_axis(name: str, values: Any, path: Path) -> Axis:
+    """The settings of each cell of an axis, by label."""
+    where = f"{path}: sweep axis '{name}'"
+    if isinstance(values, list) and values:
+        axis = {_label(value): flatten_known({name: value}, where) for value in values}
+        if len(axis) < len(values):
+            raise UserError(f"{where} holds a value twice")
+    elif isinstance(values, dict) and values:
+        axis = {}
+        for label, settings in values.items():
+            if not isinstance(settings, dict):
+                raise UserError(f"{where}: '{label}' should hold settings such as {{optimizer.name: sgd}}")
+            axis[str(label)] = flatten_known(flatten(settings), f"{where}, '{label}'")
+    else:
+        raise UserError(f"{where} should be a list of values, or names with settings")
+    for label in axis:
+        if not re.fullmatch(r"[\w.+]+", label):
+            raise UserError(f"{where}: '{label}' cannot name a folder; write the axis as names with settings")
+    return axis
+
+
+def _label(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, list) else "default" if value is None else str(value)
+
+
+def _default_folder(stem: str, command: str, cells: list[Cell]) -> str:
+    settings = json.dumps([command, [[cell.labels, identity(cell.experiment)] for cell in cells]], sort_keys=True)
+    return f"runs/{stem}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"

@@ -1,0 +1,198 @@
+"""Train the parts of a run, its folds or its only model, one after the other; what is done already is left alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fer_tl.core.config import Experiment
+from fer_tl.core.environment import describe_environment
+from fer_tl.core.errors import TrainingFailed
+from fer_tl.core.files import write_json
+from fer_tl.core.framework import choose_backend, import_backend
+from fer_tl.core.lock import take_turns
+from fer_tl.core.progress import Clock, Progress, duration
+from fer_tl.core.randomness import key_of
+from fer_tl.data.dataset import Dataset
+from fer_tl.data.manifest import CACHE
+from fer_tl.models.resolve import resolve_model
+from fer_tl.models.weights import find_weights, kernel_checksum
+from fer_tl.runs.folder import RunFolder, write_history
+from fer_tl.runs.part import ENVIRONMENT, FAILED, RESULT, TIMING, describe_files, read_environments
+from fer_tl.runs.predictions import Predictions, save_predictions
+from fer_tl.runs.run_file import refuse_strangers
+
+if TYPE_CHECKING:
+    from fer_tl.training.session import Session
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A model to train.
+
+    Attributes:
+        name: of its folder.
+        number: part of the key of all its randomness.
+        train: rows of the dataset to train on, int64.
+        held_out: rows to predict.
+        watched: rows that early stopping and plateau watch; empty where neither is used.
+    """
+
+    name: str
+    number: int
+    train: np.ndarray
+    held_out: np.ndarray
+    watched: np.ndarray
+
+
+def train_parts(
+    experiment: Experiment,
+    dataset: Dataset,
+    run: RunFolder,
+    parts: Sequence[Part],
+    begin: Callable[[], None],
+    say: Say,
+) -> None:
+    """Train and predict parts of a run; the caller keeps other processes out of them.
+
+    A fold whose training fails is noted in its folder, and the others go on.
+
+    Args:
+        experiment: what to train.
+        dataset: its examples.
+        run: where.
+        parts: in this order.
+        begin: starts the run, or refuses another one that is there.
+        say: prints a line.
+
+    Raises:
+        TrainingFailed: the training of a run's only model.
+    """
+    begun = (run.path / "run.json").exists()
+    if begun:
+        begin()
+    else:
+        refuse_strangers(run.path, "--run-dir")  # before leftovers are deleted
+    waiting = []
+    for part in parts:
+        for path in run.leftovers(part.name):
+            with contextlib.suppress(OSError):  # a run that is done may be shown from where nothing can be written
+                path.unlink(missing_ok=True)
+        if run.is_done(part.name):
+            say(f"{part.name}: done before, {run.part(part.name)}")
+        else:
+            waiting.append(part)
+    if not waiting:
+        return
+    if begun:
+        run.refuse_another_backend(choose_backend())
+    weights_file = find_weights(resolve_model(experiment), experiment.weights, experiment.accept_licence)
+    idle = Clock()
+    # Not before there is something to train: a finished run is reported without it.
+    import_backend()
+    from fer_tl.training.frozen import FrozenSession, uses_features
+    from fer_tl.training.session import Session
+
+    session = (FrozenSession if uses_features(experiment) else Session)(experiment, dataset, weights_file)
+    if not begun:
+        begin()  # not before the model stands: what cannot be built leaves no folder behind
+    # Without a file it is the seed's random kernels that it tells apart.
+    checksum = kernel_checksum(session.classifier.backbone_layers)
+    weights = weights_file.name if weights_file else "none"
+    say(f"model: {session.describe()}, weights: {weights}, kernels {checksum}")
+    _record_environment(
+        run,
+        session.describe(),
+        {"weights": weights, "kernel_checksum": checksum, "pixels": session.spec.describe_pixels()},
+        say,
+    )
+    waiting = _agree(session, waiting)
+    # Workers keep nothing: what each has kept could differ, and they compute in step.
+    session.prepare(None if experiment.strategy == "multiworker" else Path(experiment.data_dir) / CACHE)
+    epochs = experiment.epochs + experiment.head_epochs
+    left = sum(len(part.train) for part in waiting) * epochs
+    progress = Progress(left)
+    for part in waiting:
+        left -= len(part.train) * epochs
+        try:
+            _train_part(session, part, run, progress, idle)
+        except TrainingFailed as error:
+            if run.parts == [part.name]:
+                raise
+            message = str(error).removeprefix(f"{part.name}: ")
+            write_json(run.part(part.name) / FAILED, {"message": message, "epoch": error.epoch, "step": error.step})
+            progress.line(f"{part.name} failed: {message}")
+            progress = Progress(left)
+        idle.lap()
+
+
+def _agree(session: Session, waiting: list[Part]) -> list[Part]:
+    """Of many workers, all train what the chief has left to train, and on the same images.
+
+    Raises:
+        UserError: on a worker that has others.
+    """
+    if session.experiment.strategy != "multiworker":
+        return waiting
+    from fer_tl.devices.broadcast import check_alike, share_bytes
+
+    names = json.loads(share_bytes(session.devices, json.dumps([part.name for part in waiting]).encode()))
+    waiting = [part for part in waiting if part.name in names]
+    resident = isinstance(session.dataset.images, np.ndarray)
+    check_alike(
+        session.devices,
+        {
+            "dataset": session.dataset.fingerprint,
+            "input": "resident" if resident else "stream",
+            "folds": [[part.name, key_of(part.train.tolist(), part.held_out.tolist())] for part in waiting],
+        },
+    )
+    return waiting
+
+
+def _train_part(session: Session, part: Part, run: RunFolder, progress: Progress, idle: Clock) -> None:
+    from fer_tl.training.loop import FoldRows, Loop
+
+    dataset, folder = session.dataset, run.part(part.name)
+    rows = FoldRows(part.train, part.held_out, part.watched)
+    loop = Loop(session, part.number, rows, folder, progress, part.name, idle)
+    fitted, clock = loop.run(), Clock()
+    loss, accuracy, logits = session.evaluate(part.held_out)
+    predictions = Predictions(dataset.ids[part.held_out], dataset.labels[part.held_out], logits, dataset.class_names)
+    save_predictions(folder / "predictions.npz", predictions)
+    write_history(folder / "history.csv", fitted.history)
+    session.save_model(folder / "model.keras")
+    (folder / FAILED).unlink(missing_ok=True)
+    seconds = fitted.timing["seconds"] + clock.lap()
+    write_json(folder / TIMING, {**fitted.timing, "seconds": round(seconds, 1)})
+    write_json(
+        folder / RESULT,
+        {
+            "trained_on": len(part.train),
+            "held_out": len(part.held_out),
+            "watched": len(part.watched),
+            "epochs": len(fitted.history),
+            "kept_epoch": fitted.kept_epoch,
+            "loss": loss,
+            "accuracy": accuracy,
+            "files": describe_files(folder),
+        },
+    )
+    loop.forget()
+    progress.line(f"{part.name}: done in {duration(seconds)}, held-out accuracy {accuracy:.3f}")
+
+
+def _record_environment(run: RunFolder, devices: str, start: dict[str, str], say: Say) -> None:
+    """Append to ``environment.json``: a run that is continued elsewhere lists both places."""
+    path = run.path / ENVIRONMENT
+    with take_turns(run.path):
+        before = read_environments(run.path, say)
+        write_json(path, [*before, {**describe_environment(devices), **start}])

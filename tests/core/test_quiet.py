@@ -1,0 +1,83 @@
+"""What TensorFlow says is passed on, but for its advice on tracing, which does not fit a process with many models."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import small_run
+from PIL import Image
+
+from fer_tl.core.quiet import import_tensorflow
+
+
+def test_many_models_in_one_process_draw_no_warning_and_others_are_heard(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    import_tensorflow()
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    for number in range(8):
+        tf.function(lambda x: x + 1, autograph=False)(tf.constant(number))
+    assert caplog.text == ""
+    tf.get_logger().warning("the disk is full")
+    assert "the disk is full" in caplog.text
+
+
+def test_commands_leave_out_what_they_do_not_use_of_keras():
+    program = (
+        "import sys; from fer_tl import quiet; quiet.leave_out_unused(); quiet.import_tensorflow()\n"
+        "print(sorted({'pandas', 'sklearn', 'matplotlib'} & sys.modules.keys()))\n"
+        "import sklearn, matplotlib"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+@pytest.fixture(scope="module")
+def made_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("quiet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        small_run.make_run("run")
+        Image.fromarray(small_run.IMAGES[0, :, :, 0]).save("picture.png")
+    return folder
+
+
+LOUD = """
+import sys
+from fer_tl import cli, quiet
+def hook(event, found):
+    if event == "import" and found[0].partition(".")[0] in ("keras", "tensorflow"):
+        print("loud:", found[0])
+        sys.exit(9)
+sys.addaudithook(hook)
+def quietly(name):
+    print("quiet:", name)
+    sys.exit(7)
+quiet.import_quietly = quietly
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train --data folder/own --data-dir data --backbone shallow_cnn --weights none --run-dir new",
+        "cv --data folder/own --data-dir data --backbone shallow_cnn --weights none --run-dir new --folds 3",
+        "evaluate run",
+        "predict run picture.png --faces crop",
+        "explain run --errors 2",
+        "profile --data folder/own --data-dir data --backbone shallow_cnn --weights none",
+        "doctor",
+    ],
+    ids=lambda command: command.split()[0],
+)
+def test_a_command_imports_frameworks_without_their_chatter(command: str, made_run: Path):
+    program = [sys.executable, "-c", LOUD, *command.split()]
+    done = subprocess.run(program, cwd=made_run, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ["quiet: tensorflow"], done.stdout + done.stderr
+    assert done.returncode == 7

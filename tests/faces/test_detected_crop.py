@@ -1,0 +1,146 @@
+"""Images are cropped to the largest face that a detector finds, and a build says which detector it was."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from fer_files import csv_text, image_files, make_faces, write_folder
+from PIL import Image
+
+from fer_tl.core.errors import UserError
+from fer_tl.data.building.request import BuildRequest
+from fer_tl.faces import detected_crop
+from fer_tl.faces.boxes import Box
+from fer_tl.faces.detected_crop import DetectedCrop
+from fer_tl.faces.detection import Face, find_faces
+from fer_tl.sources.fer2013.open_source import open_source
+
+
+class BrightParts:
+    """Stands for a detector: a face is what is brighter than half, in the left and in the right half of the image."""
+
+    name = "haar"
+    margin = 0.125
+
+    def __init__(self) -> None:
+        self.searched: list[tuple[int, ...]] = []
+
+    def find(self, image: np.ndarray) -> list[Face]:
+        self.searched.append(image.shape)
+        middle = image.shape[1] // 2
+        found = []
+        for start, part in ((0, image[:, :middle, 1]), (middle, image[:, middle:, 1])):
+            rows, columns = np.nonzero(part > 127)
+            if len(rows):
+                box = Box(rows.min(), columns.min() + start, rows.max() + 1, columns.max() + 1 + start)
+                found.append(Face(box, float(len(rows))))
+        return sorted(found, key=lambda face: -face.score)
+
+
+def bright(height: int, width: int, *parts: tuple[int, int, int, int]) -> np.ndarray:
+    """Grey noise below half, uint8 [height, width], with white parts: top, left, bottom, right."""
+    pixels = np.random.default_rng(1).integers(0, 60, (height, width), dtype=np.uint8)
+    for top, left, bottom, right in parts:
+        pixels[top:bottom, left:right] = 200
+    return pixels
+
+
+def found_in(pixels: np.ndarray) -> tuple[Box | None, tuple[int, ...]]:
+    """The box, and the shape that was searched."""
+    detector = BrightParts()
+    box = DetectedCrop(detector, 0.0, {}).find(Image.fromarray(pixels), "a")
+    return box, detector.searched[0]
+
+
+def test_the_largest_face_is_found() -> None:
+    photo = bright(150, 200, (10, 20, 50, 60), (20, 120, 120, 190))
+    assert found_in(photo) == (Box(20, 120, 120, 190), (150, 200, 3))
+
+
+@pytest.mark.parametrize(("height", "width", "searched"), [(48, 48, (108, 108, 3)), (24, 48, (72, 108, 3))])
+def test_a_small_image_is_enlarged_and_gets_room(height: int, width: int, searched: tuple[int, ...]) -> None:
+    box, shape = found_in(bright(height, width, (4, 2, 20, 22)))
+    assert box is not None and np.allclose(box, (4, 2, 20, 22), atol=0.7)
+    assert shape == searched
+
+
+def test_the_room_repeats_the_edge_and_is_taken_off_the_box() -> None:
+    box, shape = found_in(bright(100, 100, (0, 0, 60, 40)))
+    assert box == Box(-25, -25, 60, 40) and shape == (150, 150, 3)
+
+
+def test_a_picture_that_is_asked_about_is_searched_as_one_of_a_dataset() -> None:
+    image = bright(48, 48, (4, 2, 20, 22))
+    colour = np.repeat(image[..., None], 3, axis=2)
+    assert find_faces(BrightParts(), colour)[0].box == found_in(image)[0]
+
+
+def test_without_a_face_the_image_stays_whole() -> None:
+    assert found_in(bright(48, 48))[0] is None
+
+
+def test_csv_and_images_are_cropped_alike(tmp_path: Path) -> None:
+    faces = [(split, label, bright(48, 48, (8, 2, 40, 22))) for split, label, _ in make_faces(28)]
+    faces[9] = (*faces[9][:2], bright(48, 48))
+    (tmp_path / "fer2013.csv").write_text(csv_text(faces))
+    root = write_folder(tmp_path / "images", image_files(faces, "{split}/{name}/{index:05d}.png"))
+    # 32 rows and 20 columns, widened to a square of which 4 columns lie outside.
+    square = np.pad(faces[0][2], ((0, 0), (4, 0)))[8:40, :32]
+    expected = np.asarray(Image.fromarray(square).resize((48, 48), Image.Resampling.LANCZOS))
+    for path in (tmp_path / "fer2013.csv", root):
+        source = open_source(path)
+        source.use_detector(DetectedCrop(BrightParts(), 0.0, {"detector": "haar"}))
+        with closing(source):
+            found = {record.id: record for record in source.records()}
+        assert [key for key, record in found.items() if record.crop == "whole"] == ["00009"]
+        np.testing.assert_array_equal(found["00000"].image[..., 0], expected)
+        np.testing.assert_array_equal(found["00009"].image[..., 0], faces[9][2])
+        for index in (0, 9):  # copies are looked for among these as well: a detector may cut them otherwise
+            photo = found[f"{index:05d}"].photo
+            assert photo is not None
+            np.testing.assert_array_equal(photo[::2, ::2, 0], faces[index][2])
+        assert source.options["detector"] == "haar"
+
+
+def test_a_build_says_which_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "f.csv").write_text(csv_text(make_faces(7)))
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"a model")
+    asked: list[Any] = []
+
+    def open_detector(*arguments: Any) -> BrightParts:
+        asked.append(arguments)
+        return BrightParts()
+
+    monkeypatch.setattr(detected_crop, "open_detector", open_detector)
+    monkeypatch.setattr(detected_crop, "import_opencv", lambda: SimpleNamespace(__version__="4.14.0"))
+    written = []
+    for given in ({"detector": "haar"}, {"detector": "yunet", "detector_model": model, "box_margin": 0.5}):
+        with closing(BuildRequest("fer2013", tmp_path / "f.csv", **given).open()) as source:
+            written.append(source.options)
+    assert asked == [("haar", None), ("yunet", model)]
+    assert written[0] == {"detector": "haar", "opencv": "4.14", "box_margin": "0.125"}
+    digest = hashlib.sha256(b"a model").hexdigest()
+    assert written[1] == {"detector": "yunet", "opencv": "4.14", "box_margin": "0.5", "detector_model": digest}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("fer2013", {"detector": "haar", "boxes": "b.csv"}, "--boxes gives the faces and --detector looks for them"),
+        ("fer2013", {"detector": "hair"}, "--detector hair: no such choice.*haar"),
+        ("fer2013", {"detector": "haar", "detector_model": "m.onnx"}, "--detector-model is for --detector yunet"),
+        ("fer2013", {"detector_model": "m.onnx"}, "--detector-model is for --detector yunet"),
+        ("fer2013", {"detector": "haar", "source": None}, "--detector crops the images of --source"),
+        ("expw", {"detector": "haar"}, "--detector is for fer2013 and folder, not for expw"),
+    ],
+)
+def test_unclear_requests_are_refused(name: str, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        BuildRequest(name, **{"source": "x", **given})

@@ -1,0 +1,170 @@
+"""Face detectors: chosen by what is installed, boxes where a face is at any size, and bad models refused."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_tl.core.errors import UserError
+from fer_tl.faces import detection
+from fer_tl.faces.detection import Detector, open_detector
+
+cv2 = pytest.importorskip("cv2")
+has_haar = hasattr(cv2, "CascadeClassifier")
+needs_haar = pytest.mark.skipif(not has_haar, reason="OpenCV 5 has no Haar cascades")
+
+
+def drawn_face(side: int) -> np.ndarray:
+    """A head that the frontal cascade knows, uint8 ``[side, side, 3]``: shadowed eyes, bright nose, dark mouth."""
+    y, x = np.mgrid[0:side, 0:side] / side
+    grey = np.full((side, side), 60.0)
+
+    def blot(row: float, column: float, high: float, wide: float, level: float) -> None:
+        inside = ((y - row) / high) ** 2 + ((x - column) / wide) ** 2 < 1
+        grey[inside] = level
+
+    blot(0.5, 0.5, 0.46, 0.36, 200)
+    for column in (0.36, 0.64):
+        blot(0.42, column, 0.07, 0.11, 90)
+        blot(0.43, column, 0.03, 0.05, 30)
+    blot(0.56, 0.5, 0.12, 0.05, 225)
+    blot(0.72, 0.5, 0.04, 0.15, 80)
+    return cv2.GaussianBlur(np.repeat(grey[..., None], 3, axis=2).astype(np.uint8), (0, 0), side / 60)
+
+
+def scene(height: int, width: int, *places: tuple[int, int, int]) -> np.ndarray:
+    """Faces at (top, left, side) on a plain ground."""
+    image = np.full((height, width, 3), 60, np.uint8)
+    for top, left, side in places:
+        image[top : top + side, left : left + side] = drawn_face(side)
+    return image
+
+
+@pytest.fixture(scope="module")
+def haar() -> Detector:
+    return open_detector("haar")
+
+
+@needs_haar
+def test_haar_finds_faces_largest_first_and_says_where_they_are_in_the_image_given(haar: Detector):
+    faces = haar.find(scene(240, 400, (70, 20, 90), (40, 200, 160)))
+    assert len(faces) == 2
+    for face, (top, left, side) in zip(faces, ((40, 200, 160), (70, 20, 90)), strict=True):
+        middle = (face.box.top + face.box.bottom) / 2, (face.box.left + face.box.right) / 2
+        np.testing.assert_allclose(middle, (top + side / 2, left + side / 2), atol=side / 8)
+        assert 0.5 * side < face.box.bottom - face.box.top < 1.1 * side and face.score >= 3
+    large = haar.find(scene(900, 1280, (300, 400, 450)))  # searched at half its size
+    assert len(large) == 1 and abs((large[0].box.left + large[0].box.right) / 2 - 625) < 56
+    assert haar.find(np.full((100, 100, 3), 128, np.uint8)) == [] and haar.find(np.zeros((1, 3000, 3), np.uint8)) == []
+
+
+@needs_haar
+def test_auto_is_haar_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert open_detector().name == "haar"
+
+
+def test_without_haar_auto_fetches_yunet_and_haar_names_both_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As OpenCV 5; tests are offline."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
+    with pytest.raises(UserError, match=r"not be fetched .*: put https://.* there, give .*which brings Haar"):
+        open_detector()
+    with pytest.raises(UserError, match=r"no Haar cascades: give --detector yunet.*'opencv-python-headless<5"):
+        open_detector("haar")
+
+
+def test_none_is_the_whole_image_and_needs_no_opencv(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    (face,) = open_detector("none").find(np.zeros((30, 50, 3), np.uint8))
+    assert face.box == (0, 0, 30, 50)
+    with pytest.raises(UserError, match=r"pip install 'fer-tl\[vision\]'"):
+        open_detector("haar")
+
+
+def test_unknown_names_and_options_that_do_not_fit(tmp_path: Path):
+    with pytest.raises(UserError, match="--detector harr: no such face detector; did you mean 'haar'"):
+        open_detector("harr")
+    with pytest.raises(UserError, match="--detector-model is for --detector yunet, not for haar"):
+        open_detector("haar", tmp_path / "yunet.onnx")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "cannot be read .No such file.*: get it from https://media.githubusercontent.com/"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "is a Git LFS pointer, not the model itself"),
+        (b"no network at all", "is no YuNet model .*: give face_detection_yunet_2023mar.onnx"),
+    ],
+)
+def test_a_file_that_is_no_model_is_refused(data: bytes | None, message: str, tmp_path: Path):
+    path = tmp_path / "face.onnx"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(UserError, match=message):
+        open_detector("auto", path)
+
+
+class Networks(types.SimpleNamespace):
+    """Stands for ``cv2.FaceDetectorYN``: finds one face from (0.25, 0.5) to (0.5, 0.75) of the image's sides, and a
+    smaller one."""
+
+    def __init__(self) -> None:
+        super().__init__(sizes=[], colours=[])
+
+    def create(self, *arguments: object) -> Networks:
+        return self
+
+    def setInputSize(self, size: tuple[int, int]) -> None:
+        self.sizes.append(size)
+
+    def detect(self, image: np.ndarray) -> tuple[int, np.ndarray | None]:
+        assert image.shape[1::-1] == self.sizes[-1]
+        self.colours.append(tuple(image[0, 0]))
+        height, width = image.shape[:2]
+        rows = np.zeros((2, 15), np.float32)
+        rows[0, :4] = 1, 2, 10, 12
+        rows[1, :4] = width / 2, height / 4, width / 4, height / 4
+        rows[:, 14] = 0.8, 0.9
+        return 1, rows if self.colours[-1] == (9, 8, 7) else None
+
+
+def test_yunet_gets_blue_first_at_a_bounded_size_and_answers_in_pixels_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    networks = Networks()
+    monkeypatch.setattr(cv2, "FaceDetectorYN", networks)
+    (tmp_path / "yunet.onnx").write_bytes(b"a model")
+    detector = open_detector("yunet", tmp_path / "yunet.onnx")
+    image = np.empty((800, 1280, 3), np.uint8)
+    image[:] = 7, 8, 9
+    first, second = detector.find(image)
+    assert networks.sizes == [(640, 400)]
+    np.testing.assert_allclose(first.box, (200, 640, 400, 960))
+    assert first.score == pytest.approx(0.9) and second.box == (4, 2, 28, 22)
+    assert detector.find(np.zeros((80, 80, 3), np.uint8)) == []
+
+
+def test_the_fetched_model_is_kept_if_its_hash_is_right_and_checked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(cv2, "FaceDetectorYN", Networks())
+    (tmp_path / "served").write_bytes(b"the model")
+    monkeypatch.setattr(detection, "_YUNET_URL", (tmp_path / "served").as_uri())
+    with pytest.raises(UserError, match=r"could not be fetched .the sha256 is .*: put file:.* give .*--detector-model"):
+        open_detector("yunet")
+    assert not list((tmp_path / "cache").rglob("*.onnx"))
+    monkeypatch.setattr(detection, "_YUNET_SHA256", hashlib.sha256(b"the model").hexdigest())
+    assert open_detector("yunet").name == "yunet"
+    (tmp_path / "served").unlink()
+    assert open_detector("yunet").name == "yunet"  # from the cache
+    (cached,) = (tmp_path / "cache").rglob("*.onnx")
+    cached.write_bytes(b"another")
+    with pytest.raises(UserError, match=r"the sha256 is .*: delete it"):
+        open_detector("yunet")
