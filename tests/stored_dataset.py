@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 
 from fer_tl.core.checksums import checksums
@@ -15,7 +16,6 @@ from fer_tl.data.building.grouping import hash_pixels
 from fer_tl.data.examples import Example, write_examples
 from fer_tl.data.fingerprints import Stamp, content_hash, split_fingerprints
 from fer_tl.data.manifest import Manifest, write_manifest
-from fer_tl.data.records.crc32c import crc32c
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.sources.images import encode_image
 
@@ -106,7 +106,7 @@ def frame(data: bytes) -> bytes:
 
 def masked(data: bytes) -> bytes:
     """The checksum of a TFRecord file, as the file has it."""
-    crc = crc32c(data)
+    crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
