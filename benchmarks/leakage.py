@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tl.commands.api import cross_validate
-from fer_tl.commands.arguments import parse
+from fer_tl.cli import parse
+from fer_tl.commands.cv import cross_validate
 from fer_tl.core.config import Experiment
 from fer_tl.core.options import from_flat
 from fer_tl.data.dataset import Dataset, load_dataset

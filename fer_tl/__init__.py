@@ -12,38 +12,37 @@ The same verbs as the command ``fer-tl``, returning values::
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.version import __version__
 
-if TYPE_CHECKING:
-    from fer_tl.commands.api import (
-        audit,
-        build,
-        clean,
-        collect,
-        compare,
-        cross_validate,
-        doctor,
-        draw_folds,
-        ensemble,
-        evaluate,
-        explain,
-        export,
-        fit,
-        inspect_dataset,
-        list_models,
-        load_dataset,
-        predict,
-        profile,
-        report,
-        serve,
-        sweep,
-        verify,
-    )
+if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
+    from fer_tl.commands.audit import audit
+    from fer_tl.commands.build import build
+    from fer_tl.commands.clean import clean
+    from fer_tl.commands.collect import collect
+    from fer_tl.commands.compare import compare
+    from fer_tl.commands.cv import cross_validate
+    from fer_tl.commands.doctor import doctor
+    from fer_tl.commands.ensemble import ensemble
+    from fer_tl.commands.evaluate import evaluate
+    from fer_tl.commands.explain import explain
+    from fer_tl.commands.export import export
+    from fer_tl.commands.folds import draw_folds
+    from fer_tl.commands.inspect import inspect_dataset
+    from fer_tl.commands.models import list_models
+    from fer_tl.commands.predict import predict
+    from fer_tl.commands.profile import profile
+    from fer_tl.commands.report import report
+    from fer_tl.commands.serve import serve
+    from fer_tl.commands.sweep import sweep
+    from fer_tl.commands.train import fit
+    from fer_tl.commands.verify import verify
     from fer_tl.core.config import Experiment
     from fer_tl.core.options import load_experiment
+    from fer_tl.data.dataset import load_dataset
     from fer_tl.inference.predictor import load
 
 __all__ = [
@@ -75,6 +74,12 @@ __all__ = [
     "sweep",
     "verify",
 ]
+_BESIDES_COMMANDS = {
+    "Experiment": "core.config",
+    "load_experiment": "core.options",
+    "load_dataset": "data.dataset",
+    "load": "inference.predictor",
+}
 
 
 def __dir__() -> list[str]:
@@ -83,20 +88,11 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     # Imported at first use: the command line must answer --help without NumPy.
-    if name == "Experiment":
-        from fer_tl.core.config import Experiment
+    if name in _BESIDES_COMMANDS:
+        return getattr(importlib.import_module(f"fer_tl.{_BESIDES_COMMANDS[name]}"), name)
+    if not name.startswith("_"):
+        from fer_tl.commands import find_verb
 
-        return Experiment
-    if name == "load_experiment":
-        from fer_tl.core.options import load_experiment
-
-        return load_experiment
-    if name == "load":
-        from fer_tl.inference.predictor import load
-
-        return load
-    if name in __all__:
-        from fer_tl.commands import api
-
-        return getattr(api, name)
+        if verb := find_verb(name):
+            return verb
     raise AttributeError(f"module 'fer_tl' has no attribute '{name}'")

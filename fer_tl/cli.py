@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from fer_tl.commands.arguments import EXPERIMENTS, parse
-from fer_tl.core.errors import Terminated, UserError, exit_code
+from fer_tl.commands import command_names, load_command, summary_of
+from fer_tl.core.errors import Terminated, UserError, exit_code, suggest
 from fer_tl.core.interrupts import handled
-from fer_tl.core.options import from_flat
+from fer_tl.core.options import from_flat, parse_values, read_yaml
 from fer_tl.core.safe_text import SafeStream, for_terminal
+from fer_tl.core.version import __version__
 
-# Those that keep what they have done.
-TRAINING = ("cv", "train", "sweep")
+INTRO = "Transfer learning for facial expressions: from a dataset file to a table that can be trusted."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +33,81 @@ def main(arguments: list[str] | None = None) -> int:
         return _main(sys.argv[1:] if arguments is None else arguments)
 
 
+def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
+    """The command and its values by option name, defaults and config file filled in.
+
+    Raises:
+        UserError: unknown command or option, or a value of the wrong type.
+        SystemExit: ``--help`` and ``--version``, which print and leave.
+    """
+    arguments = arguments or ["--help"]
+    name, names = arguments[0], command_names()
+    if name not in names and not name.startswith("-"):
+        raise UserError(f"there is no command '{name}'{suggest(name, names)}")
+    parser, actions = _parser(name, names)
+    if name in names:
+        options = {option for action in actions for option in action.option_strings}
+        if load_command(name).takes_experiment:
+            arguments = _spread_config(arguments)
+        _refuse_unknown(name, arguments, options)
+    try:
+        values = parse_values(lambda: parser.parse_args(arguments))
+    except UserError as error:
+        text = str(error)
+        if " required: " in text:
+            for action in actions:
+                typed = (action.option_strings or [action.metavar or action.dest])[0]
+                text = text.replace(f"{name}.{action.dest}", typed)
+        raise UserError(text) from None
+    start = f"{name}."
+    return name, {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
+
+
+def _parser(command: str, names: list[str]) -> tuple[Any, list[Any]]:
+    """The parser of all commands, and the arguments of the one that is given: to add those of all takes 0.1 s."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog="fer-tl", description=INTRO, exit_on_error=False, add_help=True)
+    parser.add_argument("--version", action="version", version=f"fer-tl {__version__}")
+    commands = parser.add_subcommands(dest="command", required=False)
+    actions: list[Any] = []
+    for name in names:
+        text = summary_of(name)
+        sub = ArgumentParser(description=text, exit_on_error=False)
+        if name == command:
+            load_command(name).declare(sub)
+            actions = list(sub._actions)
+        commands.add_subcommand(name, sub, help=text)
+    return parser, actions
+
+
+def _spread_config(arguments: list[str]) -> list[str]:
+    """Put the keys of ``--config FILE`` as flags before all other arguments, so that flags override it wherever it
+    stands; jsonargparse's own action lets a file that stands later override them."""
+    if sum(argument.partition("=")[0] == "--config" for argument in arguments) > 1:
+        raise UserError("--config is given twice: give one file, and flags for what differs")
+    for index, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        if flag == "--config":
+            if not equals and index + 1 == len(arguments):
+                raise UserError("--config needs a file")
+            path = Path(value if equals else arguments[index + 1])
+            keys = [
+                f"--{key.replace('_', '-')}={value if isinstance(value, str) else json.dumps(value)}"
+                for key, value in read_yaml(path).items()
+            ]
+            return [arguments[0], *keys, *arguments[1:]]
+    return arguments
+
+
+def _refuse_unknown(command: str, arguments: list[str], known: set[str]) -> None:
+    """Name the nearest valid flag for an unknown one, before the parser lists them all."""
+    for argument in arguments[1:]:
+        flag = argument.partition("=")[0]
+        if flag.startswith("--") and flag not in known:
+            raise UserError(f"fer-tl {command} has no option {flag}{suggest(flag, known)}")
+
+
 def _main(arguments: list[str]) -> int:
     try:
         with handled([signal.SIGTERM], _leave):
@@ -40,29 +116,31 @@ def _main(arguments: list[str]) -> int:
         print(f"fer-tl: {for_terminal(str(error))}", file=sys.stderr)
         return exit_code(error)
     except (KeyboardInterrupt, Terminated) as error:
-        done = (
-            "what is trained is kept, and the same command continues there"
-            if arguments[0] in TRAINING
-            else ("the same command starts again")
-        )
         word = "terminated" if isinstance(error, Terminated) else "interrupted"
-        print(f"\nfer-tl: {word}; {done}", file=sys.stderr)
+        rerun = "what is trained is kept, and the same command continues there" if _resumes(arguments) else (
+            "the same command starts again"
+        )  # fmt: skip
+        print(f"\nfer-tl: {word}; {rerun}", file=sys.stderr)
         return exit_code(error)
     except BrokenPipeError:
         # Python flushes stdout once more at its end; that must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        goes = "continues" if arguments[0] in TRAINING else "starts again"
-        print(f"fer-tl: {_what_failed(error)}; when that is mended, the same command {goes}", file=sys.stderr)
+        rerun = "continue" if _resumes(arguments) else "start again"
+        print(f"fer-tl: {_what_failed(error)}; fix this, then rerun the same command to {rerun}", file=sys.stderr)
         with contextlib.suppress(OSError):
             sys.stdout.flush()
         return exit_code(error)
     return 0
 
 
+def _resumes(arguments: list[str]) -> bool:
+    return arguments[:1] != [] and arguments[0] in command_names() and load_command(arguments[0]).resumes
+
+
 def _leave(number: int, frame: object) -> None:
-    """What SIGTERM calls, so that what is in work is put down in order."""
+    """Handle SIGTERM, so that running work shuts down cleanly."""
     raise Terminated
 
 
@@ -73,39 +151,15 @@ def _what_failed(error: OSError) -> str:
     return f"{error.strerror or error}{where}"
 
 
-def _call(command: str, values: dict[str, Any]) -> None:
-    from fer_tl.commands import api
+def _call(name: str, values: dict[str, Any]) -> None:
     from fer_tl.core import quiet
 
     quiet.leave_out_unused()
-    if command in EXPERIMENTS:
+    command = load_command(name)
+    if command.takes_experiment:
         values.pop("config")
-        experiment = from_flat(values)
-        if command == "cv":
-            result = api.cross_validate(experiment)
-            if isinstance(result, api.CvResult):
-                result.refuse_failed()
-        else:
-            (api.fit if command == "train" else api.profile)(experiment)
+        found = command.run(from_flat(values))
     else:
-        verbs: dict[str, Callable[..., object]] = {
-            "build": api.build,
-            "verify": api.verify,
-            "clean": api.clean,
-            "inspect": api.inspect_dataset,
-            "folds": api.draw_folds,
-            "collect": api.collect,
-            "sweep": api.sweep,
-            "evaluate": api.evaluate,
-            "ensemble": api.ensemble,
-            "audit": api.audit,
-            "report": api.report,
-            "explain": api.explain,
-            "export": api.export,
-            "predict": api.predict,
-            "serve": api.serve,
-            "compare": api.compare,
-            "doctor": api.doctor,
-            "models": api.list_models,
-        }
-        verbs[command](**values)
+        found = command.run(**values)
+    if command.finish:
+        command.finish(found)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import fer_tl
-from fer_tl.commands.arguments import parse
+from fer_tl.cli import parse
 from fer_tl.core.options import from_flat
 from fer_tl.models.backbones import BACKBONES
 

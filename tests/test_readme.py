@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from fer_tl.commands.arguments import COMMANDS as VERBS
-from fer_tl.commands.arguments import parse
+from fer_tl.cli import parse
+from fer_tl.commands import command_names
 from fer_tl.core.config import walk
 from fer_tl.core.options import from_flat
 from fer_tl.training.sweep_grid import read_sweep
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = sorted(set(re.findall(rf"(?:^|`)(fer-tl (?:{'|'.join(VERBS)})\b[^`\n]*)", README, flags=re.MULTILINE)))
+COMMANDS = sorted(
+    set(re.findall(rf"(?:^|`)(fer-tl (?:{'|'.join(command_names())})\b[^`\n]*)", README, flags=re.MULTILINE))
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -37,7 +39,7 @@ def test_every_command_parses(command: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_every_verb_is_shown() -> None:
-    assert {command.split()[1] for command in COMMANDS} == set(VERBS)
+    assert {command.split()[1] for command in COMMANDS} == set(command_names())
 
 
 def test_make_targets_and_linked_files_exist() -> None:

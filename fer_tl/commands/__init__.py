@@ -1,1 +1,48 @@
-"""One module for each command: its arguments, what it does, what it returns."""
+"""One module for each command: its arguments, what it does, what it returns; see ``_command.Command``.
+
+The command line and the Python API follow from the modules that are here. Those whose names begin with an underscore
+are shared by commands and are none themselves.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fer_tl.commands._command import Command
+
+# Of ``fer-tl --help``: from data to results. A command that is not named here comes last.
+ORDER = (
+    "build", "verify", "clean", "inspect", "folds", "cv", "train", "collect", "sweep", "evaluate", "ensemble",
+    "compare", "report", "explain", "export", "predict", "serve", "audit", "doctor", "models", "profile",
+)  # fmt: skip
+
+
+def command_names() -> list[str]:
+    """The names of all commands, in the order of ``fer-tl --help``."""
+    found = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+    return sorted(found, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+
+
+def summary_of(name: str) -> str:
+    """What a command does, in one line: the first of its module, which is not imported (``--help`` needs no NumPy)."""
+    first = (pkgutil.get_data(__name__, f"{name}.py") or b"").decode().partition("\n")[0].strip('".')
+    return first[:1].lower() + first[1:]
+
+
+def load_command(name: str) -> Command:
+    """What the module of a command declares."""
+    command: Command = importlib.import_module(f"{__name__}.{name}").COMMAND
+    return command
+
+
+def find_verb(name: str) -> Callable[..., Any] | None:
+    """The function behind ``fer_tl.<name>``, such as ``cross_validate`` of ``fer-tl cv``; None if there is none."""
+    names = command_names()
+    for candidate in sorted(names, key=lambda each: each != name):  # most are called like their command
+        if (run := load_command(candidate).run).__name__ == name:
+            return run
+    return None

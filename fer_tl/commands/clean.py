@@ -1,4 +1,4 @@
-"""The verb that shows and removes what can be made again."""
+"""List what is kept beside the datasets and can be made again, with sizes, and remove it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -79,3 +80,6 @@ def clean(data_dir: Path | str = "data", keep: float | None = None, yes: bool = 
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
+
+
+COMMAND = Command(clean)

@@ -1,4 +1,4 @@
-"""The verb that joins the folds of a cross validation which were trained in several places."""
+"""Join folds of one cross validation that were trained in several places."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.commands.evaluate import UNGROUPED
-from fer_tl.commands.results import CvResult
-from fer_tl.commands.train import report_folds
+from fer_tl.commands._command import Command
+from fer_tl.commands._report_folds import CvResult, report_folds
 from fer_tl.core.config import identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_atomically, write_json
@@ -90,6 +89,8 @@ def collect(
                 (target.part(name) / RESULT).unlink(missing_ok=True)  # without which it is not done
             _copy_part(run, target, name)
         groups = _find_groups(runs, data_dir)
+        from fer_tl.reports.run_report import UNGROUPED
+
         own = {example_id: example_id for example_id in ids.tolist()}
         return report_folds(target, ids, groups or own, say, "" if groups else UNGROUPED)
 
@@ -261,3 +262,6 @@ def _find_groups(runs: Sequence[RunFolder], data_dir: Path | str | None) -> dict
         if data_dir:
             raise UserError(f"{data_dir} holds another build of '{dataset.name}' than the runs were trained on")
     return {}
+
+
+COMMAND = Command(collect, positional=("run_dirs",))

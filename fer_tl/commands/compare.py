@@ -1,4 +1,4 @@
-"""The verb that puts runs side by side: compare."""
+"""Put runs side by side: how good, how surely better, how large, how fast."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import choose_requested
 
@@ -57,7 +58,7 @@ def compare(
     Args:
         run_dirs: two or more runs; one is enough beside a paper.
         split: ``test`` or ``validation``, evaluated before for each run.
-        tta: test-time augmentation of the evaluations to compare.
+        tta: ``--tta`` of the evaluations to compare.
         data_dir: where the dataset is now, to know which images belong together; default: where the runs found it.
         paper: papers whose claims are shown too: liu, pham, du, li, sikic.
         unpaired: show runs of other data or folds too, marked and without tests.
@@ -139,3 +140,6 @@ def _test(rows: Sequence[CompareRow], groups: Sequence[np.ndarray | None], split
     folds = first.folds if not split and len(first.done) > 1 else None
     pairs = compare_pairs(right, first.predictions.ids if found is None else found, folds)
     return tuple(replace(pair, better=tested[pair.better], other=tested[pair.other]) for pair in pairs)
+
+
+COMMAND = Command(compare, positional=("run_dirs",))

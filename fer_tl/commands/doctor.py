@@ -1,4 +1,4 @@
-"""The verb that says what this machine can do with fer-tl, and what to install for the rest."""
+"""Say what this machine can do with fer-tl, and what to install for the rest."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from fer_tl.commands._command import Command
 from fer_tl.core.environment import count_cores
 from fer_tl.core.errors import UserError, one_line
 from fer_tl.core.framework import BACKENDS, asked_backend, choose_backend, is_installed, keras_home, version_of
@@ -160,3 +161,6 @@ def _needs() -> tuple[str, list[str]]:
         if not there:
             missing.append(f"for {need.purpose}: pip install 'fer-tl[{need.extra}]'")
     return as_text(Table(["for", "needed", "here"], [rows], frozenset({0, 1, 2}))), missing
+
+
+COMMAND = Command(doctor)

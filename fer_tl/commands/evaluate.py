@@ -1,23 +1,34 @@
-"""The verbs that score and question finished runs: evaluate, vote, audit."""
+"""Open a split that a run has not seen: score the fold ensemble and each fold alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fer_tl.commands.results import AuditResult, EnsembleResult, EvaluationResult
-from fer_tl.core.errors import UserError
+from fer_tl.commands._command import Command
 from fer_tl.core.files import remove_temporaries
 from fer_tl.core.framework import import_backend
 from fer_tl.core.lock import hold
-from fer_tl.core.output_folder import choose_folder, choose_requested
 from fer_tl.data.dataset import group_by_id
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.part import check_part
+from fer_tl.runs.part import check_done
+from fer_tl.runs.predictions import Predictions
+
+if TYPE_CHECKING:
+    from fer_tl.reports.run_report import Result
 
 Say = Callable[[str], None]
 
-UNGROUPED = " The intervals resample images, not groups: the dataset is not where the runs found it."
+
+@dataclass(frozen=True, eq=False)
+class EvaluationResult:
+    """Predictions of a run's models on a split by model name, the ensemble first, their metrics, and the tables."""
+
+    result: Result
+    predictions: dict[str, Predictions]
+    text: str
 
 
 def evaluate(
@@ -70,7 +81,7 @@ def _evaluate(
     from fer_tl.evaluation.open_split import prepare_opening
 
     opening = prepare_opening(run, split, tta, data_dir, data, classes)
-    _check_parts(run, "model.keras")
+    check_done(run, "model.keras")
     import_backend()
     from fer_tl.evaluation.class_matching import answers_without_images
     from fer_tl.evaluation.predict_split import adapt_opening, predict_opening
@@ -87,89 +98,4 @@ def _evaluate(
     return EvaluationResult(result, predictions, text)
 
 
-def ensemble(
-    run_dirs: Sequence[Path | str],
-    split: str | None = None,
-    weights: str = "equal",
-    tta: str = "none",
-    out: Path | str | None = None,
-    say: Say = print,
-) -> EnsembleResult:
-    """Soft voting: average the probabilities that several runs saved. No model is run.
-
-    Without a split, the out-of-fold predictions of ``cv`` runs or the held-out ones of ``train`` runs are averaged,
-    with one the predictions that ``evaluate`` saved of it. Runs are matched by image id and class name.
-
-    Args:
-        run_dirs: two or more finished runs.
-        split: ``test`` or ``validation``, evaluated before for each run.
-        weights: ``equal``; or ``validation`` for weights that maximize the likelihood of the runs' own held-out
-            predictions: all of them where a split is scored, those of the other folds where out-of-fold predictions
-            are.
-        tta: test-time augmentation of the evaluations to average.
-        out: folder of the result; default: ``runs/ensemble-<hash of runs, split, tta and weights>``.
-        say: prints a line.
-
-    Raises:
-        UserError: one run, the same twice, unfinished ones, other classes, ids or labels, a split that was not
-            evaluated, weights that would be fitted on what is scored, or other files in the folder.
-    """
-    if isinstance(run_dirs, str | Path):
-        raise UserError(f"an ensemble takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
-    from fer_tl.evaluation.ensemble import FILE, find_groups, make_ensemble
-    from fer_tl.reports.run_report import score_rows, write_ensemble
-
-    if split is None or weights != "equal":
-        for path in run_dirs:
-            _check_parts(RunFolder(Path(path)), "predictions.npz")
-    made = make_ensemble(run_dirs, split, tta, weights)
-    folder = choose_requested(out, FILE, "ensemble", made.request)
-    groups, note = find_groups(made), made.note
-    if groups is None:
-        groups = {example_id: example_id for example_id in made.predictions["ensemble"].ids.tolist()}
-        note += UNGROUPED
-    result = score_rows(made.predictions, groups)
-    text = write_ensemble(folder, made, result, note)
-    say(f"{text}\n\nresults: {folder}")
-    return EnsembleResult(folder, result, made.predictions, made.weights, text)
-
-
-def audit(
-    run_dir: Path | str,
-    data_dir: Path | str | None = None,
-    top: int = 60,
-    out: Path | str | None = None,
-    say: Say = print,
-) -> AuditResult:
-    """List the labels that are most likely wrong, by the predictions that a run made of images it was not trained on.
-
-    Args:
-        run_dir: a finished ``cv`` run; of a ``train`` run, the images that it was scored on are judged.
-        data_dir: where the dataset is now; default: where the run found it. Without it, no images are shown.
-        top: how many images the page shows.
-        out: folder of list and page; default: ``audit`` in the run.
-        say: prints a line.
-
-    Raises:
-        UserError: no run, an unfinished or diverged one, another build of the data, or other files in the folder.
-    """
-    if top < 1:
-        raise UserError(f"--top {top}: show one image or more")
-    from fer_tl.evaluation.label_errors import open_audit
-    from fer_tl.reports.audit_page import LIST, write_audit
-
-    run = RunFolder(Path(run_dir))
-    folder = choose_folder(out, run.path / "audit", LIST, "audit")
-    _check_parts(run, "predictions.npz")
-    opened = open_audit(run, data_dir)
-    text = write_audit(opened, folder, top)
-    say(text)
-    return AuditResult(folder, opened.found, text)
-
-
-def _check_parts(run: RunFolder, file: str) -> None:
-    """Make sure that what is read of the parts that are done is what was written; whether all are done is asked for
-    elsewhere."""
-    if (run.path / "run.json").is_file():
-        for name in run.done:
-            check_part(run.part(name), (file,))
+COMMAND = Command(evaluate, positional=("run_dir",))

@@ -1,4 +1,4 @@
-"""The verb that shows what a model's answers depend on."""
+"""Show what a run's answers depend on: Grad-CAM, saliency and SmoothGrad over images."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.framework import import_backend
 from fer_tl.core.output_folder import choose_folder
@@ -38,7 +39,7 @@ def explain(
     run_dir: Path | str,
     images: Sequence[Path | str] = (),
     errors: int = 0,
-    method: str | Sequence[str] = tuple(METHODS),
+    method: str | Sequence[str] = ",".join(METHODS),
     layer: str | None = None,
     class_name: str | None = None,
     fold: int | None = None,
@@ -52,9 +53,9 @@ def explain(
 
     Args:
         run_dir: a run; of an unfinished one, the folds that are done explain.
-        images: files of faces; without ``errors``.
-        errors: how many mistakes; without ``images``.
-        method: ``gradcam``, ``saliency``, ``smoothgrad``, or several of them.
+        images: files of faces, or none with ``--errors``.
+        errors: explain the N most confident mistakes on held-out images.
+        method: ``gradcam``, ``saliency``, ``smoothgrad``, or several with commas.
         layer: whose features Grad-CAM looks at; default: the last convolution's.
         class_name: the class to explain; default: the predicted one.
         fold: whose model explains the files (default: 0, or the first that is done), or whose mistakes are explained
@@ -156,3 +157,6 @@ def _gather(
         f"{where}: {count} image{'s' if count > 1 else ''} explained",
         f"Explained by the model of {parts[0]}{others}. It takes {'x'.join(map(str, shape))} pixels.",
     )
+
+
+COMMAND = Command(explain, positional=("run_dir", "images"), flags={"class_name": "--class"})

@@ -1,4 +1,4 @@
-"""The verb that turns a trained run into one file for other programs."""
+"""Write a model as a file for other programs: Keras, SavedModel, TensorFlow Lite or ONNX."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
 from fer_tl.core.framework import require_tensorflow
@@ -83,7 +84,7 @@ def export(
         format: ``keras``, ``savedmodel``, ``tflite`` or ``onnx``.
         int8: with numbers of 8 bits, whose ranges are set by images that the model was trained on. Of ``tflite`` and
             ``onnx``.
-        fold: whose model, or "all" for the average of all folds; default: the first that is done.
+        fold: whose model, a number, or ``all`` for the average of all folds; default: the first that is done.
         data_dir: where the dataset is now; default: where the run found it. Without it the comparison is on made
             images, and there is no int8.
         out: folder of the result; default: ``export/FORMAT`` in the run, with ``-int8`` behind it. An earlier export
@@ -216,3 +217,6 @@ def _record(contents: RunContents, facts: ExportFacts) -> dict[str, Any]:
         "int8": asdict(facts.loss) if facts.loss else None,
         "milliseconds": round(facts.milliseconds, 3),
     }
+
+
+COMMAND = Command(export, positional=("run_dir",))

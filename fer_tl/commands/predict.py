@@ -1,4 +1,4 @@
-"""The verb that asks a run about new pictures, videos and cameras."""
+"""Find faces in pictures, videos or a camera and say what a run sees in them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from fer_tl.commands._command import Command
 from fer_tl.core.errors import Terminated, UserError, suggest
 from fer_tl.core.output_folder import choose_folder
 
@@ -86,21 +87,20 @@ def predict(
     Args:
         run_dir: a run; of an unfinished one, a fold that is done answers.
         source: a picture, a folder (with all below it), a pattern such as ``photos/*.jpg``, or several of these; or one
-            video, index of a camera ("0"), address of a stream, or "-" for pictures on stdin, see
-            ``fer_tl.inference.predict.piped.read_stdin``.
+            video, index of a camera ("0"), address of a stream, or "-" for pictures on stdin.
         faces: ``detect`` them, or ``crop``: each picture is a face, as in FER-2013.
-        detector: see ``fer_tl.faces.detection.open_detector``; ``auto``: the one that cut the faces of the
-            run's training, if one did.
-        detector_model: YuNet's file.
+        detector: ``haar``, ``yunet``, ``none``, or ``auto``: the one that cut the faces of the run's training, else
+            Haar where it is installed.
+        detector_model: file of YuNet's model; default: fetched once.
         boxes: CSV with id, top, left, bottom, right in place of a detector; several rows a picture are several faces.
         margin: added to each side of a box before it is cut, as a fraction of its size; default: as in the training.
         largest: only the largest face of each picture.
-        fold: whose model answers, or "all" for their average; default: the first that is done.
+        fold: whose model answers, a number, or ``all`` for their average; default: the first that is done.
         every: analyse each Nth frame of a video; its boxes stay on the frames after it.
-        min_confidence: 0..1; a face whose most probable class is less probable has no label, drawn as "?".
-        smooth: seconds; time constant of exponential smoothing along a face in a video, 0 for none.
-        save: ``csv``, ``jsonl``, ``pictures`` (or the annotated video), or several; default: csv and pictures, only
-            csv for crops.
+        min_confidence: 0 to 1; a face whose most probable class is less probable has no label, drawn as "?".
+        smooth: time constant in seconds of exponential smoothing along a face in a video, 0 for none.
+        save: ``csv``, ``jsonl``, ``pictures`` (or the annotated video), or several with commas; default: csv and
+            pictures, only csv for crops.
         out: folder of the result, default: ``predict`` in the run; "-" for JSON lines on stdout and nothing else.
         say: prints a line.
 
@@ -323,3 +323,6 @@ def _look(opened: _Opened, looker: Looker, every: int, waiting: int) -> Generato
 
 def _say_on_stderr(line: str) -> None:
     print(line, file=sys.stderr)
+
+
+COMMAND = Command(predict, positional=("run_dir", "source"))

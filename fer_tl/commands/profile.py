@@ -1,4 +1,4 @@
-"""The verb that shows where the time of a run goes, in about a minute and without training it."""
+"""Show where the time of a run goes: start, steps, input, scoring, files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_tl.augment.geometry import IDENTITY
+from fer_tl.commands._command import Command
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import choose_backend, import_backend
@@ -262,3 +263,6 @@ def _time(timed: dict[str, Timed]) -> dict[str, float]:
             seconds.append(clock.lap() / steps[name])
         rounds.append(seconds)
     return dict(zip(timed, np.median(rounds, axis=0).tolist(), strict=True))
+
+
+COMMAND = Command(profile, takes_experiment=True)

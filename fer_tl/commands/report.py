@@ -1,4 +1,4 @@
-"""The verb that shows a run as one page."""
+"""Write what a run found as one HTML page: tables, figures, mistakes, how to reproduce it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
 from fer_tl.runs.folder import RunFolder
@@ -90,3 +91,6 @@ def _refuse_to_overwrite(path: Path, mark: str) -> None:
         raise UserError(f"{parent} is a file, not a folder: choose another --out")
     if path.exists() and mark not in path.read_text(encoding="utf-8", errors="replace"):
         raise UserError(f"{path} is no report of fer-tl and would be overwritten: choose another --out")
+
+
+COMMAND = Command(report, positional=("run_dir",))

@@ -1,4 +1,4 @@
-"""The verb that serves a trained run as a web page."""
+"""Serve a run as a local web page: pictures, webcam, what an answer depends on; and as an API."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def serve(
     detector: str = "auto",
     detector_model: Path | str | None = None,
     margin: float | None = None,
-    allowed_host: Sequence[str] | str = (),
+    allowed_host: Sequence[str] | str = "",
     say: Say = print,
 ) -> ServeResult:
     """Serve a run as a web page and an API, to this machine alone unless another host is given, until Ctrl-C.
@@ -46,16 +47,14 @@ def serve(
 
     Args:
         run_dir: a run, with at least one part that is trained.
-        host: name or address of this machine to listen at.
-        port: to listen at; 0 for any that is free.
-        fold: whose model answers, as of ``fer_tl.load``.
-        detector: that finds the faces, as of ``open_detector``; "auto": the one that cut the faces of the training, if
-            one did; where there is none for "auto", every picture is taken
-            for one face.
-        detector_model: file of the detector's model.
+        host: name or address of this machine to listen at; ``0.0.0.0``: all of them, so that others can use it.
+        port: port to listen at; 0 for any that is free.
+        fold: whose model answers, a number, or ``all`` for their average; default: the first that is done.
+        detector: finds the faces: ``haar``, ``yunet``, ``none``, or ``auto``: the one that cut the faces of the
+            training, else Haar where it is installed; with none, every picture is one face.
+        detector_model: file of YuNet's model; default: fetched once.
         margin: what to add to each side of a face, as a fraction of it; default: as in the training.
-        allowed_host: names by which browsers may ask for it besides those of this machine, with commas in a text: of a
-            proxy in front, or this machine's in a network.
+        allowed_host: more names by which browsers may ask for it, with commas, such as that of a proxy in front.
         say: prints a line.
 
     Raises:
@@ -140,3 +139,6 @@ def _open_detector(name: str, model: Path | str | None, say: Say) -> Detector:
             raise
         say(f"No face detector: {error}. Every picture is taken for one face.")
         return open_detector("none")
+
+
+COMMAND = Command(serve, positional=("run_dir",))

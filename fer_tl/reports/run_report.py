@@ -34,6 +34,8 @@ from fer_tl.runs.predictions import Predictions, join_predictions, save_predicti
 
 _CLASSES_NOTE = "Intervals: 95 %, bootstrap over groups of images."
 
+UNGROUPED = " The intervals resample images, not groups: the dataset is not where the runs found it."
+
 
 @dataclass(frozen=True, eq=False)
 class Result:

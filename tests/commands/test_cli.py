@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,9 @@ import pytest
 from PIL import Image
 
 import fer_tl
-from fer_tl.cli import main
-from fer_tl.commands import api
-from fer_tl.commands.arguments import COMMANDS, parse
+from fer_tl.cli import main, parse
+from fer_tl.commands import command_names, load_command
+from fer_tl.commands.cv import CvResult
 from fer_tl.core.config import Experiment, Head, walk
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
@@ -252,14 +254,14 @@ def test_bad_input_leaves_no_files(answers: dict[str, Any]) -> None:
     assert answers["left"][1] == "[]"
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", ["", *command_names()])
 def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*command.split(), "--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
     expected = {
-        "": list(COMMANDS),
+        "": command_names(),
         "build": ["--source", "--data-dir", "--duplicates", "--splits", "--image-size", "--on-error", "--overwrite"],
         "folds": ["DATASET", "--data-dir", "--folds", "--seed", "--table", "--out"],
         "verify": ["DATASET", "--data-dir"],
@@ -295,16 +297,21 @@ def test_no_arguments_are_help_and_the_version_is_ours(
 
 def test_help_is_quick_because_it_imports_little() -> None:
     code = (
-        "import sys\nfrom fer_tl.cli import main\ntry: main(['cv', '--help'])\nexcept SystemExit: pass\n"
+        "import sys\nfrom fer_tl.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
         "sys.exit(str(sorted({'tensorflow', 'keras', 'sklearn', 'matplotlib', 'numpy', 'PIL'} & set(sys.modules))))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == "[]\n"
 
 
+def replace_verb(monkeypatch: pytest.MonkeyPatch, command: str, run: Callable[..., Any]) -> None:
+    """Let a command call something else."""
+    monkeypatch.setattr(f"fer_tl.commands.{command}.COMMAND", replace(load_command(command), run=run))
+
+
 def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str, command: str = "cv") -> Experiment:
     """The experiment that a command line starts."""
     started: list[Experiment] = []
-    monkeypatch.setattr(api, "cross_validate" if command == "cv" else "fit", started.append)
+    replace_verb(monkeypatch, command, started.append)
     assert main([command, *arguments]) == 0
     return started[0]
 
@@ -367,8 +374,8 @@ def test_a_signal_is_one_line_that_says_what_is_kept(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, code: int, word: str
 ) -> None:
     before = signal.getsignal(number)
-    monkeypatch.setattr(api, "fit", lambda experiment: signal.raise_signal(number))
-    monkeypatch.setattr(api, "list_models", lambda: signal.raise_signal(number))
+    replace_verb(monkeypatch, "train", lambda experiment: signal.raise_signal(number))
+    replace_verb(monkeypatch, "models", lambda: signal.raise_signal(number))
     assert main(["train"]) == code
     assert capsys.readouterr().err == (
         f"\nfer-tl: {word}; what is trained is kept, and the same command continues there\n"
@@ -382,10 +389,11 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     def fill(_: Experiment) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "run/fold-0/model.keras")
 
-    monkeypatch.setattr(api, "cross_validate", fill)
+    replace_verb(monkeypatch, "cv", fill)
     assert main(["cv"]) == 2
     assert capsys.readouterr().err == (
-        "fer-tl: no space left on the disk (run/fold-0/model.keras); when that is mended, the same command continues\n"
+        "fer-tl: no space left on the disk (run/fold-0/model.keras); fix this, then rerun the same command to "
+        "continue\n"
     )
 
 
@@ -397,7 +405,7 @@ def test_failed_folds_are_code_2_and_one_line_after_the_table(
         for k in range(2)
     )
     summary = summarize(folds, {str(i): str(i) for fold in folds for i in fold.ids}, failed={1: "the loss is nan"})
-    monkeypatch.setattr(api, "cross_validate", lambda _: api.CvResult(Path("run"), summary, folds, ""))
+    replace_verb(monkeypatch, "cv", lambda _: CvResult(Path("run"), summary, folds, ""))
     assert main(["cv"]) == 2
     error = capsys.readouterr().err
     assert error == "fer-tl: 1 of 3 folds failed, fold 1 so: the loss is nan; the same command tries again\n"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from stored_dataset import Stored, frame, serialize, store_dataset
 
-from fer_tl.commands.datasets import verify
+from fer_tl.commands.verify import verify
 from fer_tl.core.checksums import checksums
 from fer_tl.core.errors import UserError
 from fer_tl.data.dataset import load_dataset
@@ -72,7 +72,7 @@ def flip(path: Path, position: int) -> None:
 
 def test_a_whole_dataset_is_said_to_be_without_tensorflow(stored: Path) -> None:
     code = (
-        "import sys; from fer_tl.commands.datasets import verify; verify(*sys.argv[1:]); "
+        "import sys; from fer_tl.commands.verify import verify; verify(*sys.argv[1:]); "
         "print(sorted({'tensorflow', 'keras', 'tensorflow_datasets'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code, NAME, str(stored)], capture_output=True, text=True, check=True)

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from fer_tl import cli
-from fer_tl.commands import api
+from fer_tl.commands import cv
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import import_backend
 from fer_tl.core.options import load_experiment
@@ -32,7 +32,7 @@ from fer_tl.devices.devices import choose_devices, joined_workers
 from fer_tl.reports import run_report
 from fer_tl.training import fold_checkpoints, loop, session, train_parts
 
-assert keras and api and train_parts and session
+assert keras and cv and train_parts and session
 if import_backend() == "jax":
     from fer_tl.devices import jax_devices
     from fer_tl.engines import jax_engine

@@ -16,7 +16,7 @@ from stored_dataset import Stored, store_dataset
 
 import fer_tl
 from fer_tl.cli import main
-from fer_tl.commands.api import EnsembleResult
+from fer_tl.commands.ensemble import EnsembleResult
 from fer_tl.core.config import Experiment
 from fer_tl.core.files import read_json, write_json
 from fer_tl.data.dataset import load_dataset

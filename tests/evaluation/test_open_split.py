@@ -17,7 +17,7 @@ from stored_dataset import Stored, store_dataset
 import fer_tl
 from fer_tl.augment.adapt import adapt_images
 from fer_tl.cli import main
-from fer_tl.commands.api import EvaluationResult
+from fer_tl.commands.evaluate import EvaluationResult
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json

@@ -15,13 +15,13 @@ import keras
 import tensorflow as tf
 
 from fer_tl import cli
-from fer_tl.commands import api
+from fer_tl.commands import cv
 from fer_tl.devices import tensorflow_devices
 from fer_tl.engines import tensorflow_engine
 from fer_tl.reports import run_report
 from fer_tl.training import fold_checkpoints, loop, session, train_parts
 
-assert keras and tf and api and train_parts and session and tensorflow_devices and tensorflow_engine
+assert keras and tf and cv and train_parts and session and tensorflow_devices and tensorflow_engine
 
 # A run of seconds shall be as full of checkpoints as a real one of hours.
 fold_checkpoints.WRITING_SHARE = 1.0

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from fer_files import csv_text, image_files, make_faces, png, tar_bytes, write_folder, write_zip
 
-from fer_tl.commands.datasets import verify
+from fer_tl.commands.verify import verify
 from fer_tl.core.checksums import Checksum
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.build import build

@@ -1,42 +1,28 @@
-"""The verbs of data: look at a built dataset, verify it, draw and check its folds."""
+"""Draw, write and check the folds of a cross validation."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from fer_tl.commands.results import FoldsResult, InspectionResult
+from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.data.dataset import load_dataset
 
 Say = Callable[[str], None]
 
 
-def inspect_dataset(
-    data: str = "toyfaces", data_dir: Path | str = "data", out: Path | str | None = None, say: Say = print
-) -> InspectionResult:
-    """Show what is in a built dataset: counts, duplicates, conflicting labels, blank images, brightness, sizes, faces.
+@dataclass(frozen=True)
+class FoldsResult:
+    """A fold table that is good: the fold of each training image by id, the file it was written to, and its counts."""
 
-    No image of the test split is shown.
-
-    Args:
-        data: a built dataset.
-        data_dir: where it is.
-        out: folder of page and pictures; default: ``inspect/<data>``.
-        say: prints a line.
-
-    Raises:
-        UserError: no such data, or it was built by an older version.
-    """
-    from fer_tl.reports.inspect_page import write_inspection
-
-    folder = Path(out) if out else Path("inspect") / data.replace("/", "-")
-    text = write_inspection(data, data_dir, folder)
-    say(f"{text}\n\npage: {folder / 'index.html'}")
-    return InspectionResult(folder, text)
+    fold_of: dict[str, int]
+    path: Path | None
+    text: str
 
 
 def draw_folds(
@@ -54,10 +40,10 @@ def draw_folds(
     one photo) is split.
 
     Args:
-        data: a built dataset.
-        data_dir: where it is.
-        folds: how many to draw, 4 if not given; how many the table should have.
-        seed: of the drawing, 0 if not given.
+        data: a built dataset, such as fer2013, expw or folder/mine.
+        data_dir: folder of the built datasets.
+        folds: how many to draw, or how many the table should have; default: 4.
+        seed: seed of the drawing; default: 0.
         table: a CSV with the columns id and fold to check in place of drawing one.
         out: file to write; default: ``folds-<data>-<folds>-<seed>.csv``, none where a table is checked.
         say: prints a line.
@@ -101,20 +87,4 @@ def draw_folds(
     return FoldsResult(dict(zip(dataset.ids.tolist(), assigned.tolist(), strict=True)), path, text)
 
 
-def verify(name: str = "toyfaces", data_dir: Path | str = "data", say: Say = print) -> None:
-    """Read every byte of a built dataset and compare it with what was built.
-
-    Files with their checksums, records with theirs, examples with the counts, fingerprints and table of the build, and
-    the decoded arrays that are kept of them. Says a line for each split and each finding; it needs no TensorFlow.
-
-    Args:
-        name: a built dataset.
-        data_dir: where it is.
-        say: prints a line.
-
-    Raises:
-        UserError: no such data, or something is damaged, after all of it has been said.
-    """
-    from fer_tl.data.verify import verify_dataset
-
-    verify_dataset(name, data_dir, say)
+COMMAND = Command(draw_folds, positional=("data",))

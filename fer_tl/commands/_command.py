@@ -1,0 +1,90 @@
+"""What the module of a command declares, and how its options follow from its function."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
+
+METAVARS = {"run_dir": "RUN", "run_dirs": "RUN", "data": "DATASET", "name": "DATASET", "images": "IMAGE"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of ``fer-tl``; its name is that of its module, its help the first line of the module's docstring.
+
+    Attributes:
+        run: does it; its keywords are the options, and its name is that of the Python API, ``fer_tl.<name>``.
+        positional: parameters of ``run`` that are given without a flag.
+        flags: flags by parameter, where the name cannot be one of Python, such as ``--class``.
+        add_arguments: declares the options on a ``jsonargparse.ArgumentParser``, where they do not follow from ``run``.
+        takes_experiment: whether the options are those of an experiment, which ``run`` takes.
+        resumes: whether the same command continues what was interrupted, and does not start again.
+        finish: is called with what ``run`` returns, to make an error of it.
+    """
+
+    run: Callable[..., Any]
+    positional: tuple[str, ...] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)
+    add_arguments: Callable[[Any], None] | None = None
+    takes_experiment: bool = False
+    resumes: bool = False
+    finish: Callable[[Any], None] | None = None
+
+    def declare(self, parser: Any) -> None:
+        """Add the options to a ``jsonargparse.ArgumentParser``."""
+        if self.add_arguments:
+            self.add_arguments(parser)
+            return
+        if self.takes_experiment:
+            from fer_tl.core.options import add_options
+
+            parser.add_argument("--config", type=str | None, help="YAML file of these options; flags override it")
+            add_options(parser)
+            return
+        texts = argument_texts(self.run)
+        for name, parameter in inspect.signature(self.run).parameters.items():
+            if name == "say":
+                continue
+            # By itself: the types that a verb returns are known to type checkers only.
+            kind = eval(parameter.annotation, self.run.__globals__)
+            self._declare_one(parser, name, kind, parameter.default, texts[name])
+
+    def _declare_one(self, parser: Any, name: str, kind: Any, default: Any, text: str) -> None:
+        several = (
+            any(get_origin(part) is Sequence for part in get_args(kind) or (kind,)) or get_origin(kind) is Sequence
+        )
+        if name in self.positional:
+            many = {"nargs": "*" if default == () else "+"} if several else {}
+            parser.add_argument(name, type=str, metavar=METAVARS.get(name, name.upper()), help=text, **many)
+            return
+        flag = self.flags.get(name, f"--{name.replace('_', '-')}")
+        if default is inspect.Parameter.empty:
+            parser.add_argument(flag, type=str, required=True, help=text)
+        elif kind is bool:
+            parser.add_argument(flag, action="store_true", help=text)
+        elif several and default == ():
+            parser.add_argument(flag, dest=name, type=str, action="append", default=[], help=f"{text}; may be repeated")
+        else:
+            parser.add_argument(flag, dest=name, type=_typed(kind), default=default, help=text)
+
+
+def _typed(kind: Any) -> Any:
+    """The type of an option: one text where a parameter takes a path, a text or several; else a sequence is a tuple."""
+    parts = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    if str in parts:
+        return str | None if NoneType in parts else str
+    if any(get_origin(part) is Sequence for part in parts):
+        return tuple[str, ...] | None
+    return kind
+
+
+def argument_texts(function: Callable[..., Any]) -> dict[str, str]:
+    """What the docstring of a function says of each argument, in plain text on one line, by name."""
+    section = re.search(r"^Args:\n(.*?)(?:\n\n|\Z)", inspect.cleandoc(function.__doc__ or ""), re.S | re.M)
+    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section[1] if section else "", re.M)
+    plain = {name: " ".join(text.split()).replace("``", "").removesuffix(".") for name, text in entries}
+    return {name: text.replace("%", "%%") for name, text in plain.items()}  # argparse formats them

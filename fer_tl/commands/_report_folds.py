@@ -1,0 +1,96 @@
+"""The folds of a cross validation summed up, for the commands that end with its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fer_tl.core.errors import UserError
+from fer_tl.core.files import remove_temporaries
+from fer_tl.evaluation.summary import CvSummary
+from fer_tl.runs.folder import RunFolder, load_fold_predictions
+from fer_tl.runs.predictions import Predictions
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class CvResult:
+    """A cross validation all of whose folds were trained.
+
+    Attributes:
+        run_dir: its folder.
+        summary: metrics of every fold, their spread, and the pooled out-of-fold result with intervals.
+        folds: out-of-fold predictions of each fold that is done.
+        text: the tables as the terminal shows them.
+    """
+
+    run_dir: Path
+    summary: CvSummary
+    folds: tuple[Predictions, ...]
+    text: str
+
+    @property
+    def failed(self) -> dict[int, str]:
+        """Why the training of a fold failed, by its number; the summary is of the others."""
+        return self.summary.failed
+
+    def refuse_failed(self) -> None:
+        """Make folds whose training failed an error, for those who need them all.
+
+        Raises:
+            UserError: naming the first.
+        """
+        if self.failed:
+            fold, why = next(iter(self.failed.items()))
+            folds = len(self.failed) + len(self.folds)
+            raise UserError(
+                f"{len(self.failed)} of {folds} folds failed, fold {fold} so: {why}; the same command tries again"
+            )
+
+
+def report_folds(
+    run: RunFolder,
+    ids: np.ndarray,
+    groups_by_id: Mapping[str, str],
+    say: Say,
+    remark: str = "",
+    writes: bool = True,
+) -> CvResult:
+    """Sum up the folds of a cross validation that are done, write the tables, and say them.
+
+    Args:
+        run: all of whose folds are done or failed; no other process may write to its folder.
+        ids: text ``[N]``, of all images that were cross-validated.
+        groups_by_id: the group of each.
+        say: prints a line.
+        remark: what a reader must know besides how the weights were chosen, with a blank before it; may be empty.
+        writes: whether the tables are written, or said only.
+
+    Raises:
+        UserError: no fold is done, or predictions that the fold table does not fit.
+    """
+    from fer_tl.evaluation.summary import summarize
+    from fer_tl.reports.run_report import cv_report_text, selection_note, write_cv_report
+
+    failed = {run.parts.index(name): why for name, why in run.failures.items()}
+    if len(failed) == len(run.parts):
+        raise UserError(f"the training of all {len(failed)} folds failed, of fold 0 so: {failed[0]}")
+    folds = load_fold_predictions(run, ids)
+    summary = summarize(folds, groups_by_id, failed=failed)
+    note = selection_note(run) + remark
+    text = cv_report_text(run, summary, note)
+    if writes:
+        remove_temporaries(run.path)
+        write_cv_report(run, summary, folds, note, groups_by_id)
+    say(f"\n{text}\n\n{where_results_are(run)}")
+    return CvResult(run.path, summary, folds, text)
+
+
+def where_results_are(run: RunFolder) -> str:
+    toys = run.read_run()["dataset"] == "toyfaces"
+    drawn = " (on toyfaces, drawn faces: it says nothing about photographs)" if toys else ""
+    return f"results: {run.path}{drawn}"

@@ -1,0 +1,116 @@
+"""Cross-validate a backbone on the training split of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_tl.commands._command import Command
+from fer_tl.commands._report_folds import CvResult, report_folds
+from fer_tl.core.config import Experiment
+from fer_tl.core.errors import UserError
+from fer_tl.core.lock import take_turns
+from fer_tl.data.dataset import group_by_id, load_dataset
+from fer_tl.data.merging import take_classes
+from fer_tl.runs.part import check_part
+from fer_tl.training.prepare_run import Work, prepare
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """What a process leaves that has no whole result to show: a cross validation of which other folds are missing, or
+    a worker whose chief writes the run.
+
+    Attributes:
+        run_dir: folder of the run; None on a worker.
+        done: names of the folds that are done.
+        missing: names of those that are not.
+        text: what that means, as the terminal shows it.
+    """
+
+    run_dir: Path | None
+    done: tuple[str, ...]
+    missing: tuple[str, ...]
+    text: str
+
+
+def cross_validate(experiment: Experiment | None = None, say: Say = print) -> CvResult | PartResult:
+    """Cross-validate an experiment on the training split of its dataset.
+
+    Folds are stratified and grouped; every fold starts from the same weights. An interrupted run continues where its
+    last checkpoint stands, a finished one is only reported. A fold whose training fails is named in the result, and
+    tried again by the next call.
+
+    Args:
+        experiment: from ``fer_tl.load_experiment``; none for the defaults. Its ``fold`` trains that fold only.
+        say: prints a line.
+
+    Returns:
+        The result; a ``PartResult`` while other folds are missing, and on every worker but the chief.
+
+    Raises:
+        UserError: bad settings, missing or half-built data, missing weights, another run in the folder, another process
+            at work there, or folds whose training failed, if that is all or the one that was asked for.
+    """
+    with prepare(experiment, "cv", say) as work:
+        if work.worker and work.trained:
+            return leave_to_chief(work, say)
+        from fer_tl.training.cross_validation import train_folds
+
+        settings = work.experiment
+        dataset = load_dataset(settings.data, settings.data_dir, "train", settings.input)
+        dataset = take_classes(dataset, settings.classes, say)
+        train_folds(settings, dataset, work.run, say)
+        if work.worker:
+            return leave_to_chief(work, say)
+        missing = _missing_folds(work, say)
+        if missing:
+            return missing
+        if work.shared:
+            for name in set(work.run.done) - {f"fold-{settings.fold}"}:
+                check_part(work.run.part(name))  # what this process did not train, or look at before
+        # Other folds may end at the same moment.
+        with take_turns(work.run.path) if work.shared and work.writes else nullcontext():
+            return report_folds(work.run, dataset.ids, group_by_id(dataset), say, writes=work.writes)
+
+
+def _missing_folds(work: Work, say: Say) -> PartResult | None:
+    """What to do about folds that are neither done nor failed, said, if there are any."""
+    run, fold = work.run, work.experiment.fold
+    done, failures = run.done, run.failures
+    asked = f"fold-{fold}"
+    if asked in failures:
+        raise UserError(f"the training of {asked} failed: {failures[asked]}; the same command tries it again")
+    missing = [name for name in run.parts if name not in done and name not in failures]
+    if not missing:
+        return None
+    text = (
+        f"{asked} is done; missing: {', '.join(missing)}.\n"
+        "The same command without --fold trains them all and prints the table; with --fold "
+        f"{missing[0].removeprefix('fold-')}, also on another machine, it trains one of them, and fer-tl collect RUN "
+        "RUN ... --out DIR joins runs of several places."
+    )
+    say(f"\n{text}")
+    return PartResult(run.path, tuple(done), tuple(missing), text)
+
+
+def leave_to_chief(work: Work, say: Say) -> PartResult:
+    return PartResult(None, (), (), say_chief(work.worker, say))
+
+
+def say_chief(worker: int, say: Say) -> str:
+    text = f"worker {worker} is done; the results are where the chief says"
+    say(text)
+    return text
+
+
+def _refuse_failed(found: CvResult | PartResult) -> None:
+    if isinstance(found, CvResult):
+        found.refuse_failed()
+
+
+COMMAND = Command(cross_validate, takes_experiment=True, resumes=True, finish=_refuse_failed)

@@ -1,0 +1,25 @@
+"""List the backbones: parameters, sizes, weights and which of them are here, licences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fer_tl.commands._command import Command
+from fer_tl.models.backbones import BACKBONES
+from fer_tl.reports.models_table import ModelRow, model_row, models_table_text
+
+Say = Callable[[str], None]
+
+
+def list_models(say: Say = print) -> tuple[ModelRow, ...]:
+    """Every backbone with its record, and which of its published weights are in the Keras cache.
+
+    Args:
+        say: prints the table.
+    """
+    rows = tuple(model_row(backbone) for backbone in BACKBONES.values())
+    say(models_table_text(rows))
+    return rows
+
+
+COMMAND = Command(list_models)
