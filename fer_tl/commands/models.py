@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fer_tl.commands._command import Command
-from fer_tl.models.backbones import BACKBONES
+from fer_tl.models.backbones import all_backbones
 from fer_tl.reports.models_table import ModelRow, model_row, models_table_text
 
 Say = Callable[[str], None]
@@ -17,7 +17,7 @@ def list_models(say: Say = print) -> tuple[ModelRow, ...]:
     Args:
         say: prints the table.
     """
-    rows = tuple(model_row(backbone) for backbone in BACKBONES.values())
+    rows = tuple(model_row(backbone) for backbone in all_backbones().values())
     say(models_table_text(rows))
     return rows
 

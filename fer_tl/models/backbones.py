@@ -1,4 +1,4 @@
-"""The registry of backbones: one record each, no import magic. Keras is imported only when a model is built."""
+"""The backbones: one record each. Keras is imported only when a model is built."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from fer_tl.core.config import Head
 from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.plugins import installed
 from fer_tl.models.applications import (
     build_efficientnetb0,
     build_inceptionv3,
@@ -250,8 +251,25 @@ BACKBONES: dict[str, Backbone] = {
 }
 
 
+def all_backbones() -> dict[str, Backbone]:
+    """Every backbone that can be used, by name: those of fer-tl, and those of the entry points ``fer_tl.backbones``."""
+    return BACKBONES | {name: record for name, record in _installed().items() if isinstance(record, Backbone)}
+
+
 def find_backbone(name: str) -> Backbone:
-    """The record of a backbone by name; an unknown one is a ``UserError`` with the nearest valid name."""
-    if name not in BACKBONES:
-        raise UserError(f"unknown backbone '{name}'{suggest(name, BACKBONES)}")
-    return BACKBONES[name]
+    """The record of a backbone by name.
+
+    Raises:
+        UserError: an unknown one, with the nearest valid name; or one whose package cannot be imported, or that two
+            packages give.
+    """
+    record = BACKBONES.get(name) or _installed().get(name)
+    if record is None:
+        raise UserError(f"unknown backbone '{name}'{suggest(name, all_backbones())}")
+    if isinstance(record, UserError):
+        raise record
+    return record
+
+
+def _installed() -> dict[str, Backbone | UserError]:
+    return installed("fer_tl.backbones", Backbone, "backbone", BACKBONES)

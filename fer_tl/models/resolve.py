@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fer_tl.core.config import Experiment, Head
 from fer_tl.core.errors import UserError
-from fer_tl.models.backbones import BACKBONES, find_backbone
+from fer_tl.models.backbones import all_backbones, find_backbone
 from fer_tl.models.record import Backbone, Pretrained, Scaling, Variant
 from fer_tl.models.starts import Start, given_file, read_start, recognize_published
 
@@ -159,7 +159,7 @@ def _check_input(
 
 
 def _pretrained(experiment: Experiment, backbone: Backbone, size: int) -> Pretrained | None:
-    owners = [record.name for record in BACKBONES.values() if experiment.weights in record.pretrained]
+    owners = [record.name for record in all_backbones().values() if experiment.weights in record.pretrained]
     if not owners:
         named = backbone.published(os.path.basename(experiment.weights), experiment.alpha, size)
         path = given_file(experiment.weights)
@@ -193,7 +193,7 @@ def _variant(experiment: Experiment, backbone: Backbone) -> Variant:
 
 def _check_takes(option: str, value: str, backbone: Backbone, takes: Callable[[Backbone], bool]) -> None:
     if not takes(backbone):
-        takers = ", ".join(record.name for record in BACKBONES.values() if takes(record))
+        takers = ", ".join(record.name for record in all_backbones().values() if takes(record))
         raise UserError(f"'{option}' {value} does not go with {backbone.name}, only with {takers}: leave it away")
 
 
