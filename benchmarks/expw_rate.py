@@ -38,7 +38,8 @@ def main() -> None:
 
 def measure(path: Path, image_size: int, threads: int) -> str:
     """Reads a source once and gives a row of the table."""
-    with closing(open_expw(path, image_size, on_error="skip", workers=threads)) as source:
+    with closing(open_expw(path, image_size, workers=threads)) as source:
+        source.on_error = "skip"
         began = time.perf_counter()
         source.total()
         surveyed, used = time.perf_counter(), time.process_time()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import types
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import writer
 
 from fer_tl.data.building.drop_copies import Curated
+from fer_tl.sources.format import Format
 from fer_tl.sources.records import VERSION
 
 
@@ -68,6 +72,16 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
             if stored.targets is not None:
                 example["targets"] = stored.targets
             yield stored.id, example
+
+
+def builder_of(form: Format) -> type[RecordBuilder]:
+    """The TFDS builder of a dataset format: of its package below this one, or made for it where there is none."""
+    here = Path(__file__).parent / form.name / f"{form.name}_dataset_builder.py"
+    if here.is_file():
+        module = importlib.import_module(f"tfrecords_builder.{form.name}.{form.name}_dataset_builder")
+        return module.Builder
+    members = {"name": form.name, "__doc__": form.summary, "__module__": __name__}
+    return types.new_class("Builder", (RecordBuilder,), {"skip_registration": True}, lambda body: body.update(members))
 
 
 class _StableWriter(writer.ExampleWriter):

@@ -13,6 +13,7 @@ from fer_tl.core.files import remove_temporaries
 from fer_tl.evaluation.summary import CvSummary
 from fer_tl.runs.folder import RunFolder, load_fold_predictions
 from fer_tl.runs.predictions import Predictions
+from fer_tl.sources.format import is_drawn
 
 Say = Callable[[str], None]
 
@@ -91,6 +92,6 @@ def report_folds(
 
 
 def where_results_are(run: RunFolder) -> str:
-    toys = run.read_run()["dataset"] == "toyfaces"
-    drawn = " (on toyfaces, drawn faces: it says nothing about photographs)" if toys else ""
+    data = run.read_run()["dataset"]
+    drawn = f" (on {data}, drawn faces: it says nothing about photographs)" if is_drawn(data) else ""
     return f"results: {run.path}{drawn}"

@@ -14,7 +14,9 @@ from fer_tl.core.checksums import Checksum, find_damage
 from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_json
 from fer_tl.core.staging import recover_all
+from fer_tl.data.building.options import options_of
 from fer_tl.faces.recipe import FaceRecipe, read_recipe
+from fer_tl.sources.format import formats, known_format
 
 FILE_NAME = "manifest.json"
 FORMAT = 4
@@ -25,14 +27,6 @@ CACHE = ".cache"
 
 DEFAULT_SHARDS = 16
 """Enough for every core of one machine, and 2 MB each for FER-2013; TFDS alone would write one shard."""
-
-# Options of a build that its manifest has under their own names, and those of them that need not be given.
-_BUILD_OPTIONS = (
-    "image_size", "fit", "channels", "bits", "labels", "votes", "detector", "box_margin", "min_confidence",
-    "duplicates", "split_seed", "encoding",
-)  # fmt: skip
-_BUILD_DEFAULTS = {"fit": "pad", "votes": "majority", "duplicates": "group", "split_seed": "0", "encoding": "png"}
-_BUILD_FILES = ("ferplus", "boxes", "detector_model", "splits")
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -115,11 +109,10 @@ class Manifest:
 
 def _recipe_before(manifest: Manifest) -> FaceRecipe:
     """What builders did before they wrote it down: boxes were clipped to the picture; of FER-2013 and ExpW what came
-    out was stretched to a square, of folders since version 1.1.0 fitted as was asked for."""
+    out was stretched to a square, of folders (those with a config) since version 1.1.0 fitted as was asked for."""
     source = manifest.source
-    boxed = "boxes" in source or (manifest.name == "expw" and "votes" not in source)
-    cutter = source.get("detector") or ("boxes" if boxed else "")
-    fit = source.get("fit", "stretch") if manifest.name == "folder" or cutter else "pad"
+    cutter = source.get("detector") or ("boxes" if "box_margin" in source else "")
+    fit = source.get("fit", "stretch" if manifest.config or cutter else "pad")
     return FaceRecipe(fit, "clip", float(source.get("box_margin", 0)), cutter)
 
 
@@ -227,9 +220,10 @@ def newest_version(data_dir: Path | str, name: str) -> Path:
     recover_all(root / name)
     versions = _versions(root / name)
     if not versions:
-        known = re.fullmatch(r"fer2013|expw|toyfaces|folder/[a-z0-9][a-z0-9_-]*", name)
         built = ", ".join(built_datasets(root)) or "nothing"
-        names = "toyfaces, fer2013, expw, and folder/NAME for your own images"
+        form = known_format(name)
+        known = form is not None and form.is_name(name)
+        names = ", ".join(form.shown for form in formats().values())
         advice = f"run `{build_command(name, data_dir)}`" if known else f"there are {names}"
         raise UserError(f"{name} is not built under {data_dir} (there: {built}); {advice}.")
     directory = versions[-1]
@@ -316,16 +310,14 @@ def build_arguments(name: str, manifest: Manifest | None = None) -> str:
         name: of the dataset.
         manifest: of one that was built, whose options are given again; files stand by their kind, as PATH does.
     """
-    words = [name] if name == "toyfaces" else [name, "--source", "PATH"]
+    form = known_format(name)  # None of a package that is gone
+    words = [name] if form and form.drawn else [name, "--source", "PATH"]
     if manifest is None:
         return " ".join(words)
     given = manifest.source
-    for key in _BUILD_OPTIONS:
-        if key in given and given[key] != _BUILD_DEFAULTS.get(key) and name != "toyfaces":
-            words += [f"--{key.replace('_', '-')}", shlex.quote(given[key])]
-    for key in _BUILD_FILES:
-        if key in given:
-            words += [f"--{key.replace('_', '-')}", key.upper()]
+    for key, option in options_of(form).items() if form else ():
+        if key in given and given[key] != str(option.default):
+            words += [option.flag, key.upper() if option.type is Path else shlex.quote(given[key])]
     if manifest.skipped:
         words += ["--on-error", "skip"]
     shards, smallest = max(manifest.shards.values()), min(sum(split.values()) for split in manifest.counts.values())

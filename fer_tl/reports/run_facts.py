@@ -236,14 +236,13 @@ def reproduce_section(contents: RunContents) -> Section:
     html += command(again)
     html += paragraph("Or without its files, with --data-dir where the dataset is elsewhere:")
     html += command(" ".join(["fer-tl", kind, *map(shlex.quote, flags(contents.experiment))]))
-    if dataset != "toyfaces":
+    building = build_arguments(dataset, contents.source.manifest if contents.source else None)
+    if building != dataset:  # which is drawn where it is missing
         html += paragraph(
             f"The dataset is made by the command below; it is the same if its fingerprint is "
             f"{contents.about['fingerprint'][:12]}, which the run checks. {_options(contents.source)}"
         )
-        html += command(
-            f"fer-tl build {build_arguments(dataset, contents.source.manifest if contents.source else None)}"
-        )
+        html += command(f"fer-tl build {building}")
     html += paragraph(
         "On a CPU the same versions give the same predictions to the last bit; other hardware and other versions give "
         "others within the intervals. Every figure here is computed from predictions.npz of each part."

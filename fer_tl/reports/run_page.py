@@ -16,6 +16,7 @@ from fer_tl.reports.run_facts import data_section, mistakes_section, record_sect
 from fer_tl.reports.run_report import reliability_of, selection_note
 from fer_tl.reports.run_tables import class_table, measure_table, reliability_table, spell_interval, spell_metric
 from fer_tl.reports.tables import fold_notes, fold_table
+from fer_tl.sources.format import is_drawn
 
 TITLE = "Report of "
 _KINDS = {"": "training", "val_": "held out", "watched_": "watched"}
@@ -83,8 +84,8 @@ def _warnings(contents: RunContents) -> list[str]:
         done = ", ".join(part.name for part in contents.done) or "none"
         figures = " All figures are of these." if contents.done else " There is no result yet."
         found.append(f"Unfinished. Done: {done}.{figures} {'; '.join(states)}.")
-    if contents.about["dataset"] == "toyfaces":
-        found.append("Drawn faces (toyfaces): these figures say nothing about photographs.")
+    if is_drawn(contents.about["dataset"]):
+        found.append(f"Drawn faces ({contents.about['dataset']}): these figures say nothing about photographs.")
     return found
 
 

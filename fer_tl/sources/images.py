@@ -51,7 +51,6 @@ _MAGIC = (
 )  # fmt: skip
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes that the second header has in its versions
 _ISO_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1")
-ENCODINGS = ("png", "jpeg")
 
 
 @dataclass(frozen=True)

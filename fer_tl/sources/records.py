@@ -29,7 +29,6 @@ VERSION = "1.2.0"
 
 SPLITS = ("train", "validation", "test")
 
-ON_ERROR = ("stop", "skip")
 MOST_SKIPPED = 0.05
 """Share of the examples that may be left out as unusable: more of them say that something else is wrong."""
 
@@ -166,7 +165,7 @@ class Source(ABC):
         class_names: names in label order.
         options: what changes the examples besides the bytes of the source, as text.
         notes: lines to tell before the build.
-        on_error: one of `ON_ERROR`: whether an example that cannot be used stops `records` at its end, when all of them
+        on_error: "stop" or "skip": whether an example that cannot be used stops `records` at its end, when all of them
             are known, or is left out.
         passed_over: files that are not read: {why: names}.
         fit: see `fer_tl.faces.recipe.FaceRecipe`.

@@ -10,6 +10,7 @@ import numpy as np
 
 from fer_tl.core.classes import CLASS_NAMES, CONTEMPT, canonical_class
 from fer_tl.core.errors import UserError
+from fer_tl.sources.format import VOTES
 
 COLUMNS = (
     "neutral",
@@ -25,7 +26,7 @@ COLUMNS = (
 )
 """Of fer2013new.csv, and of the tables without a header that copy its order; NF is "not a face"."""
 
-MODES = ("majority", "soft")
+MODES = VOTES.choices
 
 # The number in CLASS_NAMES of each of the first seven columns.
 _CLASSES = [CLASS_NAMES.index(str(canonical_class(column))) for column in COLUMNS[: len(CLASS_NAMES)]]

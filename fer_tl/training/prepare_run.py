@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.config import Experiment, check
 from fer_tl.core.errors import UserError
 from fer_tl.core.lock import hold
 from fer_tl.data.building.build import build
-from fer_tl.data.manifest import dataset_directory, read_manifest
+from fer_tl.data.building.request import BuildRequest
+from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
 from fer_tl.data.merging import parse_classes
 from fer_tl.devices.cluster import check_cluster, configure_cluster
 from fer_tl.devices.devices import claim_devices, joined_workers
@@ -21,6 +21,8 @@ from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.runs.folder import RunFolder, default_run_dir
 from fer_tl.runs.part import check_part
+from fer_tl.sources.format import find_format, is_drawn
+from fer_tl.sources.records import Source
 
 Say = Callable[[str], None]
 
@@ -53,7 +55,7 @@ class Work:
 @contextmanager
 def prepare(experiment: Experiment | None, kind: str, say: Say) -> Iterator[Work]:
     """Check all that can be checked before TensorFlow is imported, keep other processes out of the run, claim the
-    devices, and draw toyfaces if they are asked for.
+    devices, and draw the dataset if it is made by code and missing.
 
     Args:
         experiment: from ``fer_tl.load_experiment``; none for the defaults.
@@ -84,8 +86,8 @@ def prepare(experiment: Experiment | None, kind: str, say: Say) -> Iterator[Work
         if not work.trained:
             stack.enter_context(joined_workers(experiment, say))
             claim_devices(experiment.strategy)
-        if experiment.data == "toyfaces":
-            _draw_toyfaces(experiment.data_dir, say)
+        if is_drawn(experiment.data):
+            _draw(experiment, say)
         say(f"worker {work.worker}: the chief writes the run" if work.worker else f"run: {work.run.path}")
         data_dir = str(Path(experiment.data_dir).absolute())
         yield replace(work, experiment=replace(experiment, run_dir=str(work.run.path), data_dir=data_dir))
@@ -104,13 +106,10 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
     worker = check_cluster(experiment)
     run = RunFolder(Path(experiment.run_dir) if experiment.run_dir else default_run_dir(experiment, kind))
     run.refuse_others(experiment, kind)
-    class_names: tuple[str, ...] = CLASS_NAMES
-    if experiment.data != "toyfaces":
-        manifest = read_manifest(dataset_directory(Path(experiment.data_dir), experiment.data))
-        spec.channels_for(manifest.image_shape[2])
-        class_names = manifest.class_names
+    found = _find_data(experiment)
+    spec.channels_for(found.image_shape[2])
     if experiment.classes is not None:
-        parse_classes(experiment.classes, class_names)
+        parse_classes(experiment.classes, found.class_names)
     begun = (run.path / "run.json").is_file()
     trained = begun and all(run.is_done(name) for name in _wanted(experiment, run))
     if not trained:
@@ -137,9 +136,24 @@ def _keep_others_out(work: Work, stack: ExitStack, say: Say) -> Work:
     return work
 
 
-def _draw_toyfaces(data_dir: str, say: Say) -> None:
-    say("data: toyfaces, drawn faces made by code (no photographs); --data NAME takes a dataset of your own")
+def _find_data(experiment: Experiment) -> Manifest | Source:
+    """The dataset as it is built; or, of one that is drawn, as it will be.
+
+    Raises:
+        UserError: it is not built and cannot be drawn.
+    """
     try:
-        dataset_directory(Path(data_dir), "toyfaces")
+        return read_manifest(dataset_directory(Path(experiment.data_dir), experiment.data))
     except UserError:
-        build("toyfaces", data_dir=data_dir, say=say)
+        if not is_drawn(experiment.data):
+            raise
+        return BuildRequest(experiment.data).open()
+
+
+def _draw(experiment: Experiment, say: Say) -> None:
+    name = experiment.data
+    say(f"data: {name}, {find_format(name).summary}; --data NAME takes a dataset of your own")
+    try:
+        dataset_directory(Path(experiment.data_dir), name)
+    except UserError:
+        build(name, data_dir=experiment.data_dir, say=say)

@@ -49,6 +49,11 @@ def open_rows(root: Path, rows: list[str], **options: object) -> ExpwSource:
     return open_expw(write_folder(root, expw_files(rows)), SIZE, **options)  # type: ignore[arg-type]
 
 
+def skipping(source: ExpwSource) -> ExpwSource:
+    source.on_error = "skip"
+    return source
+
+
 @pytest.mark.parametrize("packing", ["folder", "zip", "tar"])
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_face_is_the_box_of_its_photo(tmp_path: Path, packing: str, workers: int) -> None:
@@ -80,7 +85,7 @@ def test_a_face_is_the_box_of_its_photo(tmp_path: Path, packing: str, workers: i
 
 
 def test_a_margin_widens_the_box_and_is_an_option(tmp_path: Path) -> None:
-    source = open_rows(tmp_path, [ROWS[0]], margin=0.25)
+    source = open_rows(tmp_path, [ROWS[0]], box_margin=0.25)
     (record,) = source.records()
     assert record.size == (24, 24) and record.crop == "cropped"
     np.testing.assert_array_equal(record.image, slice_of(record.group, 1, 16, 25, 40))
@@ -149,7 +154,7 @@ def test_a_line_that_cannot_be_used(tmp_path: Path, row: str, what: str, reason:
     assert f"line 7 ({what}): " in message and reason in message
     assert "line 8 (gone.jpg#0): gone.jpg is missing" in message
     assert "2 of 7 examples in " in message and "(28.6 %) cannot be used" in message
-    source = open_rows(tmp_path, rows, on_error="skip")
+    source = skipping(open_rows(tmp_path, rows))
     assert source.total() == 5 and len(read(source)) == 5
     first, second = source.skipped()
     assert (first.where, first.what) == ("label.lst, line 7", what) and reason in first.reason
@@ -177,7 +182,7 @@ def test_a_photo_that_cannot_be_used(tmp_path: Path, kind: str, workers: int) ->
     message = str(stopped.value)
     assert "label.lst, line 2 (angry_man_1.jpg#0), label.lst, line 4 (angry_man_1.jpg#7): image/origin/" in message
     assert reason in message and "2 of 5 examples" in message
-    source = open_expw(tmp_path, SIZE, on_error="skip", workers=workers)
+    source = skipping(open_expw(tmp_path, SIZE, workers=workers))
     assert sorted(read(source)) == ["angry_man_0.jpg#2", "angry_man_2.jpg#0", "angry_man_3.jpg#0"]
     skipped = source.skipped()
     assert [one.what for one in skipped] == ["angry_man_1.jpg#0", "angry_man_1.jpg#7"]
@@ -193,7 +198,7 @@ def test_lines_and_photos_that_cannot_be_used_are_told_at_once(tmp_path: Path) -
 
 def test_no_usable_line_is_an_error_even_if_all_may_be_left_out(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"1 of 1 .*line 1 .*Correct the list or its photos\.$"):
-        open_rows(tmp_path, [f"{ROWS[0]} 1"], on_error="skip").total()
+        skipping(open_rows(tmp_path, [f"{ROWS[0]} 1"])).total()
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
@@ -323,7 +328,7 @@ def test_a_row_of_votes_that_cannot_be_used(tmp_path: Path, row: str, reason: st
     with pytest.raises(UserError, match=r"1 of 2 examples.*label_expw\.csv, line 2[ :]") as stopped:
         read(open_expw(tmp_path, SIZE))
     assert reason in str(stopped.value)
-    source = open_expw(tmp_path, SIZE, on_error="skip")
+    source = skipping(open_expw(tmp_path, SIZE))
     assert source.total() == 1
     assert [one.where for one in source.skipped()] == ["label_expw.csv, line 2"]
 
@@ -336,14 +341,14 @@ def test_a_header_of_votes_in_another_order_is_obeyed(tmp_path: Path) -> None:
     turned = io.StringIO()
     csv.writer(turned).writerows([*row[:2], *row[:1:-1]] for row in table)
     files["label_expw.csv"] = turned.getvalue().encode()
-    for on_error in ("stop", "skip"):
-        records = read(open_expw(write_folder(tmp_path / on_error, files), SIZE, on_error=on_error))
+    for allow in (lambda source: source, skipping):
+        records = read(allow(open_expw(write_folder(tmp_path / allow.__name__, files), SIZE)))
         assert {name: record.label for name, record in records.items()} == {
             name: record.label for name, record in plain.items()
         }
     files["label_expw.csv"] = turned.getvalue().replace("neutral", "sleepy").encode()
     with pytest.raises(UserError, match=r"label_expw\.csv in c, line 1: the columns are .*sleepy.* expected"):
-        open_expw(write_folder(tmp_path / "c", files), SIZE, on_error="skip")
+        open_expw(write_folder(tmp_path / "c", files), SIZE)
 
 
 @pytest.mark.parametrize(
@@ -412,9 +417,8 @@ def test_a_single_file_is_not_enough(tmp_path: Path, name: str) -> None:
     [
         (expw_files(), {"votes": "soft"}, "no votes: --votes soft needs ExpW Cleaned"),
         (expw_files(), {"votes": "best"}, "votes is 'best'"),
-        (expw_files(), {"on_error": "ignore"}, "on-error is 'ignore', not one of stop, skip"),
         (expw_files(), {"min_confidence": float("nan")}, "min-confidence is nan"),
-        (cleaned_files(VOTES), {"margin": 0.1}, "leave --box-margin out"),
+        (cleaned_files(VOTES), {"box_margin": 0.1}, "leave --box-margin out"),
         (cleaned_files(VOTES), {"min_confidence": 1.0}, "leave --min-confidence out"),
     ],
 )

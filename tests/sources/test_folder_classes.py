@@ -121,8 +121,8 @@ def test_orders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         opened(tmp_path, "0 1 2", "raf")
     with pytest.raises(UserError, match="has names for classes, not numbers: leave --labels out"):
         opened(tmp_path, "happy sad", "raf")
-    with pytest.raises(UserError, match="--labels rafdb: no such order of classes; did you mean 'raf'"):
-        opened(tmp_path, "1 2", "rafdb")
+    with pytest.raises(UserError, match="--labels rafdb: no such choice; did you mean 'raf'"):
+        BuildRequest("folder", source=tmp_path, labels="rafdb")
 
 
 def test_the_option_reaches_the_folder_builder(tmp_path: Path) -> None:

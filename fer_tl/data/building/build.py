@@ -7,7 +7,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fer_tl.core.archive_members import describe_passed_over, summarize_passed_over
 from fer_tl.core.checksums import checksums
@@ -16,8 +16,9 @@ from fer_tl.core.files import write_text
 from fer_tl.core.printable import printable
 from fer_tl.core.safe_text import csv_line
 from fer_tl.core.staging import put_in_place, workplace
-from fer_tl.data.building.copy_check import MOST_LOST, MOST_LOST_OF
+from fer_tl.data.building.copy_check import MOST_LOST
 from fer_tl.data.building.drop_copies import Curated, describe_duplicates
+from fer_tl.data.building.options import options_of
 from fer_tl.data.building.prepare import check_can_prepare, prepare
 from fer_tl.data.building.request import BuildRequest
 from fer_tl.data.examples import write_examples
@@ -50,27 +51,11 @@ def build(
     name: str,
     source: str | Path | None = None,
     data_dir: str | Path = "data",
-    shards: int | None = None,
-    image_size: int | None = None,
-    fit: str | None = None,
-    channels: int | None = None,
-    bits: int | None = None,
-    labels: str | None = None,
-    ferplus: str | Path | None = None,
-    votes: str | None = None,
-    boxes: str | Path | None = None,
-    detector: str | None = None,
-    detector_model: str | Path | None = None,
-    box_margin: float | None = None,
-    min_confidence: float | None = None,
-    on_error: str | None = None,
-    duplicates: str | None = None,
-    splits: str | Path | None = None,
-    split_seed: int | None = None,
-    encoding: str | None = None,
+    *,
     accept_copies: bool = False,
     overwrite: bool = False,
     say: Say = print,
+    **options: Any,
 ) -> Manifest:
     """Builds `<data_dir>/<name>/[<config>/]<version>/`; does nothing if it is built from the same source already.
 
@@ -78,49 +63,23 @@ def build(
     that looks finished, and the next build clears it away.
 
     Args:
-        name: "fer2013", "expw", "toyfaces", "folder", or "folder/NAME" for a name of your choice (the source's, if not
-            given).
-        source: file, archive or folder to read; none for toyfaces.
+        name: a format, such as "fer2013", or "folder/NAME" for a name of your choice (the source's, if not given).
+        source: file, archive or folder to read; none for drawn faces.
         data_dir: folder that holds all datasets, made if need be.
-        shards: files for each split, 16 if not given; never more than the smallest split has examples.
-        image_size: height and width in pixels, for folder and expw, 96 if not given.
-        fit: "pad", "stretch" or "crop" for images that are not square, for folder; "pad" if not given.
-        channels: 1 or 3 of the images, for folder; if not given, 1 if all are stored in grey, else 3.
-        bits: 8 to 16, used of samples that are stored in 16 bits by files that do not say so, for folder; 16 if not
-            given and larger values occur.
-        labels: what numbers mean as classes, a key of `fer_tl.sources.label_orders.LABEL_ORDERS`, for fer2013
-            and folder.
-        ferplus: fer2013new.csv, whose votes replace the labels of fer2013.csv.
-        votes: "majority" or "soft": how votes become labels, for ferplus and the cleaned expw; "majority" if not given.
-        boxes: a CSV of face boxes to crop the images to, see `read_box_table`; for fer2013 and folder.
-        detector: "haar" or "yunet": crops each image to the largest face that is found in it, see `DetectedCrop`; for
-            fer2013 and folder.
-        detector_model: the file of yunet's model, fetched if not given.
-        box_margin: what to add on each side of a box, as a fraction of its height or width, 0 to 1; 0 if not given,
-            or what the detector says.
-        min_confidence: leaves out faces whose detector score is lower, for expw.
-        on_error: "stop" if examples cannot be used, when all of them are known, or "skip" them, which 5 % of all may
-            be; "stop" if not given.
-        duplicates: "group", "drop" or "keep", see `Curation`; "group" if not given.
-        splits: a CSV with columns id and split to use in place of drawing a split, for expw.
-        split_seed: draws the split of expw, 0 if not given.
-        encoding: "png" or "jpeg", how the records hold the images; "png" if not given.
         accept_copies: whether copies may make up as much as they do: else a build stops where a cluster is large or its
             labels differ or a class loses much, and writes a picture of examples into `data_dir`, see `suspicions`.
         overwrite: replace a dataset of that name once the new one is complete.
         say: called with each line to tell.
+        options: the other options of `fer-tl build --help`, with `_` for `-`: `image_size=64`, `duplicates="drop"`.
 
     Raises:
         UserError: wrong arguments or a source that cannot be used; nothing is left behind.
         UnusableExamples: examples that cannot be used; where they are more than the message names, all are listed in
             `<data_dir>/<name>-unusable.csv`.
     """
-    request = BuildRequest(
-        name, source, shards, image_size, fit, channels, bits, labels, ferplus, votes, boxes, detector,
-        detector_model, box_margin, min_confidence, on_error, duplicates, splits, split_seed, encoding,
-    )  # fmt: skip
-    root = Path(data_dir)
-    if request.builder != "toyfaces" and source is None:
+    request = BuildRequest(name, source, **options)
+    root, form = Path(data_dir), request.format
+    if not form.drawn and source is None:
         directory = None
         with contextlib.suppress(UserError):
             directory = dataset_directory(root, name)
@@ -128,10 +87,10 @@ def build(
             return _tell_built(directory, say)
         raise UserError(f"{name} needs a source: run `fer-tl build {build_arguments(name)}`.")
     with contextlib.closing(request.open()) as opened:
-        config = request.config or (_slug(opened.name) if request.builder == "folder" else "")
-        target = root / request.builder / config / VERSION
+        config = request.config or (_slug(opened.name) if form.variants else "")
+        target = root / form.name / config / VERSION
         entry = {"kind": opened.kind, "name": opened.name, "sha256": opened.sha256(), **opened.options}
-        if not overwrite and (built := _already_built(target, entry | request.options, shards)):
+        if not overwrite and (built := _already_built(target, entry | request.options, request.given.get("shards"))):
             return _tell_built(built, say)
         try:
             return _build(request, config, opened, entry | request.options, target, root, accept_copies, say)
@@ -216,19 +175,19 @@ def _build(
         say(note)
     if told := describe_passed_over(summarize_passed_over(source.passed_over)):
         say(told)
-    with workplace(root, request.builder) as place:
+    with workplace(root, request.format.name) as place:
         (place / "spool").mkdir()
         with contextlib.closing(Curated(source, request.curation, place / "spool", say)) as curated:
             examples_of_copies = root / f"{request.name.replace('/', '-')}-copies.png"
             if not accept_copies:
-                curated.look_over(examples_of_copies, MOST_LOST_OF.get(request.builder, MOST_LOST))
+                curated.look_over(examples_of_copies, request.format.most_lost or MOST_LOST)
             examples_of_copies.unlink(missing_ok=True)  # of a build that stopped
             absent = [split for split in SPLITS if split not in curated.counts()]
             if absent:
                 splits = ", ".join(curated.counts())
                 say(f"The source has no {' and no '.join(absent)} split: the dataset has {splits} only.")
-            number = min(request.shards or DEFAULT_SHARDS, _smallest(curated.counts()))
-            directory, version = prepare(request.builder, config, curated, place, number)
+            number = min(request.given.get("shards", DEFAULT_SHARDS), _smallest(curated.counts()))
+            directory, version = prepare(request.format, config, curated, place, number)
             write_examples(curated.examples, directory)
             skipped = source.skipped()
             if skipped:
@@ -261,7 +220,7 @@ def _describe(
     stamps = curated.stamps()
     drawn = {key: value for key, value in entry.items() if key in ("split_seed", "splits")}
     return Manifest(
-        name=request.builder,
+        name=request.format.name,
         config=config,
         version=version,
         source=entry,
@@ -273,7 +232,7 @@ def _describe(
         content=content_hash(stamps, source.class_names),
         warnings=(
             *source.warnings(),
-            *curated.tones.warnings(choosable=request.builder == "folder"),
+            *curated.tones.warnings(choosable="channels" in options_of(request.format)),
             *(source.crop.warnings if source.crop else ()),
         ),
         crops=curated.crops(),

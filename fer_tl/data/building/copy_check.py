@@ -19,10 +19,7 @@ LARGE = 0.01
 that of ExpW's subset 0.003."""
 
 MOST_LOST = 0.10
-"""Share of a class's training images that may be left out as copies of validation and test."""
-
-MOST_LOST_OF = {"fer2013": 1 / 3}
-"""The same where the copies are known: FER-2013's disgust loses 25 % and its surprise 20 %, by eye to copies."""
+"""Share of a class's training images that may be left out as copies of validation and test, see `Format.most_lost`."""
 
 MIXED = 0.10
 """Share of a dataset's images that may be in clusters with different labels: 0.03 of FER-2013's and ExpW's are."""

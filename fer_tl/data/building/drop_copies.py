@@ -22,8 +22,6 @@ from fer_tl.data.splits import SPLITS, apply_splits, draw_split
 from fer_tl.data.tones import Tones
 from fer_tl.sources.records import Record, Source, check_share
 
-POLICIES = ("group", "drop", "keep")
-
 
 @dataclass(frozen=True)
 class Curation:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from fer_tl.core.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     from fer_tl.data.building.drop_copies import Curated
+    from fer_tl.sources.format import Format
 
 
 def check_can_prepare() -> None:
@@ -31,11 +31,11 @@ def check_can_prepare() -> None:
         )
 
 
-def prepare(name: str, config: str, curated: Curated, place: Path, shards: int) -> tuple[Path, str]:
+def prepare(form: Format, config: str, curated: Curated, place: Path, shards: int) -> tuple[Path, str]:
     """Writes all splits of a curated source as TFRecords.
 
     Args:
-        name: the builder's package below `tfrecords_builder`.
+        form: the format of the dataset.
         config: its configuration, "" for none.
         curated: what to write.
         place: TFDS's data folder, an empty one.
@@ -57,8 +57,9 @@ def prepare(name: str, config: str, curated: Curated, place: Path, shards: int) 
         _absl_quiet(),
         _temporary_in(place),
     ):  # TFDS prints a banner and warns of configs
-        module = importlib.import_module(f"tfrecords_builder.{name}.{name}_dataset_builder")
-        builder = module.Builder(**arguments)
+        from tfrecords_builder.base import builder_of  # the plug for TFDS, on top of this package
+
+        builder = builder_of(form)(**arguments)
         builder.download_and_prepare(download_config=options, download_dir=place / "downloads")
     return Path(builder.data_dir), str(builder.version)
 

@@ -17,8 +17,9 @@ from fer_tl.sources.expw.faces import Problem
 from fer_tl.sources.expw.layout import ORIGINAL, Found, find_expw, refuse_seven_zip
 from fer_tl.sources.expw.photos import Picture, UnusablePhoto, cut_photos, default_workers
 from fer_tl.sources.expw.survey import Cut, Survey, take_stock
+from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.images import is_constant
-from fer_tl.sources.records import ON_ERROR, Record, Skipped, Source, UnusableExamples
+from fer_tl.sources.records import Record, Skipped, Source, UnusableExamples
 from fer_tl.sources.votes import check_mode
 
 NOT_LISTED = "files that the list does not name"
@@ -151,12 +152,11 @@ class ExpwSource(Source):
 
 def open_expw(
     path: Path,
-    image_size: int,
+    image_size: int = DEFAULT_IMAGE_SIZE,
     *,
-    margin: float = 0.0,
+    box_margin: float = 0.0,
     min_confidence: float | None = None,
     votes: str = "majority",
-    on_error: str = "stop",
     workers: int | None = None,
 ) -> ExpwSource:
     """Opens ExpW in any of its layouts: `label.lst` with photos, or `label_expw.csv` with face crops.
@@ -166,18 +166,15 @@ def open_expw(
     Args:
         path: the folder or archive.
         image_size: height and width of the faces to hand out, pixels.
-        margin: what to add on each side of a box, see `FaceRecipe`.
+        box_margin: what to add on each side of a box, see `FaceRecipe`.
         min_confidence: leave out faces whose detector score is below it; None for all faces.
         votes: "majority" or "soft": what to make of the votes on face crops, see `votes.decide`.
-        on_error: "stop" at a line or photo that cannot be used, or "skip" it, see `Source`.
         workers: threads that decode photos; by default one for each core, 16 at most.
 
     Raises:
         UserError: nothing usable is there, or an option does not fit what is there.
     """
     check_mode(votes)
-    if on_error not in ON_ERROR:
-        raise UserError(f"on-error is {on_error!r}, not one of {', '.join(ON_ERROR)}.")
     if min_confidence is not None and not math.isfinite(min_confidence):
         raise UserError(f"min-confidence is {min_confidence}, not a number.")
     if not path.is_dir():
@@ -185,11 +182,10 @@ def open_expw(
     files = open_files(path)
     try:
         found = find_expw(files, votes)
-        options = {"image_size": str(image_size), **_options(found, margin, min_confidence, votes)}
+        options = {"image_size": str(image_size), **_options(found, box_margin, min_confidence, votes)}
         origin = Origin(path, files, [found.name, *found.images.values()])
-        cutting = Cutting(image_size, margin, min_confidence, default_workers() if workers is None else workers)
+        cutting = Cutting(image_size, box_margin, min_confidence, default_workers() if workers is None else workers)
         source = ExpwSource(origin, files, found, cutting, options)
-        source.on_error = on_error
         used = {found.name, *found.images.values()}
         source.passed_over = {**files.passed_over, NOT_LISTED: [name for name in files.names if name not in used]}
         return source

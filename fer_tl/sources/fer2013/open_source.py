@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_tl.core.archives import Files, Origin, is_archive, open_files
-from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.errors import UserError
 from fer_tl.sources.fer2013.csv_reader import CsvFile, has_labels, has_pixels, is_fer_plus
 from fer_tl.sources.fer2013.csv_source import CsvSource
 from fer_tl.sources.fer2013.ferplus import read_ferplus
 from fer_tl.sources.fer2013.image_reader import open_images
 from fer_tl.sources.images import IMAGE_SUFFIXES, find_images, image_paths
-from fer_tl.sources.label_orders import LABEL_ORDERS
 from fer_tl.sources.records import Source, canonical_split
 
 _WHOLE = ("fer2013", "icml_face_data")  # best first, as torchvision's FER2013 looks for them
@@ -21,7 +20,7 @@ _SUFFIXES = (".csv", ".gz", ".zip", ".tar", ".tgz", ".bz2", ".xz")
 _MAX_DEPTH = 4  # archives in archives; Kaggle's competition file is a zip of a tar.gz
 
 
-def open_source(path: Path, labels: str | None = None, ferplus: Path | None = None, votes: str = "majority") -> Source:
+def open_source(path: Path, labels: str | None = None, ferplus: Path | None = None, votes: str | None = None) -> Source:
     """Opens a FER-2013 source.
 
     Where several are found, the order is fer2013.csv, icml_face_data.csv, train.csv (with val.csv and test.csv beside
@@ -31,13 +30,13 @@ def open_source(path: Path, labels: str | None = None, ferplus: Path | None = No
         path: a file, a folder or an archive.
         labels: what numbers mean as classes, a key of `LABEL_ORDERS`, or None (FER-2013's if that is certain).
         ferplus: FER+'s fer2013new.csv, whose votes replace the labels of fer2013.csv; None for none.
-        votes: how they become labels, one of `fer_tl.sources.votes.MODES`.
+        votes: how they become labels, one of `fer_tl.sources.votes.MODES`; "majority" if not given.
 
     Raises:
         UserError: nothing usable is there, or votes that cannot be joined to it.
     """
-    if labels is not None and labels not in LABEL_ORDERS:
-        raise UserError(f"--labels {labels}: no such order of classes{suggest(labels, LABEL_ORDERS)}.")
+    if votes is not None and ferplus is None:
+        raise UserError("--votes says how the votes of --ferplus become labels: give that as well.")
     files = open_files(path)
     try:
         source = _find(path, files, files, None, labels, _MAX_DEPTH)
@@ -49,7 +48,7 @@ def open_source(path: Path, labels: str | None = None, ferplus: Path | None = No
                     f"{files.label} holds images, whose names do not tell the row of fer2013.csv that FER+'s votes "
                     "are for: give fer2013.csv."
                 )
-            source.use_votes(read_ferplus(ferplus, votes))
+            source.use_votes(read_ferplus(ferplus, votes or "majority"))
         return source
     except BaseException:
         files.close()

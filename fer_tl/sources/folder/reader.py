@@ -6,11 +6,11 @@ from pathlib import Path, PurePosixPath
 
 from fer_tl.core.archive_members import describe_passed_over, summarize_passed_over
 from fer_tl.core.archives import Files, Origin, open_files, refuse_names_that_are_no_text
-from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.errors import UserError
 from fer_tl.sources.folder.classes import name_classes
+from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.image_source import Entry, ImageSource
 from fer_tl.sources.images import ImagePath, find_images, image_paths, split_is_below, splits_of
-from fer_tl.sources.label_orders import LABEL_ORDERS
 from fer_tl.sources.records import canonical_split
 
 _TABLES = (".csv", ".tsv", ".lst", ".xlsx", ".json")
@@ -18,7 +18,7 @@ _TABLES = (".csv", ".tsv", ".lst", ".xlsx", ".json")
 
 def open_folder(
     path: Path,
-    image_size: int,
+    image_size: int = DEFAULT_IMAGE_SIZE,
     fit: str = "pad",
     labels: str | None = None,
     channels: int | None = None,
@@ -42,8 +42,6 @@ def open_folder(
         UserError: no images, numbered folders of unknown meaning, images outside class folders or deeper in them, or
             splits for only some of them.
     """
-    if labels is not None and labels not in LABEL_ORDERS:
-        raise UserError(f"--labels {labels}: no such order of classes{suggest(labels, LABEL_ORDERS)}.")
     files = open_files(path)
     try:
         source = _read(path, files, image_size, fit, labels, channels)

@@ -229,11 +229,11 @@ def test_a_bad_source_leaves_nothing(tmp_path: Path, data, message: str) -> None
         ({"name": "fer2013", "source": "missing.csv"}, "missing.csv does not exist"),
         ({"name": "fer2013", "source": "x", "image_size": 96}, "--image-size is for expw and folder, not for fer2013"),
         ({"name": "fer2013/a", "source": "x"}, "fer2013 has no variants"),
-        ({"name": "fer2013", "source": ".", "labels": "abc"}, "--labels abc: no such order"),
+        ({"name": "fer2013", "source": ".", "labels": "abc"}, "--labels abc: no such choice"),
         ({"name": "expw", "source": "x", "labels": "raf"}, "--labels is for fer2013 and folder, not for expw"),
         ({"name": "folder/../x", "source": "x"}, "cannot be a folder's name"),
         ({"name": "folder", "source": "x", "image_size": 2}, "--image-size is 2, not 8 to 1,024"),
-        ({"name": "toyfaces", "source": "x"}, "--source is for fer2013 and expw and folder, not for toyfaces"),
+        ({"name": "toyfaces", "source": "x"}, "--source is for expw and fer2013 and folder, not for toyfaces"),
         ({"name": "toyfaces", "boxes": "x"}, "--boxes is for fer2013 and folder"),
         ({"name": "fer2013", "boxes": "x"}, "--boxes crops the images of --source"),
         ({"name": "fer2013", "source": "x", "box_margin": 0.1}, "--box-margin widens the boxes of --boxes"),
@@ -271,7 +271,7 @@ def test_tensorflow_is_not_imported_to_refuse_a_source(tmp_path: Path) -> None:
 def test_a_killed_build_leaves_nothing_that_looks_finished(tmp_path: Path, fer_csv: Path) -> None:
     code = f"""
         import os, signal
-        from fer_tl.data import build as module
+        from fer_tl.data.building import build as module
 
         def killed(directory, target, place):
             os.kill(os.getpid(), signal.SIGKILL)  # everything is written but not yet in place

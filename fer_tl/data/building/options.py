@@ -1,0 +1,72 @@
+"""The options of a build: those of every format, and which formats take each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from fer_tl.faces.recipe import DETECTORS
+from fer_tl.sources.format import BOX_MARGIN, Format, Option, formats
+
+_SPLIT = (
+    Option("splits", Path, "CSV with columns id and split to use, such as another's examples.csv"),
+    Option("split_seed", int, "seed of the 80:20 split", limits=(0, 2**32 - 1), default=0),
+)
+_CROPS = (
+    Option("boxes", Path, "CSV of face boxes to crop to, columns id, top, left, bottom, right in pixels of the "
+        "original image; id: row number from 0 of a CSV source, else the image's file name or path in the source; "
+        "others stay whole"),
+    Option("detector", str, "haar or yunet: crop each image to the largest face that is found in it; others stay whole",
+        choices=DETECTORS),
+    Option("detector_model", Path, "file of the model of --detector yunet (default: fetched once)"),
+    BOX_MARGIN,
+)  # fmt: skip
+_FROM_A_SOURCE = (
+    Option("source", Path, "the file or folder that you have: CSV, archive, image folders"),
+    Option("on_error", str, "stop if images, rows or lines cannot be used, and name them, or skip them, at most 5 %",
+        choices=("stop", "skip"), default="stop"),
+    Option("duplicates", str, "group: copies share a fold, training copies of validation and test images are left out; "
+        "drop: also all but one training copy; keep: do not look", choices=("group", "drop", "keep"), default="group"),
+)  # fmt: skip
+_ALWAYS = (
+    Option("encoding", str, "png, or jpeg: a third of the size, not exact", choices=("png", "jpeg"), default="png"),
+    Option("shards", int, "TFRecord files a split (default: 16)", limits=(1, 10_000)),
+)
+
+
+def options_of(form: Format) -> dict[str, Option]:
+    """The options that a build of a format takes, by name."""
+    given = (
+        *(() if form.drawn else _FROM_A_SOURCE),
+        *form.options,
+        *(_CROPS if form.crops else ()),
+        *(_SPLIT if form.splits else ()),
+        *_ALWAYS,
+    )
+    return {option.name: option for option in given}
+
+
+def takers() -> dict[str, list[tuple[Format, Option]]]:
+    """{name of an option: formats that take it, each with the option as it has it}."""
+    found = defaultdict(list)
+    for form in formats().values():
+        for option in options_of(form).values():
+            found[option.name].append((form, option))
+    return dict(found)
+
+
+def add_build_options(parser: Any) -> None:
+    """Adds every option of every format to a parser of jsonargparse; its help says which formats take it."""
+    sourced = {form.name for form in formats().values() if not form.drawn}
+    for having in takers().values():
+        lines: dict[str, list[str]] = {}
+        for form, option in having:
+            default = "" if option.default is None else f" (default: {option.default})"
+            lines.setdefault(option.help + default, []).append(form.name)
+        text = "; ".join(f"{', '.join(names)}: {line}" for line, names in lines.items())
+        if len(lines) == 1 and sourced <= {form.name for form, _ in having}:
+            (text,) = lines
+        types = {str if option.type is Path else option.type for _, option in having}
+        kind = types.pop() if len(types) == 1 else str  # which `Option.read` turns into what the format wants
+        parser.add_argument(having[0][1].flag, type=kind | None, help=text)

@@ -1,0 +1,215 @@
+"""Dataset formats: the record that declares one, and how all of them are found, inside this package and outside."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fer_tl.core.errors import UserError, suggest
+from fer_tl.sources.label_orders import LABEL_ORDERS
+
+if TYPE_CHECKING:
+    from fer_tl.sources.records import Source
+
+GROUP = "fer_tl.sources"
+"""The entry points by which an installed package gives a format: ``NAME = "module:FORMAT"``."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")  # what TFDS takes, in lower case as folders are
+_VARIANT = "[a-z0-9][a-z0-9_-]*"
+_KINDS = {int: "a whole number", float: "a number", str: "text", Path: "a path"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of ``fer-tl build``.
+
+    Attributes:
+        name: as Python has it: ``image_size`` is ``--image-size``.
+        type: ``int``, ``float``, ``str``, or ``Path`` for a file.
+        help: what it does, in a line without its default.
+        choices: the only values that it takes, if there are such.
+        limits: its lowest and highest value, if there are such.
+        default: what it is if it is not given, shown in the help and omitted from commands that rebuild a dataset; None
+            where ``help`` says it.
+    """
+
+    name: str
+    type: type[int] | type[float] | type[str] | type[Path]
+    help: str
+    choices: tuple[Any, ...] = ()
+    limits: tuple[float, float] | None = None
+    default: Any = None
+
+    @property
+    def flag(self) -> str:
+        """As it is typed."""
+        return f"--{self.name.replace('_', '-')}"
+
+    def read(self, value: Any) -> Any:
+        """The value as ``type``, ``~`` of a path expanded.
+
+        Raises:
+            UserError: it is of another type, none of ``choices`` or outside ``limits``.
+        """
+        try:
+            # Path.expanduser raises for an unknown user.
+            found: Any = Path(os.path.expanduser(value)) if self.type is Path else self.type(value)
+            if self.type is int and not isinstance(value, str) and found != value:
+                raise ValueError
+        except (TypeError, ValueError, OverflowError):
+            raise UserError(f"{self.flag} is {value!r}, not {_KINDS[self.type]}.") from None
+        if self.choices and found not in self.choices:
+            raise UserError(f"{self.flag} {value}: no such choice{suggest(str(value), map(str, self.choices))}.")
+        if self.limits and not self.limits[0] <= found <= self.limits[1]:
+            raise UserError(f"{self.flag} is {found:g}, not {self.limits[0]:,} to {self.limits[1]:,}.")
+        return found
+
+
+@dataclass(frozen=True)
+class Format:
+    """A dataset format: ``FORMAT`` of a folder of `fer_tl.sources`, or of a package with an entry point in `GROUP`.
+
+    The module that declares it is imported for ``fer-tl build --help``: let ``open`` import what is slow.
+
+    Attributes:
+        name: of the datasets that are built of it: a-z, 0-9 and _.
+        summary: what it reads, in a few words.
+        open: opens a source of it without TensorFlow, given its path (None if ``drawn``) and, by keyword, those of
+            ``options`` that were given; raises `UserError` if it is not what it should be.
+        options: what it takes besides the options of every build.
+        drawn: its images are made by code: it has no path, its copies are not looked for, and training makes the
+            dataset where it is missing.
+        crops: its source hands pictures to `Source.cut`, so that boxes and detectors may crop them.
+        splits: its records have no split: one is drawn 80:20, or read from a table.
+        variants: a dataset of it has a name of its own, ``folder/mine``.
+        most_lost: share of a class's training images that may be copies of validation and test without a question; None
+            for that of all formats.
+    """
+
+    name: str
+    summary: str
+    open: Callable[..., Source]
+    options: tuple[Option, ...] = ()
+    drawn: bool = False
+    crops: bool = False
+    splits: bool = False
+    variants: bool = False
+    most_lost: float | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UserError(f"{self.name!r} cannot be the name of a dataset format: use a-z, 0-9 and _, a letter first")
+
+    @property
+    def shown(self) -> str:
+        """How its datasets are called: "fer2013" or "folder/NAME"."""
+        return f"{self.name}/NAME" if self.variants else self.name
+
+    def is_name(self, name: str) -> bool:
+        """Whether a dataset of this format can be called ``name``."""
+        return bool(re.fullmatch(f"{self.name}/{_VARIANT}" if self.variants else self.name, name))
+
+    def check_variant(self, name: str) -> None:
+        """Raises `UserError` if ``name`` has a slash and `is_name` is false."""
+        _, slash, variant = name.partition("/")
+        if slash and not self.variants:
+            raise UserError(f"{self.name} has no variants: write {self.name}, not {name}.")
+        if slash and not self.is_name(name):
+            raise UserError(f"{name}: {variant!r} cannot be a folder's name: use a-z, 0-9, - and _.")
+
+
+DEFAULT_IMAGE_SIZE = 96
+IMAGE_SIZE = Option(
+    "image_size", int, f"side in pixels of the stored images (default: {DEFAULT_IMAGE_SIZE})", limits=(8, 1024)
+)
+LABELS = Option(
+    "labels", str, f"what numbers mean as classes: {', '.join(LABEL_ORDERS)} (default: FER-2013's own 0-6 if that is "
+    "certain)", choices=tuple(LABEL_ORDERS),
+)  # fmt: skip
+VOTES = Option(
+    "votes", str, "majority, or soft: train on the shares of votes, of FER+ or cleaned ExpW",
+    choices=("majority", "soft"), default="majority",
+)  # fmt: skip
+BOX_MARGIN = Option(
+    "box_margin", float, "what to add on each side of a box, as a fraction of it (default: 0, with --detector its own)",
+    limits=(0, 1),
+)  # fmt: skip
+
+
+@cache
+def _built_in() -> dict[str, Format]:
+    from fer_tl import sources
+
+    folders = [module.name for module in pkgutil.iter_modules(sources.__path__) if module.ispkg]
+    found = [importlib.import_module(f"{sources.__name__}.{folder}").FORMAT for folder in folders]
+    return {form.name: form for form in found}
+
+
+def all_formats() -> dict[str, Format | UserError]:
+    """Every format by name, built in or installed; in place of an unusable one an error, which says what to do."""
+    found: dict[str, Format | UserError] = dict(_built_in())
+    givers = {name: ["fer-tl"] for name in found}
+    for point in entry_points(group=GROUP):
+        giver = point.dist.name if point.dist else point.module
+        givers.setdefault(point.name, []).append(giver)
+        packages = " and ".join(givers[point.name])
+        found[point.name] = (
+            UserError(f"the packages {packages} all give the dataset format '{point.name}': uninstall all but one")
+            if len(givers[point.name]) > 1
+            else _load(point, giver)
+        )
+    return found
+
+
+def _load(point: EntryPoint, package: str) -> Format | UserError:
+    try:
+        form = point.load()
+        if not isinstance(form, Format) or form.name != point.name:
+            raise TypeError(f"{point.value} is {form!r:.80}, not a Format of this name")
+        return form
+    except Exception as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return UserError(
+            f"the package {package} gives the dataset format '{point.name}', which cannot be used ({why}): update or "
+            f"uninstall {package}"
+        )
+
+
+def formats() -> dict[str, Format]:
+    """Every usable format by name."""
+    return {name: form for name, form in all_formats().items() if isinstance(form, Format)}
+
+
+def find_format(dataset: str) -> Format:
+    """The format of a dataset's name, "fer2013" or "folder/mine".
+
+    Raises:
+        UserError: there is none of it, or two packages give it, or its package cannot be imported.
+    """
+    name, found = dataset.partition("/")[0], all_formats()
+    if name not in found:
+        raise UserError(f"There is no dataset {name!r} to build: choose one of {', '.join(found)}.")
+    form = found[name]
+    if isinstance(form, UserError):
+        raise form
+    return form
+
+
+def known_format(dataset: str) -> Format | None:
+    """As `find_format`, but None where that raises; looks for installed packages only if it is not built in."""
+    name = dataset.partition("/")[0]
+    return _built_in().get(name) or formats().get(name)
+
+
+def is_drawn(dataset: str) -> bool:
+    """Whether a dataset of this name has drawings made by code, as far as is known here."""
+    form = known_format(dataset)
+    return form is not None and form.drawn
