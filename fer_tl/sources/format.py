@@ -6,7 +6,6 @@ import importlib
 import os
 import pkgutil
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -62,7 +61,7 @@ class Option:
         try:
             # Path.expanduser raises for an unknown user.
             found: Any = Path(os.path.expanduser(value)) if self.type is Path else self.type(value)
-            if self.type is int and not isinstance(value, str) and found != value:
+            if isinstance(value, float) and found != value:  # 2.5 images, or NaN
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
             raise UserError(f"{self.flag} is {value!r}, not {_KINDS[self.type]}.") from None
@@ -77,13 +76,12 @@ class Option:
 class Format:
     """A dataset format: ``FORMAT`` of a folder of `fer_tl.sources`, or of a package with an entry point in `GROUP`.
 
-    The module that declares it is imported for ``fer-tl build --help``: let ``open`` import what is slow.
-
     Attributes:
         name: of the datasets that are built of it: a-z, 0-9 and _.
         summary: what it reads, in a few words.
-        open: opens a source of it without TensorFlow, given its path (None if ``drawn``) and, by keyword, those of
-            ``options`` that were given; raises `UserError` if it is not what it should be.
+        reader: what opens a source of it, as "module:function", for the module is imported when it is needed. It takes
+            the path (unless ``drawn``) and, by keyword, those of ``options`` that were given, returns a
+            `fer_tl.sources.records.Source`, and raises `UserError` if there is something else. It needs no TensorFlow.
         options: what it takes besides the options of every build.
         drawn: its images are made by code: it has no path, its copies are not looked for, and training makes the
             dataset where it is missing.
@@ -96,7 +94,7 @@ class Format:
 
     name: str
     summary: str
-    open: Callable[..., Source]
+    reader: str
     options: tuple[Option, ...] = ()
     drawn: bool = False
     crops: bool = False
@@ -107,6 +105,11 @@ class Format:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise UserError(f"{self.name!r} cannot be the name of a dataset format: use a-z, 0-9 and _, a letter first")
+
+    def open(self, path: Path | None, **options: Any) -> Source:
+        """Opens a source with the ``reader``, which see; ``path`` is None if ``drawn``."""
+        source: Source = pkgutil.resolve_name(self.reader)(*(() if self.drawn else (path,)), **options)
+        return source
 
     @property
     def shown(self) -> str:

@@ -1,37 +1,19 @@
 """Anyone's own images in class folders."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
 from fer_tl.faces.recipe import FITS
 from fer_tl.sources.format import IMAGE_SIZE, LABELS, Format, Option
 
-if TYPE_CHECKING:
-    from fer_tl.sources.records import Source
-
-
-def _open(path: Path, **options: Any) -> Source:
-    from fer_tl.sources.folder.reader import open_folder
-
-    return open_folder(path, **options)
-
+_BITS = "bits used of images of 16 bits that do not say so, 8 to 16 (default: 16, if values as large occur)"
 
 FORMAT = Format(
     "folder",
     "your own images in class folders, under a name of your choice",
-    _open,
+    "fer_tl.sources.folder.reader:open_folder",
     (
         IMAGE_SIZE,
         Option("fit", str, "pad, crop or stretch images that are not square", choices=FITS, default="pad"),
         Option("channels", int, "1 for grey, 3 for colour (default: 1 if all are stored in grey)", choices=(1, 3)),
-        Option(
-            "bits",
-            int,
-            "bits used of images of 16 bits that do not say so, 8 to 16 (default: 16, if values as large occur)",
-            limits=(8, 16),
-        ),
+        Option("bits", int, _BITS, limits=(8, 16)),
         LABELS,
     ),
     crops=True,
