@@ -24,10 +24,7 @@ def make_optimizer(settings: Optimizer, precision: str) -> Any:
     decay = settings.decay or None
     optimizer: Any
     if settings.name == "adam":
-        adam = keras.optimizers.Adam
-        if keras.backend.backend() == "tensorflow":
-            from fer_tl.engines.fused_adam import FusedAdam as adam  # imports TensorFlow
-        optimizer = adam(settings.rate, weight_decay=decay)
+        optimizer = keras.optimizers.Adam(settings.rate, weight_decay=decay)
     elif settings.name == "sgd":
         nesterov = settings.nesterov and settings.momentum > 0
         optimizer = keras.optimizers.SGD(settings.rate, settings.momentum, nesterov=nesterov, weight_decay=decay)

@@ -371,24 +371,6 @@ def test_a_step_without_augmentation_trains_on_what_the_model_itself_makes_of_th
         np.testing.assert_allclose(mine, variable.value - 0.1 * gradient, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.01])
-def test_the_fused_adam_is_keras_adam(decay: float):
-    rng = np.random.default_rng(0)
-    values, gradients = rng.normal(size=(5, 3)), rng.normal(size=(4, 5, 3))
-    results = []
-    for optimizer in (
-        make_optimizer(Optimizer("adam", 0.1, decay=decay), "float32"),
-        keras.optimizers.Adam(0.1, weight_decay=decay or None),
-    ):
-        variable = keras.Variable(values.astype(np.float32), name="kernel")
-        for gradient in gradients:
-            optimizer.apply([keras.ops.convert_to_tensor(gradient, dtype="float32")], [variable])
-        results.append(read_values([variable, *optimizer.variables]))
-        kinds = [v.path.split("/")[-1] for v in optimizer.variables]
-    assert len(kinds) == 4  # iterations, rate and two moments
-    assert_close(*results, atol=1e-5)  # of steps of 0.1
-
-
 @pytest.mark.engines
 def test_dropout_repeats_from_its_key_and_differs_for_another(forgetful: Trainer):
     plan = make_plan(0.01)
