@@ -1,4 +1,8 @@
-"""Locks on folders: a run is worked on by one process, and a process that dies lets go of it."""
+"""Locks on folders: a run is worked on by one process, and a process that dies lets go of it.
+
+``filelock`` (4.3 was looked at) does not replace this: its locks are exclusive, or shared ones over an SQLite database;
+it does not tell who holds them and leaves the file behind. All of that would still have to be written around it.
+"""
 
 from __future__ import annotations
 
