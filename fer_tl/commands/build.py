@@ -10,10 +10,10 @@ from fer_tl.data.building.build import build
 
 def _add_arguments(parser: Any) -> None:
     from fer_tl.data.building.options import add_build_options
-    from fer_tl.sources.format import formats
+    from fer_tl.sources.format import all_formats
 
     add = parser.add_argument
-    add("name", help="; ".join(f"{form.shown}: {form.summary}" for form in formats().values()))
+    add("name", help="; ".join(map(str, all_formats().values())))
     add("--data-dir", type=str, default="data", help="folder for built datasets (default: data)")
     add_build_options(parser)
     add("--accept-copies", action="store_true", help="go on where copies make up so much that a build stops to let you "

@@ -8,11 +8,11 @@ import pkgutil
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.plugins import installed
 from fer_tl.sources.label_orders import LABEL_ORDERS
 
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ class Format:
         if not _NAME.fullmatch(self.name):
             raise UserError(f"{self.name!r} cannot be the name of a dataset format: use a-z, 0-9 and _, a letter first")
 
+    def __str__(self) -> str:
+        return f"{self.shown}: {self.summary}"
+
     def open(self, path: Path | None, **options: Any) -> Source:
         """Opens a source with the ``reader``, which see; ``path`` is None if ``drawn``."""
         source: Source = pkgutil.resolve_name(self.reader)(*(() if self.drawn else (path,)), **options)
@@ -158,37 +161,12 @@ def _built_in() -> dict[str, Format]:
 
 def all_formats() -> dict[str, Format | UserError]:
     """Every format by name, built in or installed; in place of an unusable one an error, which says what to do."""
-    found: dict[str, Format | UserError] = dict(_built_in())
-    givers = {name: ["fer-tl"] for name in found}
-    for point in entry_points(group=GROUP):
-        giver = point.dist.name if point.dist else point.module
-        givers.setdefault(point.name, []).append(giver)
-        packages = " and ".join(givers[point.name])
-        found[point.name] = (
-            UserError(f"the packages {packages} all give the dataset format '{point.name}': uninstall all but one")
-            if len(givers[point.name]) > 1
-            else _load(point, giver)
-        )
-    return found
-
-
-def _load(point: EntryPoint, package: str) -> Format | UserError:
-    try:
-        form = point.load()
-        if not isinstance(form, Format) or form.name != point.name:
-            raise TypeError(f"{point.value} is {form!r:.80}, not a Format of this name")
-        return form
-    except Exception as error:
-        why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        return UserError(
-            f"the package {package} gives the dataset format '{point.name}', which cannot be used ({why}): update or "
-            f"uninstall {package}"
-        )
+    return _built_in() | installed(GROUP, Format, "dataset format", _built_in())
 
 
 def formats() -> dict[str, Format]:
-    """Every usable format by name."""
-    return {name: form for name, form in all_formats().items() if isinstance(form, Format)}
+    """Every usable format by name, and one built in even where a package gives another of its name."""
+    return _built_in() | {name: form for name, form in all_formats().items() if isinstance(form, Format)}
 
 
 def find_format(dataset: str) -> Format:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import fer_tl
-from fer_tl.cli import main
+from fer_tl.cli import main, parse
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.request import BuildRequest
@@ -30,7 +30,7 @@ DECLARED = """
         "dots",
         "forty drawn dots",
         "acme_dots.drawing:Dots",
-        (Option("tone", int, "grey of the ground", limits=(0, 100), default=0),),
+        (Option("tone", int, "grey of the ground, in 1 %", limits=(0, 100), default=0),),
         drawn=True,
     )
 """
@@ -101,7 +101,7 @@ def test_a_format_of_another_package_is_one_like_those_built_in(
     with pytest.raises(SystemExit):
         main(["build", "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert "dots: forty drawn dots" in told and "dots: grey of the ground (default: 0)" in told
+    assert "dots: forty drawn dots" in told and "dots: grey of the ground, in 1 % (default: 0)" in told
 
     assert main(["build", "dots", "--tone", "9", "--shards", "2", *data]) == 0
     assert main(["build", "dots", "--tone", "9", *data]) == 0
@@ -177,6 +177,10 @@ def test_a_package_that_cannot_be_used_is_named_and_stops_no_other(
         find_format("bad")
     assert main(["build", "bad"]) == 2 and "acme-bad" in capsys.readouterr().err
     assert sorted(formats()) == BUILT_IN and find_format("fer2013").name == "fer2013"
+    with pytest.raises(SystemExit):
+        main(["build", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "made by code (no photographs); the package acme-bad gives" in told
 
 
 @pytest.mark.parametrize(("name", "other"), [("dots", "acme-dots"), ("fer2013", "fer-tl")])
@@ -185,6 +189,7 @@ def test_two_packages_of_one_name_are_named(install: Callable[..., None], dots: 
     with pytest.raises(UserError, match=f"'{name}': uninstall all but one") as caught:
         BuildRequest(name)
     assert other in str(caught.value) and "acme-more" in str(caught.value)
+    assert parse(["build", "fer2013", "--ferplus", "x"])[1]["ferplus"] == "x"
 
 
 def test_an_option_that_two_formats_type_differently_is_read_as_each_wants(
@@ -195,14 +200,12 @@ def test_an_option_that_two_formats_type_differently_is_read_as_each_wants(
         FORMAT = Format("words", "words", "acme_dots.drawing:Dots", (Option("tone", str, "a word"),), drawn=True)
     """
     install("acme_words", "words = acme_words:FORMAT", __init__=text)
-    from fer_tl.cli import parse
-
     _, values = parse(["build", "words", "--tone", "007"])
     assert BuildRequest("words", tone=values["tone"]).open().options == {"tone": "007"}
     assert BuildRequest("dots", tone=values["tone"]).open().options == {"tone": "7"}
     with pytest.raises(SystemExit):
         main(["build", "--help"])
-    assert "dots: grey of the ground (default: 0); words: a word" in " ".join(capsys.readouterr().out.split())
+    assert "dots: grey of the ground, in 1 % (default: 0); words: a word" in " ".join(capsys.readouterr().out.split())
 
 
 def test_option_values_are_read_or_refused() -> None:
