@@ -1,4 +1,8 @@
-"""Progress on the terminal: one line that is rewritten, or one line an epoch where output goes to a file."""
+"""Progress on the terminal: one line that is rewritten, or lines every so often where output goes to a file.
+
+``tqdm`` does not replace this: into a file it writes bars behind carriage returns, and it cannot leave the first, slow
+step of a run out of the time that it says is left.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +68,40 @@ class Progress:
             width = shutil.get_terminal_size().columns - 1
             print(f"\r{'':<{width}}\r", end="", file=self._out)
         print(text, file=self._out, flush=True)
+
+
+class CountProgress:
+    """Shows a count and its rate on stderr: one line that is rewritten, or a line every 10 s without a terminal.
+
+    Args:
+        total: what it counts to.
+        what: what is counted: "examples read".
+    """
+
+    def __init__(self, total: int, what: str) -> None:
+        self._total, self._what, self._done = total, what, 0
+        self._terminal = sys.stderr.isatty()
+        self._start = time.perf_counter()
+        self._next = self._start + (0.2 if self._terminal else 10.0)
+
+    def __enter__(self) -> CountProgress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._terminal and self._done:
+            sys.stderr.write("\n")
+
+    def step(self) -> None:
+        """Count one more."""
+        self._done += 1
+        now = time.perf_counter()
+        if now < self._next and self._done < self._total:
+            return
+        self._next = now + (0.2 if self._terminal else 10.0)
+        rate = self._done / max(now - self._start, 1e-9)
+        line = f"{self._done:,} of {self._total:,} {self._what}, {rate:,.0f}/s"
+        sys.stderr.write(f"\r{line}  " if self._terminal else f"{line}\n")
+        sys.stderr.flush()
 
 
 class Clock:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.core.errors import UserError
+from fer_tl.core.progress import CountProgress
 from fer_tl.data.building.copy_check import MOST_LOST, refuse_what_is_suspicious
 from fer_tl.data.building.duplicates import Duplicates, find_duplicates
 from fer_tl.data.building.grouping import Photos, hash_pixels, merge_groups
 from fer_tl.data.building.image_buffer import Spool
-from fer_tl.data.building.progress import Progress
 from fer_tl.data.examples import KEPT, Example
 from fer_tl.data.fingerprints import Stamp
 from fer_tl.data.records.stream import decode_stored
@@ -190,7 +190,7 @@ class Curated:
 def _read(source: Source, spool: Spool, photos: Photos | None, tones: Tones) -> list[_Row]:
     rows: list[_Row] = []
     seen = set()
-    with Progress(source.total(), "examples read") as progress:
+    with CountProgress(source.total(), "examples read") as progress:
         for record in source.records():
             _check(record, source)
             if record.id in seen:
