@@ -1,4 +1,8 @@
-"""What TensorBoard shows of a fold while it trains, written without TensorFlow. Nothing leaves the machine."""
+"""What TensorBoard shows of a fold while it trains, written without TensorFlow. Nothing leaves the machine.
+
+``tensorboardX`` (2.6 was looked at) does not replace this: it puts the host's name into the file's name, and begins
+another file where a fold is resumed, so that epochs which a killed process wrote come twice.
+"""
 
 from __future__ import annotations
 
