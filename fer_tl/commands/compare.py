@@ -104,10 +104,10 @@ def compare(
 
 def _score(run: ComparedRun, groups: np.ndarray | None) -> CompareRow:
     """The row of a run; without groups, images are resampled."""
-    from fer_tl.evaluation.comparison import headline_scores
     from fer_tl.evaluation.intervals import bootstrap_intervals
+    from fer_tl.evaluation.metrics import score
     from fer_tl.models.costs import Uncounted, read_costs
-    from fer_tl.reports.compare_table import INTERVALS, CompareRow
+    from fer_tl.reports.compare_table import CompareRow, compared_intervals
 
     costs, uncounted = None, ""
     try:
@@ -119,8 +119,8 @@ def _score(run: ComparedRun, groups: np.ndarray | None) -> CompareRow:
     found = run.predictions.ids if groups is None else groups
     if (found == found[0]).all():
         raise UserError(f"{run.path} was scored on a single group of images: two are the least to compare")
-    intervals = bootstrap_intervals(run.predictions, found, INTERVALS)
-    return CompareRow(run, headline_scores(run.predictions), intervals, costs, uncounted)
+    intervals = bootstrap_intervals(run.predictions, found, compared_intervals())
+    return CompareRow(run, score(run.predictions).values, intervals, costs, uncounted)
 
 
 def _test(rows: Sequence[CompareRow], groups: Sequence[np.ndarray | None], split: str | None) -> tuple[Pair, ...]:

@@ -99,7 +99,7 @@ def _run_cell(grid: Sweep, cell: Cell, say: Say) -> SweepRow:
     except UserError as error:
         say(f"{cell.name} failed: {error}")
         return SweepRow(cell.labels, None, failure=str(error))
-    return SweepRow(cell.labels, metrics, intervals["accuracy"], RunFolder(grid.run_dir / cell.name).seconds)
+    return SweepRow(cell.labels, metrics, intervals, RunFolder(grid.run_dir / cell.name).seconds)
 
 
 def _vote_of_cells(grid: Sweep) -> SweepRow:
@@ -107,7 +107,7 @@ def _vote_of_cells(grid: Sweep) -> SweepRow:
 
     folders = [grid.run_dir / cell.name for cell in grid.cells]
     result = ensemble(folders, out=grid.run_dir / "ensemble", say=lambda line: None).result
-    return SweepRow(("soft vote", *("" for _ in grid.axes[1:])), result.rows[0][1], result.intervals["accuracy"])
+    return SweepRow(("soft vote", *("" for _ in grid.axes[1:])), result.rows[0][1], result.intervals)
 
 
 def _add_arguments(parser: Any) -> None:

@@ -16,7 +16,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.randomness import example_keys, uniform
 from fer_tl.evaluation.open_split import results_folder
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.predictions import Predictions, load_predictions, softmax
+from fer_tl.runs.predictions import Predictions, load_predictions, predicted_labels, softmax
 
 BINS = 15
 """Of equal width, as in C. Guo, G. Pleiss, Y. Sun and K. Weinberger, On Calibration of Modern Neural Networks, ICML
@@ -100,6 +100,11 @@ def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
         confidence=np.bincount(bins, confidence, BINS) / filled,
         accuracy=np.bincount(bins, right, BINS) / filled,
     )
+
+
+def reliability_of(predictions: Predictions) -> Reliability:
+    """How often predictions are right, by how sure they are."""
+    return reliability(predictions.probabilities.max(axis=1), predicted_labels(predictions) == predictions.labels)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

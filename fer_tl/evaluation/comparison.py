@@ -10,8 +10,6 @@ import numpy as np
 from scipy import special
 
 from fer_tl.evaluation.intervals import RESAMPLES, Interval, sums_of_groups
-from fer_tl.evaluation.metrics import example_costs, predicted_labels
-from fer_tl.runs.predictions import Predictions
 
 _LEVEL = 0.95
 _TAIL = (1 + _LEVEL) / 2
@@ -40,25 +38,6 @@ class Pair:
     sign_flip_adjusted: float
     t_test: float | None
     t_test_adjusted: float | None
-
-
-def headline_scores(predictions: Predictions) -> dict[str, float]:
-    """The metrics of ``METRIC_NAMES`` by name, as ``fer_tl.evaluation.metrics.score`` defines them.
-
-    Without scikit-learn, which takes 0.05 s a run and 1 s to load: a comparison of ten runs should not take three.
-
-    Raises:
-        UserError: the logits are not finite.
-    """
-    labels, answers, classes = predictions.labels, predicted_labels(predictions), len(predictions.class_names)
-    confusion = np.bincount(labels * classes + answers, minlength=classes**2).reshape(classes, classes)
-    hits, support, either = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0) + confusion.sum(axis=1)
-    return {
-        "accuracy": float(hits.sum() / len(labels)),
-        "balanced_accuracy": float((hits[support > 0] / support[support > 0]).mean()),
-        "macro_f1": float((2 * hits[either > 0] / either[either > 0]).mean()),
-        "loss": float(example_costs(predictions).loss.mean()),
-    }
 
 
 def sign_flip(one_right: np.ndarray, other_right: np.ndarray, groups: np.ndarray) -> float:

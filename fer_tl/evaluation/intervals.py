@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from fer_tl.evaluation.calibration import BINS, confidence_bins
-from fer_tl.evaluation.metrics import METRIC_NAMES, MORE_NAMES, example_costs, predicted_labels
-from fer_tl.runs.predictions import Predictions
+from fer_tl.evaluation.measures import MEASURES, margins
+from fer_tl.runs.predictions import Predictions, predicted_labels
 
 Interval = tuple[float, float]
-
-# What can have an interval, by the names of ``Metrics``.
-STATISTICS = (*METRIC_NAMES, *MORE_NAMES)
 
 RESAMPLES = 2000
 
@@ -25,7 +21,7 @@ _CHUNK_VALUES = 4 * 2**20
 def bootstrap_intervals(
     predictions: Predictions,
     groups: np.ndarray,
-    statistics: Sequence[str] = STATISTICS,
+    statistics: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
@@ -44,10 +40,9 @@ def bootstrap_intervals(
     Args:
         predictions: N examples.
         groups: text ``[N]``, the group of each example, in the order of ``predictions``.
-        statistics: of ``STATISTICS``, as ``score`` defines them; a class that a resample does not draw does not count
-            in it.
-        resamples: how many, 1 or more. The same seed draws the same resamples for all metrics of the confusion matrix,
-            and others for all that need the probabilities.
+        statistics: names of ``MEASURES``; None for all. A class that a resample does not draw does not count in it.
+        resamples: how many, 1 or more. The same seed draws the same resamples for all measures of counts, and others
+            for all measures of examples.
         level: share of the scores inside the interval, above 0 and below 1.
         seed: 0 or more. The result depends on it and on the set of examples, not on their order.
 
@@ -58,30 +53,19 @@ def bootstrap_intervals(
         ValueError: an argument is out of its range, ``groups`` does not fit the predictions, or there are fewer
             than two groups, from which nothing can be resampled.
     """
-    unknown = [name for name in statistics if name not in STATISTICS]
+    statistics = list(MEASURES) if statistics is None else statistics
+    unknown = [name for name in statistics if name not in MEASURES]
     if unknown:
-        raise ValueError(f"statistic must be one of {', '.join(STATISTICS)}: {unknown[0]!r}")
+        raise ValueError(f"statistic must be one of {', '.join(MEASURES)}: {unknown[0]!r}")
     groups = _check(predictions, groups, resamples, level)
     scores: dict[str, np.ndarray] = {}  # [resamples] each
-    of_counts = [name for name in statistics if name in _OF_COUNTS]
+    of_counts = {name: count for name in statistics if (count := MEASURES[name].of_counts)}
     if of_counts:
-        confusions = resampled_confusions(predictions, groups, resamples, seed)  # [resamples, K, K]
-        scores = {name: _OF_COUNTS[name](confusions) for name in of_counts}
+        confusions = _resampled_confusions(predictions, groups, resamples, seed)  # [resamples, K, K]
+        scores = {name: count(confusions) for name, count in of_counts.items()}
     if len(of_counts) < len(statistics):
-        scores |= _resampled_costs(predictions, groups, resamples, seed)
+        scores |= _resampled_means(predictions, groups, resamples, seed)
     return {name: _ends(scores[name], level) for name in statistics}
-
-
-def bootstrap_interval(
-    predictions: Predictions,
-    groups: np.ndarray,
-    statistic: str = "accuracy",
-    resamples: int = RESAMPLES,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """The interval of one metric, see ``bootstrap_intervals``."""
-    return bootstrap_intervals(predictions, groups, (statistic,), resamples, level, seed)[statistic]
 
 
 def class_intervals(
@@ -99,8 +83,8 @@ def class_intervals(
     """
     groups = _check(predictions, groups, resamples, level)
     answers = predicted_labels(predictions)
-    confusions = resampled_confusions(predictions, groups, resamples, seed)  # [resamples, K, K]
-    hits, support, predicted = _margins(confusions)  # [resamples, K] each
+    confusions = _resampled_confusions(predictions, groups, resamples, seed)  # [resamples, K, K]
+    hits, support, predicted = margins(confusions)  # [resamples, K] each
     found = {}
     for name, over in (("precision", predicted), ("recall", support), ("f1", (support + predicted) / 2)):
         ends = np.full((len(predictions.class_names), 2), np.nan)
@@ -112,29 +96,6 @@ def class_intervals(
                 ends[k] = np.nan if of_class is None else _certain(ends[k, 0], len(np.unique(groups[of_class])), level)
         found[name] = ends
     return found
-
-
-def resampled_sums(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Sums over groups that are drawn with replacement, as many as there are.
-
-    Args:
-        values: float ``[G, F]``, of each group.
-        resamples: how many, R.
-        seed: 0 or more.
-
-    Returns:
-        float64 ``[R, F]``.
-    """
-    rng, groups = np.random.default_rng(seed), len(values)
-    chunk = max(1, _CHUNK_VALUES // groups)
-    sums = []
-    for start in range(0, resamples, chunk):
-        # How often each group is drawn. One multinomial draw a resample would take ten times as long.
-        drawn = [
-            np.bincount(rng.integers(0, groups, groups), minlength=groups) for _ in range(min(chunk, resamples - start))
-        ]
-        sums.append(np.stack(drawn).astype(np.float64) @ values)  # [chunk, F]
-    return np.concatenate(sums)
 
 
 def sums_of_groups(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -179,7 +140,7 @@ def _group_patterns(predictions: Predictions, groups: np.ndarray) -> tuple[np.nd
     return np.stack(counts).astype(np.float64), np.array([patterns[key] for key in keys])
 
 
-def resampled_confusions(predictions: Predictions, groups: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+def _resampled_confusions(predictions: Predictions, groups: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """Confusion matrices of resamples: float64 ``[R, K, K]``, rows = true; arguments as of ``bootstrap_intervals``.
 
     Drawing G groups one by one and counting how often each pattern came is a multinomial draw over the patterns, so
@@ -209,22 +170,29 @@ def _check(predictions: Predictions, groups: np.ndarray, resamples: int, level: 
     return groups
 
 
-def _resampled_costs(predictions: Predictions, groups: np.ndarray, resamples: int, seed: int) -> dict[str, np.ndarray]:
-    """The metrics of resamples that need the probabilities: float64 ``[R]`` each."""
-    right = predicted_labels(predictions) == predictions.labels
-    costs = example_costs(predictions)
-    gaps = np.zeros((len(right), BINS))
-    gaps[np.arange(len(right)), confidence_bins(costs.confidence)] = costs.confidence - right
-    values = np.column_stack([np.ones(len(right)), costs.loss, costs.brier, costs.top2, gaps])  # [N, 4 + bins]
+def _resampled_sums(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """Sums of values of groups ``[G, F]`` that are drawn with replacement, as many as there are: ``[resamples, F]``."""
+    rng, groups = np.random.default_rng(seed), len(values)
+    chunk = max(1, _CHUNK_VALUES // groups)
+    sums = []
+    for start in range(0, resamples, chunk):
+        # How often each group is drawn. One multinomial draw a resample would take ten times as long.
+        drawn = [
+            np.bincount(rng.integers(0, groups, groups), minlength=groups) for _ in range(min(chunk, resamples - start))
+        ]
+        sums.append(np.stack(drawn).astype(np.float64) @ values)  # [chunk, F]
+    return np.concatenate(sums)
+
+
+def _resampled_means(predictions: Predictions, groups: np.ndarray, resamples: int, seed: int) -> dict[str, np.ndarray]:
+    """The measures of examples in resamples: float64 ``[R]`` each."""
+    measures = [measure for measure in MEASURES.values() if measure.of_examples]
+    parts = [measure.parts(predictions) for measure in measures]  # [F, N] each
+    values = np.vstack([np.ones(len(groups)), *parts]).T  # [N, 1 + all F]
     order = np.argsort(predictions.ids)  # so that sums within a group are the same to the last bit
-    sums = resampled_sums(sums_of_groups(values[order], groups[order]), resamples, seed)
-    means = sums[:, 1:] / sums[:, :1]  # [R, 3 + bins]
-    return {
-        "loss": means[:, 0],
-        "brier": means[:, 1],
-        "top2_accuracy": means[:, 2],
-        "calibration_error": np.abs(means[:, 3:]).sum(axis=1),
-    }
+    sums = _resampled_sums(sums_of_groups(values[order], groups[order]), resamples, seed)
+    means = np.split(sums[:, 1:] / sums[:, :1], np.cumsum([len(each) for each in parts])[:-1], axis=1)
+    return {measure.name: measure.of_means(each) for measure, each in zip(measures, means, strict=True)}
 
 
 def _ends(scores: np.ndarray, level: float) -> Interval:
@@ -236,47 +204,3 @@ def _certain(share: float, count: int, level: float) -> Interval:
     """Clopper and Pearson's interval of a share that is 0 or 1 of ``count``."""
     reach = ((1 - level) / 2) ** (1 / count)
     return (0.0, 1 - reach) if share == 0 else (reach, 1.0)
-
-
-def _margins(confusions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Right answers, examples and predictions of each class: ``[R, K]`` each, of ``[R, K, K]``."""
-    return np.diagonal(confusions, axis1=1, axis2=2), confusions.sum(axis=2), confusions.sum(axis=1)
-
-
-def _accuracies(confusions: np.ndarray) -> np.ndarray:
-    hits, support, _ = _margins(confusions)
-    return hits.sum(axis=1) / support.sum(axis=1)
-
-
-def _balanced_accuracies(confusions: np.ndarray) -> np.ndarray:
-    hits, support, _ = _margins(confusions)
-    return _mean_ratio(hits, support)
-
-
-def _macro_f1s(confusions: np.ndarray) -> np.ndarray:
-    hits, support, predicted = _margins(confusions)
-    return _mean_ratio(2 * hits, support + predicted)
-
-
-def _kappas(confusions: np.ndarray) -> np.ndarray:
-    hits, support, predicted = _margins(confusions)
-    total = support.sum(axis=1)
-    chance = (support * predicted).sum(axis=1) / total**2
-    above = hits.sum(axis=1) / total - chance
-    return np.divide(above, 1 - chance, out=np.zeros_like(above), where=chance < 1)
-
-
-# The metrics that a confusion matrix decides: ``[R, K, K]`` to ``[R]``.
-_OF_COUNTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "accuracy": _accuracies,
-    "balanced_accuracy": _balanced_accuracies,
-    "macro_f1": _macro_f1s,
-    "kappa": _kappas,
-}
-
-
-def _mean_ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Mean over the classes whose denominator is not 0: ``[R, K]`` twice to ``[R]``."""
-    counted = denominator > 0
-    ratio = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=counted)
-    return ratio.sum(axis=1) / counted.sum(axis=1)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_tl.evaluation.metrics import predicted_labels
-from fer_tl.runs.predictions import Predictions
+from fer_tl.runs.predictions import Predictions, predicted_labels
 
 _EACH = 3  # images of a confusion: enough to see what they share, few enough that many confusions are seen
 

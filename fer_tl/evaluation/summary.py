@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fer_tl.evaluation.intervals import bootstrap_intervals, mean_sd
-from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, score, zero_recall
+from fer_tl.evaluation.measures import headline_measures
+from fer_tl.evaluation.metrics import Metrics, score, zero_recall
 from fer_tl.runs.predictions import Predictions, join_predictions
 
 
@@ -22,10 +23,10 @@ class CvSummary:
         folds: metrics of the held-out examples of each fold that is done, in fold order.
         numbers: of these folds, from 0.
         pooled: metrics of all held-out examples together.
-        mean: over the folds, for each of ``METRIC_NAMES``.
-        sd: sample standard deviation over the folds, for each of ``METRIC_NAMES``. It is no standard error: the
+        mean: over the folds, of each of ``headline_measures``.
+        sd: sample standard deviation over the folds, of each likewise. It is no standard error: the
             folds share training data. Empty for a single fold.
-        intervals: 95 % bootstrap interval over groups of each metric of ``pooled`` that is one number, ``(low, high)``.
+        intervals: 95 % bootstrap interval over groups of each measure of ``pooled``, ``(low, high)``.
         zero_recall: classes of which no held-out example is recognised in any fold.
         fold_zero_recall: the same for each fold alone.
         failed: why the training of a fold failed, by its number. These folds are in none of the above.
@@ -86,7 +87,7 @@ def summarize(
     groups = np.array([groups_by_id[example_id] for example_id in ids], dtype=str)
     scores = tuple(score(fold) for fold in folds)
     failed = dict(failed or {})
-    values = {name: [getattr(fold, name) for fold in scores] for name in METRIC_NAMES}
+    values = {each.name: [fold.values[each.name] for fold in scores] for each in headline_measures()}
     pooled_score = score(pooled)
     return CvSummary(
         class_names=pooled.class_names,

@@ -8,11 +8,11 @@ from typing import Any
 
 from fer_tl.core.files import write_json, write_text
 from fer_tl.evaluation.comparison import Pair
-from fer_tl.evaluation.metrics import METRIC_NAMES
+from fer_tl.evaluation.measures import headline_measures
 from fer_tl.reports.compare_notes import cost_notes, paper_notes, result_notes
 from fer_tl.reports.compare_table import (
-    INTERVALS,
     Comparison,
+    compared_intervals,
     cost_table,
     difference_table,
     joined_table,
@@ -25,7 +25,8 @@ from fer_tl.reports.rendering import Table, as_csv, as_latex, as_markdown, as_te
 FILE = "compare.json"
 _WIDTH = 100  # letters of a line in a terminal
 _MOST_PAIRS = 6  # in the terminal: those of four runs
-_P_COLUMNS = ["sign_flip_p", "sign_flip_p_adjusted", "t_test_p", "t_test_p_adjusted"]
+_DIFFERENCE_COLUMNS = ["difference", "difference_low", "difference_high", "sign_flip_p", "sign_flip_p_adjusted"]
+_DIFFERENCE_COLUMNS += ["t_test_p", "t_test_p_adjusted"]
 
 
 def write_comparison(folder: Path, comparison: Comparison, request: dict[str, Any]) -> str:
@@ -103,35 +104,40 @@ def comparison_csv(comparison: Comparison) -> str:
 
     ``source`` is ``run``, or the paper that claims it; what is not known is left empty.
     """
-    ends = [f"{name}_{end}" for name in INTERVALS for end in ("low", "high")]
-    header = ["row", "source", "path", "dataset", "backbone", "scored", "done", "parts", "differs", "images"]
-    header += [*METRIC_NAMES, *ends, "parameters", "macs", "seconds", "images_per_second", "best", "difference"]
-    header += ["difference_low", "difference_high", *_P_COLUMNS]
-    lines: list[list[object]] = [[*header]]
-    best = comparison.best
-    for number, row in enumerate(comparison.rows):
-        run, pair = row.run, comparison.to_best.get(number)
-        scored = comparison.split or ("out of fold" if run.about["kind"] == "cv" else run.about["held_out"])
-        line: list[object] = [run.name, "run", run.path, run.about["dataset"], run.settings["backbone"], scored]
-        line += [len(run.done), len(run.about["parts"]), run.differs]
-        line += [row.images, *(row.scores.get(name, "") for name in METRIC_NAMES)]
-        line += [end for name in INTERVALS for end in row.intervals.get(name, ("", ""))]
-        line += [row.costs.parameters, row.costs.macs] if row.costs else ["", ""]
-        line += [_or_empty(run.seconds), _or_empty(run.images_per_second)]
-        line += [comparison.rows[best].run.name if pair and best is not None else ""]
-        line += [-pair.difference, -pair.interval[1], -pair.interval[0], *_p_cells(pair)] if pair else [""] * 7
-        lines.append(line)
+    lines = [_run_line(comparison, number) for number in range(len(comparison.rows))]
+    header = list(lines[0])
     for paper in comparison.papers:
         for claim in paper.claims:
-            shares = [_fraction(claim.accuracy), _fraction(claim.balanced_accuracy), "", _or_empty(claim.loss)]
-            line = [claim.model, paper.name, "", paper.data, "", claim.split, "", "", "", "", *shares]
-            lines.append([*line, *[""] * (len(header) - len(line))])
-    return as_csv(lines)
+            line: dict[str, object] = {"row": claim.model, "source": paper.name, "dataset": paper.data}
+            line["scored"] = claim.split
+            for measure in headline_measures():
+                value = getattr(claim, measure.name, None)  # in per cent if it is a share
+                line[measure.name] = value if value is None or not measure.is_share else round(value / 100, 6)
+            lines.append(line)
+    return as_csv([header, *([_or_empty(line.get(name)) for name in header] for line in lines)])
+
+
+def _run_line(comparison: Comparison, number: int) -> dict[str, object]:
+    """The cells of a run by column; None for what is not known, or what a row that no pair has does not have."""
+    row, pair, best = comparison.rows[number], comparison.to_best.get(number), comparison.best
+    run, costs = row.run, row.costs
+    scored = comparison.split or ("out of fold" if run.about["kind"] == "cv" else run.about["held_out"])
+    line = {"row": run.name, "source": "run", "path": run.path, "dataset": run.about["dataset"]}
+    line |= {"backbone": run.settings["backbone"], "scored": scored, "done": len(run.done)}
+    line |= {"parts": len(run.about["parts"]), "differs": run.differs, "images": row.images}
+    line |= {measure.name: row.scores.get(measure.name) for measure in headline_measures()}
+    for name in compared_intervals():
+        line[f"{name}_low"], line[f"{name}_high"] = row.intervals.get(name, (None, None))
+    line |= {"parameters": costs and costs.parameters, "macs": costs and costs.macs, "seconds": run.seconds}
+    line |= {"images_per_second": run.images_per_second}
+    line["best"] = comparison.rows[best].run.name if pair and best is not None else None
+    ends = [-pair.difference, -pair.interval[1], -pair.interval[0], *_p_cells(pair)] if pair else [None] * 7
+    return line | dict(zip(_DIFFERENCE_COLUMNS, ends, strict=True))
 
 
 def pairs_csv(comparison: Comparison) -> str:
     """One line a pair that was tested, fractions, p as it came and adjusted."""
-    lines: list[list[object]] = [["better", "other", "difference", "difference_low", "difference_high", *_P_COLUMNS]]
+    lines: list[list[object]] = [["better", "other", *_DIFFERENCE_COLUMNS]]
     for pair in comparison.pairs:
         names = [comparison.rows[number].run.name for number in (pair.better, pair.other)]
         lines.append([*names, pair.difference, *pair.interval, *_p_cells(pair)])
@@ -142,9 +148,5 @@ def _p_cells(pair: Pair) -> list[object]:
     return [pair.sign_flip, pair.sign_flip_adjusted, _or_empty(pair.t_test), _or_empty(pair.t_test_adjusted)]
 
 
-def _fraction(percent: float | None) -> object:
-    return "" if percent is None else round(percent / 100, 6)
-
-
-def _or_empty(value: float | None) -> object:
+def _or_empty(value: object) -> object:
     return "" if value is None else value

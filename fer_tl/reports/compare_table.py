@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from fer_tl.evaluation.compared_runs import ComparedRun
 from fer_tl.evaluation.comparison import Pair
 from fer_tl.evaluation.intervals import Interval
-from fer_tl.evaluation.metrics import METRIC_NAMES
+from fer_tl.evaluation.measures import headline_measures
 from fer_tl.evaluation.test_time_augmentation import TTA
 from fer_tl.models.costs import Costs
-from fer_tl.reports.bibliography import Paper
+from fer_tl.reports.bibliography import Claim, Paper
 from fer_tl.reports.rendering import Table
+from fer_tl.reports.tables import model_cells, model_header
 
-INTERVALS = ("accuracy", "balanced_accuracy", "macro_f1")
 _NONE = "–"
 
 
@@ -23,8 +23,8 @@ class CompareRow:
 
     Attributes:
         run: which.
-        scores: metrics of what is done of it by name, ``METRIC_NAMES``; empty if nothing is.
-        intervals: 95 % intervals of ``INTERVALS``.
+        scores: measures of what is done of it by name; empty if nothing is.
+        intervals: 95 % intervals of ``compared_intervals``.
         costs: of one of its models; None where they are not known.
         uncounted: why they are not, else "".
     """
@@ -99,43 +99,49 @@ class Comparison:
         return {pair.other: pair for pair in self.pairs if pair.better == self.best}
 
 
+def compared_intervals() -> list[str]:
+    """Names of the measures whose intervals are compared. Those of examples take a second a run to resample, and have
+    one only if tables give it a column."""
+    return [each.name for each in headline_measures() if each.of_counts or each.interval_beside]
+
+
 def result_table(comparison: Comparison) -> Table:
     """How good each row is, the best values of those tested marked, and in a block of their own what papers claim."""
-    blocks = [[[row.label, *_metric_cells(row)] for row in comparison.rows]]
+    header = ["run", "images", *model_header()]
+    rows = [
+        [row.label, f"{row.images:,}", *model_cells(row.scores, row.intervals)]
+        if row.scores
+        else [row.label, "0", *[_NONE] * len(model_header())]
+        for row in comparison.rows
+    ]
     claims = [
-        [
-            f"{paper.name}: {claim.model}",
-            claim.split,
-            _NONE if claim.accuracy is None else f"{claim.accuracy:g} %",
-            "claim",
-            "" if claim.balanced_accuracy is None else f"{claim.balanced_accuracy:g} %",
-            "",
-            "" if claim.loss is None else f"{claim.loss:g}",
-        ]
+        [f"{paper.name}: {claim.model}", claim.split, *_claimed_cells(claim)]
         for paper in comparison.papers
         for claim in paper.claims
     ]
-    header = ["run", "images", "accuracy", "95 % interval", "balanced acc.", "macro-F1", "loss"]
-    return Table(header, [*blocks, *([claims] if claims else [])], marks=_best_cells(comparison))
+    return Table(header, [rows, *([claims] if claims else [])], marks=_best_cells(comparison, header))
 
 
-def _metric_cells(row: CompareRow) -> list[str]:
-    if not row.scores:
-        return ["0", *[_NONE] * 5]
-    accuracy, *shares = (f"{100 * row.scores[name]:.1f} %" for name in INTERVALS)
-    low, high = row.intervals["accuracy"]
-    return [f"{row.images:,}", accuracy, f"{100 * low:.1f}–{100 * high:.1f} %", *shares, f"{row.scores['loss']:.3f}"]
+def _claimed_cells(claim: Claim) -> list[str]:
+    cells = []
+    for measure in headline_measures():
+        value = getattr(claim, measure.name, None)  # in per cent if it is a share
+        unknown = _NONE if measure.interval_beside else ""
+        cells.append(unknown if value is None else f"{value:g}{' %' * measure.is_share}")
+        cells += ["claim"] if measure.interval_beside else []
+    return cells
 
 
-def _best_cells(comparison: Comparison) -> frozenset[tuple[int, int]]:
+def _best_cells(comparison: Comparison, header: list[str]) -> frozenset[tuple[int, int]]:
     """The best of each metric among the rows that are tested, in the table of results."""
     tested = {number: row.scores for number, row in enumerate(comparison.rows) if row.is_tested}
     if len(tested) < 2:
         return frozenset()
     marks = set()
-    for name, column in zip(METRIC_NAMES, (2, 4, 5, 6), strict=True):
-        best = (min if name == "loss" else max)(scores[name] for scores in tested.values())
-        marks |= {(number, column) for number, scores in tested.items() if scores[name] == best}
+    for each in headline_measures():
+        best = (max if each.higher_is_better else min)(scores[each.name] for scores in tested.values())
+        column = header.index(each.heading)
+        marks |= {(number, column) for number, scores in tested.items() if scores[each.name] == best}
     return frozenset(marks)
 
 

@@ -25,7 +25,7 @@ from fer_tl.reports.rendering import Table, as_markdown, as_text
 from fer_tl.reports.run_facts import flags, test_note
 from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, count_table, measure_table
-from fer_tl.reports.tables import fold_table_markdown
+from fer_tl.reports.tables import fold_table_as
 from fer_tl.runs.part import read_environments
 
 NAME = "MODEL_CARD.md"
@@ -214,7 +214,7 @@ def _metrics(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> st
             "The exported mean of them all is not measured here: each image is in the training of some."
         )
     measures = measure_table(summary.pooled, summary.intervals)
-    table = fold_table_markdown(summary) if contents.is_cv else as_markdown(measures)
+    table = fold_table_as(as_markdown, summary) if contents.is_cv else as_markdown(measures)
     quantized = " All figures are those of the model in float; what int8 costs is told below." if facts.loss else ""
     unfinished = "" if contents.is_finished else " The run is unfinished: parts that are not done are in no figure."
     return (

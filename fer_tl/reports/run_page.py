@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fer_tl.evaluation.calibration import reliability_of
+from fer_tl.evaluation.measures import MEASURES
 from fer_tl.evaluation.metrics import Metrics
 from fer_tl.evaluation.run_contents import HeldOut, PartContents, RunContents
 from fer_tl.reports import charts, confusion_html, controls
@@ -13,7 +15,7 @@ from fer_tl.reports.controls import folded, notice
 from fer_tl.reports.page import Section, page, paragraph, table
 from fer_tl.reports.rendering import Table
 from fer_tl.reports.run_facts import data_section, mistakes_section, record_section, reproduce_section
-from fer_tl.reports.run_report import reliability_of, selection_note
+from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, measure_table, reliability_table, spell_interval, spell_metric
 from fer_tl.reports.tables import fold_notes, fold_table
 from fer_tl.sources.format import is_drawn
@@ -159,11 +161,10 @@ def _calibration_section(contents: RunContents, held_out: HeldOut) -> Section:
     caption = "Above the diagonal the model is too modest, below it too sure. Bars: images in each bin."
     html += charts.charts([reliability_chart("reliability", described, before, after)], legend, caption)
     if scaled:
-        measures = ("loss", "calibration_error", "brier", "accuracy")
-        names = ("cross-entropy", "calibration error", "Brier score", "accuracy")
+        scored = (held_out.summary.pooled, scaled)
         rows = [
-            [name, *(spell_metric(key, getattr(each, key)) for each in (held_out.summary.pooled, scaled))]
-            for key, name in zip(measures, names, strict=True)
+            [MEASURES[name].title, *(spell_metric(name, each.values[name]) for each in scored)]
+            for name in ("loss", "calibration_error", "brier", "accuracy")
         ]
         html += table(Table(["measure", "as trained", "scaled"], [rows]), "Before and after temperature scaling.")
     bins = table(reliability_table(before, after), "Images by the probability of their predicted class.")

@@ -9,25 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.core.files import read_json, write_json, write_text
-from fer_tl.evaluation.calibration import Reliability, reliability
+from fer_tl.evaluation.calibration import Reliability, reliability_of
 from fer_tl.evaluation.ensemble import FILE as ENSEMBLE_FILE
 from fer_tl.evaluation.ensemble import Ensemble
 from fer_tl.evaluation.intervals import bootstrap_intervals, class_intervals
-from fer_tl.evaluation.metrics import Metrics, example_costs, predicted_labels, score
+from fer_tl.evaluation.metrics import Metrics, score
 from fer_tl.evaluation.summary import CvSummary
 from fer_tl.reports.figures import confusion_figure, learning_curves_figure, reliability_figure, save_figure
-from fer_tl.reports.rendering import as_markdown
+from fer_tl.reports.rendering import as_markdown, as_text
 from fer_tl.reports.run_tables import class_table, measure_table
 from fer_tl.reports.tables import (
     confusion_csv,
     confusion_markdown,
     confusion_text,
+    fold_table_as,
     fold_table_csv,
-    fold_table_markdown,
-    fold_table_text,
+    result_table_as,
     result_table_csv,
-    result_table_markdown,
-    result_table_text,
 )
 from fer_tl.runs.folder import RunFolder, read_history
 from fer_tl.runs.predictions import Predictions, join_predictions, save_predictions
@@ -62,12 +60,6 @@ def score_rows(named: Mapping[str, Predictions], groups_by_id: Mapping[str, str]
     return Result(rows, bootstrap_intervals(first, groups), class_intervals(first, groups), reliability_of(first))
 
 
-def reliability_of(predictions: Predictions) -> Reliability:
-    """How often predictions are right, by how sure they are."""
-    right = predicted_labels(predictions) == predictions.labels
-    return reliability(example_costs(predictions).confidence, right)
-
-
 def selection_note(run: RunFolder) -> str:
     """How the weights that were scored were chosen, and whether the folds leak."""
     split = run.read_run().get("split_over_folds", 0)
@@ -88,7 +80,7 @@ def _selection(run: RunFolder) -> str:
 
 def cv_report_text(run: RunFolder, summary: CvSummary, note: str) -> str:
     """What the terminal shows of a cross validation."""
-    return f"{_cv_title(run, summary)}\n\n{fold_table_text(summary)}\n{note}\n\n{confusion_text(summary.pooled)}"
+    return f"{_cv_title(run, summary)}\n\n{fold_table_as(as_text, summary)}\n{note}\n\n{confusion_text(summary.pooled)}"
 
 
 def write_cv_report(
@@ -111,7 +103,7 @@ def write_cv_report(
     write_text(run.path / "table.csv", fold_table_csv(summary))
     write_text(
         run.path / "table.md",
-        f"# {title}\n\n{fold_table_markdown(summary)}\n\n{note}\n\n{_more(measures, classes)}"
+        f"# {title}\n\n{fold_table_as(as_markdown, summary)}\n\n{note}\n\n{_more(measures, classes)}"
         f"## Out-of-fold confusion matrix\n\n{confusion_markdown(summary.pooled)}\n",
     )
     write_text(run.path / "confusion.csv", confusion_csv(summary.pooled))
@@ -138,9 +130,10 @@ def write_result(folder: Path, title: str, result: Result, note: str) -> str:
     measures = as_markdown(measure_table(first, result.intervals))
     classes = as_markdown(class_table(first, result.class_intervals))
     write_text(folder / "table.csv", result_table_csv(result.rows))
+    table = result_table_as(as_markdown, result.rows, result.intervals)
     write_text(
         folder / "table.md",
-        f"# {title}\n\n{result_table_markdown(result.rows, result.intervals)}\n\n{note}\n\n{_more(measures, classes)}"
+        f"# {title}\n\n{table}\n\n{note}\n\n{_more(measures, classes)}"
         f"## Confusion matrix, {result.rows[0][0]}\n\n{confusion_markdown(first)}\n",
     )
     write_text(folder / "confusion.csv", confusion_csv(first))
@@ -159,7 +152,7 @@ def write_result(folder: Path, title: str, result: Result, note: str) -> str:
 
 
 def _result_text(title: str, result: Result, note: str) -> str:
-    tables = f"{result_table_text(result.rows, result.intervals)}\n{note}\n\n{confusion_text(result.rows[0][1])}"
+    tables = f"{result_table_as(as_text, result.rows, result.intervals)}\n{note}\n\n{confusion_text(result.rows[0][1])}"
     return f"{title}\n\n{tables}"
 
 

@@ -10,39 +10,34 @@ import numpy as np
 from fer_tl.core.config import PLACES, Experiment, flatten, to_dict
 from fer_tl.evaluation.calibration import BINS, Reliability
 from fer_tl.evaluation.intervals import mean_sd
-from fer_tl.evaluation.metrics import METRIC_NAMES, MORE_NAMES, Metrics
+from fer_tl.evaluation.measures import MEASURES
+from fer_tl.evaluation.metrics import Metrics
 from fer_tl.evaluation.run_contents import PartContents
 from fer_tl.reports.rendering import Table
 
 Intervals = Mapping[str, tuple[float, float]]
 
-_MEASURES = {
-    "accuracy": ("accuracy", "images whose most probable class is right"),
-    "balanced_accuracy": ("balanced accuracy", "mean of the classes' recalls"),
-    "macro_f1": ("macro-F1", "mean of the classes' F1"),
-    "loss": ("cross-entropy", "mean of -ln(probability of the true class), in nats; lower is better"),
-    "top2_accuracy": ("top-2 accuracy", "images whose class is one of the two most probable"),
-    "kappa": ("Cohen's kappa", "agreement beyond that of chance; 0 is chance, 1 is perfect"),
-    "brier": ("Brier score", "mean squared distance of the probabilities to the truth, 0 to 2; lower is better"),
-    "calibration_error": (
-        "calibration error",
-        f"mean gap between confidence and accuracy in {BINS} bins of equal width; lower is better",
-    ),
-}
-_PLAIN = ("loss", "kappa", "brier")  # no shares
-
 
 def spell_metric(name: str, value: float) -> str:
     """A metric as people read it."""
-    return f"{value:.3f}" if name in _PLAIN else f"{100 * value:.1f} %"
+    return _spell(name, value)
 
 
 def spell_interval(name: str, interval: tuple[float, float] | np.ndarray) -> str:
     """Both ends of an interval of a metric; a dash where there is none."""
-    low, high = (float(end) for end in interval)
-    if not np.isfinite([low, high]).all():
-        return "–"
-    return f"{low:.3f}–{high:.3f}" if name in _PLAIN else f"{100 * low:.1f}–{100 * high:.1f} %"
+    return _spell(name, *interval, between="–") if np.isfinite(interval).all() else "–"
+
+
+def spell_spread(name: str, mean: float, sd: float) -> str:
+    """A mean with its standard deviation."""
+    return _spell(name, mean, sd, between=" ± ")
+
+
+def _spell(name: str, *values: float, between: str = "") -> str:
+    """Numbers of a measure, or of a class: its precision, recall and F1 are shares."""
+    if name in MEASURES and not MEASURES[name].is_share:
+        return between.join(f"{value:.3f}" for value in values)
+    return f"{between.join(f'{100 * value:.1f}' for value in values)} %"
 
 
 def measure_table(metrics: Metrics, intervals: Intervals, folds: Sequence[Metrics] = ()) -> Table:
@@ -54,13 +49,12 @@ def measure_table(metrics: Metrics, intervals: Intervals, folds: Sequence[Metric
         folds: metrics of each fold; the spread is left out where there are fewer than two.
     """
     rows = []
-    for name in (*METRIC_NAMES, *MORE_NAMES):
-        title, meaning = _MEASURES[name]
-        cells = [title, spell_metric(name, getattr(metrics, name)), spell_interval(name, intervals[name])]
+    for name, measure in MEASURES.items():
+        cells = [measure.title, spell_metric(name, metrics.values[name]), spell_interval(name, intervals[name])]
         if len(folds) > 1:
-            mean, sd = mean_sd([getattr(fold, name) for fold in folds])
-            cells.append(f"{mean:.3f} ± {sd:.3f}" if name in _PLAIN else f"{100 * mean:.1f} ± {100 * sd:.1f} %")
-        rows.append([*cells, meaning])
+            cells.append(spell_spread(name, *mean_sd([fold.values[name] for fold in folds])))
+        better = "" if measure.higher_is_better else "; lower is better"
+        rows.append([*cells, f"{measure.meaning}{better}"])
     spread = ["folds, mean ± sd"] if len(folds) > 1 else []
     header = ["measure", "all images", "95 % interval", *spread, "what it is"]
     return Table(header, [rows], left=frozenset({0, len(header) - 1}))

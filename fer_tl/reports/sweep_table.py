@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_tl.core.files import write_text
-from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics
+from fer_tl.evaluation.intervals import Interval
+from fer_tl.evaluation.measures import headline_measures
+from fer_tl.evaluation.metrics import Metrics
 from fer_tl.reports.rendering import Table, as_csv, as_markdown, as_text
+from fer_tl.reports.tables import model_cells, model_header
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,14 +21,14 @@ class SweepRow:
     Attributes:
         labels: where it stands on each axis.
         metrics: of its held-out images; None if it failed.
-        interval: 95 % interval of the accuracy, 0..1.
+        intervals: 95 % intervals of its measures by name.
         seconds: it took, over all its folds; None where nothing was trained.
         failure: why there are no metrics, else "".
     """
 
     labels: tuple[str, ...]
     metrics: Metrics | None
-    interval: tuple[float, float] = (0.0, 0.0)
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
     seconds: float | None = None
     failure: str = ""
 
@@ -43,50 +46,34 @@ def write_sweep(folder: Path, title: str, axes: Sequence[str], rows: Sequence[Sw
     )
     failures = "\n".join(f"{row.name} failed: {row.failure}" for row in rows if row.failure)
     ending = f"{note}\n\n{failures}\n" if failures else f"{note}\n"
-    write_text(folder / "table.md", f"# {title}\n\n{sweep_table_markdown(axes, rows)}\n{ending}")
-    write_text(folder / "table.csv", sweep_table_csv(axes, rows))
-    return f"{title}\n\n{sweep_table_text(axes, rows)}\n{ending}"
+    table = _table(axes, rows)
+    write_text(folder / "table.md", f"# {title}\n\n{as_markdown(table)}\n{ending}")
+    write_text(folder / "table.csv", _csv(axes, rows))
+    return f"{title}\n\n{as_text(table)}\n{ending}"
 
 
-def sweep_table_text(axes: Sequence[str], rows: Sequence[SweepRow]) -> str:
-    """Terminal table of a sweep."""
-    return as_text(_table(axes, rows))
-
-
-def sweep_table_markdown(axes: Sequence[str], rows: Sequence[SweepRow]) -> str:
-    """What ``sweep_table_text`` shows, as a Markdown table."""
-    return as_markdown(_table(axes, rows))
-
-
-def sweep_table_csv(axes: Sequence[str], rows: Sequence[SweepRow]) -> str:
-    """One line a cell: its labels, images, the metrics as fractions, ends of the interval, seconds, failure."""
-    header = [*axes, "images", *METRIC_NAMES, "accuracy_low", "accuracy_high", "seconds", "failure"]
+def _csv(axes: Sequence[str], rows: Sequence[SweepRow]) -> str:
+    """One line a cell: its labels, images, the metrics as fractions, ends of intervals, seconds, failure."""
+    names = [measure.name for measure in headline_measures()]
+    beside = [measure.name for measure in headline_measures() if measure.interval_beside]
+    ends = [f"{name}_{end}" for name in beside for end in ("low", "high")]
+    header = [*axes, "images", *names, *ends, "seconds", "failure"]
     lines: list[list[object]] = []
     for row in rows:
-        found = row.metrics
-        values = [found.images, *(getattr(found, name) for name in METRIC_NAMES), *row.interval] if found else [""] * 7
+        values: list[object] = [""] * (1 + len(names) + len(ends))
+        if row.metrics:
+            found = (end for name in beside for end in row.intervals[name])
+            values = [row.metrics.images, *(row.metrics.values[name] for name in names), *found]
         lines.append([*row.labels, *values, "" if row.seconds is None else row.seconds, row.failure])
     return as_csv([header, *lines])
 
 
 def _table(axes: Sequence[str], rows: Sequence[SweepRow]) -> Table:
-    header = [*axes, "accuracy", "95 % interval", "balanced acc.", "macro-F1", "loss", "minutes"]
+    header = model_header()
+    failed = ["failed", *[""] * len(header)]
     cells = []
     for row in rows:
-        found = row.metrics
-        if found is None:
-            cells.append([*row.labels, "failed", "", "", "", "", ""])
-            continue
-        low, high = row.interval
-        cells.append(
-            [
-                *row.labels,
-                f"{100 * found.accuracy:.1f} %",
-                f"{100 * low:.1f}–{100 * high:.1f} %",
-                f"{100 * found.balanced_accuracy:.1f} %",
-                f"{100 * found.macro_f1:.1f} %",
-                f"{found.loss:.3f}",
-                "" if row.seconds is None else f"{row.seconds / 60:.1f}",
-            ]
-        )
-    return Table(header, [cells], left=frozenset(range(len(axes))))
+        minutes = "" if row.seconds is None else f"{row.seconds / 60:.1f}"
+        found = [*model_cells(row.metrics.values, row.intervals), minutes] if row.metrics else failed
+        cells.append([*row.labels, *found])
+    return Table([*axes, *header, "minutes"], [cells], left=frozenset(range(len(axes))))

@@ -9,31 +9,27 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, zero_recall
+from fer_tl.evaluation.measures import headline_measures
+from fer_tl.evaluation.metrics import Metrics, zero_recall
 from fer_tl.evaluation.summary import CvSummary
 from fer_tl.reports.rendering import Table, as_csv, as_markdown, as_text
-from fer_tl.reports.run_tables import spell_interval
+from fer_tl.reports.run_tables import spell_interval, spell_metric, spell_spread
 
 ResultRow = tuple[str, Metrics]
 Intervals = Mapping[str, tuple[float, float]]
+Show = Callable[[Table], str]
 
-_HEADINGS = {"accuracy": "accuracy", "balanced_accuracy": "balanced acc.", "macro_f1": "macro-F1", "loss": "loss"}
 _CONFUSION_NOTE = "Row: true class. Column: predicted class. Recall: share of the row that is on the diagonal."
 _LONGEST_ROW_NAME = 20
 _TEXT_WIDTH = 100
 
 
-def fold_table_text(summary: CvSummary) -> str:
-    """Terminal table of a cross validation: folds, mean ± sd, pooled with its interval, folds whose training failed,
-    and classes of no recall."""
-    return _with_notes(as_text(fold_table(summary)), fold_notes(summary))
-
-
-def fold_table_markdown(summary: CvSummary) -> str:
-    """What ``fold_table_text`` shows, as a Markdown table."""
-    return _with_notes(as_markdown(fold_table(summary)), fold_notes(summary))
+def fold_table_as(show: Show, summary: CvSummary) -> str:
+    """A cross validation as ``as_text`` or ``as_markdown`` shows it: folds, mean ± sd, pooled with its interval, folds
+    whose training failed, and classes of no recall."""
+    return _with_notes(show(fold_table(summary)), fold_notes(summary))
 
 
 def fold_table_csv(summary: CvSummary) -> str:
@@ -48,20 +44,15 @@ def fold_table_csv(summary: CvSummary) -> str:
     return as_csv([[*header, "failure"], *sorted(rows, key=lambda row: int(row[0]))])
 
 
-def result_table_text(rows: Sequence[ResultRow], intervals: Intervals | None = None, first: str = "model") -> str:
-    """Terminal table of named results, as ``fer-tl evaluate`` prints it.
+def result_table_as(show: Show, rows: Sequence[ResultRow], intervals: Intervals | None = None) -> str:
+    """Named results as ``fer-tl evaluate`` prints them.
 
     Args:
+        show: ``as_text`` or ``as_markdown``.
         rows: one or more names with their metrics.
         intervals: 95 % intervals of the first row's metrics by metric name, shown under it.
-        first: heading of the first column.
     """
-    return _with_notes(as_text(_result_table(rows, intervals, first)), zero_recall_text(rows))
-
-
-def result_table_markdown(rows: Sequence[ResultRow], intervals: Intervals | None = None, first: str = "model") -> str:
-    """What ``result_table_text`` shows, as a Markdown table."""
-    return _with_notes(as_markdown(_result_table(rows, intervals, first)), zero_recall_text(rows))
+    return _with_notes(show(_result_table(rows, intervals, "model")), zero_recall_text(rows))
 
 
 def result_table_csv(rows: Sequence[ResultRow], first: str = "model") -> str:
@@ -70,9 +61,10 @@ def result_table_csv(rows: Sequence[ResultRow], first: str = "model") -> str:
     The recall of a class without examples is left empty.
     """
     class_names = rows[0][1].class_names
-    header = [first, "images", *METRIC_NAMES, *(f"recall_{name}" for name in class_names)]
+    keys = [measure.name for measure in headline_measures()]
+    header = [first, "images", *keys, *(f"recall_{name}" for name in class_names)]
     lines = [
-        [name, metrics.images, *(getattr(metrics, key) for key in METRIC_NAMES)]
+        [name, metrics.images, *(metrics.values[key] for key in keys)]
         + [float(r) if n else "" for r, n in zip(metrics.recall, metrics.support, strict=True)]
         for name, metrics in rows
     ]
@@ -99,6 +91,24 @@ def confusion_csv(metrics: Metrics) -> str:
     """Counts, one line a true class, one column a predicted class; the first column is the true class's name."""
     lines = [[name, *counts] for name, counts in zip(metrics.class_names, metrics.confusion.tolist(), strict=True)]
     return as_csv([["true\\predicted", *metrics.class_names], *lines])
+
+
+def model_header() -> list[str]:
+    """Headings of the headline measures where each row is a model, some with a column for the interval."""
+    return [
+        heading
+        for measure in headline_measures()
+        for heading in (measure.heading, *(["95 % interval"] if measure.interval_beside else []))
+    ]
+
+
+def model_cells(values: Mapping[str, float], intervals: Intervals) -> list[str]:
+    """The cells under ``model_header``."""
+    cells = []
+    for measure in headline_measures():
+        cells.append(spell_metric(measure.name, values[measure.name]))
+        cells += [spell_interval(measure.name, intervals[measure.name])] if measure.interval_beside else []
+    return cells
 
 
 def zero_recall_text(rows: Sequence[ResultRow]) -> str:
@@ -137,16 +147,13 @@ def _zero_recall_sentences(missed: Sequence[tuple[str, Sequence[str]]]) -> str:
 
 
 def fold_table(summary: CvSummary) -> Table:
-    """Cells of ``fold_table_text``."""
+    """Cells of ``fold_table_as``."""
     table = _result_table(_fold_rows(summary), None, "fold")
-    rows = [*table.blocks[0], *([str(number), "failed", *[""] * len(METRIC_NAMES)] for number in summary.failed)]
+    rows = [*table.blocks[0], *([str(number), "failed", *[""] * (len(table.header) - 2)] for number in summary.failed)]
     blocks = [sorted(rows, key=lambda row: int(row[0]))]
     if summary.sd:
-        mean_row = ["mean ± sd", ""]
-        for name in METRIC_NAMES:
-            mean, sd = summary.mean[name], summary.sd[name]
-            mean_row.append(f"{mean:.3f} ± {sd:.3f}" if name == "loss" else f"{100 * mean:.1f} ± {100 * sd:.1f} %")
-        blocks.append([mean_row])
+        spreads = [spell_spread(name, summary.mean[name], sd) for name, sd in summary.sd.items()]
+        blocks.append([["mean ± sd", "", *spreads]])
     blocks.append([_metrics_row("pooled", summary.pooled), _interval_row(summary.intervals)])
     return Table(table.header, blocks)
 
@@ -155,29 +162,25 @@ def _result_table(rows: Sequence[ResultRow], intervals: Intervals | None, first:
     cells = [_metrics_row(name, metrics) for name, metrics in rows]
     if intervals:
         cells.insert(1, _interval_row(intervals))
-    return Table([first, "images", *(_HEADINGS[name] for name in METRIC_NAMES)], [cells])
+    return Table([first, "images", *(measure.heading for measure in headline_measures())], [cells])
 
 
 def _metrics_row(name: str, metrics: Metrics) -> list[str]:
-    shares = [_percent(getattr(metrics, key)) for key in METRIC_NAMES if key != "loss"]
-    return [name, f"{metrics.images:,}", *shares, f"{metrics.loss:.3f}"]
+    values = (spell_metric(measure.name, metrics.values[measure.name]) for measure in headline_measures())
+    return [name, f"{metrics.images:,}", *values]
 
 
 def _interval_row(intervals: Intervals) -> list[str]:
-    return ["95 % interval", "", *(spell_interval(name, intervals[name]) for name in METRIC_NAMES)]
+    return ["95 % interval", "", *(spell_interval(each.name, intervals[each.name]) for each in headline_measures())]
 
 
 def _confusion_table(metrics: Metrics) -> Table:
-    recall = [_percent(r) if n else "–" for r, n in zip(metrics.recall, metrics.support, strict=True)]
+    recall = [spell_metric("recall", r) if n else "–" for r, n in zip(metrics.recall, metrics.support, strict=True)]
     rows = [
         [name, *(str(count) for count in counts), share]
         for name, counts, share in zip(metrics.class_names, metrics.confusion.tolist(), recall, strict=True)
     ]
     return Table(["", *metrics.class_names, "recall"], [rows])
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def _shorten(name: str, longest: int) -> str:

@@ -50,6 +50,27 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return z / z.sum(axis=-1, keepdims=True)
 
 
+def predicted_labels(predictions: Predictions) -> np.ndarray:
+    """Index of the largest logit of each example (the first of several equal ones): int64 ``[N]``.
+
+    Raises:
+        ValueError: there are no predictions, or a label is no index into the class names.
+        UserError: a logit is not finite, which is what a diverged training leaves.
+    """
+    labels, logits = predictions.labels, predictions.logits
+    if len(labels) == 0:
+        raise ValueError("there are no predictions to score")
+    if labels.min() < 0 or labels.max() >= len(predictions.class_names):
+        raise ValueError(f"labels must be in 0..{len(predictions.class_names) - 1}: {labels.min()}..{labels.max()}")
+    broken = int((~np.isfinite(logits)).any(axis=1).sum())
+    if broken:
+        raise UserError(
+            f"{broken} of {len(labels)} predictions are not finite numbers: the training diverged; "
+            "lower the learning rate or clip the gradients"
+        )
+    return logits.argmax(axis=1)
+
+
 def join_predictions(parts: Sequence[Predictions]) -> Predictions:
     """Predictions of one or more parts, one after the other; all of the same classes."""
     ids, labels, logits = (

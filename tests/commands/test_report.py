@@ -24,7 +24,8 @@ from fer_tl.core.files import write_json
 from fer_tl.core.options import from_flat
 from fer_tl.evaluation.calibration import calibrate
 from fer_tl.evaluation.intervals import bootstrap_intervals, class_intervals
-from fer_tl.evaluation.metrics import METRIC_NAMES, MORE_NAMES, score
+from fer_tl.evaluation.measures import MEASURES
+from fer_tl.evaluation.metrics import score
 from fer_tl.evaluation.openings import key_of_run
 from fer_tl.reports.figures import confusion_figure, save_figure
 from fer_tl.reports.run_facts import flags
@@ -72,7 +73,7 @@ def test_the_numbers_are_those_of_the_saved_predictions(kind: str):
     groups = np.array([FACES.groups[FACES.ids.tolist().index(i)] for i in pooled.ids])
     intervals, of_classes = bootstrap_intervals(pooled, groups), class_intervals(pooled, groups)
     measures = list(table_of(html, "Every measure").values())[1:]
-    for row, name in zip(measures, (*METRIC_NAMES, *MORE_NAMES), strict=True):
+    for row, name in zip(measures, MEASURES, strict=True):
         assert row[:2] == [spell_metric(name, getattr(metrics, name)), spell_interval(name, intervals[name])]
     classes = table_of(html, "Precision:")
     for k, name in enumerate(FACES.class_names):

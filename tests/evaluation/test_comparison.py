@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fer_tl.evaluation.comparison import compare_pairs, corrected_resampled_t, headline_scores, holm, sign_flip
-from fer_tl.evaluation.metrics import METRIC_NAMES, score
-from fer_tl.runs.predictions import Predictions
+from fer_tl.evaluation.comparison import compare_pairs, corrected_resampled_t, holm, sign_flip
 
 RNG = np.random.default_rng(0)
 
@@ -204,13 +202,3 @@ def test_the_interval_of_a_difference_is_paired():
 def test_a_single_group_cannot_be_resampled():
     with pytest.raises(ValueError, match="two groups"):
         compare_pairs(np.ones((2, 3), bool), np.array(["a", "a", "a"]), None)
-
-
-def test_headline_scores_are_those_of_scikit_learn():
-    """Also where a class has no example, and one of them is predicted, the other never."""
-    labels = RNG.integers(0, 3, 50)
-    logits = RNG.normal(size=(50, 5)).astype(np.float32)
-    logits[:, 4] = -9
-    predictions = Predictions(np.arange(50).astype(str), labels, logits, tuple("abcde"))
-    expected = score(predictions)
-    assert headline_scores(predictions) == pytest.approx({name: getattr(expected, name) for name in METRIC_NAMES})

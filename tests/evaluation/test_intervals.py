@@ -7,9 +7,16 @@ import time
 import numpy as np
 import pytest
 
-from fer_tl.evaluation.intervals import STATISTICS, bootstrap_interval, bootstrap_intervals, class_intervals, mean_sd
+from fer_tl.evaluation.intervals import Interval, bootstrap_intervals, class_intervals, mean_sd
+from fer_tl.evaluation.measures import MEASURES
 from fer_tl.evaluation.metrics import Metrics, score
 from fer_tl.runs.predictions import Predictions
+
+
+def bootstrap_interval(
+    predictions: Predictions, groups: np.ndarray, name: str = "accuracy", **options: float
+) -> Interval:
+    return bootstrap_intervals(predictions, groups, (name,), **options)[name]  # type: ignore[arg-type]
 
 
 def predictions_of(true: np.ndarray, predicted: np.ndarray, classes: int) -> Predictions:
@@ -115,7 +122,7 @@ def test_order_of_examples_and_names_of_groups_do_not_matter():
         predictions.ids[order], predictions.labels[order], predictions.logits[order], predictions.class_names
     )
     renamed = np.array([name[::-1] for name in groups[order]])
-    for statistic in STATISTICS:
+    for statistic in MEASURES:
         assert bootstrap_interval(shuffled, renamed, statistic) == bootstrap_interval(predictions, groups, statistic)
 
 

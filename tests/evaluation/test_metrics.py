@@ -7,11 +7,14 @@ import json
 import numpy as np
 import pytest
 from sklearn.metrics import (  # type: ignore[import-untyped]
+    accuracy_score,
     balanced_accuracy_score,
     brier_score_loss,
     cohen_kappa_score,
+    confusion_matrix,
     f1_score,
     log_loss,
+    precision_recall_fscore_support,
     top_k_accuracy_score,
 )
 
@@ -70,12 +73,28 @@ def test_zero_recall_names_the_classes_with_examples_only():
     assert zero_recall(score(from_pairs([(0, 1), (1, 0)]))) == ["angry", "disgust"]
 
 
-def test_agrees_with_scikit_learn():
-    predictions = random_predictions()
+def with_classes_missing() -> Predictions:
+    """Of five classes two have no example, and one of those is predicted."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(50, 5)).astype(np.float32)
+    logits[:, 4] = -9
+    return Predictions(np.arange(50).astype(str), rng.integers(0, 3, 50), logits, tuple("abcde"))
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+@pytest.mark.parametrize("predictions", [random_predictions(), with_classes_missing()])
+def test_agrees_with_scikit_learn(predictions: Predictions):
+    labels, classes = predictions.labels, range(len(predictions.class_names))
     metrics, predicted = score(predictions), predictions.logits.argmax(axis=1)
-    assert metrics.balanced_accuracy == pytest.approx(balanced_accuracy_score(predictions.labels, predicted))
-    assert metrics.macro_f1 == pytest.approx(f1_score(predictions.labels, predicted, average="macro"))
-    assert metrics.loss == pytest.approx(log_loss(predictions.labels, predictions.probabilities))
+    assert metrics.accuracy == accuracy_score(labels, predicted)
+    assert metrics.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
+    assert metrics.macro_f1 == pytest.approx(f1_score(labels, predicted, average="macro"))
+    assert metrics.loss == pytest.approx(log_loss(labels, predictions.probabilities, labels=classes))
+    assert metrics.kappa == cohen_kappa_score(labels, predicted)
+    np.testing.assert_array_equal(metrics.confusion, confusion_matrix(labels, predicted, labels=classes))
+    of_classes = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
+    for found, expected in zip((metrics.precision, metrics.recall, metrics.f1), of_classes, strict=False):
+        np.testing.assert_allclose(found, expected)
 
 
 def test_order_of_examples_and_of_classes_does_not_matter():
@@ -144,8 +163,7 @@ def test_the_other_measures_of_a_hand_computed_case():
 
 def test_the_other_measures_agree_with_scikit_learn():
     predictions = random_predictions()
-    metrics, predicted = score(predictions), predictions.logits.argmax(axis=1)
-    assert metrics.kappa == pytest.approx(cohen_kappa_score(predictions.labels, predicted))
+    metrics = score(predictions)
     top2 = top_k_accuracy_score(predictions.labels, predictions.probabilities, k=2, labels=range(3))
     assert metrics.top2_accuracy == pytest.approx(top2)
     one_vs_rest = [brier_score_loss(predictions.labels == k, predictions.probabilities[:, k]) for k in range(3)]

@@ -23,7 +23,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json
 from fer_tl.data.manifest import dataset_directory, read_manifest
 from fer_tl.data.merging import parse_classes
-from fer_tl.evaluation.intervals import bootstrap_interval
+from fer_tl.evaluation.intervals import bootstrap_intervals
 from fer_tl.evaluation.open_split import last_fingerprint
 from fer_tl.reports import run_report
 from fer_tl.runs.folder import PART_FILES, RunFolder
@@ -285,9 +285,9 @@ def test_intervals_resample_the_groups_of_the_images_that_are_scored(run: Path):
     make_dataset("folder/photos", images=draw(LABELS, 5), splits=["test"], group=16)
     result = score(run, data="folder/photos")
     groups = np.repeat([f"photo-{k}" for k in range(5)], 16)
-    interval = bootstrap_interval(result.predictions["ensemble"], groups)
+    interval = bootstrap_intervals(result.predictions["ensemble"], groups)["accuracy"]
     assert result.result.intervals["accuracy"] == interval
-    assert interval != bootstrap_interval(result.predictions["ensemble"], np.arange(COUNT))
+    assert interval != bootstrap_intervals(result.predictions["ensemble"], np.arange(COUNT))["accuracy"]
     make_dataset("folder/photo", images=draw(LABELS, 5), splits=["test"], group=COUNT)
     assert "holds a single group of images" in refusal(run, data="folder/photo")
 

@@ -10,7 +10,8 @@ from made_run import make_faces, make_run
 from matplotlib.figure import Figure
 
 from fer_tl.evaluation.intervals import bootstrap_intervals, class_intervals
-from fer_tl.evaluation.metrics import METRIC_NAMES, MORE_NAMES, score
+from fer_tl.evaluation.measures import MEASURES
+from fer_tl.evaluation.metrics import score
 from fer_tl.evaluation.summary import summarize
 from fer_tl.reports import run_report
 from fer_tl.reports.run_tables import spell_interval, spell_metric
@@ -48,7 +49,7 @@ def test_tables_have_every_measure_and_class_with_intervals_over_groups(
     groups = np.array([GROUP_OF[i] for i in pooled.ids.tolist()])
     metrics, intervals, of_classes = score(pooled), bootstrap_intervals(pooled, groups), class_intervals(pooled, groups)
     measures = rows_of(folder / "table.md", "More measures")
-    for row, name in zip(measures, (*METRIC_NAMES, *MORE_NAMES), strict=True):
+    for row, name in zip(measures, MEASURES, strict=True):
         assert row[1:3] == [spell_metric(name, getattr(metrics, name)), spell_interval(name, intervals[name])]
     for k, row in enumerate(rows_of(folder / "table.md", "Classes")):
         assert row[0] == FACES.class_names[k]

@@ -8,9 +8,11 @@ import io
 import numpy as np
 import pytest
 
-from fer_tl.evaluation.metrics import METRIC_NAMES, Metrics, score
+from fer_tl.evaluation.measures import MEASURES
+from fer_tl.evaluation.metrics import Metrics, score
 from fer_tl.evaluation.summary import CvSummary, summarize
 from fer_tl.reports import tables
+from fer_tl.reports.rendering import as_markdown, as_text
 from fer_tl.runs.predictions import Predictions
 
 NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -43,7 +45,7 @@ def cells_of(text: str, first: str) -> list[str]:
 
 
 def test_fold_table_has_folds_then_mean_and_pooled_with_interval(summary: CvSummary):
-    header, *rows = rows_of(tables.fold_table_markdown(summary))
+    header, *rows = rows_of(tables.fold_table_as(as_markdown, summary))
     assert header == ["fold", "images", "accuracy", "balanced acc.", "macro-F1", "loss"]
     assert [row[0] for row in rows] == ["0", "1", "2", "mean ± sd", "pooled", "95 % interval"]
     one = summary.folds[1]
@@ -57,20 +59,20 @@ def test_fold_table_has_folds_then_mean_and_pooled_with_interval(summary: CvSumm
 
 
 def test_text_and_markdown_have_the_same_cells(summary: CvSummary):
-    text = tables.fold_table_text(summary)
-    for row in rows_of(tables.fold_table_markdown(summary)):
+    text = tables.fold_table_as(as_text, summary)
+    for row in rows_of(tables.fold_table_as(as_markdown, summary)):
         assert cells_of(text, row[0]) == [cell for cell in row if cell]
 
 
 def test_text_columns_are_aligned_to_the_right(summary: CvSummary):
-    lines = tables.fold_table_text(summary).split("\n\n")[0].splitlines()
+    lines = tables.fold_table_as(as_text, summary).split("\n\n")[0].splitlines()
     assert max(map(len, lines)) <= 80
     loss_ends = [len(line) for line in lines if line[0] not in "─9"]
     assert len(set(loss_ends)) == 1
 
 
 def test_zero_recall_is_called_out_with_its_scope(summary: CvSummary):
-    for table in (tables.fold_table_text(summary), tables.fold_table_markdown(summary)):
+    for table in (tables.fold_table_as(as_text, summary), tables.fold_table_as(as_markdown, summary)):
         assert "Zero recall: disgust (all folds): none of its images is recognised." in table
         assert "Zero recall: fear (fold 0)" in table
         assert table.count("Zero recall") == 2
@@ -97,16 +99,22 @@ def test_a_failed_fold_is_a_row_with_its_reason_and_the_rest_says_so():
     folds = [make_fold(0, 20), make_fold(2, 20)]
     why = "the loss is nan in epoch 3, step 17; lower --optimizer.rate"
     summary = summarize(folds, {str(i): str(i) for fold in folds for i in fold.ids}, failed={1: why})
-    _, *rows = rows_of(tables.fold_table_markdown(summary))
+    _, *rows = rows_of(tables.fold_table_as(as_markdown, summary))
     assert [row[0] for row in rows] == ["0", "1", "2", "mean ± sd", "pooled", "95 % interval"]
     assert rows[1][1:] == ["failed", "", "", "", ""]
-    for text in (tables.fold_table_text(summary), tables.fold_table_markdown(summary)):
+    for text in (tables.fold_table_as(as_text, summary), tables.fold_table_as(as_markdown, summary)):
         assert f"\nFold 1 failed: {why}.\nAll other figures are of the folds that are done (0, 2)" in text
     found = list(csv.DictReader(io.StringIO(tables.fold_table_csv(summary))))
     assert [row["failure"] for row in found] == ["", why, ""]
     assert (found[1]["accuracy"], float(found[2]["accuracy"])) == ("", summary.folds[1].accuracy)
     alone = summarize(folds[:1], {str(i): str(i) for i in folds[0].ids}, failed={1: why})
-    assert [row[0] for row in rows_of(tables.fold_table_markdown(alone))[1:]] == ["0", "1", "pooled", "95 % interval"]
+    shown = rows_of(tables.fold_table_as(as_markdown, alone))[1:]
+    assert [row[0] for row in shown] == [
+        "0",
+        "1",
+        "pooled",
+        "95 % interval",
+    ]
 
 
 def test_confusion_csv_parses_back_to_the_same_counts(summary: CvSummary):
@@ -151,10 +159,10 @@ def test_a_class_without_examples_has_no_recall():
 
 def test_result_table_serves_an_ensemble_and_its_folds(summary: CvSummary):
     rows: list[tuple[str, Metrics]] = [("ensemble", summary.pooled), ("fold 0", summary.folds[0])]
-    header, *cells = rows_of(tables.result_table_markdown(rows, dict.fromkeys(METRIC_NAMES, (0.5, 0.75))))
+    header, *cells = rows_of(tables.result_table_as(as_markdown, rows, dict.fromkeys(MEASURES, (0.5, 0.75))))
     assert header[0] == "model"
     assert [row[0] for row in cells] == ["ensemble", "95 % interval", "fold 0"]
     assert cells[1][1:] == ["", *["50.0–75.0 %"] * 3, "0.500–0.750"]
-    text = tables.result_table_text(rows)
+    text = tables.result_table_as(as_text, rows)
     assert cells_of(text, "ensemble") == cells[0]
     assert "interval" not in text

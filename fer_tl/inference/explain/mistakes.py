@@ -12,11 +12,10 @@ from fer_tl.core.errors import UserError
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.merging import merge_dataset, parse_classes
 from fer_tl.evaluation.calibration import choose_scaling
-from fer_tl.evaluation.metrics import predicted_labels
 from fer_tl.evaluation.run_dataset import find_dataset
 from fer_tl.inference.explain.pictures import Picture, magnify
 from fer_tl.runs.folder import RunFolder, load_fold_predictions
-from fer_tl.runs.predictions import Predictions, load_predictions, softmax
+from fer_tl.runs.predictions import Predictions, load_predictions, predicted_labels, softmax
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,211 @@
+"""The measures: one record each, which every score, interval, table and page follows.
+
+To add one, add its record to ``MEASURES``; nothing else names them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer_tl.evaluation.calibration import BINS, confidence_bins, reliability_of
+from fer_tl.runs.predictions import Predictions, predicted_labels
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number that says how good predictions are.
+
+    It follows either from confusion matrices or from means over examples, and so do the resamples of its interval.
+
+    Attributes:
+        name: key in files of results, and column in CSV.
+        title: as people call it.
+        meaning: what it is, for the table of all measures.
+        heading: of its column in the main tables; ``""`` keeps it out of them.
+        of_counts: takes confusion matrices, float64 ``[R, K, K]``, row = true class, to float64 ``[R]``.
+        of_examples: takes N predictions to what each adds, ``[N]`` or, in F parts, ``[F, N]``.
+        of_means: takes means of these over examples, float64 ``[R, F]``, to float64 ``[R]``.
+        exact: takes predictions to the value, where the formulas above would round the last digit of saved results
+            otherwise.
+        is_share: shown in per cent; else with three decimals.
+        higher_is_better: which model tables mark as the best.
+        interval_beside: whether tables with one row a model have a column for its interval.
+    """
+
+    name: str
+    title: str
+    meaning: str
+    heading: str = ""
+    of_counts: Callable[[np.ndarray], np.ndarray] | None = None
+    of_examples: Callable[[Predictions], np.ndarray] | None = None
+    of_means: Callable[[np.ndarray], np.ndarray] = lambda means: means[:, 0]
+    exact: Callable[[Predictions], float] | None = None
+    is_share: bool = True
+    higher_is_better: bool = True
+    interval_beside: bool = False
+
+    def value(self, predictions: Predictions) -> float:
+        """The number for predictions with finite logits."""
+        if self.exact:
+            return self.exact(predictions)
+        if self.of_counts:
+            return float(self.of_counts(confusion_matrix(predictions)[None].astype(np.float64))[0])
+        return float(self.of_means(self.parts(predictions).mean(axis=1)[None])[0])
+
+    def parts(self, predictions: Predictions) -> np.ndarray:
+        """What each example adds to a measure of examples: float64 ``[F, N]``."""
+        assert self.of_examples
+        return np.atleast_2d(self.of_examples(predictions)).astype(np.float64)
+
+
+def headline_measures() -> list[Measure]:
+    """Those of the main tables, in their order."""
+    return [measure for measure in MEASURES.values() if measure.heading]
+
+
+def confusion_matrix(predictions: Predictions) -> np.ndarray:
+    """Counts, int64 ``[K, K]``: row = true class, column = predicted class."""
+    k = len(predictions.class_names)
+    cells = predictions.labels.astype(np.int64) * k + predicted_labels(predictions)
+    return np.bincount(cells, minlength=k * k).reshape(k, k)
+
+
+def margins(confusions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Right answers, examples and predictions of each class: ``[..., K]`` each, of ``[..., K, K]``."""
+    return np.diagonal(confusions, axis1=-2, axis2=-1), confusions.sum(axis=-1), confusions.sum(axis=-2)
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Quotients in float64, 0 where the denominator, which is never negative, is 0."""
+    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)
+
+
+def _mean_ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Mean over the classes whose denominator is not 0: ``[R, K]`` twice to ``[R]``."""
+    mean: np.ndarray = ratio(numerator, denominator).sum(axis=1) / (denominator > 0).sum(axis=1)
+    return mean
+
+
+def _macro_f1s(confusions: np.ndarray) -> np.ndarray:
+    hits, support, predicted = margins(confusions)
+    return _mean_ratio(2 * hits, support + predicted)
+
+
+def _kappas(confusions: np.ndarray) -> np.ndarray:
+    hits, support, predicted = margins(confusions)
+    total = support.sum(axis=1)
+    chance = (support * predicted).sum(axis=1) / total**2
+    return ratio(hits.sum(axis=1) / total - chance, 1 - chance)
+
+
+def _kappa(predictions: Predictions) -> float:
+    """From the disagreements, over the classes that occur, as scikit-learn does; 0 where there is only one."""
+    counts = confusion_matrix(predictions)
+    occur = counts.any(axis=0) | counts.any(axis=1)
+    counts = counts[np.ix_(occur, occur)]
+    others = 1.0 - np.eye(len(counts))
+    expected = np.outer(counts.sum(axis=0), counts.sum(axis=1)) / counts.sum()
+    return float(1 - (others * counts).sum() / (others * expected).sum()) if len(counts) > 1 else 0.0
+
+
+def _cross_entropies(predictions: Predictions) -> np.ndarray:
+    """From the logits: probabilities, which are 0 far below others, would cap the cost of a confident mistake."""
+    z = predictions.logits.astype(np.float64)
+    z -= z.max(axis=1, keepdims=True)  # [N, K], 0 or less: exp cannot overflow
+    costs: np.ndarray = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), predictions.labels]
+    return costs
+
+
+def _among_two(predictions: Predictions) -> np.ndarray:
+    """Whether the true class has one of the two largest logits; of equal ones the first counts."""
+    order = np.argsort(-predictions.logits, axis=1, kind="stable")[:, :2]
+    among: np.ndarray = (order == predictions.labels[:, None]).any(axis=1)
+    return among
+
+
+def _squared_distances(predictions: Predictions) -> np.ndarray:
+    p = predictions.probabilities
+    distances: np.ndarray = (p**2).sum(axis=1) - 2 * p[np.arange(len(p)), predictions.labels] + 1
+    return distances
+
+
+def _confidence_gaps(predictions: Predictions) -> np.ndarray:
+    """Confidence less 1 if it is right, in the row of its bin: ``[BINS, N]``."""
+    confidence = predictions.probabilities.max(axis=1)
+    gaps = np.zeros((BINS, len(confidence)))
+    right = predicted_labels(predictions) == predictions.labels
+    gaps[confidence_bins(confidence), np.arange(len(confidence))] = confidence - right
+    return gaps
+
+
+_ALL = (
+    Measure(
+        name="accuracy",
+        title="accuracy",
+        meaning="images whose most probable class is right",
+        heading="accuracy",
+        of_counts=lambda confusions: np.trace(confusions, axis1=1, axis2=2) / confusions.sum(axis=(1, 2)),
+        interval_beside=True,
+    ),
+    Measure(
+        name="balanced_accuracy",  # of the classes that have examples
+        title="balanced accuracy",
+        meaning="mean of the classes' recalls",
+        heading="balanced acc.",
+        of_counts=lambda confusions: _mean_ratio(*margins(confusions)[:2]),
+    ),
+    Measure(
+        name="macro_f1",  # of the classes that have examples or are predicted, as in scikit-learn
+        title="macro-F1",
+        meaning="mean of the classes' F1",
+        heading="macro-F1",
+        of_counts=_macro_f1s,
+    ),
+    Measure(
+        name="loss",
+        title="cross-entropy",
+        meaning="mean of -ln(probability of the true class), in nats",
+        heading="loss",
+        of_examples=_cross_entropies,
+        is_share=False,
+        higher_is_better=False,
+    ),
+    Measure(
+        name="top2_accuracy",
+        title="top-2 accuracy",
+        meaning="images whose class is one of the two most probable",
+        of_examples=_among_two,
+    ),
+    Measure(
+        name="kappa",  # J. Cohen, A coefficient of agreement for nominal scales, 1960
+        title="Cohen's kappa",
+        meaning="agreement beyond that of chance; 0 is chance, 1 is perfect",
+        of_counts=_kappas,
+        exact=_kappa,
+        is_share=False,
+    ),
+    Measure(
+        name="brier",  # G. Brier, Verification of forecasts expressed in terms of probability, 1950
+        title="Brier score",
+        meaning="mean squared distance of the probabilities to the truth, 0 to 2",
+        of_examples=_squared_distances,
+        is_share=False,
+        higher_is_better=False,
+    ),
+    # Of the measures of examples the last: its parts decide in what order groups are drawn, see ``sums_of_groups``. So
+    # the intervals of the others stay as they are when a measure is added before it.
+    Measure(
+        name="calibration_error",
+        title="calibration error",
+        meaning=f"mean gap between confidence and accuracy in {BINS} bins of equal width",
+        of_examples=_confidence_gaps,
+        of_means=lambda means: np.abs(means).sum(axis=1),
+        exact=lambda predictions: reliability_of(predictions).error,
+        higher_is_better=False,
+    ),
+)
+MEASURES: dict[str, Measure] = {measure.name: measure for measure in _ALL}
+"""By name, in the order of the tables."""
