@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -23,47 +24,8 @@ from fer_tl.training.prepare_run import check_ready
 
 BUILT_IN = ["expw", "fer2013", "folder", "toyfaces"]
 
-DECLARED = """
-    from fer_tl.sources.format import Format, Option
-
-    FORMAT = Format(
-        "dots",
-        "forty drawn dots",
-        "acme_dots.drawing:Dots",
-        (Option("tone", int, "grey of the ground, in 1 %", limits=(0, 100), default=0),),
-        drawn=True,
-    )
-"""
-DRAWING = """
-    import numpy as np
-
-    from fer_tl.sources.records import Record, Source
-
-    class Dots(Source):
-        kind, name, class_names, notes = "drawn", "dots", ("left", "right"), []
-
-        def __init__(self, tone=0):
-            self.options = {"tone": str(tone)}
-
-        @property
-        def image_shape(self):
-            return (16, 16, 1)
-
-        def total(self):
-            return 40
-
-        def records(self):
-            for row in range(40):
-                image = np.full((16, 16, 1), int(self.options["tone"]), np.uint8)
-                image[row // 4, 2 + 9 * (row % 2) + row % 3] = 255
-                yield Record("test" if row % 4 == 3 else "train", f"dot-{row}", row % 2, image, f"dot-{row}")
-
-        def sha256(self):
-            return "d" * 64
-
-        def warnings(self):
-            return []
-"""
+DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
+DECLARED, DRAWING = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
 
 
 @pytest.fixture
@@ -103,8 +65,8 @@ def test_a_format_of_another_package_is_one_like_those_built_in(
     told = " ".join(capsys.readouterr().out.split())
     assert "dots: forty drawn dots" in told and "dots: grey of the ground, in 1 % (default: 0)" in told
 
-    assert main(["build", "dots", "--tone", "9", "--shards", "2", *data]) == 0
-    assert main(["build", "dots", "--tone", "9", *data]) == 0
+    assert main(["build", "dots", "--tone", "20", "--shards", "2", *data]) == 0
+    assert main(["build", "dots", "--tone", "20", *data]) == 0
     assert "dots is already built" in capsys.readouterr().out
     assert main(["verify", "dots", *data]) == 0
     table = tmp_path / "folds.csv"
@@ -113,10 +75,10 @@ def test_a_format_of_another_package_is_one_like_those_built_in(
         assert len(list(csv.DictReader(stream))) == 30
     train, test = (fer_tl.load_dataset("dots", tmp_path / "data", split) for split in ("train", "test"))
     assert train.class_names == ("left", "right") and (len(train), len(test)) == (30, 10)
-    assert set(train.images.ravel().tolist()) == {9, 255}
+    assert set(train.images.ravel().tolist()) == {51, 255}
     manifest = read_manifest(dataset_directory(tmp_path / "data", "dots"))
     assert manifest.counts == {"train": {"left": 20, "right": 10}, "test": {"left": 0, "right": 10}}
-    assert build_arguments("dots", manifest) == "dots --tone 9 --shards 2"
+    assert build_arguments("dots", manifest) == "dots --tone 20 --shards 2"
 
 
 @pytest.mark.usefixtures("dots")
@@ -201,8 +163,8 @@ def test_an_option_that_two_formats_type_differently_is_read_as_each_wants(
     """
     install("acme_words", "words = acme_words:FORMAT", __init__=text)
     _, values = parse(["build", "words", "--tone", "007"])
-    assert BuildRequest("words", tone=values["tone"]).open().options == {"tone": "007"}
-    assert BuildRequest("dots", tone=values["tone"]).open().options == {"tone": "7"}
+    assert BuildRequest("words", tone=values["tone"]).given == {"tone": "007"}
+    assert BuildRequest("dots", tone=values["tone"]).given == {"tone": 7}
     with pytest.raises(SystemExit):
         main(["build", "--help"])
     assert "dots: grey of the ground, in 1 % (default: 0); words: a word" in " ".join(capsys.readouterr().out.split())
