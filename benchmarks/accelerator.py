@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     backend = import_backend()
-    from fer_tl.devices.devices import choose_devices
+    from fer_tl.devices.choose import choose_devices
 
     devices = choose_devices("auto")
     peak = matrix_rate("CPU" in devices.describe())

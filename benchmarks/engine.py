@@ -25,7 +25,8 @@ from engine_report import FROZEN_EPOCHS, TUNING_EPOCHS, Found, report
 from engine_task import COUNTS, FOLDS, Task, fit_experiment
 
 from fer_tl.core.config import identity
-from fer_tl.data.manifest import dataset_directory, read_manifest
+from fer_tl.data.directory import dataset_directory
+from fer_tl.data.manifest import read_manifest
 
 RESULTS = Path(__file__).parent / "results" / "engine.md"
 SECONDS = {"input": 3.0, "fit": 12.0, "frozen": 10.0, "scale": 10.0}

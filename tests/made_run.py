@@ -13,7 +13,8 @@ from stored_dataset import Stored, store_dataset
 from fer_tl.core.config import Experiment, identity
 from fer_tl.core.files import write_json
 from fer_tl.data.folds import write_folds
-from fer_tl.runs.folder import RunFolder, write_history
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.history import write_history
 from fer_tl.runs.part import FAILED, RESULT, TIMING, describe_files
 from fer_tl.runs.predictions import Predictions, save_predictions
 

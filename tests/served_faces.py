@@ -11,7 +11,7 @@ from PIL import Image
 
 from fer_tl.core.errors import UserError
 from fer_tl.faces.boxes import Box
-from fer_tl.faces.detection import Face
+from fer_tl.faces.face import Face
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.predictor import Answers
 from fer_tl.inference.serve.batching import Batcher

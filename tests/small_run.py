@@ -10,8 +10,9 @@ from stored_dataset import Stored, store_dataset
 
 from fer_tl.core.config import Experiment, identity
 from fer_tl.core.files import write_json
+from fer_tl.data.directory import dataset_directory
 from fer_tl.data.folds import write_folds
-from fer_tl.data.manifest import dataset_directory, read_manifest
+from fer_tl.data.manifest import read_manifest
 from fer_tl.data.merging import parse_classes
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import PART_FILES, describe_files

@@ -9,8 +9,8 @@ import numpy as np
 
 from fer_tl.core.config import Augment, Loss, Optimizer
 from fer_tl.core.randomness import example_keys
-from fer_tl.devices.devices import choose_devices
-from fer_tl.engines.engine import make_engine
+from fer_tl.devices.choose import choose_devices
+from fer_tl.engines.choose import choose_engine
 from fer_tl.engines.optimizers import make_optimizer
 from fer_tl.engines.plan import plan_epoch
 
@@ -38,7 +38,7 @@ def train() -> tuple[list[float], list[list[float]]]:
     model = make_model(rng)
     optimizer = make_optimizer(Optimizer("adam", clip=1.0), "float32")
     optimizer.build(model.trainable_variables)
-    engine = make_engine(choose_devices("cpu"), model, images, labels, BATCH)
+    engine = choose_engine()(choose_devices("cpu"), model, images, labels, BATCH)
     still = Augment(rotation=0, zoom=0, shift=0, flip=False)
     keys, rates = example_keys(np.arange(COUNT).astype(str)), np.full(COUNT // BATCH, 1e-3)
     plan = plan_epoch(

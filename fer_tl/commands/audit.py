@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import choose_folder
-from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.part import check_done
+from fer_tl.runs.folder import RunFolder, check_done
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.label_errors import LabelErrors

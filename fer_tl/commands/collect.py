@@ -19,7 +19,9 @@ from fer_tl.core.files import write_atomically, write_json
 from fer_tl.core.lock import hold
 from fer_tl.data.dataset import group_by_id, load_dataset
 from fer_tl.data.merging import take_classes
-from fer_tl.runs.folder import RunFolder, differences, load_fold_predictions, read_history
+from fer_tl.runs.folder import RunFolder, differences
+from fer_tl.runs.held_out import load_fold_predictions
+from fer_tl.runs.history import read_history
 from fer_tl.runs.part import (
     ENVIRONMENT,
     EVENTS,

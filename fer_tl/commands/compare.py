@@ -71,7 +71,8 @@ def compare(
     """
     if isinstance(run_dirs, str | Path):
         raise UserError(f"a comparison takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
-    from fer_tl.evaluation.compared_runs import count_opened, find_groups, open_runs, pair_runs, refuse_unpaired
+    from fer_tl.evaluation.compared_runs import count_opened, open_runs, pair_runs, refuse_unpaired
+    from fer_tl.evaluation.groups_of_runs import find_groups
     from fer_tl.reports.bibliography import find_papers
     from fer_tl.reports.compare_report import FILE, write_comparison
     from fer_tl.reports.compare_table import Comparison

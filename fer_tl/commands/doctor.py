@@ -120,7 +120,7 @@ def _machine() -> Iterator[str]:
 
 
 def _devices() -> str:
-    from fer_tl.devices.devices import choose_devices
+    from fer_tl.devices.choose import choose_devices
 
     try:
         return choose_devices("auto").describe()

@@ -12,8 +12,7 @@ import numpy as np
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import choose_requested
-from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.part import check_done
+from fer_tl.runs.folder import RunFolder, check_done
 from fer_tl.runs.predictions import Predictions
 
 if TYPE_CHECKING:

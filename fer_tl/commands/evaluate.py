@@ -12,8 +12,7 @@ from fer_tl.core.files import remove_temporaries
 from fer_tl.core.framework import import_backend
 from fer_tl.core.lock import hold
 from fer_tl.data.dataset import group_by_id
-from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.part import check_done
+from fer_tl.runs.folder import RunFolder, check_done
 from fer_tl.runs.predictions import Predictions
 
 if TYPE_CHECKING:

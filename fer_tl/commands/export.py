@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fer_tl.inference.export.images import HeldOutImages
     from fer_tl.inference.export.parity import Loss, Parity, Runner
     from fer_tl.inference.predictor import ExpressionModel
-    from fer_tl.reports.model_card import ExportFacts
+    from fer_tl.reports.model_card_data import ExportFacts
 
 Say = Callable[[str], None]
 
@@ -158,7 +158,7 @@ def _check(
     """
     from fer_tl.inference.export.images import made_images
     from fer_tl.inference.export.parity import TOLERANCE, compare_probabilities, run_batched, time_one
-    from fer_tl.reports.model_card import ExportFacts
+    from fer_tl.reports.model_card_data import ExportFacts
 
     if held_out:
         images = held_out.dataset.images[held_out.draw(contents.experiment.seed)]

@@ -8,26 +8,25 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import Terminated, UserError, suggest
 from fer_tl.core.output_folder import choose_folder
+from fer_tl.inference.predict.opened import STDOUT, Opened, open, refuse_misplaced
 
 if TYPE_CHECKING:
-    from fer_tl.core.archive_members import PassedOver
-    from fer_tl.faces.detection import Detector
+    from fer_tl.faces.face import Detector
     from fer_tl.inference.predict.find_faces import Looker, Seen
     from fer_tl.inference.predict.outputs import Results
     from fer_tl.inference.predict.sources import PictureBytes, PictureFile
     from fer_tl.inference.predict.summary import Tally
-    from fer_tl.inference.predict.video import VideoFrame, VideoReader
+    from fer_tl.inference.predict.video import VideoFrame
     from fer_tl.inference.predictor import ExpressionModel
 
 Say = Callable[[str], None]
 
 FACES = ("detect", "crop")
-STDIN = STDOUT = "-"
 _LONGEST_SMOOTH = 60.0  # seconds
 _BRIEF = 8  # pictures up to which the model is opened for few
 # What is in work at once, and what one call of the network gets at most. Frames of 640 x 480 are 1 MB each, photos up
@@ -113,8 +112,8 @@ def predict(
     _refuse_unclear(faces, detector, detector_model, boxes, margin)
     _refuse_numbers(every, min_confidence, smooth, margin)
     folder = None if str(out) == STDOUT else _choose_folder(run_dir, sources, out)
-    opened = _open(sources)
-    _refuse_misplaced(opened, every, smooth, boxes)
+    opened = open(sources)
+    refuse_misplaced(opened, every, smooth, boxes)
     from fer_tl.core.archive_members import describe_passed_over
     from fer_tl.inference.predict.find_faces import Looker, read_boxes
     from fer_tl.inference.predict.outputs import Results
@@ -161,26 +160,6 @@ def predict(
     text = "\n".join(filter(None, [tally.describe(seconds, written), model.calibration]))
     (say if folder else _say_on_stderr)(text)
     return PredictResult(folder, **tally.counts(), problems=tuple(tally.problems), seconds=seconds, text=text)
-
-
-class _Opened(NamedTuple):
-    """What to predict on: files of pictures, pictures that arrive on stdin, or a video."""
-
-    pictures: Sequence[PictureFile]
-    video: VideoReader | None
-    live: bool
-    name: str
-    passed: dict[str, dict[str, object]] = {}  # noqa: RUF012  # see `Manifest.passed_over`; never changed
-
-    @property
-    def rate(self) -> float | None:
-        """Frames a second of a video, None for pictures."""
-        return None if self.video is None else self.video.rate
-
-    @property
-    def promised(self) -> int:
-        """Frames that a video says it has, 0 where it does not."""
-        return 0 if self.video is None else self.video.frames
 
 
 def _choose_formats(save: str | Sequence[str] | None, faces: str, out: Path | str | None) -> tuple[str, ...]:
@@ -241,37 +220,8 @@ def _choose_folder(run_dir: Path | str, sources: Sequence[str], out: Path | str 
     return folder
 
 
-def _open(sources: Sequence[str]) -> _Opened:
-    from fer_tl.core.archive_members import summarize_passed_over
-    from fer_tl.inference.predict.sources import find_pictures, is_stream
-
-    name = sources[0] if len(sources) == 1 else f"{len(sources)} sources"
-    if not sources:
-        raise UserError("nothing to predict on: give pictures, a folder, a video, the index of a camera, or -")
-    if sources == [STDIN]:
-        return _Opened((), None, False, "stdin")
-    stream = next((source for source in sources if is_stream(source) and not Path(source).exists()), None)
-    if len(sources) > 1 and (stream is not None or STDIN in sources):
-        raise UserError(f"{STDIN if stream is None else stream} among several sources: give it alone")
-    passed: PassedOver = {}
-    pictures = None if stream is not None else find_pictures(sources, passed)
-    if pictures is not None:
-        return _Opened(pictures, None, False, name, summarize_passed_over(passed))
-    from fer_tl.inference.predict.video import VideoReader
-
-    return _Opened((), VideoReader(sources[0], stream is not None), stream is not None, name)
-
-
-def _refuse_misplaced(opened: _Opened, every: int, smooth: float, boxes: Path | str | None) -> None:
-    """Options of videos for pictures, and the other way round."""
-    if opened.video is None and (every > 1 or smooth):
-        raise UserError(f"{'--every' if every > 1 else '--smooth'} is for videos: {opened.name} is none")
-    if boxes is not None and not opened.pictures:
-        raise UserError(f"--boxes is for files of pictures: {opened.name} is none")
-
-
 def _open_detector(
-    faces: str, name: str, model: Path | str | None, boxes: Path | str | None, opened: _Opened
+    faces: str, name: str, model: Path | str | None, boxes: Path | str | None, opened: Opened
 ) -> Detector | None:
     if faces == "crop" or boxes is not None:
         return None
@@ -281,7 +231,7 @@ def _open_detector(
 
 
 def _work(
-    opened: _Opened,
+    opened: Opened,
     looker: Looker,
     model: ExpressionModel,
     every: int,
@@ -304,7 +254,7 @@ def _work(
         opened.video.close()
 
 
-def _look(opened: _Opened, looker: Looker, every: int, waiting: int) -> Generator[Seen]:
+def _look(opened: Opened, looker: Looker, every: int, waiting: int) -> Generator[Seen]:
     from fer_tl.inference.predict.prefetch import map_ahead
 
     if opened.video is None:

@@ -26,7 +26,7 @@ from fer_tl.reports.profile_table import Costs, profile_text
 from fer_tl.training.prepare_run import prepare
 
 if TYPE_CHECKING:
-    from fer_tl.engines.engine import Train
+    from fer_tl.engines.base import Train
     from fer_tl.training.session import Session
 
 Say = Callable[[str], None]

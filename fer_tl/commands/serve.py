@@ -15,7 +15,7 @@ from fer_tl.core.errors import UserError
 if TYPE_CHECKING:
     import socket
 
-    from fer_tl.faces.detection import Detector
+    from fer_tl.faces.face import Detector
 
 Say = Callable[[str], None]
 

@@ -13,7 +13,8 @@ from fer_tl.commands.cv import PartResult, leave_to_chief
 from fer_tl.core.config import Experiment
 from fer_tl.core.files import remove_temporaries
 from fer_tl.data.dataset import group_by_id, load_dataset
-from fer_tl.data.manifest import dataset_directory, read_manifest
+from fer_tl.data.directory import dataset_directory
+from fer_tl.data.manifest import read_manifest
 from fer_tl.data.merging import take_classes
 from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.runs.predictions import Predictions, load_predictions

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
 import io
-import lzma
-import os
 import shutil
 import stat
-import struct
 import tarfile
 import tempfile
 import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -40,40 +31,15 @@ from fer_tl.core.archive_members import (
 )
 from fer_tl.core.checksums import hash_stream
 from fer_tl.core.errors import UserError
+from fer_tl.core.file_kinds import (
+    TAR_MAGIC,
+    UNPACKERS,
+    ZIP_MAGIC,
+    readable,
+    refuse_non_data,
+)
 
-# The last three are what the standard library says to sizes and places that cannot be.
-_DAMAGED = (
-    zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, struct.error,
-    ValueError, OverflowError,
-)  # fmt: skip
-_UNPACKERS: dict[bytes, Callable[..., Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
-}
-_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # with members, and empty
-_UNREADABLE = {
-    b"7z\xbc\xaf\x27\x1c": "7-Zip",
-    b"Rar!": "RAR",
-    b"\x89HDF": "HDF5",
-    b"\x93NUMPY": "NumPy",
-    b"PAR1": "Parquet",
-}
-_TAR_MAGIC = slice(257, 262)  # "ustar" in the first header block of both POSIX and GNU tar
 _LONGEST_NAME = 4096  # bytes, of Linux
-
-
-@contextmanager
-def readable(where: str) -> Iterator[None]:
-    """Turns what the standard library raises for damaged or protected archives into one `UserError` line."""
-    try:
-        yield
-    except _DAMAGED as error:
-        raise UserError(f"{where} is damaged or cut short ({error}): download it again.") from error
-    except (RuntimeError, NotImplementedError) as error:  # zipfile's answer to a password or an unknown method
-        raise UserError(f"{where} cannot be unpacked ({error}): unpack it yourself and give the folder.") from error
-    except OSError as error:
-        raise UserError(f"{where} cannot be read: {error.strerror or error}.") from error
 
 
 class Files:
@@ -277,44 +243,6 @@ def open_files(path: Path) -> Files:
     return _open_stream(stream, path.name)
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a source was found.
-
-    Attributes:
-        path: what the user gave.
-        files: that, opened.
-        used: the names in `files` that are read.
-
-    Raises:
-        UserError: one of these names is not text.
-    """
-
-    path: Path
-    files: Files
-    used: list[str]
-
-    def __post_init__(self) -> None:
-        refuse_names_that_are_no_text([self.files.label, *self.used])
-
-    @property
-    def name(self) -> str:
-        """Base name, for the manifest."""
-        return self.files.label
-
-    def sha256(self) -> str:
-        """SHA-256 of a file or archive as it lies there, or of the used files of a folder, as 64 hexadecimal digits."""
-        if self.path.is_dir():
-            return self.files.sha256(self.used)
-        with readable(self.path.name), self.path.open("rb") as stream:
-            return hash_stream(stream)
-
-
-def is_archive(head: bytes) -> bool:
-    """Whether the first 512 bytes of a file are those of an archive or a compressed file that can be opened."""
-    return head.startswith((*_ZIP_MAGIC, *_UNPACKERS)) or head[_TAR_MAGIC] == b"ustar"
-
-
 def _open_stream(stream: IO[bytes], label: str, budget: int | None = None) -> Files:
     held = [stream]
     if budget is None:
@@ -324,7 +252,7 @@ def _open_stream(stream: IO[bytes], label: str, budget: int | None = None) -> Fi
         while True:
             head = stream.read(512)
             stream.seek(0)
-            unpack = next((tool for magic, tool in _UNPACKERS.items() if head.startswith(magic)), None)
+            unpack = next((tool for magic, tool in UNPACKERS.items() if head.startswith(magic)), None)
             if unpack is None:
                 break
             spool = tempfile.TemporaryFile()  # noqa: SIM115  # on disk: a compressed stream cannot be read from the middle
@@ -334,9 +262,9 @@ def _open_stream(stream: IO[bytes], label: str, budget: int | None = None) -> Fi
             spool.seek(0)
             stream = spool
         refuse_non_data(head, label)
-        if head.startswith(_ZIP_MAGIC):
+        if head.startswith(ZIP_MAGIC):
             files: Files = _Zip(stream, label, budget)
-        elif head[_TAR_MAGIC] == b"ustar":
+        elif head[TAR_MAGIC] == b"ustar":
             files = _Tar(stream, label, budget)
         else:
             files = _Single(stream, label)
@@ -351,26 +279,3 @@ def _open_stream(stream: IO[bytes], label: str, budget: int | None = None) -> Fi
 
 def _without_junk(names: list[str]) -> list[str]:
     return [name for name in names if not is_junk(name)]
-
-
-def refuse_names_that_are_no_text(names: Iterable[str]) -> None:
-    """Raises `UserError` for the first name whose bytes on the disk or in a tar are not UTF-8."""
-    for name in names:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            shown = os.fsencode(name).decode(errors="backslashreplace")
-            raise UserError(f"{shown} is a name that is not valid UTF-8: rename it.") from None
-
-
-def refuse_non_data(head: bytes, label: str) -> None:
-    """Raises `UserError` if the first 512 bytes of a file tell that it is empty, a web page or a git-LFS pointer."""
-    if not head.strip(b"\0 \r\n\t"):
-        raise UserError(f"{label} is empty: download it again.")
-    if head.startswith(b"version https://git-lfs"):
-        raise UserError(f"{label} is a git-LFS pointer, not the data: run `git lfs pull` or download the file itself.")
-    if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
-        raise UserError(f"{label} is a web page, not the data: log in to the site and download it again.")
-    for magic, kind in _UNREADABLE.items():
-        if head.startswith(magic):
-            raise UserError(f"{label} is a {kind} file, which is not read here: give a CSV, image folders, zip or tar.")

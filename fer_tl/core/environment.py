@@ -18,7 +18,7 @@ def describe_environment(devices: str) -> dict[str, Any]:
     """Date, versions and hardware, JSON-ready; no user or host names.
 
     Args:
-        devices: from ``fer_tl.devices.devices.Devices.describe``.
+        devices: from ``fer_tl.devices.base.Devices.describe``.
     """
     versions = {"python": platform.python_version()}
     for package in PACKAGES:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from fer_tl.core.config import Experiment, check, flatten, walk
+from fer_tl.core.check_config import check
+from fer_tl.core.config import Experiment, flatten, walk
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.yaml_files import load_yaml
 
@@ -82,7 +83,7 @@ def add_options(parser: Any, defaults: bool = True) -> None:
         parser: a ``jsonargparse.ArgumentParser``.
         defaults: whether an option that is not given takes its default, or does not appear in the result.
     """
-    for name, kind, default, text in walk():
+    for name, kind, default, text, _ in walk():
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=kind, default=default if defaults else SUPPRESS, help=text
         )

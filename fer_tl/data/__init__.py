@@ -1,0 +1,1 @@
+"""A built dataset: load, verify, fold and merge it."""

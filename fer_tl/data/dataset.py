@@ -15,7 +15,8 @@ import numpy as np
 import psutil
 
 from fer_tl.core.errors import UserError
-from fer_tl.data.manifest import Manifest, check_shards, dataset_directory, read_manifest
+from fer_tl.data.directory import check_shards, dataset_directory
+from fer_tl.data.manifest import Manifest, read_manifest
 from fer_tl.data.records.cache import IMAGES, INDEX, cache_folder, find_kept, is_kept, keep
 from fer_tl.data.records.index import RecordIndex, index_split, load_index, save_index
 from fer_tl.data.records.stream import StreamedImages

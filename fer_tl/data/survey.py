@@ -13,8 +13,9 @@ import numpy as np
 from fer_tl.core.errors import UserError
 from fer_tl.core.randomness import example_keys, uniform
 from fer_tl.data.dataset import load_dataset
+from fer_tl.data.directory import dataset_directory
 from fer_tl.data.examples import FILE_NAME, KEPT, Example, read_examples
-from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
+from fer_tl.data.manifest import Manifest, read_manifest
 from fer_tl.data.tones import NEARLY_BLANK
 
 CLOSED_SPLIT = "test"

@@ -12,18 +12,11 @@ from fer_tl.core.checksums import find_damage
 from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_json
 from fer_tl.data.building.grouping import hash_pixels
+from fer_tl.data.directory import build_command, data_dir_of, newest_version, stamps_file
 from fer_tl.data.examples import FILE_NAME as EXAMPLES
 from fer_tl.data.examples import KEPT, read_examples
 from fer_tl.data.fingerprints import Stamp, content_hash, split_fingerprints
-from fer_tl.data.manifest import (
-    CACHE,
-    Manifest,
-    build_command,
-    data_dir_of,
-    newest_version,
-    read_manifest,
-    stamps_file,
-)
+from fer_tl.data.manifest import CACHE, Manifest, read_manifest
 from fer_tl.data.manifest import FILE_NAME as MANIFEST
 from fer_tl.data.records.cache import IMAGES, INDEX, cache_folder, fault_of
 from fer_tl.data.records.index import read_example

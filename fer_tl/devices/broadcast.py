@@ -10,7 +10,7 @@ import numpy as np
 from fer_tl.core.errors import UserError
 
 if TYPE_CHECKING:
-    from fer_tl.devices.devices import Devices
+    from fer_tl.devices.base import Devices
 
 
 def is_chief(devices: Devices) -> bool:

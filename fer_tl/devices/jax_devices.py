@@ -13,8 +13,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fer_tl.core.errors import UserError, exit_code
+from fer_tl.devices.base import SECONDS_TO_REGISTER, SECONDS_WITHOUT_HEARTBEAT, Devices, lost_text
 from fer_tl.devices.cluster import Cluster, read_tf_config
-from fer_tl.devices.devices import SECONDS_TO_REGISTER, SECONDS_WITHOUT_HEARTBEAT, Devices, lost_text
 
 # What JAX raises when a worker is gone.
 LOST = (jax.errors.JaxRuntimeError,)
@@ -63,7 +63,7 @@ class JaxDevices(Devices):
 
 
 def choose_jax_devices(name: str) -> JaxDevices:
-    """See ``fer_tl.devices.devices.choose_devices``."""
+    """See ``fer_tl.devices.choose.choose_devices``."""
     found = find_devices({"cpu": "cpu", "gpu": "gpu", "tpu": "tpu"}.get(name))
     if name == "cpu":
         jax.config.update("jax_default_device", found[0])

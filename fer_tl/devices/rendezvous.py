@@ -13,7 +13,6 @@ import json
 import os
 import select
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -21,24 +20,18 @@ from typing import Any
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.progress import duration
-from fer_tl.devices.broadcast import refuse_difference
 from fer_tl.devices.cluster import Cluster
 from fer_tl.devices.cluster_secret import draw_nonce, is_proof, prove
+from fer_tl.devices.messages import ANSWER, LONGEST, answers_of, lines_of, parse, send
+from fer_tl.devices.watch import Connections
 
 Say = Callable[[str], None]
 
 PATIENCE = 300.0  # seconds that workers are waited for
 _PORT_PATIENCE = 15.0  # seconds until a process that has just failed lets go of its port
 _PAUSE = 0.3  # seconds between two looks
-_ANSWER = 5.0  # seconds until the chief's first answer, and that a stranger has to prove itself
 _GUESTS = 100  # strangers that are listened to at once
-_LONGEST_HELLO, _LONGEST = 1 << 12, 1 << 20  # bytes of a message before and after it is known whose it is
-
-# Whether this worker ends by itself.
-_left = threading.Event()
-
-# Connections to the others by their index: the chief has one to each, each of them one to the chief.
-Connections = dict[int, socket.socket]
+_LONGEST_HELLO = 1 << 12  # bytes of a message before it is known whose it is
 
 
 def meet(cluster: Cluster, same: dict[str, Any], say: Say, patience: float = PATIENCE) -> Connections:
@@ -74,40 +67,6 @@ def meet(cluster: Cluster, same: dict[str, Any], say: Say, patience: float = PAT
             "command on every machine within that time"
         )
     return connections
-
-
-def watch(connections: Connections, lost: Callable[[int], None]) -> None:
-    """Call ``lost`` in a thread of its own, once, with the first worker that ends.
-
-    Args:
-        connections: from ``meet``.
-        lost: takes its index.
-    """
-    if connections:
-        threading.Thread(target=_watch, args=(connections, lost), name="watch workers", daemon=True).start()
-
-
-def leave(connections: Connections) -> None:
-    """Tell the others that this worker ends, and hear no more of them."""
-    _left.set()
-    for connection in connections.values():
-        with suppress(OSError):  # to close it is not enough while the other thread waits for it
-            connection.shutdown(socket.SHUT_RDWR)
-
-
-def _watch(connections: Connections, lost: Callable[[int], None]) -> None:
-    index_of = {connection: index for index, connection in connections.items()}
-    ready = select.select([*index_of], [], [])[0][0]
-    if _left.is_set():
-        return
-    said = b""
-    with suppress(OSError):
-        said = ready.recv(65536)
-    gone = _parse(said).get("lost")
-    index = gone if isinstance(gone, int) else index_of[ready]
-    for connection in index_of:
-        _send(connection, {"lost": index})
-    lost(index)
 
 
 class _Waiting:
@@ -173,7 +132,7 @@ class _Guest:
         self.nonce = draw_nonce()
         self.said = b""
         self.index = 0  # of the worker, once that is proved
-        self.until = time.monotonic() + _ANSWER
+        self.until = time.monotonic() + ANSWER
 
     def read(self) -> dict[str, object] | None:
         """The next message; None while it is not whole. What is no message, too long, or an end, is empty."""
@@ -186,9 +145,9 @@ class _Guest:
         self.said += part
         line, end, self.said = self.said.partition(b"\n")
         if end:
-            return _parse(line)
+            return parse(line)
         self.said = line
-        return None if part and len(line) <= (_LONGEST if self.index else _LONGEST_HELLO) else {}
+        return None if part and len(line) <= (LONGEST if self.index else _LONGEST_HELLO) else {}
 
 
 def _gather(
@@ -208,7 +167,7 @@ def _gather(
             if missing != tell.missing:
                 tell(missing)
                 for connection in there.values():
-                    _send(connection, {"missing": missing})
+                    send(connection, {"missing": missing})
             if not missing:
                 opened.pop_all()
                 for connection in guests:
@@ -236,7 +195,7 @@ def _welcome(listener: socket.socket, guests: dict[socket.socket, _Guest], opene
             guests.pop(oldest.connection).connection.close()
         connection.setblocking(False)
         guests[connection] = _Guest(connection)
-        _send(connection, {"nonce": guests[connection].nonce})
+        send(connection, {"nonce": guests[connection].nonce})
 
 
 def _hear(
@@ -262,7 +221,7 @@ def _hear(
             and is_proof(said.get("proof"), prove(cluster.secret, "worker", nonce, guest.nonce, index))
         ):
             guest.index = index
-            _send(connection, {"proof": prove(cluster.secret, "chief", guest.nonce, nonce, index)})
+            send(connection, {"proof": prove(cluster.secret, "chief", guest.nonce, nonce, index)})
             return
         said = {}
     del guests[connection]
@@ -270,7 +229,7 @@ def _hear(
         connection.close()
     elif said.get("same") != same:
         tell.differs(guest.index)
-        _send(connection, {"chief": same})
+        send(connection, {"chief": same})
         connection.close()
     else:
         if guest.index in there:  # a machine that was switched off says nothing
@@ -284,11 +243,11 @@ def _report(cluster: Cluster, same: dict[str, Any], tell: _Waiting, until: float
     while True:
         with ExitStack() as opened:
             try:
-                connection = opened.enter_context(socket.create_connection(cluster.address(0), timeout=_ANSWER))
-                lines = _lines(connection, until)
+                connection = opened.enter_context(socket.create_connection(cluster.address(0), timeout=ANSWER))
+                lines = lines_of(connection, until)
                 _introduce(cluster, connection, lines)
-                _send(connection, {"workers": list(cluster.workers), "same": same})
-                for missing in _answers(lines, same):
+                send(connection, {"workers": list(cluster.workers), "same": same})
+                for missing in answers_of(lines, same):
                     tell(missing)
                     if not missing:
                         opened.pop_all()
@@ -309,52 +268,11 @@ def _introduce(cluster: Cluster, connection: socket.socket, lines: Iterator[byte
         UserError: it is not, or has another secret.
         ConnectionError: another program has this port, or the connection has ended.
     """
-    nonce, own = _parse(next(lines, b"")).get("nonce"), draw_nonce()
+    nonce, own = parse(next(lines, b"")).get("nonce"), draw_nonce()
     if not isinstance(nonce, str):
         raise ConnectionError("no fer-tl answers there")
     proof = prove(cluster.secret, "worker", own, nonce, cluster.worker)
-    _send(connection, {"worker": cluster.worker, "nonce": own, "proof": proof})
-    answer = _parse(next(lines, b""))
+    send(connection, {"worker": cluster.worker, "nonce": own, "proof": proof})
+    answer = parse(next(lines, b""))
     if not is_proof(answer.get("proof"), prove(cluster.secret, "chief", nonce, own, cluster.worker)):
         raise ConnectionError("it does not share this worker's secret")
-
-
-def _lines(connection: socket.socket, until: float) -> Iterator[bytes]:
-    """What the chief says, line by line, until time is up. It says the first one as soon as it is asked."""
-    said, wait = b"", _ANSWER
-    while select.select([connection], [], [], wait)[0]:
-        part = connection.recv(65536)
-        if not part or len(said) > _LONGEST:
-            return
-        *lines, said = (said + part).split(b"\n")
-        yield from lines
-        wait = max(0.0, until - time.monotonic())
-
-
-def _answers(lines: Iterator[bytes], same: dict[str, Any]) -> Iterator[list[int]]:
-    """Who is missing, each time that the chief says it.
-
-    Raises:
-        UserError: the chief does something else.
-    """
-    for line in lines:
-        message = _parse(line)
-        chief, missing = message.get("chief"), message.get("missing")
-        if isinstance(chief, dict):
-            refuse_difference(same, chief)
-        if not isinstance(missing, list):  # another program has this port
-            return
-        yield missing
-
-
-def _send(connection: socket.socket, message: dict[str, object]) -> None:
-    with suppress(OSError):  # the end of a connection is noticed when it is read
-        connection.sendall(json.dumps(message).encode() + b"\n")
-
-
-def _parse(line: bytes) -> dict[str, object]:
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):  # brackets within brackets
-        return {}
-    return message if isinstance(message, dict) else {}

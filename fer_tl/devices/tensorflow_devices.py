@@ -12,8 +12,8 @@ import tensorflow as tf
 from tensorflow.python.eager import context  # what is used of it has no public name (TensorFlow 2.21)
 
 from fer_tl.core.errors import UserError
+from fer_tl.devices.base import SECONDS_TO_REGISTER, SECONDS_WITHOUT_HEARTBEAT, Devices, may_have_tpu
 from fer_tl.devices.cluster import Cluster, read_tf_config
-from fer_tl.devices.devices import SECONDS_TO_REGISTER, SECONDS_WITHOUT_HEARTBEAT, Devices, may_have_tpu
 
 # What TensorFlow raises when a worker is gone.
 LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError)
@@ -53,7 +53,7 @@ class TensorFlowDevices(Devices):
 
 
 def choose_tensorflow_devices(name: str) -> TensorFlowDevices:
-    """See ``fer_tl.devices.devices.choose_devices``."""
+    """See ``fer_tl.devices.choose.choose_devices``."""
     return TensorFlowDevices(_choose_strategy(name))
 
 

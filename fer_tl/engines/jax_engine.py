@@ -15,9 +15,9 @@ from jax.sharding import PartitionSpec
 
 from fer_tl.augment.mixing import prepare
 from fer_tl.core.config import Loss
-from fer_tl.devices.devices import Devices
+from fer_tl.devices.base import Devices
 from fer_tl.devices.jax_devices import AXIS, JaxDevices
-from fer_tl.engines.engine import PER_IMAGE, PREDICTED_AT_ONCE, TRAINED_AT_ONCE, Arrays, Engine, Sums, Train
+from fer_tl.engines.base import PER_IMAGE, PREDICTED_AT_ONCE, TRAINED_AT_ONCE, Arrays, Engine, Sums, Train
 from fer_tl.engines.objective import image_losses, weight_penalty
 from fer_tl.engines.optimizers import clip_by_global_norm, loss_scale
 from fer_tl.engines.plan import EpochPlan

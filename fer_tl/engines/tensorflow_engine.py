@@ -12,7 +12,7 @@ import tensorflow as tf
 from fer_tl.augment.mixing import prepare
 from fer_tl.core.config import Loss
 from fer_tl.core.framework import switch_off_graph_rewriting
-from fer_tl.engines.engine import ALIGNMENT, PER_IMAGE, Arrays, Engine, Sums, Train
+from fer_tl.engines.base import ALIGNMENT, PER_IMAGE, Arrays, Engine, Sums, Train
 from fer_tl.engines.objective import image_losses, weight_penalty
 from fer_tl.engines.optimizers import clip_by_global_norm, loss_scale
 from fer_tl.engines.plan import EpochPlan

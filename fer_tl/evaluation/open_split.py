@@ -7,18 +7,18 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fer_tl.core.errors import UserError, suggest
-from fer_tl.core.files import read_json
 from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
-from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
+from fer_tl.data.directory import dataset_directory
+from fer_tl.data.manifest import Manifest, read_manifest
 from fer_tl.data.merging import left_out, merge_dataset, parse_classes
 from fer_tl.data.splits import FIT_SPLITS, SPLITS
 from fer_tl.evaluation.class_matching import Matching, match_classes
-from fer_tl.evaluation.openings import standing
+from fer_tl.evaluation.opening_remarks import recipe_remark, remark_on, standing_remark
+from fer_tl.evaluation.openings import openings_of
 from fer_tl.evaluation.test_time_augmentation import TTA, check_tta
 from fer_tl.runs.folder import RunFolder
 
@@ -93,12 +93,6 @@ def ensemble_name(parts: list[str]) -> str:
     return "ensemble" if len(parts) > 1 else parts[0]
 
 
-def read_openings(run: RunFolder) -> list[dict[str, Any]]:
-    """Every opening that the run recorded, oldest first."""
-    path = run.path / "evaluations.json"
-    return list(read_json(path)) if path.exists() else []
-
-
 def last_fingerprint(
     run: RunFolder, split: str, tta: str, data: str | None = None, asked: Sequence[str] | None = None
 ) -> str | None:
@@ -115,18 +109,9 @@ def last_fingerprint(
     wanted = (tta, list(asked) if asked else None)
     # Openings without 'tta' or 'classes' are older than these options.
     found = [
-        entry for entry in _openings_of(run, split, data) if (entry.get("tta", "none"), entry.get("classes")) == wanted
+        entry for entry in openings_of(run, split, data) if (entry.get("tta", "none"), entry.get("classes")) == wanted
     ]
     return str(found[-1]["fingerprint"]) if found else None
-
-
-def _openings_of(run: RunFolder, split: str, data: str | None = None) -> list[dict[str, Any]]:
-    """The openings of a split of a dataset, None for the run's, with whatever views and classes."""
-    own = run.read_run()["dataset"]
-    # An opening without 'dataset' is older than the choice of one.
-    return [
-        entry for entry in read_openings(run) if (entry.get("dataset", own), entry["split"]) == (data or own, split)
-    ]
 
 
 def check_finished(run: RunFolder) -> None:
@@ -214,9 +199,9 @@ def prepare_opening(
     dataset = merge_dataset(whole, matching.dataset)
     if len(np.unique(dataset.groups)) < 2:
         raise UserError(f"split '{chosen}' of {data} holds a single group of images: two are the least to score")
-    remark = _remark(run, chosen, manifest, _was_trained_on(run, manifest, experiment.classes))
-    remark += _standing_remark(Path(data_dir), run, chosen, manifest) + matching.remark
-    remark += _recipe_remark(run, manifest)
+    remark = remark_on(run, chosen, manifest, _was_trained_on(run, manifest, experiment.classes))
+    remark += standing_remark(Path(data_dir), run, chosen, manifest) + matching.remark
+    remark += recipe_remark(run, manifest)
     lost = left_out(whole, matching.dataset)
     return Opening(
         run=run,
@@ -230,16 +215,6 @@ def prepare_opening(
         matching=matching,
         data_dir=Path(data_dir),
         remark=remark + (f" Images left out: {lost}." if lost else ""),
-    )
-
-
-def _recipe_remark(run: RunFolder, manifest: Manifest) -> str:
-    """That the images of a dataset were made otherwise than those of the training, "" if they were not."""
-    trained, here = run.read_recipe(), manifest.recipe
-    if trained == here:
-        return ""
-    return (
-        f" These images were made otherwise than those of the training ({here.describe()}; then {trained.describe()})."
     )
 
 
@@ -264,39 +239,6 @@ def _refuse_to_overwrite(run: RunFolder, split: str, tta: str, manifest: Manifes
             f"{folder} holds results on another build of '{manifest.dataset}' (fingerprint {before[:12]}, now "
             f"{now[:12]}): rename that folder to keep them, or delete it, then evaluate again"
         )
-
-
-def _remark(run: RunFolder, split: str, manifest: Manifest, trained: bool) -> str:
-    """What is known before the split is opened; each sentence with a blank before it."""
-    about, data = run.read_run(), manifest.dataset
-    times = len(_openings_of(run, split, data))
-    before = f" was opened {times} time{'s' if times > 1 else ''} before: do not choose by it."
-    remark = ""
-    if data != about["dataset"]:
-        if split != "test" and len(manifest.counts) == 1:
-            remark += f" {data} has no split but {split}: all of it is scored."
-        if times:
-            remark += f" Split {split} of {data}{before}"
-        if trained:
-            remark += f" The run was trained on the images of {data}, under the name {about['dataset']}."
-        return remark
-    if times and split == "test":
-        remark += f" The test split{before}"
-    if not trained:
-        what = "what the run was trained on" if "train" in manifest.fingerprints else "there to compare"
-        remark += f" This build's training data is not {what}."
-    return remark
-
-
-def _standing_remark(data_dir: Path, run: RunFolder, split: str, manifest: Manifest) -> str:
-    """Which of the models of this data folder the run is for which a split is opened that nothing may be chosen by: the
-    test split, or any of a dataset that the run does not know."""
-    if split != "test" and manifest.dataset == run.read_run()["dataset"]:
-        return ""
-    found = standing(data_dir, manifest.dataset, split, run, opening=True)
-    if found.models == 1:
-        return ""
-    return f" Split {split} of {manifest.dataset}: {found}. Whoever takes the best of them has chosen on it."
 
 
 def _was_trained_on(run: RunFolder, manifest: Manifest, items: Sequence[str] | None) -> bool:

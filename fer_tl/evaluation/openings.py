@@ -18,9 +18,25 @@ from typing import Any
 
 from fer_tl.core.checksums import checksum
 from fer_tl.core.errors import UserError
-from fer_tl.core.files import sync
+from fer_tl.core.files import read_json, sync
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import read_result
+
+
+def read_openings(run: RunFolder) -> list[dict[str, Any]]:
+    """Every opening that the run recorded, oldest first."""
+    path = run.path / "evaluations.json"
+    return list(read_json(path)) if path.exists() else []
+
+
+def openings_of(run: RunFolder, split: str, data: str | None = None) -> list[dict[str, Any]]:
+    """The openings of a split of a dataset, None for the run's, with whatever views and classes."""
+    own = run.read_run()["dataset"]
+    # An opening without 'dataset' is older than the choice of one.
+    return [
+        entry for entry in read_openings(run) if (entry.get("dataset", own), entry["split"]) == (data or own, split)
+    ]
+
 
 LEDGER = "openings.jsonl"
 """In the data folder: one JSON object a line, only ever added to. A build leaves it alone."""

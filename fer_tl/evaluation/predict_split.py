@@ -13,8 +13,8 @@ from fer_tl.augment.adapt import adapt_images
 from fer_tl.core.files import write_json
 from fer_tl.core.progress import Clock
 from fer_tl.data.merging import merge_logits
-from fer_tl.evaluation.open_split import Opening, ensemble_name, read_openings
-from fer_tl.evaluation.openings import record_opening
+from fer_tl.evaluation.open_split import Opening, ensemble_name
+from fer_tl.evaluation.openings import read_openings, record_opening
 from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.evaluation.test_time_augmentation import make_views
 from fer_tl.runs.part import check_model

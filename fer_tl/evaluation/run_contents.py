@@ -18,7 +18,8 @@ from fer_tl.evaluation.intervals import class_intervals
 from fer_tl.evaluation.metrics import Metrics, score
 from fer_tl.evaluation.run_dataset import RunDataset, find_dataset
 from fer_tl.evaluation.summary import CvSummary, summarize
-from fer_tl.runs.folder import RunFolder, read_history
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.history import read_history
 from fer_tl.runs.part import check_part, known_seconds, read_result
 from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 from fer_tl.core.errors import UserError
 from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
-from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
+from fer_tl.data.directory import dataset_directory
+from fer_tl.data.manifest import Manifest, read_manifest
 from fer_tl.data.merging import parse_classes
 from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.runs.folder import RunFolder

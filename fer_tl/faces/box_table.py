@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_tl.core.archives import is_archive, readable, refuse_non_data
 from fer_tl.core.csv_tables import TableRow, id_finder, read_table
 from fer_tl.core.errors import UserError
+from fer_tl.core.file_kinds import is_archive, readable, refuse_non_data
 from fer_tl.faces.boxes import Box, FaceCrop
 
 SIDES = Box._fields

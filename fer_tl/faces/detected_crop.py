@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from fer_tl.faces.boxes import Box
-from fer_tl.faces.detection import Detector, find_faces, import_opencv, open_detector
+from fer_tl.faces.detection import find_faces, import_opencv, open_detector
+from fer_tl.faces.face import Detector
 
 
 class DetectedCrop:

@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
-import urllib.request
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from fer_tl.core.errors import UserError, suggest
-from fer_tl.core.files import write_atomically
 from fer_tl.faces.boxes import Box
+from fer_tl.faces.face import Detector, Face, face_of, largest_first, reduced
+from fer_tl.faces.yunet import YuNet, fetched_model
 
 NAMES = ("auto", "haar", "yunet", "none")
-
-# MIT licence. Size and hash are those of the Git LFS pointer in the repository at that commit. It takes any image size
-# on OpenCV's own DNN engine, and is what the score of YuNet was defined on.
-_YUNET_FILE = "face_detection_yunet_2023mar.onnx"
-_YUNET_URL = (
-    "https://media.githubusercontent.com/media/opencv/opencv_zoo/82b38c8f98e7b52aa171400f3e4c722352d0669f/models/"
-    f"face_detection_yunet/{_YUNET_FILE}"
-)
-_YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-_LFS_POINTER = b"version https://git-lfs"
-
-
-class Face(NamedTuple):
-    """A face that a detector found.
-
-    Attributes:
-        box: in pixels of the image that was searched.
-        score: larger is surer. Haar: how many windows agree; YuNet: 0..1; none: 1.
-    """
-
-    box: Box
-    score: float
-
-
-class Detector(Protocol):
-    """Looks for faces.
-
-    Attributes:
-        name: haar, yunet or none.
-        margin: what to add to each side of its boxes, as a fraction of their height and width, so that the crops
-            show as much of a head as those of FER-2013.
-    """
-
-    name: str
-    margin: float
-
-    def find(self, image: np.ndarray) -> list[Face]:
-        """The faces of an image, uint8 ``[H, W, 3]``, red, green, blue, 0..255; the largest first. Several threads may
-        call it at once."""
-        ...
 
 
 def open_detector(name: str = "auto", model: Path | None = None, fast: bool = False) -> Detector:
@@ -80,11 +39,11 @@ def open_detector(name: str = "auto", model: Path | None = None, fast: bool = Fa
         return _Whole()
     cv2 = import_opencv()
     if model is not None or name == "yunet":
-        return _YuNet(cv2, model if model is not None else _fetched(), fast)
+        return YuNet(cv2, model if model is not None else fetched_model(), fast)
     if _has_haar(cv2):
         return _Haar(cv2, fast)
     if name == "auto":
-        return _YuNet(cv2, _fetched(), fast)
+        return YuNet(cv2, fetched_model(), fast)
     raise UserError(
         f"OpenCV {cv2.__version__} has no Haar cascades: give --detector yunet, whose model of 0.2 MB is fetched once, "
         "or pip install 'opencv-python-headless<5'"
@@ -199,69 +158,12 @@ class _Haar:
             self._own.cascade = cv2.CascadeClassifier(str(self._path))
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         steps = self._steps
-        small, down = _reduced(cv2, grey, steps.longest)
+        small, down = reduced(cv2, grey, steps.longest)
         boxes, agreeing = self._own.cascade.detectMultiScale2(
             small, scaleFactor=steps.scale, minNeighbors=steps.neighbours, minSize=(steps.smallest, steps.smallest)
         )
         found = zip(np.reshape(boxes, (-1, 4)), np.ravel(agreeing), strict=True)
-        return _largest_first([_face(box, score, down) for box, score in found])
-
-
-class _YuNet:
-    """Wu et al. (2023), "YuNet: A Tiny Millisecond-level Face Detector", as OpenCV runs it."""
-
-    name = "yunet"
-    margin = 0.0
-    _SCORE = 0.7
-    _OVERLAP = 0.3  # IoU from which two boxes are one face: the default of OpenCV
-
-    def __init__(self, cv2: ModuleType, model: Path, fast: bool) -> None:
-        _check_model(model)
-        # Pixels. It finds faces of 10 to 300 (README of opencv_zoo), and its time grows with the area.
-        self._longest = 320 if fast else 640
-        if not hasattr(cv2, "FaceDetectorYN"):
-            raise UserError(f"OpenCV {cv2.__version__} has no YuNet: pip install --upgrade 'fer-tl[vision]'")
-        self._cv2, self._model = cv2, model
-        self._own = threading.local()  # a network must not be used by two threads at once
-        self._network()
-
-    def find(self, image: np.ndarray) -> list[Face]:
-        cv2 = self._cv2
-        small, down = _reduced(cv2, image, self._longest)
-        network = self._network()
-        network.setInputSize((small.shape[1], small.shape[0]))
-        rows = network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]  # [F, 15]: box, 5 landmarks, score
-        return _largest_first([_face(row[:4], row[14], down) for row in (() if rows is None else rows)])
-
-    def _network(self) -> Any:
-        if not hasattr(self._own, "network"):
-            try:
-                self._own.network = self._cv2.FaceDetectorYN.create(
-                    str(self._model), "", (320, 320), self._SCORE, self._OVERLAP
-                )
-            except self._cv2.error as error:
-                reason = " ".join(str(error).split())[:200]
-                raise UserError(f"{self._model} is no YuNet model ({reason}): give {_YUNET_FILE}") from None
-        return self._own.network
-
-
-def _reduced(cv2: ModuleType, image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
-    """The image with no side longer than that, and how many of its own pixels one of the result stands for."""
-    height, width = image.shape[:2]
-    down = max(height, width) / longest
-    if down <= 1:
-        return image, 1.0
-    size = max(1, round(width / down)), max(1, round(height / down))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), down
-
-
-def _face(box: np.ndarray, score: float, down: float) -> Face:
-    left, top, width, height = (float(value) * down for value in box)
-    return Face(Box(top, left, top + height, left + width), float(score))
-
-
-def _largest_first(faces: list[Face]) -> list[Face]:
-    return sorted(faces, key=lambda face: face.box.area, reverse=True)
+        return largest_first([face_of(box, score, down) for box, score in found])
 
 
 def _haar_file(cv2: ModuleType) -> Path:
@@ -271,52 +173,3 @@ def _haar_file(cv2: ModuleType) -> Path:
 def _has_haar(cv2: ModuleType) -> bool:
     """OpenCV 4 has the class and, in its wheels, the cascades; OpenCV 5 has neither."""
     return hasattr(cv2, "CascadeClassifier") and hasattr(cv2, "data") and _haar_file(cv2).is_file()
-
-
-def _check_model(path: Path) -> None:
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(len(_LFS_POINTER))
-    except OSError as error:
-        raise UserError(
-            f"--detector-model {path} cannot be read ({error.strerror}): get it from {_YUNET_URL}"
-        ) from None
-    if head == _LFS_POINTER:
-        raise UserError(f"{path} is a Git LFS pointer, not the model itself: get it from {_YUNET_URL}")
-
-
-def _cached() -> Path:
-    return Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "fer-tl" / _YUNET_FILE
-
-
-def _fetched() -> Path:
-    """YuNet's model in the cache, from the network if it is not there yet; its hash is checked each time."""
-    path = _cached()
-
-    def download(temporary: Path) -> None:
-        with urllib.request.urlopen(_YUNET_URL, timeout=30) as response:
-            data = response.read(1 << 20)  # it has 232,589 bytes
-        _refuse_other(data)
-        temporary.write_bytes(data)
-
-    if path.is_file():
-        try:
-            _refuse_other(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} is not YuNet's model ({error}): delete it, and it is fetched again") from None
-        return path
-    try:
-        write_atomically(path, download)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"YuNet's model is not in {path} and could not be fetched ({getattr(error, 'reason', error)}): put "
-            f"{_YUNET_URL} there, give the file with --detector-model, or pip install 'opencv-python-headless<5', "
-            "which brings Haar"
-        ) from None
-    return path
-
-
-def _refuse_other(data: bytes) -> None:
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != _YUNET_SHA256:
-        raise ValueError(f"the sha256 is {digest}, not {_YUNET_SHA256}")

@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from fer_tl.core.archives import refuse_non_data
 from fer_tl.core.errors import UserError
+from fer_tl.core.file_kinds import refuse_non_data
+from fer_tl.faces.convert import pixels_of, to_mode, turn_upright
 from fer_tl.faces.decoder_warnings import no_warnings
-from fer_tl.faces.value_range import is_reduced, largest_unsaid, note_range, stored_range
+from fer_tl.faces.value_range import largest_unsaid, note_range
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 """Pillow's names. The pictures of two lenses that some cameras write, MPO, are opened as JPEG."""
@@ -39,14 +40,9 @@ MOST_SIDE = 65_500
 """Pixels of a side: what a JPEG file can have."""
 MOST_BYTES = 1 << 29
 """Of one file: more than an uncompressed one of `MOST_PIXELS` has."""
-GROUND = 128
-"""Grey level that shows through where a picture is transparent."""
 
-_ORIENTATION = 0x0112
-_FLOAT_TOP = 1.05  # resampling overshoots 1 by a little
 _GREY = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
 _OF_FRAMES = ("GIF", "WEBP", "TIFF", "PNG", "AVIF")
-_DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 # How files of other kinds begin, and what to do about them.
@@ -105,7 +101,7 @@ def open_image(data: bytes, channels: int, where: str, bits: int | None = None) 
             several = stored.format in _OF_FRAMES and bool(getattr(stored, "is_animated", False))
             stored.load()
             largest = largest_unsaid(stored) if bits is None else None
-            upright = _turned(stored)
+            upright = turn_upright(stored)
             image = to_mode(upright, channels, where, bits)
         except UserError:
             raise
@@ -166,10 +162,10 @@ def convert_image(image: Image.Image | np.ndarray, channels: int, where: str, bi
         UserError: it is no such array, or its range is not known.
     """
     if not isinstance(image, Image.Image):
-        image = Image.fromarray(_pixels(image, where))
+        image = Image.fromarray(pixels_of(image, where))
     _refuse_large(*image.size, where)
     note_range(image)
-    return to_mode(_turned(image), channels, where, bits)
+    return to_mode(turn_upright(image), channels, where, bits)
 
 
 def is_grey(data: bytes, where: str) -> bool:
@@ -259,85 +255,3 @@ def _too_large(pixels: str, where: str) -> TooLarge:
     return TooLarge(
         f"{where} says that it has {pixels}: at most {MOST_PIXELS // 10**6} million are decoded; make it smaller"
     )
-
-
-def _turned(image: Image.Image) -> Image.Image:
-    try:
-        if image.getexif().get(_ORIENTATION, 1) == 1:
-            return image
-        return ImageOps.exif_transpose(image)
-    except Exception:  # as above; without a readable tag there is no turn
-        return image
-
-
-def to_mode(image: Image.Image, channels: int, where: str, bits: int | None = None) -> Image.Image:
-    """An upright picture of Pillow as "L" or "RGB", of 8 bits a channel, without transparency; see `convert_image`."""
-    if bits is not None and bits < 16 and is_reduced(image):
-        raise UserError(
-            f"{where} has 16 bits for each of its channels, of which the upper 8 are read: bits that are said to be "
-            f"unused ({16 - bits}) cannot be made up for; save it with 8 bits a channel."
-        )
-    if image.mode in _DEEP:
-        image = _eight_bits(image, where, bits)
-    if image.mode == "La":
-        image = image.convert("LA")  # the only mode to which Pillow brings it
-    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
-        image = _on_ground(image)
-    mode = "L" if channels == 1 else "RGB"
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _on_ground(image: Image.Image) -> Image.Image:
-    visible = image.convert("RGBA")
-    if visible.getchannel("A").getextrema() == (255, 255):
-        return visible.convert("RGB")
-    ground = Image.new("RGBA", image.size, (GROUND, GROUND, GROUND, 255))
-    return Image.alpha_composite(ground, visible).convert("RGB")
-
-
-def _eight_bits(image: Image.Image, where: str, bits: int | None) -> Image.Image:
-    """A grey picture of 16 or 32 bits, or of floats, in 8."""
-    values = np.asarray(image)
-    hidden = image.info.get("transparency")
-    clear = values == hidden if isinstance(hidden, int) else None  # the grey level that a PNG calls transparent
-    said = stored_range(image, values)
-    values = values.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise UserError(f"{where} has values that are not finite: replace or remove it.")
-    high = said.high if said.high is not None else _white(image.mode, values, where, bits)
-    levels = np.clip((values - said.low) * (255.0 / (high - said.low)), 0, 255).round()
-    if said.inverted:
-        levels = 255 - levels
-    if clear is not None:
-        levels[clear] = GROUND
-    return Image.fromarray(levels.astype(np.uint8))
-
-
-def _white(mode: str, values: np.ndarray, where: str, bits: int | None) -> float:
-    """The value that means white where the file does not say it; 0 means black."""
-    if mode == "F":
-        low, high = values.min(), values.max()
-        if low < 0 or high > 255:
-            raise UserError(
-                f"{where} holds numbers from {low:.4g} to {high:.4g}, whose range it does not say: save it with 8 or "
-                "16 bits, or numbers from 0 to 1."
-            )
-        return 1.0 if high <= _FLOAT_TOP else 255.0
-    if mode == "I" and bits is None:
-        raise UserError(
-            f"{where} holds integers with a sign or integers of 32 bits, whose range it does not say: save it with 8 "
-            "or 16 bits."
-        )
-    return float(2 ** (bits or 16) - 1)
-
-
-def _pixels(image: np.ndarray, where: str) -> np.ndarray:
-    """uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]`` of what was given."""
-    pixels = np.asarray(image)
-    grey = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-    if pixels.dtype != np.uint8 or grey.ndim not in (2, 3) or 0 in grey.shape or grey.shape[2:] not in ((), (3,), (4,)):
-        raise UserError(
-            f"{where} is an array {list(pixels.shape)} of {pixels.dtype}: give uint8 [H, W], [H, W, 1], [H, W, 3] or "
-            "[H, W, 4], pixels 0 to 255"
-        )
-    return grey

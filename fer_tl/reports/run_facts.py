@@ -12,7 +12,7 @@ import numpy as np
 from fer_tl.core.config import PLACES, Experiment, flatten, to_dict
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json
-from fer_tl.data.manifest import build_arguments
+from fer_tl.data.directory import build_arguments
 from fer_tl.evaluation.mistakes import Confusion, worst_confusions
 from fer_tl.evaluation.open_split import results_folder
 from fer_tl.evaluation.openings import standing

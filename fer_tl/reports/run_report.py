@@ -27,7 +27,8 @@ from fer_tl.reports.tables import (
     result_table_as,
     result_table_csv,
 )
-from fer_tl.runs.folder import RunFolder, read_history
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.history import read_history
 from fer_tl.runs.predictions import Predictions, join_predictions, save_predictions
 
 _CLASSES_NOTE = "Intervals: 95 %, bootstrap over groups of images."

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import functools
 import hashlib
-import io
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,25 +21,22 @@ from fer_tl.core.files import (
     write_json,
     write_text,
 )
-from fer_tl.core.json_files import read_bounded
 from fer_tl.core.lock import take_turns
 from fer_tl.core.options import load_experiment
+from fer_tl.data.directory import newest_version
 from fer_tl.data.folds import read_folds
-from fer_tl.data.manifest import newest_version, read_manifest
+from fer_tl.data.manifest import read_manifest
 from fer_tl.faces.recipe import BEFORE, FaceRecipe, read_recipe
 from fer_tl.runs.part import (
     FAILED,
     PART_FILES,
     RESULT,
+    check_part,
     known_seconds,
     read_failure,
     read_model_recipe,
-    train_again,
 )
-from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions, make_again
 from fer_tl.runs.run_file import part_folder, read_run_file, refuse_strangers
-
-_LARGEST_LOSS = 3.5e38
 
 
 @dataclass(frozen=True)
@@ -274,78 +268,16 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return [f"{key} {before[key]} -> {now[key]}" for key in now if key in before and before[key] != now[key]]
 
 
-def load_fold_predictions(
-    run: RunFolder, ids: np.ndarray, names: Sequence[str] | None = None
-) -> tuple[Predictions, ...]:
-    """Out-of-fold predictions of every fold that is done, each checked against the fold table.
-
-    Args:
-        run: a cross validation.
-        ids: text ``[N]``, of all images that were cross-validated.
-        names: of these folds only.
-
-    Raises:
-        UserError: predictions of other images than the table gives to the fold.
-    """
-    folds = {
-        name: load_predictions(run.part(name) / "predictions.npz") for name in (run.done if names is None else names)
-    }
-    assigned = run.read_fold_table(ids)
-    for name, predictions in folds.items():
-        if not np.array_equal(np.sort(predictions.ids), np.sort(ids[assigned == run.parts.index(name)])):
-            raise UserError(
-                f"{run.part(name) / 'predictions.npz'} does not hold the images that folds.csv gives to {name}: "
-                f"one of them was changed; {train_again(run.part(name))}"
-            )
-    return tuple(folds.values())
-
-
-def load_joined(run: RunFolder, names: Sequence[str]) -> Predictions:
-    """What parts predicted of the images that they held out, part after part."""
-    return join_predictions([load_predictions(run.part(name) / "predictions.npz") for name in names])
-
-
-def write_history(path: Path, history: list[dict[str, Any]]) -> None:
-    """Write a history, one row an epoch, as CSV."""
-    out = io.StringIO()
-    writer = csv.DictWriter(
-        out, fieldnames=list(dict.fromkeys(key for row in history for key in row)), lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows(history)
-    write_text(path, out.getvalue())
-
-
-def read_history(path: Path) -> list[dict[str, Any]]:
-    """Read what ``write_history`` wrote, numbers as numbers."""
-    try:
-        rows = list(csv.DictReader(io.StringIO(read_bounded(path).decode(), newline="")))
-        if not rows:
-            raise ValueError("it has no epoch")
-        if not {"stage", "epoch", "loss"} <= set(rows[0]):
-            raise ValueError("it has no columns stage, epoch and loss")
-        return [{key: _read_cell(key, value) for key, value in row.items()} for row in rows]
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: put it back, or {make_again(path)}") from None
-    except OSError as error:
-        raise unreadable(path, error) from None
-    except (ValueError, TypeError, csv.Error) as error:
-        why = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} cannot be read as a history ({why}): {make_again(path)}") from None
-
-
-def _read_cell(key: str, value: str) -> str | int | float:
-    if key == "stage":
-        return value[:80]
-    number = int(value[:20]) if key == "epoch" else float(value)
-    # Of float32, in which losses are summed.
-    if not (0 < number < 10**7 if key == "epoch" else abs(number) <= _LARGEST_LOSS):
-        raise ValueError(f"'{key[:40]}' is {value[:20]}")
-    return number
-
-
 def default_run_dir(experiment: Experiment, kind: str) -> Path:
     """``runs/<data>-<backbone>-<hash>``: the same settings find the same folder, others another one."""
     settings = json.dumps([kind, identity(experiment)], sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
     return Path("runs") / f"{experiment.data.replace('/', '-')}-{experiment.backbone}-{digest}"
+
+
+def check_done(run: RunFolder, file: str) -> None:
+    """Make sure that what is read of the parts that are done is what was written; whether all are done is asked for
+    elsewhere."""
+    if (run.path / "run.json").is_file():
+        for name in run.done:
+            check_part(run.part(name), (file,))

@@ -6,16 +6,13 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fer_tl.core.checksums import checksum
 from fer_tl.core.errors import Unreadable, UserError, one_line
 from fer_tl.core.files import BROKEN_ARRAYS, read_json, unreadable
 from fer_tl.core.json_files import load_member
 from fer_tl.faces.recipe import FaceRecipe, read_recipe
-
-if TYPE_CHECKING:
-    from fer_tl.runs.folder import RunFolder
 
 RESULT = "result.json"
 # Their size and checksum are in RESULT: equal trainings write equal bytes.
@@ -207,11 +204,3 @@ def refuse_keys(path: Path, found: Any, kinds: Kinds, remedy: str, where: str = 
             raise UserError(f"{path} is damaged ({where}it has no '{key}'): {remedy}")
         if not isinstance(found[key], kind) or isinstance(found[key], bool):
             raise UserError(f"{path} is damaged ({where}'{key}' is a {type(found[key]).__name__}): {remedy}")
-
-
-def check_done(run: RunFolder, file: str) -> None:
-    """Make sure that what is read of the parts that are done is what was written; whether all are done is asked for
-    elsewhere."""
-    if (run.path / "run.json").is_file():
-        for name in run.done:
-            check_part(run.part(name), (file,))

@@ -18,7 +18,7 @@ from fer_tl.core.files import write_atomically
 from fer_tl.core.json_files import load_member
 from fer_tl.core.saved_models import check_saved_model
 from fer_tl.data.dataset import Dataset
-from fer_tl.devices.devices import choose_devices, require_devices
+from fer_tl.devices.choose import choose_devices, require_devices
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.runs.part import CLASSES_MEMBER
 
@@ -111,7 +111,7 @@ def predict_saved(
     Raises:
         UserError: the model knows other classes than the dataset, or takes images of another size.
     """
-    from fer_tl.engines.engine import make_engine
+    from fer_tl.engines.choose import choose_engine
 
     devices = choose_devices(strategy)
     with devices.scope():
@@ -123,6 +123,6 @@ def predict_saved(
         ours, theirs = ("x".join(map(str, shape)) for shape in (model.input_shape[1:], dataset.image_shape))
         raise UserError(f"{path} takes images of {ours}, but those of {dataset.name} are {theirs}: build them alike")
     batch_size *= devices.replicas
-    engine = make_engine(devices, model, dataset.images, dataset.labels, batch_size)
+    engine = choose_engine()(devices, model, dataset.images, dataset.labels, batch_size)
     logits = np.stack([engine.predict(np.arange(len(dataset)), view) for view in views])  # [V, N, K]
     return logits[:, :, [class_names.index(name) for name in dataset.class_names]]

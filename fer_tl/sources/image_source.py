@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from fer_tl.core.archives import Files, Origin
+from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
 from fer_tl.faces.opening import is_grey, open_image, several_frames
 from fer_tl.sources.images import is_constant
+from fer_tl.sources.origin import Origin
 from fer_tl.sources.records import Record, Skipped, Source, reason_of, tabulate
 
 _HALF_WHITE = 1 << 15

@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from fer_tl.core.archive_members import PassedOver
-from fer_tl.core.archives import Files, is_archive, refuse_names_that_are_no_text
+from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
+from fer_tl.core.file_kinds import is_archive, refuse_names_that_are_no_text
 from fer_tl.sources.records import canonical_split
 
 # Pillow may lack the plugin for the last three: better refused by name than passed over.

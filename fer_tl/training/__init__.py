@@ -1,0 +1,1 @@
+"""The loop, folds, session, checkpoints, stages, schedules and features."""

@@ -23,7 +23,7 @@ from fer_tl.core.progress import Clock, Progress
 from fer_tl.core.version import __version__
 from fer_tl.data.cache_files import drop_least_used, touch
 from fer_tl.data.dataset import Dataset
-from fer_tl.engines.engine import ALIGNMENT, Engine
+from fer_tl.engines.base import ALIGNMENT, Engine
 
 # Images whose features are in one file: what a kill costs at most.
 ROWS_A_FILE = 1024

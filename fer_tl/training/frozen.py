@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_tl.core.config import Augment, Experiment
 from fer_tl.core.errors import UserError
-from fer_tl.engines.engine import make_engine
+from fer_tl.engines.choose import choose_engine
 from fer_tl.engines.plan import EpochPlan
 from fer_tl.models.folding import fold_batch_norm
 from fer_tl.training.features import FeatureStore
@@ -49,7 +49,7 @@ class FrozenSession(Session):
         with self.devices.scope():
             backbone = fold_batch_norm(keras.Model(self.model.input, pooled))
         batch_size = 64 * self.devices.replicas
-        engine = make_engine(self.devices, backbone, dataset.images, dataset.labels, batch_size)
+        engine = choose_engine()(self.devices, backbone, dataset.images, dataset.labels, batch_size)
         changes = augment.moves or augment.erase
         self._views = experiment.views if changes else 0
         store = FeatureStore(
@@ -58,7 +58,7 @@ class FrozenSession(Session):
         features = store.compute(augment, self._views, experiment.seed)  # [(1 + V) N, F]
         copies = 1 + self._views
         self.augment = STILL  # the views are augmented already
-        self.engine = make_engine(
+        self.engine = choose_engine()(
             self.devices,
             keras.Model(pooled, self.model.output),
             features,

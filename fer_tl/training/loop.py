@@ -18,7 +18,7 @@ from fer_tl.core.progress import Clock, Progress
 from fer_tl.core.randomness import key_of
 from fer_tl.devices.broadcast import share_bytes
 from fer_tl.engines.plan import EpochPlan, adjustment, balanced_weights, sample_evenly, steps_per_epoch
-from fer_tl.runs.folder import write_history
+from fer_tl.runs.history import write_history
 from fer_tl.runs.part import EVENTS
 from fer_tl.training.checkpoint import assign_values, read_values
 from fer_tl.training.event_log import EventLog

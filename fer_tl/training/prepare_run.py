@@ -8,15 +8,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fer_tl.core.config import Experiment, check
+from fer_tl.core.check_config import check
+from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.lock import hold
 from fer_tl.data.building.build import build
 from fer_tl.data.building.request import BuildRequest
-from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest
+from fer_tl.data.directory import dataset_directory
+from fer_tl.data.manifest import Manifest, read_manifest
 from fer_tl.data.merging import parse_classes
+from fer_tl.devices.choose import claim_devices
 from fer_tl.devices.cluster import check_cluster, configure_cluster
-from fer_tl.devices.devices import claim_devices, joined_workers
+from fer_tl.devices.workers import joined_workers
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.runs.folder import RunFolder, default_run_dir

@@ -14,8 +14,9 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.framework import set_seed
 from fer_tl.core.randomness import example_keys
 from fer_tl.data.dataset import Dataset
-from fer_tl.devices.devices import choose_devices
-from fer_tl.engines.engine import Train, make_engine
+from fer_tl.devices.choose import choose_devices
+from fer_tl.engines.base import Train
+from fer_tl.engines.choose import choose_engine
 from fer_tl.engines.optimizers import make_optimizer
 from fer_tl.engines.plan import EpochPlan, plan_epoch
 from fer_tl.models.classifier import build_classifier
@@ -66,7 +67,7 @@ class Session:
             keras.config.set_dtype_policy(policy)
         self.model = self.classifier.model
         self._initial = read_values(self.model.variables)
-        self.engine = make_engine(
+        self.engine = choose_engine()(
             self.devices, self.model, dataset.images, dataset.labels, experiment.batch_size, dataset.targets
         )
         self.augment = experiment.augment
@@ -137,7 +138,7 @@ class Session:
         # A step that failed may have taken the variables with it.
         assign_values(self.model.variables, self._initial)
         assign_values(compiled.optimizer.variables, compiled.initial_optimizer)
-        engine = make_engine(self.devices, self.model, dataset.images, dataset.labels, batch_size, dataset.targets)
+        engine = choose_engine()(self.devices, self.model, dataset.images, dataset.labels, batch_size, dataset.targets)
         try:
             train = engine.compile_training(compiled.optimizer, settings.optimizer.clip, settings.loss)
             train(plan.narrowed(batch_size))

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from fer_tl.core.config import Loss
-from fer_tl.engines.engine import Train, make_engine
+from fer_tl.engines.base import Train
+from fer_tl.engines.choose import choose_engine
 from fer_tl.engines.feed import Images
 from fer_tl.engines.objective import image_losses, weight_penalty
 from fer_tl.engines.optimizers import clip_by_global_norm
@@ -110,7 +111,7 @@ def compile_input(session: Session, images: Images) -> Train:
         optimizer = keras.optimizers.SGD(0.0)
         optimizer.build(model.trainable_variables)
     labels = np.zeros(len(images), np.int64)
-    return make_engine(session.devices, model, images, labels, batch_size).compile_training(optimizer, 0.0, Loss())
+    return choose_engine()(session.devices, model, images, labels, batch_size).compile_training(optimizer, 0.0, Loss())
 
 
 def _total(gradient: Any) -> tf.Tensor:

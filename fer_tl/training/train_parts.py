@@ -23,7 +23,8 @@ from fer_tl.data.dataset import Dataset
 from fer_tl.data.manifest import CACHE
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights, kernel_checksum
-from fer_tl.runs.folder import RunFolder, write_history
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.history import write_history
 from fer_tl.runs.part import ENVIRONMENT, FAILED, RESULT, TIMING, describe_files, read_environments
 from fer_tl.runs.predictions import Predictions, save_predictions
 from fer_tl.runs.run_file import refuse_strangers

@@ -31,7 +31,7 @@ from fer_tl.core.files import write_json
 from fer_tl.core.lock import hold
 from fer_tl.data.dataset import Dataset
 from fer_tl.devices import broadcast
-from fer_tl.devices.devices import choose_devices
+from fer_tl.devices.choose import choose_devices
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import EVENTS, describe_files
 from fer_tl.runs.predictions import load_predictions, save_predictions

@@ -26,7 +26,7 @@ from fer_tl.core.config import Experiment, Head, walk
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
 from fer_tl.data.building.build import build
-from fer_tl.data.manifest import dataset_directory
+from fer_tl.data.directory import dataset_directory
 from fer_tl.evaluation.summary import summarize
 from fer_tl.models.backbones import find_backbone
 from fer_tl.runs.folder import RunFolder

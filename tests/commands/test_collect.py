@@ -18,7 +18,8 @@ from fer_tl.core.config import Experiment, Schedule, dump_yaml, identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json, write_json, write_text
 from fer_tl.data.folds import write_folds
-from fer_tl.runs.folder import RunFolder, write_history
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.history import write_history
 from fer_tl.runs.part import CLASSES_MEMBER, PART_FILES, TIMING, describe_files
 from fer_tl.runs.predictions import Predictions, save_predictions
 

@@ -20,8 +20,9 @@ from fer_tl.core.config import Experiment, identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json, write_json
 from fer_tl.data.dataset import join_fingerprints
+from fer_tl.data.directory import dataset_directory
 from fer_tl.data.folds import write_folds
-from fer_tl.data.manifest import dataset_directory, read_manifest
+from fer_tl.data.manifest import read_manifest
 from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.evaluation.run_contents import open_contents
 from fer_tl.faces.recipe import FaceRecipe
@@ -34,7 +35,8 @@ from fer_tl.inference.predictor import load
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.pixels import scale_pixels
 from fer_tl.models.record import Scaling
-from fer_tl.reports.model_card import ExportFacts, card_text
+from fer_tl.reports.model_card import card_text
+from fer_tl.reports.model_card_data import ExportFacts
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import PART_FILES, describe_files
 from fer_tl.runs.predictions import Predictions, save_predictions

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fer_tl.core.check_config import check
 from fer_tl.core.config import (
     PLACES,
     Augment,
@@ -16,7 +17,6 @@ from fer_tl.core.config import (
     Head,
     Optimizer,
     Schedule,
-    check,
     dump_yaml,
     flatten,
     identity,
@@ -277,7 +277,7 @@ def test_every_other_option_does(name: str) -> None:
 
 
 def test_every_option_is_documented() -> None:
-    for name, _, _, text in walk():
+    for name, _, _, text, _ in walk():
         assert len(text) > 4, name
         assert text == text.strip().rstrip("."), name
 

@@ -29,7 +29,7 @@ def test_many_models_in_one_process_draw_no_warning_and_others_are_heard(
 
 def test_commands_leave_out_what_they_do_not_use_of_keras():
     program = (
-        "import sys; from fer_tl import quiet; quiet.leave_out_unused(); quiet.import_tensorflow()\n"
+        "import sys; from fer_tl.core import quiet; quiet.leave_out_unused(); quiet.import_tensorflow()\n"
         "print(sorted({'pandas', 'sklearn', 'matplotlib'} & sys.modules.keys()))\n"
         "import sklearn, matplotlib"
     )
@@ -49,7 +49,8 @@ def made_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 LOUD = """
 import sys
-from fer_tl import cli, quiet
+from fer_tl import cli
+from fer_tl.core import quiet
 def hook(event, found):
     if event == "import" and found[0].partition(".")[0] in ("keras", "tensorflow"):
         print("loud:", found[0])

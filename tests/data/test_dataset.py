@@ -24,7 +24,8 @@ from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.build import build
 from fer_tl.data.dataset import Dataset, cached_groups, load_dataset
-from fer_tl.data.manifest import dataset_directory, read_manifest, write_manifest
+from fer_tl.data.directory import dataset_directory
+from fer_tl.data.manifest import read_manifest, write_manifest
 from fer_tl.data.records import cache
 from fer_tl.sources.records import VERSION
 from fer_tl.sources.votes import COLUMNS

@@ -12,16 +12,8 @@ import pytest
 from fer_tl.core.checksums import Checksum, checksums
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.request import BuildRequest
-from fer_tl.data.manifest import (
-    Manifest,
-    build_arguments,
-    built_datasets,
-    check_shards,
-    dataset_directory,
-    describe,
-    read_manifest,
-    write_manifest,
-)
+from fer_tl.data.directory import build_arguments, built_datasets, check_shards, dataset_directory
+from fer_tl.data.manifest import Manifest, describe, read_manifest, write_manifest
 
 CLASSES = ("angry", "happy")
 SHAPE = (2, 2, 1)

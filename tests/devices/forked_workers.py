@@ -27,8 +27,9 @@ from fer_tl.core.framework import import_backend
 from fer_tl.core.options import load_experiment
 from fer_tl.core.progress import Progress
 from fer_tl.devices.broadcast import is_chief, share_bytes, share_values
+from fer_tl.devices.choose import choose_devices
 from fer_tl.devices.cluster import configure_cluster
-from fer_tl.devices.devices import choose_devices, joined_workers
+from fer_tl.devices.workers import joined_workers
 from fer_tl.reports import run_report
 from fer_tl.training import fold_checkpoints, loop, session, train_parts
 

@@ -282,11 +282,11 @@ def test_a_worker_listens_at_its_own_address_alone(arrive: Arrive):
 
 LEAVE = """
 import socket, threading
-from fer_tl.devices import rendezvous
+from fer_tl.devices import watch
 own, other = socket.socketpair()
 heard = threading.Event()
-rendezvous.watch({1: own}, lambda index: heard.set())
-rendezvous.leave({1: own})
+watch.watch({1: own}, lambda index: heard.set())
+watch.leave({1: own})
 assert other.recv(100) == b"", "the other one does not hear of it"
 assert not heard.wait(0.5), "it hears of itself"
 """

@@ -22,7 +22,7 @@ from stored_dataset import Stored, store_dataset
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.data.dataset import Dataset
 from fer_tl.devices.broadcast import is_chief, share_bytes, share_values
-from fer_tl.devices.devices import choose_devices
+from fer_tl.devices.choose import choose_devices
 from fer_tl.runs.predictions import load_predictions
 
 pytestmark = pytest.mark.engines

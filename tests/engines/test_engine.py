@@ -20,9 +20,10 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
 from fer_tl.core.randomness import example_keys
 from fer_tl.data.dataset import Dataset
-from fer_tl.devices.devices import choose_devices
+from fer_tl.devices.choose import choose_devices
 from fer_tl.engines import feed
-from fer_tl.engines.engine import Engine, make_engine
+from fer_tl.engines.base import Engine
+from fer_tl.engines.choose import choose_engine
 from fer_tl.engines.optimizers import make_optimizer
 from fer_tl.engines.plan import EpochPlan, adjustment, plan_epoch, steps_per_epoch
 from fer_tl.training.checkpoint import assign_values, read_values
@@ -85,7 +86,7 @@ def make_trainer(
         model = small_cnn(dropout)
         optimizer = make_optimizer(settings, precision)
         optimizer.build(model.trainable_variables)
-    engine = make_engine(chosen, model, IMAGES if images is None else images, LABELS, BATCH, targets)
+    engine = choose_engine()(chosen, model, IMAGES if images is None else images, LABELS, BATCH, targets)
     variables = model.variables + optimizer.variables
     run = engine.compile_training(optimizer, settings.clip, loss)
 
@@ -340,7 +341,7 @@ def resizing_cnn() -> keras.Model:
 @pytest.mark.engines
 def test_images_that_are_resampled_go_straight_to_the_side_of_the_backbone():
     model = resizing_cnn()
-    engine = make_engine(choose_devices("cpu"), model, IMAGES, LABELS, BATCH)
+    engine = choose_engine()(choose_devices("cpu"), model, IMAGES, LABELS, BATCH)
     assert (engine.image_size, engine.side) == ((SIDE, SIDE), (20, 20))
     rows = np.arange(COUNT)
     plain = engine.predict(rows)
@@ -357,7 +358,7 @@ def test_a_step_without_augmentation_trains_on_what_the_model_itself_makes_of_th
     model, reference = resizing_cnn(), resizing_cnn()
     optimizer = make_optimizer(settings, "float32")
     optimizer.build(model.trainable_variables)
-    engine = make_engine(choose_devices("cpu"), model, IMAGES, LABELS, BATCH)
+    engine = choose_engine()(choose_devices("cpu"), model, IMAGES, LABELS, BATCH)
     sides, rates = (SIDE, SIDE), np.full(8, 0.1)
     plan = plan_epoch(np.arange(COUNT), KEYS, np.ones(COUNT), BATCH, still, sides, rates, 0, 0, 1, side=engine.side)
     sums = engine.compile_training(optimizer, 0.0, PLAIN)(plan, 0, 1)
@@ -471,7 +472,7 @@ def test_a_batch_that_does_not_divide_over_the_devices_is_one_clear_line():
     with devices.scope():
         model = small_cnn()
     with pytest.raises(UserError, match=r"'batch_size' 7 does not divide over .* use a multiple of [24]"):
-        make_engine(devices, model, IMAGES, LABELS, 7)
+        choose_engine()(devices, model, IMAGES, LABELS, 7)
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])

@@ -21,7 +21,8 @@ from fer_tl.commands.evaluate import EvaluationResult
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json
-from fer_tl.data.manifest import dataset_directory, read_manifest
+from fer_tl.data.directory import dataset_directory
+from fer_tl.data.manifest import read_manifest
 from fer_tl.data.merging import parse_classes
 from fer_tl.evaluation.intervals import bootstrap_intervals
 from fer_tl.evaluation.open_split import last_fingerprint

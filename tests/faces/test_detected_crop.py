@@ -18,7 +18,8 @@ from fer_tl.data.building.request import BuildRequest
 from fer_tl.faces import detected_crop
 from fer_tl.faces.boxes import Box
 from fer_tl.faces.detected_crop import DetectedCrop
-from fer_tl.faces.detection import Face, find_faces
+from fer_tl.faces.detection import find_faces
+from fer_tl.faces.face import Face
 from fer_tl.sources.fer2013.open_source import open_source
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from fer_tl.core.errors import UserError
-from fer_tl.faces import detection
-from fer_tl.faces.detection import Detector, open_detector
+from fer_tl.faces import yunet
+from fer_tl.faces.detection import open_detector
+from fer_tl.faces.face import Detector
 
 cv2 = pytest.importorskip("cv2")
 has_haar = hasattr(cv2, "CascadeClassifier")
@@ -156,11 +157,11 @@ def test_the_fetched_model_is_kept_if_its_hash_is_right_and_checked_again(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(cv2, "FaceDetectorYN", Networks())
     (tmp_path / "served").write_bytes(b"the model")
-    monkeypatch.setattr(detection, "_YUNET_URL", (tmp_path / "served").as_uri())
+    monkeypatch.setattr(yunet, "_YUNET_URL", (tmp_path / "served").as_uri())
     with pytest.raises(UserError, match=r"could not be fetched .the sha256 is .*: put file:.* give .*--detector-model"):
         open_detector("yunet")
     assert not list((tmp_path / "cache").rglob("*.onnx"))
-    monkeypatch.setattr(detection, "_YUNET_SHA256", hashlib.sha256(b"the model").hexdigest())
+    monkeypatch.setattr(yunet, "_YUNET_SHA256", hashlib.sha256(b"the model").hexdigest())
     assert open_detector("yunet").name == "yunet"
     (tmp_path / "served").unlink()
     assert open_detector("yunet").name == "yunet"  # from the cache

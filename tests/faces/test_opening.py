@@ -14,7 +14,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from fer_tl.core.errors import UserError
-from fer_tl.faces.opening import GROUND, convert_image, is_grey, open_file, open_image, size_of
+from fer_tl.faces.convert import GROUND
+from fer_tl.faces.opening import convert_image, is_grey, open_file, open_image, size_of
 
 GREY = np.linspace(20, 230, 24 * 16).reshape(24, 16).round().astype(np.uint8)
 COLOUR = np.stack([GREY, GREY.T.reshape(24, 16), 255 - GREY], axis=-1)

@@ -16,7 +16,8 @@ import pytest
 from fer_tl.core.config import Experiment, Head, identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json, write_atomically, write_json, write_text
-from fer_tl.runs.folder import RunFolder, default_run_dir, read_history, write_history
+from fer_tl.runs.folder import RunFolder, default_run_dir
+from fer_tl.runs.history import read_history, write_history
 from fer_tl.runs.part import PART_FILES, check_model, check_part, describe_files, read_failure
 from fer_tl.runs.predictions import Predictions, load_predictions, save_predictions
 

@@ -18,7 +18,8 @@ from fer_tl.cli import main, parse
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.request import BuildRequest
-from fer_tl.data.manifest import build_arguments, dataset_directory, read_manifest
+from fer_tl.data.directory import build_arguments, dataset_directory
+from fer_tl.data.manifest import read_manifest
 from fer_tl.sources.format import Format, Option, find_format, formats, is_drawn
 from fer_tl.training.prepare_run import check_ready
 

@@ -12,7 +12,7 @@ from fer_files import csv_text, image_files, make_faces, png, tar_bytes, write_f
 
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.build import build
-from fer_tl.data.manifest import dataset_directory
+from fer_tl.data.directory import dataset_directory
 from fer_tl.sources.fer2013.open_source import open_source
 from fer_tl.sources.folder.reader import open_folder
 

@@ -19,7 +19,8 @@ from fer_tl.core.archive_members import describe_passed_over, summarize_passed_o
 from fer_tl.core.archives import open_files
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.build import build
-from fer_tl.data.manifest import dataset_directory, read_manifest
+from fer_tl.data.directory import dataset_directory
+from fer_tl.data.manifest import read_manifest
 from fer_tl.inference.predict.sources import find_pictures
 from fer_tl.sources.fer2013.open_source import open_source
 from fer_tl.sources.folder.reader import open_folder

@@ -29,7 +29,8 @@ from fer_tl.core.progress import Clock, Progress
 from fer_tl.core.randomness import example_keys
 from fer_tl.data.dataset import Dataset
 from fer_tl.engines.plan import EpochPlan, adjustment, balanced_weights
-from fer_tl.runs.folder import RunFolder, read_history
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.history import read_history
 from fer_tl.runs.part import EVENTS
 from fer_tl.runs.predictions import load_predictions
 from fer_tl.runs.saved_model import load_model

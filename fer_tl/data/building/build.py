@@ -21,19 +21,10 @@ from fer_tl.data.building.drop_copies import Curated, describe_duplicates
 from fer_tl.data.building.options import options_of
 from fer_tl.data.building.prepare import check_can_prepare, prepare
 from fer_tl.data.building.request import BuildRequest
+from fer_tl.data.directory import build_arguments, check_shards, dataset_directory
 from fer_tl.data.examples import write_examples
 from fer_tl.data.fingerprints import content_hash, split_fingerprints
-from fer_tl.data.manifest import (
-    DEFAULT_SHARDS,
-    FILE_NAME,
-    Manifest,
-    build_arguments,
-    check_shards,
-    dataset_directory,
-    describe,
-    read_manifest,
-    write_manifest,
-)
+from fer_tl.data.manifest import DEFAULT_SHARDS, FILE_NAME, Manifest, describe, read_manifest, write_manifest
 from fer_tl.data.records.index import index_split
 from fer_tl.data.splits import SPLITS
 from fer_tl.faces.boxes import describe_crops

@@ -12,6 +12,7 @@ import numpy as np
 from fer_tl.core.errors import UserError
 from fer_tl.core.progress import CountProgress
 from fer_tl.data.building.copy_check import MOST_LOST, refuse_what_is_suspicious
+from fer_tl.data.building.curation import Curation, Stored
 from fer_tl.data.building.duplicates import Duplicates, find_duplicates
 from fer_tl.data.building.grouping import Photos, hash_pixels, merge_groups
 from fer_tl.data.building.image_buffer import Spool
@@ -21,43 +22,6 @@ from fer_tl.data.records.stream import decode_stored
 from fer_tl.data.splits import SPLITS, apply_splits, draw_split
 from fer_tl.data.tones import Tones
 from fer_tl.sources.records import Record, Source, check_share
-
-
-@dataclass(frozen=True)
-class Curation:
-    """How a dataset is looked after.
-
-    Attributes:
-        duplicates: "group" to give duplicates one group, and to leave training copies of validation and test images
-            out; "drop" to leave all but one of the training copies out as well; "keep" not to look for any.
-        encoding: "png" or "jpeg", how the records hold the images.
-        split_seed: draws the split of a dataset that has none.
-        splits: {id: split} to use in its place.
-    """
-
-    duplicates: str = "group"
-    encoding: str = "png"
-    split_seed: int = 0
-    splits: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An example as it will be written.
-
-    Attributes:
-        id: unique.
-        label: index into the class names.
-        group: what is never divided over folds.
-        encoded: bytes of the PNG or JPEG.
-        targets: float32 [K], None if the dataset has none.
-    """
-
-    id: str
-    label: int
-    group: str
-    encoded: bytes
-    targets: np.ndarray | None
 
 
 @dataclass(slots=True)

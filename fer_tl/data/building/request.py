@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fer_tl.core.errors import UserError, suggest
-from fer_tl.data.building.drop_copies import Curation
+from fer_tl.data.building.curation import Curation
 from fer_tl.data.building.options import options_of, takers
 from fer_tl.data.splits import read_splits
 from fer_tl.faces.box_table import read_box_table

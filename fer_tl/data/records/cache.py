@@ -16,7 +16,8 @@ from pathlib import Path
 
 from fer_tl.core.checksums import Checksum, checksum, find_damage
 from fer_tl.core.json_files import load_json
-from fer_tl.data.manifest import CACHE, Manifest, data_dir_of
+from fer_tl.data.directory import data_dir_of
+from fer_tl.data.manifest import CACHE, Manifest
 
 INDEX = "examples.npz"
 IMAGES = "images.npy"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fer_tl.core.errors import UserError, suggest
-from fer_tl.faces.opening import GROUND
+from fer_tl.faces.convert import GROUND
 from fer_tl.faces.recipe import FaceRecipe
 
 INPUT = "image"

@@ -13,7 +13,8 @@ from fer_tl.core.randomness import example_keys, uniform
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.merging import parse_classes
 from fer_tl.evaluation.run_dataset import RunDataset
-from fer_tl.runs.folder import RunFolder, load_joined
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.held_out import load_joined
 from fer_tl.runs.predictions import Predictions
 
 COMPARED = 512  # images

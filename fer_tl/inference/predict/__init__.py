@@ -1,0 +1,1 @@
+"""Faces in pictures and videos, and what a run sees in them."""

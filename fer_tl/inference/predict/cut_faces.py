@@ -9,7 +9,7 @@ from PIL import Image
 
 from fer_tl.core.errors import UserError
 from fer_tl.faces.cutting import cut_face
-from fer_tl.faces.detection import Face
+from fer_tl.faces.face import Face
 from fer_tl.faces.recipe import FaceRecipe
 
 

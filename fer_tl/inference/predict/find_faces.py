@@ -13,7 +13,8 @@ from fer_tl.core.errors import UserError
 from fer_tl.faces.box_table import read_box_table
 from fer_tl.faces.boxes import Box
 from fer_tl.faces.cutting import cut_face
-from fer_tl.faces.detection import Detector, Face, find_faces, import_opencv
+from fer_tl.faces.detection import find_faces, import_opencv
+from fer_tl.faces.face import Detector, Face
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.predict.cut_faces import cut_faces, cut_whole
 from fer_tl.inference.predict.sources import PictureBytes, PictureFile

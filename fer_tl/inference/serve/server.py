@@ -16,7 +16,8 @@ from PIL import Image
 from werkzeug.exceptions import HTTPException
 
 from fer_tl.core.errors import UserError
-from fer_tl.faces.detection import Detector, Face, find_faces, open_detector
+from fer_tl.faces.detection import find_faces, open_detector
+from fer_tl.faces.face import Detector, Face
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.explain.pictures import SHOWN
 from fer_tl.inference.predict.cut_faces import cut_faces, cut_whole

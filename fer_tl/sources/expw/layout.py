@@ -8,8 +8,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from fer_tl.core.archives import Files, is_archive, refuse_non_data
+from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
+from fer_tl.core.file_kinds import is_archive, refuse_non_data
 from fer_tl.sources.expw.cleaned import WIDTH, is_vote_header, read_vote_table
 from fer_tl.sources.expw.faces import Listing
 from fer_tl.sources.expw.label_list import FIELDS, is_label_line, read_label_list

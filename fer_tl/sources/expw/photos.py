@@ -12,12 +12,14 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from fer_tl.core.archives import Files, readable
+from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
+from fer_tl.core.file_kinds import readable
 from fer_tl.faces.boxes import Window
+from fer_tl.faces.convert import to_mode
 from fer_tl.faces.cutting import cut_window, to_square
 from fer_tl.faces.decoder_warnings import no_warnings
-from fer_tl.faces.opening import open_header, to_mode
+from fer_tl.faces.opening import open_header
 
 _MOST_WORKERS = 16
 _SMALL = 96

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from fer_tl.core.archives import Files, Origin, open_files
+from fer_tl.core.archives import Files, open_files
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
 from fer_tl.faces.recipe import FaceRecipe
@@ -19,6 +19,7 @@ from fer_tl.sources.expw.photos import Picture, UnusablePhoto, cut_photos, defau
 from fer_tl.sources.expw.survey import Cut, Survey, take_stock
 from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.images import is_constant
+from fer_tl.sources.origin import Origin
 from fer_tl.sources.records import Record, Skipped, Source, UnusableExamples
 from fer_tl.sources.votes import check_mode
 

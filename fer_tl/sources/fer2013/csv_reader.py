@@ -10,9 +10,10 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from fer_tl.core.archives import Files, readable, refuse_non_data
+from fer_tl.core.archives import Files
 from fer_tl.core.csv_tables import data_rows, encoding_of, first_row
 from fer_tl.core.errors import UserError
+from fer_tl.core.file_kinds import readable, refuse_non_data
 from fer_tl.sources.fer2013.csv_pixels import PIXELS, SIZE, parse_pixels
 from fer_tl.sources.records import canonical_split
 

@@ -8,7 +8,6 @@ from functools import cached_property
 
 from PIL import Image
 
-from fer_tl.core.archives import Origin
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
 from fer_tl.sources.fer2013.csv_pixels import SIZE
@@ -17,6 +16,7 @@ from fer_tl.sources.fer2013.csv_survey import NO_LABEL, Survey, survey
 from fer_tl.sources.fer2013.ferplus import FerPlus
 from fer_tl.sources.fer2013.labels import CONTEMPT_LABEL, count_warnings
 from fer_tl.sources.images import is_constant
+from fer_tl.sources.origin import Origin
 from fer_tl.sources.records import Record, Skipped, Source, UnusableExamples, reason_of, tabulate
 
 

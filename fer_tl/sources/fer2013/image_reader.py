@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fer_tl.core.archives import Files, Origin
+from fer_tl.core.archives import Files
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
 from fer_tl.sources.fer2013.csv_pixels import SIZE
@@ -13,6 +13,7 @@ from fer_tl.sources.folder.classes import refuse_merged
 from fer_tl.sources.image_source import Entry, ImageSource
 from fer_tl.sources.images import ImagePath, splits_of
 from fer_tl.sources.label_orders import check_numbers, number_of
+from fer_tl.sources.origin import Origin
 from fer_tl.sources.records import canonical_split
 
 _OFFICIAL_NAME = re.compile(r"(Training|PublicTest|PrivateTest)_", re.IGNORECASE)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_tl.core.archives import Files, Origin, is_archive, open_files
+from fer_tl.core.archives import Files, open_files
 from fer_tl.core.errors import UserError
+from fer_tl.core.file_kinds import is_archive
 from fer_tl.sources.fer2013.csv_reader import CsvFile, has_labels, has_pixels, is_fer_plus
 from fer_tl.sources.fer2013.csv_source import CsvSource
 from fer_tl.sources.fer2013.ferplus import read_ferplus
 from fer_tl.sources.fer2013.image_reader import open_images
 from fer_tl.sources.images import IMAGE_SUFFIXES, find_images, image_paths
+from fer_tl.sources.origin import Origin
 from fer_tl.sources.records import Source, canonical_split
 
 _WHOLE = ("fer2013", "icml_face_data")  # best first, as torchvision's FER2013 looks for them

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from fer_tl.core.archive_members import describe_passed_over, summarize_passed_over
-from fer_tl.core.archives import Files, Origin, open_files, refuse_names_that_are_no_text
+from fer_tl.core.archives import Files, open_files
 from fer_tl.core.errors import UserError
+from fer_tl.core.file_kinds import refuse_names_that_are_no_text
 from fer_tl.sources.folder.classes import name_classes
 from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.image_source import Entry, ImageSource
 from fer_tl.sources.images import ImagePath, find_images, image_paths, split_is_below, splits_of
+from fer_tl.sources.origin import Origin
 from fer_tl.sources.records import canonical_split
 
 _TABLES = (".csv", ".tsv", ".lst", ".xlsx", ".json")

@@ -21,7 +21,8 @@ from fer_tl.commands.verify import verify
 from fer_tl.core.checksums import Checksum
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.build import build
-from fer_tl.data.manifest import Manifest, dataset_directory, read_manifest, write_manifest
+from fer_tl.data.directory import dataset_directory
+from fer_tl.data.manifest import Manifest, read_manifest, write_manifest
 
 FACES = make_faces(42)
 NEW_SINCE_1 = ("duplicates", "drawn_split", "skipped", "targets", "checksums")  # of the manifest's formats

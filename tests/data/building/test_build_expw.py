@@ -14,8 +14,9 @@ from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.build import build
 from fer_tl.data.dataset import load_dataset
+from fer_tl.data.directory import dataset_directory
 from fer_tl.data.examples import Example, read_examples
-from fer_tl.data.manifest import Manifest, dataset_directory
+from fer_tl.data.manifest import Manifest
 from fer_tl.sources.votes import COLUMNS
 
 PHOTOS, SIZE = 70, 32

@@ -14,7 +14,8 @@ from PIL import Image
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.build import build
 from fer_tl.data.building.copy_check import suspicions
-from fer_tl.data.building.drop_copies import Curated, Curation, describe_duplicates
+from fer_tl.data.building.curation import Curation
+from fer_tl.data.building.drop_copies import Curated, describe_duplicates
 from fer_tl.data.building.grouping import hash_pixels
 from fer_tl.data.examples import KEPT, Example, read_examples, write_examples
 from fer_tl.data.records.stream import decode_stored

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from fer_tl.data.building import duplicates as module
-from fer_tl.data.building.duplicates import Duplicates, aligned_correlation, find_duplicates
+from fer_tl.data.building.duplicates import Duplicates, find_duplicates
+from fer_tl.data.building.pairs import aligned_correlation
 from fer_tl.data.building.sketches import content_box, sketch
 from tests.drawn_faces import SETTINGS, faces_in, laboratory
 

@@ -17,7 +17,7 @@ import numpy as np
 from fer_tl.augment.geometry import compose, scaling
 from fer_tl.core.config import Loss
 from fer_tl.core.errors import UserError
-from fer_tl.devices.devices import Devices
+from fer_tl.devices.base import Devices
 from fer_tl.engines.feed import Feed, Images
 from fer_tl.engines.plan import EpochPlan, steps_per_epoch
 
@@ -182,23 +182,6 @@ class Engine(ABC):
         """Set the state of every dropout layer from a 64-bit key, so that a resumed run draws the same."""
         for index, state in enumerate(self._seeds):
             state.assign(np.array([(key + index) & 0x7FFFFFFF, (key >> 32) & 0x7FFFFFFF], dtype=state.dtype))
-
-
-def make_engine(
-    devices: Devices,
-    model: keras.Model,
-    images: Images,
-    labels: np.ndarray,
-    batch_size: int,
-    targets: np.ndarray | None = None,
-) -> Engine:
-    """The engine of the framework that Keras computes with; arguments as of ``Engine``."""
-    kind: type[Engine]
-    if keras.backend.backend() == "jax":
-        from fer_tl.engines.jax_engine import JaxEngine as kind
-    else:
-        from fer_tl.engines.tensorflow_engine import TensorFlowEngine as kind
-    return kind(devices, model, images, labels, batch_size, targets)
 
 
 def _behind_resizing(model: keras.Model) -> keras.Model:

@@ -1,0 +1,42 @@
+"""What no run could use, refused before TensorFlow is imported."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import get_args
+
+from fer_tl.core.config import Experiment, flatten, walk
+from fer_tl.core.errors import UserError
+
+
+def check(experiment: Experiment) -> None:
+    """Refuse what no run could use; everything here answers before TensorFlow is imported.
+
+    Raises:
+        UserError: naming the option, its value and what it may be.
+    """
+    flat = flatten(dataclasses.asdict(experiment))
+    for name, kind, _, _, limits in walk():
+        value = flat[name]
+        if value is None and type(None) not in get_args(kind):
+            raise UserError(f"'{name}' needs a value, but is null")
+        if limits and not isinstance(value, int | float | None):
+            raise UserError(f"'{name}' should be a number, but is '{value}'")
+        if limits and value is not None and not limits[0] <= value <= limits[1]:  # also refuses NaN
+            raise UserError(f"'{name}' should be between {limits[0]} and {limits[1]}, but is {value}")
+    if isinstance(experiment.unfreeze, int) and experiment.unfreeze < 1:
+        raise UserError(f"'unfreeze' should be all, none or a positive number of layers, but is {experiment.unfreeze}")
+    if experiment.loss.gamma is not None and experiment.loss.name != "focal":
+        raise UserError("'loss.gamma' belongs to the focal loss: use --loss.name focal, or leave it away")
+    balancing = {
+        "'class_weights: balanced'": experiment.class_weights == "balanced",
+        "'sampling: balanced'": experiment.sampling == "balanced",
+        "'loss.logit_adjustment'": experiment.loss.logit_adjustment > 0,
+    }
+    used = [name for name, on in balancing.items() if on]
+    if len(used) > 1:
+        raise UserError(f"{' and '.join(used)} even out the classes twice: use one of them")
+    if experiment.fold is not None and experiment.fold >= experiment.folds:
+        raise UserError(f"'fold' {experiment.fold} is not one of the {experiment.folds} folds: they count from 0")
+    if experiment.schedule.kind == "plateau" and experiment.schedule.warmup:
+        raise UserError("'schedule.warmup' does not go with 'schedule.kind: plateau', whose rate follows the loss")

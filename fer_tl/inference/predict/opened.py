@@ -1,0 +1,65 @@
+"""What a predict call reads: pictures, one video or a stream, found and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from fer_tl.core.errors import UserError
+
+if TYPE_CHECKING:
+    from fer_tl.core.archive_members import PassedOver
+    from fer_tl.inference.predict.sources import PictureFile
+    from fer_tl.inference.predict.video import VideoReader
+
+STDIN = STDOUT = "-"
+
+
+class Opened(NamedTuple):
+    """What to predict on: files of pictures, pictures that arrive on stdin, or a video."""
+
+    pictures: Sequence[PictureFile]
+    video: VideoReader | None
+    live: bool
+    name: str
+    passed: dict[str, dict[str, object]] = {}  # noqa: RUF012  # see `Manifest.passed_over`; never changed
+
+    @property
+    def rate(self) -> float | None:
+        """Frames a second of a video, None for pictures."""
+        return None if self.video is None else self.video.rate
+
+    @property
+    def promised(self) -> int:
+        """Frames that a video says it has, 0 where it does not."""
+        return 0 if self.video is None else self.video.frames
+
+
+def open(sources: Sequence[str]) -> Opened:
+    from fer_tl.core.archive_members import summarize_passed_over
+    from fer_tl.inference.predict.sources import find_pictures, is_stream
+
+    name = sources[0] if len(sources) == 1 else f"{len(sources)} sources"
+    if not sources:
+        raise UserError("nothing to predict on: give pictures, a folder, a video, the index of a camera, or -")
+    if sources == [STDIN]:
+        return Opened((), None, False, "stdin")
+    stream = next((source for source in sources if is_stream(source) and not Path(source).exists()), None)
+    if len(sources) > 1 and (stream is not None or STDIN in sources):
+        raise UserError(f"{STDIN if stream is None else stream} among several sources: give it alone")
+    passed: PassedOver = {}
+    pictures = None if stream is not None else find_pictures(sources, passed)
+    if pictures is not None:
+        return Opened(pictures, None, False, name, summarize_passed_over(passed))
+    from fer_tl.inference.predict.video import VideoReader
+
+    return Opened((), VideoReader(sources[0], stream is not None), stream is not None, name)
+
+
+def refuse_misplaced(opened: Opened, every: int, smooth: float, boxes: Path | str | None) -> None:
+    """Options of videos for pictures, and the other way round."""
+    if opened.video is None and (every > 1 or smooth):
+        raise UserError(f"{'--every' if every > 1 else '--smooth'} is for videos: {opened.name} is none")
+    if boxes is not None and not opened.pictures:
+        raise UserError(f"--boxes is for files of pictures: {opened.name} is none")

@@ -1,0 +1,46 @@
+"""Where a source was found, and the files of it that are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_tl.core.archives import Files
+from fer_tl.core.checksums import hash_stream
+from fer_tl.core.file_kinds import (
+    readable,
+    refuse_names_that_are_no_text,
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a source was found.
+
+    Attributes:
+        path: what the user gave.
+        files: that, opened.
+        used: the names in `files` that are read.
+
+    Raises:
+        UserError: one of these names is not text.
+    """
+
+    path: Path
+    files: Files
+    used: list[str]
+
+    def __post_init__(self) -> None:
+        refuse_names_that_are_no_text([self.files.label, *self.used])
+
+    @property
+    def name(self) -> str:
+        """Base name, for the manifest."""
+        return self.files.label
+
+    def sha256(self) -> str:
+        """SHA-256 of a file or archive as it lies there, or of the used files of a folder, as 64 hexadecimal digits."""
+        if self.path.is_dir():
+            return self.files.sha256(self.used)
+        with readable(self.path.name), self.path.open("rb") as stream:
+            return hash_stream(stream)
