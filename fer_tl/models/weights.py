@@ -144,7 +144,7 @@ def load_weights(base: Any, path: Path, backbone: Backbone) -> None:
         elif path.name.endswith(".weights.h5"):
             base.load_weights(str(path))
         else:
-            load_legacy(base.layers, path)
+            load_legacy(base, path)
         if path.name.endswith(".weights.h5"):
             _check_none_left(base, path)
     except UserError:

@@ -90,26 +90,14 @@ def stored(model: keras.Model) -> list[tuple[str, list[np.ndarray]]]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (
-            lambda layers: layers[:-1],
-            "its layer 8 should be bn4 (64, 64, 64, 64), but is missing (7 layers with weights instead of 8)",
-        ),
-        (
-            lambda layers: [*layers, ("dense", [np.zeros((2, 3)), np.zeros(())])],
-            "its layer 9, dense (2x3, one number), is too many (9 layers with weights instead of 8)",
-        ),
-        (
-            lambda layers: layers[:2] + layers[3:],
-            "its layer 3 is bn2 (32, 32, 32, 32) instead of conv2 (3x3x16x32) (7 layers with weights instead of 8)",
-        ),
-        (
-            lambda layers: [layers[0], ("other", layers[1][1][:3]), *layers[2:]],
-            "its layer 2 is other (16, 16, 16) instead of bn1 (16, 16, 16, 16)",
-        ),
-        (lambda layers: [], "its layer 1 should be conv1 (3x3x1x16), but is missing"),
+        (lambda layers: layers[:-1], "Model expected 8 layers, found 7 saved layers"),
+        (lambda layers: [*layers, ("dense", [np.zeros((2, 3)), np.zeros(())])], "found 9 saved layers"),
+        (lambda layers: [layers[0], ("other", layers[1][1][:3]), *layers[2:]], "layer #1 (named bn1 in the current"),
+        (lambda layers: [*layers[:2], ("other", layers[4][1]), *layers[3:]], "expects shape (3, 3, 16, 32)"),
+        (lambda layers: [], "found 0 saved layers"),
     ],
 )
-def test_the_first_layer_that_differs_is_named(change: Callable, words: str, tmp_path: Path):
+def test_what_differs_is_named(change: Callable, words: str, tmp_path: Path):
     model = shallow()
     assert words in refusal(write_layers(tmp_path / "w.h5", change(stored(model))), model)
 
@@ -190,6 +178,6 @@ def test_a_file_of_keras_gives_the_features_of_keras(name: str, official: dict, 
 def test_a_file_of_another_architecture_is_one_clear_line(name: str, other: str, official: dict):
     if name == other:
         return
-    with pytest.raises(UserError, match=f"does not hold the weights of {name}: its layer") as error:
+    with pytest.raises(UserError, match=f"does not hold the weights of {name}: .*ayer") as error:
         load_weights(official[name][0], official[other][1], find_backbone(name))
     assert "\n" not in str(error.value)
