@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
 import zipfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from fer_tl.core.saved_models import check_saved_model
 from fer_tl.data.dataset import Dataset
 from fer_tl.devices.choose import choose_devices, require_devices
 from fer_tl.faces.recipe import FaceRecipe
+from fer_tl.models.costs import Uncounted, count_costs
 from fer_tl.runs.part import CLASSES_MEMBER
 
 
@@ -30,8 +33,8 @@ def save_model(
     recipe: FaceRecipe | None = None,
     consent: str | None = None,
 ) -> None:
-    """Save a model without its optimizer, with its class names and how faces are cut for it in the same file,
-    atomically.
+    """Save a model without its optimizer, with its class names, how faces are cut for it and what it costs in the same
+    file, atomically.
 
     The same model and weights give the same bytes: the dates and memory addresses that Keras writes into the archive
     are left out.
@@ -53,6 +56,8 @@ def save_model(
                 about: dict[str, Any] = {"class_names": list(class_names)}
                 about |= {"faces": recipe.to_dict()} if recipe else {}
                 about |= {"consent": consent} if consent else {}  # to the licence of the weights that it comes from
+                with contextlib.suppress(Uncounted):
+                    about["costs"] = asdict(count_costs(model))
                 archive.writestr(zipfile.ZipInfo(CLASSES_MEMBER), json.dumps(about))
         finally:
             saved.unlink(missing_ok=True)
