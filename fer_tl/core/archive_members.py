@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from fer_tl.core.errors import UserError
-from fer_tl.core.printable import printable
+from fer_tl.core.safe_text import printable
 
 PassedOver = dict[str, list[str]]
 """{why files are not read, said of several: their names}."""

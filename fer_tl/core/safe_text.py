@@ -63,6 +63,16 @@ def for_terminal(text: str, keep: str = "") -> str:
     return "".join(letter if letter in keep or not _is_obeyed(letter) else _spelled(letter) for letter in text)
 
 
+def printable(text: str) -> str:
+    """A text of one line: line breaks, escape sequences, bytes that are no text and the like are written as in Python.
+
+    "\\n" in a name becomes the two characters ``\\\\n``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+
+
 def _is_obeyed(letter: str) -> bool:
     return letter in _TURNING or unicodedata.category(letter) in _CONTROLS
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_tl.core.errors import UserError
-from fer_tl.core.printable import printable
+from fer_tl.core.safe_text import printable
 
 if TYPE_CHECKING:
     from PIL import Image

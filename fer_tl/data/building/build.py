@@ -13,8 +13,7 @@ from fer_tl.core.archive_members import describe_passed_over, summarize_passed_o
 from fer_tl.core.checksums import checksums
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
-from fer_tl.core.printable import printable
-from fer_tl.core.safe_text import csv_line
+from fer_tl.core.safe_text import csv_line, printable
 from fer_tl.core.staging import put_in_place, workplace
 from fer_tl.data.building.copy_check import MOST_LOST
 from fer_tl.data.building.drop_copies import Curated, describe_duplicates
