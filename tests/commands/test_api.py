@@ -20,9 +20,10 @@ import pytest
 from PIL import Image
 
 import fer_tl
+from fer_tl.commands._report_folds import report_folds
 from fer_tl.commands.cv import CvResult, PartResult
 from fer_tl.commands.evaluate import EvaluationResult
-from fer_tl.commands.train import FitResult, report_folds
+from fer_tl.commands.train import FitResult
 from fer_tl.core import lock
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.config import Experiment
