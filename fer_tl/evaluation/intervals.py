@@ -186,7 +186,8 @@ def _resampled_sums(values: np.ndarray, resamples: int, seed: int) -> np.ndarray
 
 def _resampled_means(predictions: Predictions, groups: np.ndarray, resamples: int, seed: int) -> dict[str, np.ndarray]:
     """The measures of examples in resamples: float64 ``[R]`` each."""
-    measures = [measure for measure in MEASURES.values() if measure.of_examples]
+    # Columns sort the groups before they are drawn: those of shares last, or intervals would not be those saved before.
+    measures = sorted((each for each in MEASURES.values() if each.of_examples), key=lambda each: each.is_share)
     parts = [measure.parts(predictions) for measure in measures]  # [F, N] each
     values = np.vstack([np.ones(len(groups)), *parts]).T  # [N, 1 + all F]
     order = np.argsort(predictions.ids)  # so that sums within a group are the same to the last bit

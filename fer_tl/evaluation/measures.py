@@ -195,8 +195,8 @@ _ALL = (
         is_share=False,
         higher_is_better=False,
     ),
-    # Of the measures of examples the last: its parts decide in what order groups are drawn, see ``sums_of_groups``. So
-    # the intervals of the others stay as they are when a measure is added before it.
+    # The last: its parts sort the groups before they are drawn, see ``sums_of_groups``. A measure that is added before
+    # it changes no interval of another, unless groups tie.
     Measure(
         name="calibration_error",
         title="calibration error",

@@ -126,6 +126,20 @@ def test_order_of_examples_and_names_of_groups_do_not_matter():
         assert bootstrap_interval(shuffled, renamed, statistic) == bootstrap_interval(predictions, groups, statistic)
 
 
+def test_results_saved_before_come_out_again():
+    """Of a model that gives few different answers: groups tie in some columns, and the others decide what is drawn."""
+    rng = np.random.default_rng(0)
+    answers = rng.normal(size=(4, 3)).astype(np.float32)
+    labels, logits = rng.integers(0, 3, 90), answers[rng.integers(0, 4, 90)]
+    predictions = Predictions(np.arange(90).astype(str), labels, logits, ("a", "b", "c"))
+    found = bootstrap_intervals(predictions, predictions.ids, resamples=50)
+    assert found["kappa"] == pytest.approx((-0.014630446486303446, 0.14146458289240638), rel=1e-12)
+    assert found["loss"] == pytest.approx((1.0946925633166367, 1.3061714018588537), rel=1e-12)
+    assert found["brier"] == pytest.approx((0.6537633766773931, 0.7782484939182684), rel=1e-12)
+    assert found["top2_accuracy"] == pytest.approx((0.5519444444444445, 0.7197222222222222), rel=1e-12)
+    assert found["calibration_error"] == pytest.approx((0.057094285260161935, 0.2330665349726321), rel=1e-12)
+
+
 def test_resamples_without_a_rare_class_are_scored_over_those_they_have():
     true = np.array([0] * 50 + [1])
     low, high = bootstrap_interval(predictions_of(true, true, 3), np.arange(51).astype(str), "balanced_accuracy")
