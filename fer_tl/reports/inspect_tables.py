@@ -10,7 +10,7 @@ from fer_tl.core.archive_members import describe_passed_over
 from fer_tl.data.examples import KEPT
 from fer_tl.data.survey import CLOSED_SPLIT, Cluster, Survey
 from fer_tl.data.tones import NEARLY_BLANK
-from fer_tl.reports.rendering import Table, as_text
+from fer_tl.reports.rendering import Table, as_text, per_cent
 
 
 def inspection_text(found: Survey) -> str:
@@ -27,7 +27,7 @@ def class_table(found: Survey) -> Table:
     total = sum(sum(classes.values()) for classes in counts.values())
 
     def row(name: str, numbers: list[int]) -> list[str]:
-        return [name, *(f"{n:,}" for n in [*numbers, sum(numbers)]), f"{100 * sum(numbers) / total:.1f} %"]
+        return [name, *(f"{n:,}" for n in [*numbers, sum(numbers)]), per_cent(sum(numbers) / total)]
 
     rows = [row(name, [counts[split][name] for split in counts]) for name in found.manifest.class_names]
     last = row("all", [sum(classes.values()) for classes in counts.values()])

@@ -17,7 +17,7 @@ from fer_tl.inference.export.formats import INPUT, OUTPUT, usage_text
 from fer_tl.inference.export.parity import TOLERANCE
 from fer_tl.models.resolve import resolve_model
 from fer_tl.reports.model_card_data import ExportFacts, data_lines
-from fer_tl.reports.rendering import Table, as_markdown, as_text
+from fer_tl.reports.rendering import Table, as_markdown, as_text, per_cent
 from fer_tl.reports.run_facts import flags, test_note
 from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, measure_table
@@ -135,7 +135,7 @@ def _calibration(held_out: HeldOut, facts: ExportFacts) -> str:
     models = "the single models" if len(held_out.summary.folds) > 1 else "it"
     return (
         f"{text} With temperatures fitted to other images than those scored, the calibration error of {models} on what "
-        f"was held out is {100 * after:.1f} %, without any {100 * before:.1f} %. {unknown}"
+        f"was held out is {per_cent(after)}, without any {per_cent(before)}. {unknown}"
     )
 
 
@@ -146,15 +146,15 @@ def _check_table(facts: ExportFacts) -> Table:
         ["size", f"{facts.size / 1e6:.1f} MB"],
         ["time for one image", f"{facts.milliseconds:.1f} ms, {facts.chosen.threads}"],
         ["largest difference of a probability", f"{parity.difference:.{'2f' if facts.loss else '1e'}}"],
-        ["same class named by both", f"{100 * parity.agreement:.1f} % of {parity.images:,} images"],
+        ["same class named by both", f"{per_cent(parity.agreement)} of {parity.images:,} images"],
     ]
     if loss:
         low, high = loss.interval
         rows += [
-            ["accuracy of the original", f"{100 * loss.original:.1f} % of {loss.images:,} images held out"],
-            ["accuracy of the int8 model", f"{100 * loss.quantized:.1f} % of the same"],
+            ["accuracy of the original", f"{per_cent(loss.original)} of {loss.images:,} images held out"],
+            ["accuracy of the int8 model", f"{per_cent(loss.quantized)} of the same"],
             ["loss of accuracy", f"{100 * loss.difference:.1f} points (95 %: {100 * low:.1f} to {100 * high:.1f})"],
-            ["same class named by both", f"{100 * loss.agreement:.1f} % of these {loss.images:,}"],
+            ["same class named by both", f"{per_cent(loss.agreement)} of these {loss.images:,}"],
             ["images that set the ranges", f"{facts.calibrated:,}"],
         ]
     return Table(["measure", "value"], [rows], left=frozenset({0}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fer_tl.reports.rendering import Table, as_text
+from fer_tl.reports.rendering import Table, as_text, per_cent
 
 MODEL_PARTS = ("forward", "backward", "update")
 INPUT_PARTS = ("plan", "input")
@@ -119,40 +119,40 @@ def advice(costs: Costs) -> str:
     once = sum(costs.once.values()) / costs.run
     if costs.features > 0.5 * costs.run:
         return (
-            f"{100 * costs.features / costs.run:.0f} % of this run is the features of the frozen backbone: fewer "
+            f"{per_cent(costs.features / costs.run, 0)} of this run is the features of the frozen backbone: fewer "
             "--views and a smaller --image-size help. A later run with the same ones finds them in the cache."
         )
     if once > 0.5:
         return (
-            f"{100 * once:.0f} % of this run is its start, which does not grow with images, epochs and folds: there is "
-            "little to gain."
+            f"{per_cent(once, 0)} of this run is its start, which does not grow with images, epochs and folds: there "
+            "is little to gain."
         )
     if scoring > 0.4:
-        return f"{100 * scoring:.0f} % of a fold is scoring held-out images: fewer, longer epochs or more folds help."
+        return f"{per_cent(scoring, 0)} of a fold is scoring held-out images: fewer, longer epochs or more folds help."
     if costs.streamed and made > 0.5 and made > model:
         return (
-            f"Reading the images takes {100 * made:.0f} % of a step, the model {100 * model:.0f} %: the device waits. "
-            "--input resident, if memory allows, a faster disk or more cores help."
+            f"Reading the images takes {per_cent(made, 0)} of a step, the model {per_cent(model, 0)}: the device "
+            "waits. --input resident, if memory allows, a faster disk or more cores help."
         )
     if model > 0.7:
         freeze = " --unfreeze none learns from features that are computed once." if costs.freezable else ""
         return (
-            f"{100 * model:.0f} % of a step is the model itself: a smaller --image-size or --backbone and a faster "
+            f"{per_cent(model, 0)} of a step is the model itself: a smaller --image-size or --backbone and a faster "
             f"device help, nothing else.{freeze}"
         )
     if made > 0.4:
         return (
-            f"{100 * made:.0f} % of a step is input: the model is so small that augmentation counts; fewer kinds of it "
-            "or a GPU help."
+            f"{per_cent(made, 0)} of a step is input: the model is so small that augmentation counts; fewer kinds of "
+            "it or a GPU help."
         )
     return (
-        f"The model is {100 * model:.0f} % of a step, so small that starting its operations counts: a larger "
+        f"The model is {per_cent(model, 0)} of a step, so small that starting its operations counts: a larger "
         "--batch-size helps."
     )
 
 
 def _share(seconds: float, whole: float) -> str:
-    return f"{100 * seconds / whole:.1f} %"
+    return per_cent(seconds / whole)
 
 
 def _duration(seconds: float) -> str:

@@ -36,6 +36,11 @@ class Table:
         ]
 
 
+def per_cent(share: float, digits: int = 1) -> str:
+    """``0.1234`` to ``12.3 %``."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def as_text(table: Table) -> str:
     """Columns aligned, two blanks apart; a star behind what is marked."""
     starred = {column for _, column in table.marks}

@@ -13,7 +13,7 @@ from fer_tl.evaluation.intervals import mean_sd
 from fer_tl.evaluation.measures import MEASURES
 from fer_tl.evaluation.metrics import Metrics
 from fer_tl.evaluation.run_contents import PartContents
-from fer_tl.reports.rendering import Table
+from fer_tl.reports.rendering import Table, per_cent
 
 Intervals = Mapping[str, tuple[float, float]]
 
@@ -73,7 +73,7 @@ def class_table(metrics: Metrics, intervals: Mapping[str, np.ndarray]) -> Table:
         defined = {"precision": predicted[k], "recall": metrics.support[k], "f1": metrics.support[k] + predicted[k]}
         cells = [name, f"{metrics.support[k]:,}"]
         for key, over in defined.items():
-            value = f"{100 * getattr(metrics, key)[k]:.1f} %" if over else "–"
+            value = per_cent(getattr(metrics, key)[k]) if over else "–"
             cells += [value, spell_interval(key, intervals[key][k])]
         rows.append([*cells, _most_frequent_confusion(metrics, k)])
     header = ["class", "images"]
@@ -88,7 +88,7 @@ def _most_frequent_confusion(metrics: Metrics, k: int) -> str:
     if not others.any():
         return "–"
     to = int(others.argmax())
-    return f"{metrics.class_names[to]} ({100 * others[to] / metrics.support[k]:.1f} %)"
+    return f"{metrics.class_names[to]} ({per_cent(others[to] / metrics.support[k])})"
 
 
 def count_table(labels: np.ndarray, parts: np.ndarray, class_names: Sequence[str], part_names: Sequence[str]) -> Table:
@@ -106,7 +106,7 @@ def count_table(labels: np.ndarray, parts: np.ndarray, class_names: Sequence[str
 
     def row(name: str, held: np.ndarray) -> list[str]:
         total = int(held.sum())
-        return [name, f"{total:,}", f"{100 * total / len(labels):.1f} %", *(f"{n:,}" for n in held[: len(columns)])]
+        return [name, f"{total:,}", per_cent(total / len(labels)), *(f"{n:,}" for n in held[: len(columns)])]
 
     rows = [row(name, held) for name, held in zip(class_names, counts, strict=True)]
     return Table(["class", "images", "share", *columns], [rows, [row("all", counts.sum(axis=0))]])
@@ -119,7 +119,7 @@ def reliability_table(before: Reliability, after: Reliability | None) -> Table:
         cells = [f"{100 * b / BINS:.0f} to {100 * (b + 1) / BINS:.0f} %"]
         for each in (before, after) if after else (before,):
             filled = each.count[b] > 0
-            shares = [f"{100 * share[b]:.1f} %" if filled else "–" for share in (each.confidence, each.accuracy)]
+            shares = [per_cent(share[b]) if filled else "–" for share in (each.confidence, each.accuracy)]
             cells += [f"{each.count[b]:,}", *shares]
         rows.append(cells)
     scaled = ["images, scaled", "mean confidence", "right"] if after else []
