@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fer_tl.evaluation.calibration import BINS, confidence_bins, reliability_of
-from fer_tl.runs.predictions import Predictions, predicted_labels
+from fer_tl.runs.predictions import Predictions, cross_entropies, predicted_labels
 
 
 @dataclass(frozen=True)
@@ -111,14 +111,6 @@ def _kappa(predictions: Predictions) -> float:
     return float(1 - (others * counts).sum() / (others * expected).sum()) if len(counts) > 1 else 0.0
 
 
-def _cross_entropies(predictions: Predictions) -> np.ndarray:
-    """From the logits: probabilities, which are 0 far below others, would cap the cost of a confident mistake."""
-    z = predictions.logits.astype(np.float64)
-    z -= z.max(axis=1, keepdims=True)  # [N, K], 0 or less: exp cannot overflow
-    costs: np.ndarray = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), predictions.labels]
-    return costs
-
-
 def _among_two(predictions: Predictions) -> np.ndarray:
     """Whether the true class has one of the two largest logits; of equal ones the first counts."""
     order = np.argsort(-predictions.logits, axis=1, kind="stable")[:, :2]
@@ -169,7 +161,7 @@ _ALL = (
         title="cross-entropy",
         meaning="mean of -ln(probability of the true class), in nats",
         heading="loss",
-        of_examples=_cross_entropies,
+        of_examples=lambda predictions: cross_entropies(predictions.logits, predictions.labels),
         is_share=False,
         higher_is_better=False,
     ),

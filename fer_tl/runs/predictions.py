@@ -50,6 +50,16 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return z / z.sum(axis=-1, keepdims=True)
 
 
+def cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cost of each example from its logits ``[N, K]`` and label ``[N]``: float64 ``[N]``, in nats.
+
+    Not from probabilities, which are 0 far below others: that would cap the cost of a confident mistake.
+    """
+    z = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)  # [N, K], 0 or less: exp cannot overflow
+    costs: np.ndarray = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]
+    return costs
+
+
 def predicted_labels(predictions: Predictions) -> np.ndarray:
     """Index of the largest logit of each example (the first of several equal ones): int64 ``[N]``.
 

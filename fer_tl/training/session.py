@@ -22,6 +22,7 @@ from fer_tl.engines.plan import EpochPlan, plan_epoch
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.pixels import fit_standardization
 from fer_tl.models.resolve import resolve_model
+from fer_tl.runs.predictions import cross_entropies
 from fer_tl.runs.saved_model import save_model
 from fer_tl.training.checkpoint import Values, assign_values, read_values
 from fer_tl.training.stages import Stage, set_trainable, stages_of
@@ -179,9 +180,7 @@ class Session:
         """Mean loss, accuracy and logits ``[N, K]`` of images as they are."""
         logits = self.engine.predict(rows)
         labels = self.dataset.labels[rows]
-        z = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-        losses = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]
-        return float(losses.mean()), float((logits.argmax(axis=1) == labels).mean()), logits
+        return float(cross_entropies(logits, labels).mean()), float((logits.argmax(axis=1) == labels).mean()), logits
 
     def save_model(self, path: Path) -> None:
         """Save the model as ``.keras``, with its class names and how faces are cut for it."""
