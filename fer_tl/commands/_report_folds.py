@@ -87,7 +87,7 @@ def report_folds(
     text = cv_report_text(run, summary, note)
     if writes:
         remove_temporaries(run.path)
-        write_cv_report(run, summary, folds, note, groups_by_id)
+        write_cv_report(run, summary, folds, note, groups_by_id, say)
     say(f"\n{text}\n\n{where_results_are(run)}")
     return CvResult(run.path, summary, folds, text)
 

@@ -14,7 +14,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.lock import take_turns
 from fer_tl.data.dataset import group_by_id, load_dataset
 from fer_tl.data.merging import take_classes
-from fer_tl.runs.part import check_part
+from fer_tl.runs.part import NEEDED, check_part
 from fer_tl.training.prepare_run import Work, prepare
 
 Say = Callable[[str], None]
@@ -72,7 +72,7 @@ def cross_validate(experiment: Experiment | None = None, say: Say = print) -> Cv
             return missing
         if work.shared:
             for name in set(work.run.done) - {f"fold-{settings.fold}"}:
-                check_part(work.run.part(name))  # what this process did not train, or look at before
+                check_part(work.run.part(name), NEEDED)  # what this process did not train, or look at before
         # Other folds may end at the same moment.
         with take_turns(work.run.path) if work.shared and work.writes else nullcontext():
             return report_folds(work.run, dataset.ids, group_by_id(dataset), say, writes=work.writes)

@@ -112,7 +112,7 @@ def export(
     from fer_tl.evaluation.run_contents import open_contents
 
     with workplace(folder) as new:
-        contents = open_contents(run, data_dir)
+        contents = open_contents(run, data_dir, say)
         if int8 and contents.source is None:
             raise UserError(f"--int8 needs images of the training, and {contents.missing}")
         return _export(_Request(chosen, int8, fold, parts, data_dir), contents, folder, new, say)

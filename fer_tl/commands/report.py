@@ -66,7 +66,7 @@ def report(
 
     path = Path(out) if out else run.path / "report.html"
     _refuse_to_overwrite(path, f"<title>{TITLE}")
-    contents = open_contents(run, data_dir)
+    contents = open_contents(run, data_dir, say)
     write_text(path, run_page(contents, top))
     found = headline(contents, contents.held_out) if contents.held_out else "No part of it is done yet."
     unfinished = "" if contents.is_finished else " Unfinished: the page shows what there is."

@@ -62,7 +62,7 @@ def fit(experiment: Experiment | None = None, say: Say = print) -> FitResult | P
         text = train_report_text(run, result)
         if work.writes:
             remove_temporaries(run.path)
-            write_train_report(run, result)
+            write_train_report(run, result, say)
         say(f"\n{text}\n\n{where_results_are(run)}")
         return FitResult(run.path, result, predictions, text)
 

@@ -12,6 +12,7 @@ from typing import Any
 from fer_tl.core.checksums import Checksum
 from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_json
+from fer_tl.core.safe_text import for_terminal
 from fer_tl.faces.recipe import FaceRecipe, read_recipe
 
 FILE_NAME = "manifest.json"
@@ -202,7 +203,7 @@ def describe(manifest: Manifest) -> str:
     """The class table as plain text: a row for each class, a column for each split, and the totals."""
     splits = list(manifest.counts)
     header = ["class", *splits, "total"]
-    rows = {name: [manifest.counts[split][name] for split in splits] for name in manifest.class_names}
+    rows = {for_terminal(name): [manifest.counts[split][name] for split in splits] for name in manifest.class_names}
     rows["total"] = [sum(manifest.counts[split].values()) for split in splits]
     body = [[name, *(f"{number:,}" for number in [*row, sum(row)])] for name, row in rows.items()]
     return "\n".join(_aligned([header, *body]))

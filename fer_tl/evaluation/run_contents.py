@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from fer_tl.evaluation.metrics import Metrics, score
 from fer_tl.evaluation.run_dataset import RunDataset, find_dataset
 from fer_tl.evaluation.summary import CvSummary, summarize
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.history import read_history
+from fer_tl.runs.history import known_history, read_history
 from fer_tl.runs.part import check_part, known_seconds, read_result
 from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions
 
@@ -113,12 +113,13 @@ class RunContents:
         return tuple(part for part in self.parts if part.is_done)
 
 
-def open_contents(run: RunFolder, data_dir: Path | str | None) -> RunContents:
+def open_contents(run: RunFolder, data_dir: Path | str | None, say: Callable[[str], None] = print) -> RunContents:
     """Read a run, finished or not, and check what is read against the checksums that were written with it.
 
     Args:
         run: its folder.
         data_dir: where its dataset is; without one, it is taken from where the run found it, if it is still there.
+        say: told of a history that cannot be read.
 
     Raises:
         UserError: no run, files that were changed since they were written, a diverged run, or no such build of the
@@ -127,7 +128,7 @@ def open_contents(run: RunFolder, data_dir: Path | str | None) -> RunContents:
     about = run.read_run()
     run.refuse_edited()
     experiment = run.read_experiment()
-    parts = tuple(_read_part(run, name) for name in run.parts)
+    parts = tuple(_read_part(run, name, say) for name in run.parts)
     try:
         source, missing = find_dataset(run, data_dir, "stream")
     except UserError as error:
@@ -146,11 +147,13 @@ def open_contents(run: RunFolder, data_dir: Path | str | None) -> RunContents:
     return RunContents(run, about, experiment, parts, held_out, source, missing)
 
 
-def _read_part(run: RunFolder, name: str) -> PartContents:
+def _read_part(run: RunFolder, name: str, say: Callable[[str], None]) -> PartContents:
     folder, is_done = run.part(name), run.is_scored(name)
     if is_done:
-        check_part(folder, ("predictions.npz", "history.csv"))
-    history = read_history(folder / "history.csv") if (folder / "history.csv").is_file() else []
+        check_part(folder, ("predictions.npz",))
+        history = known_history(folder, say)
+    else:
+        history = read_history(folder / "history.csv") if (folder / "history.csv").is_file() else []
     return PartContents(
         name,
         history,

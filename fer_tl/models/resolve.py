@@ -163,7 +163,9 @@ def _pretrained(experiment: Experiment, backbone: Backbone, size: int) -> Pretra
     if not owners:
         named = backbone.published(os.path.basename(experiment.weights), experiment.alpha, size)
         path = given_file(experiment.weights)
-        return named or (recognize_published(path, backbone) if path.suffix == ".h5" else None)
+        found = recognize_published(path, backbone) if path.suffix == ".h5" else None
+        # The name alone is believed where the publisher states no md5.
+        return found or (None if named and named.md5 and path.is_file() else named)
     if backbone.name not in owners:
         raise UserError(
             f"there are no {experiment.weights} weights for {backbone.name}, only for {', '.join(owners)}: "

@@ -55,6 +55,8 @@ def read_start(path: Path, backbone: Backbone) -> Start | None:
         raise UserError(f"{path} is no whole Keras model ({' '.join(str(error).split())[:200]})") from None
     if about is None:
         return None
+    if name == "expressions":
+        raise UserError(f"{path} is an exported model: give the model.keras of the run that it was exported from")
     if name != backbone.name:
         raise UserError(
             f"{path} is a model of {str(name)[:40]}, not of {backbone.name}: give --backbone {str(name)[:40]}"

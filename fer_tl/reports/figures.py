@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from fer_tl.core.files import write_atomically
+from fer_tl.core.safe_text import for_terminal
 from fer_tl.evaluation.calibration import BINS, Reliability
 from fer_tl.evaluation.metrics import Metrics
 
@@ -62,7 +63,8 @@ def confusion_figure(metrics: Metrics, title: str) -> Figure:
         text = f"{metrics.confusion[row, column]:,}\n{per_cent}"
         axes.text(column, row, text, ha="center", va="center", size=size, color=_readable_on(colours(share)))
     ticks = range(classes)
-    shown = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in metrics.class_names]
+    safe = [for_terminal(name) for name in metrics.class_names]
+    shown = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in safe]
     # A letter of an 8.5 point font is 0.072 inch wide.
     crowded = max(map(len, shown)) * 0.072 * size / 7.5 > cell
     axes.set_xticks(

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fer_tl.core.safe_text import for_html as escape
+from fer_tl.core.safe_text import for_terminal
 from fer_tl.reports.rendering import Table
 
 # The policy makes a browser refuse whatever a mistake in here might let in: a script, a font, an address.
@@ -270,7 +271,8 @@ def _wrapped(caption: str, width: int, font: ImageFont.FreeTypeFont) -> list[str
     """The lines of a caption, broken so that none exceeds a width in pixels: between the parts of an id or between
     words if they fit, else between letters."""
     lines = []
-    for words in caption.split("\n") if caption else []:
+    # The layout engine raises for some control characters, which names of files may have.
+    for words in for_terminal(caption, keep="\n").split("\n") if caption else []:
         line = ""
         for part in re.findall(r"[^ _/.#-]*[ _/.#-]|[^ _/.#-]+", words):
             for piece in [part] if font.getlength(part.rstrip()) <= width else part:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fer_tl.core.files import read_json, write_json, write_text
+from fer_tl.core.safe_text import for_markdown
 from fer_tl.evaluation.calibration import Reliability, reliability_of
 from fer_tl.evaluation.ensemble import FILE as ENSEMBLE_FILE
 from fer_tl.evaluation.ensemble import Ensemble
@@ -28,7 +29,7 @@ from fer_tl.reports.tables import (
     result_table_csv,
 )
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.history import read_history
+from fer_tl.runs.history import known_history
 from fer_tl.runs.predictions import Predictions, join_predictions, save_predictions
 
 _CLASSES_NOTE = "Intervals: 95 %, bootstrap over groups of images."
@@ -85,7 +86,12 @@ def cv_report_text(run: RunFolder, summary: CvSummary, note: str) -> str:
 
 
 def write_cv_report(
-    run: RunFolder, summary: CvSummary, folds: Sequence[Predictions], note: str, groups_by_id: Mapping[str, str]
+    run: RunFolder,
+    summary: CvSummary,
+    folds: Sequence[Predictions],
+    note: str,
+    groups_by_id: Mapping[str, str],
+    say: Callable[[str], None] = print,
 ) -> None:
     """Write tables, confusion matrix, reliability diagram and learning curves of a cross validation.
 
@@ -95,6 +101,7 @@ def write_cv_report(
         folds: predictions of those that are done.
         note: what a reader must know.
         groups_by_id: the group of each image, which the classes' intervals resample.
+        say: told of a history that cannot be drawn.
     """
     title = _cv_title(run, summary)
     pooled = join_predictions(folds)
@@ -104,14 +111,14 @@ def write_cv_report(
     write_text(run.path / "table.csv", fold_table_csv(summary))
     write_text(
         run.path / "table.md",
-        f"# {title}\n\n{fold_table_as(as_markdown, summary)}\n\n{note}\n\n{_more(measures, classes)}"
+        f"# {title}\n\n{fold_table_as(as_markdown, summary)}\n\n{for_markdown(note)}\n\n{_more(measures, classes)}"
         f"## Out-of-fold confusion matrix\n\n{confusion_markdown(summary.pooled)}\n",
     )
     write_text(run.path / "confusion.csv", confusion_csv(summary.pooled))
     write_json(run.path / "result.json", {"selection": note, **summary.to_dict()})
     save_figure(confusion_figure(summary.pooled, f"{title}\nout-of-fold"), run.path / "confusion.png")
     save_figure(reliability_figure(reliability_of(pooled), f"{title}\nout-of-fold"), run.path / "reliability.png")
-    _write_curves(run)
+    _write_curves(run, say)
 
 
 def _more(measures: str, classes: str) -> str:
@@ -134,7 +141,7 @@ def write_result(folder: Path, title: str, result: Result, note: str) -> str:
     table = result_table_as(as_markdown, result.rows, result.intervals)
     write_text(
         folder / "table.md",
-        f"# {title}\n\n{table}\n\n{note}\n\n{_more(measures, classes)}"
+        f"# {title}\n\n{table}\n\n{for_markdown(note)}\n\n{_more(measures, classes)}"
         f"## Confusion matrix, {result.rows[0][0]}\n\n{confusion_markdown(first)}\n",
     )
     write_text(folder / "confusion.csv", confusion_csv(first))
@@ -170,9 +177,9 @@ def train_report_text(run: RunFolder, result: Result) -> str:
     return _result_text(_train_title(run), result, selection_note(run))
 
 
-def write_train_report(run: RunFolder, result: Result) -> None:
+def write_train_report(run: RunFolder, result: Result, say: Callable[[str], None] = print) -> None:
     """As ``write_result``, for a single fit and the images held out of it, with its learning curve."""
-    _write_curves(run)
+    _write_curves(run, say)
     write_result(run.path, _train_title(run), result, selection_note(run))
 
 
@@ -181,6 +188,7 @@ def _train_title(run: RunFolder) -> str:
     return f"{experiment.backbone} on {experiment.data}, {run.read_run()['held_out']}"
 
 
-def _write_curves(run: RunFolder) -> None:
-    histories = {name: read_history(run.part(name) / "history.csv") for name in run.done}
-    save_figure(learning_curves_figure(histories), run.path / "learning_curves.png")
+def _write_curves(run: RunFolder, say: Callable[[str], None]) -> None:
+    found = {name: known_history(run.part(name), say) for name in run.done}
+    if histories := {name: history for name, history in found.items() if history}:
+        save_figure(learning_curves_figure(histories), run.path / "learning_curves.png")

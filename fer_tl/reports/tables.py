@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 
+from fer_tl.core.safe_text import for_markdown, for_terminal
 from fer_tl.evaluation.measures import headline_measures
 from fer_tl.evaluation.metrics import Metrics, zero_recall
 from fer_tl.evaluation.summary import CvSummary
@@ -29,7 +30,7 @@ _TEXT_WIDTH = 100
 def fold_table_as(show: Show, summary: CvSummary) -> str:
     """A cross validation as ``as_text`` or ``as_markdown`` shows it: folds, mean ± sd, pooled with its interval, folds
     whose training failed, and classes of no recall."""
-    return _with_notes(show(fold_table(summary)), fold_notes(summary))
+    return _with_notes(show, fold_table(summary), fold_notes(summary))
 
 
 def fold_table_csv(summary: CvSummary) -> str:
@@ -52,7 +53,7 @@ def result_table_as(show: Show, rows: Sequence[ResultRow], intervals: Intervals 
         rows: one or more names with their metrics.
         intervals: 95 % intervals of the first row's metrics by metric name, shown under it.
     """
-    return _with_notes(show(_result_table(rows, intervals, "model")), zero_recall_text(rows))
+    return _with_notes(show, _result_table(rows, intervals, "model"), zero_recall_text(rows))
 
 
 def result_table_csv(rows: Sequence[ResultRow], first: str = "model") -> str:
@@ -140,8 +141,8 @@ def _zero_recall_sentences(missed: Sequence[tuple[str, Sequence[str]]]) -> str:
         if names:
             scopes.setdefault(tuple(names), []).append(scope)
     return "\n".join(
-        f"Zero recall: {', '.join(names)} ({', '.join(where)}): none of {'its' if len(names) == 1 else 'their'} images "
-        "is recognised."
+        f"Zero recall: {', '.join(map(for_terminal, names))} ({', '.join(where)}): none of "
+        f"{'its' if len(names) == 1 else 'their'} images is recognised."
         for names, where in scopes.items()
     )
 
@@ -187,5 +188,7 @@ def _shorten(name: str, longest: int) -> str:
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
-def _with_notes(table: str, notes: str) -> str:
-    return f"{table}\n{notes}\n" if notes else table
+def _with_notes(show: Show, table: Table, notes: str) -> str:
+    if show is as_markdown:
+        notes = "\n".join(map(for_markdown, notes.split("\n")))
+    return f"{show(table)}\n{notes}\n" if notes else show(table)

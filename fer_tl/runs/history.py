@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from fer_tl.core.files import (
     write_text,
 )
 from fer_tl.core.json_files import read_bounded
+from fer_tl.runs.part import check_part
 from fer_tl.runs.predictions import make_again
 
 _LARGEST_LOSS = 3.5e38
@@ -45,6 +47,17 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     except (ValueError, TypeError, csv.Error) as error:
         why = " ".join(str(error).split())[:200]
         raise UserError(f"{path} cannot be read as a history ({why}): {make_again(path)}") from None
+
+
+def known_history(folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The history of a part that is done; a damaged one, on which no result depends, is said and taken for empty."""
+    try:
+        check_part(folder, ("history.csv",))
+        return read_history(folder / "history.csv")
+    except UserError as error:
+        why = str(error).partition(": move")[0].partition(": put")[0]
+        say(f"{why}: no result depends on it, and curves are drawn without it")
+        return []
 
 
 def _read_cell(key: str, value: str) -> str | int | float:

@@ -17,6 +17,8 @@ from fer_tl.faces.recipe import FaceRecipe, read_recipe
 RESULT = "result.json"
 # Their size and checksum are in RESULT: equal trainings write equal bytes.
 RECORDED = ("predictions.npz", "history.csv", "model.keras")
+# Those on which results depend; the history only shows how training went.
+NEEDED = ("predictions.npz", "model.keras")
 PART_FILES = (*RECORDED, RESULT)
 TIMING = "timing.json"
 FAILED = "failed.json"
@@ -141,7 +143,7 @@ def read_failure(folder: Path) -> str:
 
 def train_again(folder: Path) -> str:
     """What to do about a damaged part."""
-    return f"delete {folder}, and the run's command trains that part again"
+    return f"move {folder} away, and the run's command trains that part again"
 
 
 def read_entries(path: Path, remedy: str) -> list[dict[str, Any]]:

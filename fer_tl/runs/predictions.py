@@ -141,4 +141,4 @@ def _refuse_impossible(predictions: Predictions) -> None:
 
 def make_again(path: Path) -> str:
     """What to do about a damaged file."""
-    return f"delete {path.parent} and give the command that made it again"
+    return f"move {path.parent} away and rerun the command that made it"

@@ -73,7 +73,8 @@ def check_numbers(numbers: Collection[int], labels: str | None, where: str, cert
         numbers: all that stand for a class.
         labels: a key of `LABEL_ORDERS`, or None if nobody has said.
         where: what has them, for the message: "fer2013.csv".
-        certain: whether the seven numbers 0..6 are FER-2013's, since the data claim to be it.
+        certain: whether numbers from 0 to 6 are FER-2013's, since the data claim to be it; fewer of them are not all of
+            its classes, so that they may as well be the first ones of another order.
 
     Raises:
         UserError: nobody has said which order it is and the numbers alone do not tell, or the order has no such number.
@@ -89,7 +90,7 @@ def check_numbers(numbers: Collection[int], labels: str | None, where: str, cert
                 f"{where} has numbers for classes ({shown}) that --labels {labels} ({order.of}) does not have: it has "
                 f"{order.first} to {order.last}. {_advice(numbers)}"
             )
-    elif not (certain and low == 0 and high < len(CLASS_NAMES)):
+    elif not (certain and (low, high) == (0, len(CLASS_NAMES) - 1)):
         raise UserError(f"{where} has numbers for classes ({shown}), whose meaning is a guess. {_advice(numbers)}")
 
 

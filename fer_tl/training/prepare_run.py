@@ -23,7 +23,7 @@ from fer_tl.devices.workers import joined_workers
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.runs.folder import RunFolder, default_run_dir
-from fer_tl.runs.part import check_part
+from fer_tl.runs.part import NEEDED, check_part
 from fer_tl.sources.format import find_format, is_drawn
 from fer_tl.sources.records import Source
 
@@ -85,7 +85,7 @@ def prepare(experiment: Experiment | None, kind: str, say: Say) -> Iterator[Work
             if (work.run.path / "run.json").is_file():
                 for name in _wanted(experiment, work.run):
                     if work.run.is_done(name):
-                        check_part(work.run.part(name))
+                        check_part(work.run.part(name), NEEDED)
         if not work.trained:
             stack.enter_context(joined_workers(experiment, say))
             claim_devices(experiment.strategy)

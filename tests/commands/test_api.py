@@ -501,7 +501,7 @@ def test_an_unfinished_run_is_not_evaluated(run_copy: Path, data_dir: Path):
     assert bytes_below(run_copy) == before
 
 
-@pytest.mark.parametrize("file", ["predictions.npz", "model.keras", "history.csv"])
+@pytest.mark.parametrize("file", ["predictions.npz", "model.keras"])
 def test_a_damaged_file_is_not_read_by_any_verb(cv: CvResult, run_copy: Path, data_dir: Path, file: str):
     path = run_copy / "fold-1" / file
     content = bytearray(path.read_bytes())
@@ -523,9 +523,22 @@ def test_a_damaged_file_is_not_read_by_any_verb(cv: CvResult, run_copy: Path, da
     if file == "model.keras":
         verbs.append(lambda: fer_tl.evaluate(run_copy, data_dir=data_dir, say=silent))
     for verb in verbs:
-        with pytest.raises(UserError, match=rf"fold-1/{file} is not what was written .*: delete .*fold-1, and"):
+        with pytest.raises(UserError, match=rf"fold-1/{file} is not what was written .*: move .*fold-1 away, and"):
             verb()
     assert bytes_below(run_copy) == before
+
+
+def test_a_damaged_history_costs_its_curve_and_nothing_else(cv: CvResult, run_copy: Path) -> None:
+    path = run_copy / "fold-1" / "history.csv"
+    path.write_bytes(b"\0\0")
+    lines: list[str] = []
+    again = fer_tl.cross_validate(replace(run_experiment(cv), run_dir=str(run_copy)), say=lines.append)
+    assert isinstance(again, CvResult) and again.text == cv.text
+    (told,) = [line for line in lines if "history.csv" in line]
+    assert re.search(r"fold-1/history\.csv is not what was written .*: no result depends on it, and curves are", told)
+    assert path.read_bytes() == b"\0\0"
+    fer_tl.report(run_copy, say=lines.append)
+    assert "fold-1/history.csv is not what was written" in lines[-2]
 
 
 def test_a_folder_that_is_no_run_is_one_clear_line(tmp_path: Path, data_dir: Path):

@@ -196,7 +196,7 @@ REFUSED: dict[str, tuple[dict[str, object], Callable[[Path], object] | None, str
         lambda path: shutil.copytree(path / "fold-2", path / "fold-1", dirs_exist_ok=True),
         "folds.csv",
     ),
-    "damaged model": ({}, flip, r"other/fold-1/model\.keras is not .*\(its checksum is another\): delete .*fold-1"),
+    "damaged model": ({}, flip, r"other/fold-1/model\.keras is not .*\(its checksum is another\): move .*fold-1"),
     "damaged history": (
         {},
         lambda path: flip(path, "history.csv"),
@@ -204,10 +204,10 @@ REFUSED: dict[str, tuple[dict[str, object], Callable[[Path], object] | None, str
     ),
     "old damaged model": ({}, lambda path: flip(path, old=True), r"fold-1/model\.keras is damaged .*: copy that fold"),
     "old cut model": ({}, lambda path: cut(path, "model.keras", True), r"model\.keras is no whole model"),
-    "old cut history": ({}, lambda path: cut(path, "history.csv", True), r"history\.csv cannot be read .* delete"),
+    "old cut history": ({}, lambda path: cut(path, "history.csv", True), r"history\.csv cannot be read .* move"),
     "cut model": ({}, lambda path: cut(path, "model.keras"), r"model\.keras is not what was written \(12 of \d+ bytes"),
     "cut predictions": ({}, lambda path: cut(path, "predictions.npz"), r"other/fold-1/predictions\.npz is not"),
-    "cut result": ({}, lambda path: cut(path, "result.json"), r"other/fold-1/result\.json .* delete .*other/fold-1"),
+    "cut result": ({}, lambda path: cut(path, "result.json"), r"other/fold-1/result\.json .* move .*other/fold-1"),
     "cut openings": ({}, lambda path: write_text(path / "evaluations.json", "["), r"evaluations\.json .*: put it back"),
     "run of nothing": (
         {},

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,12 @@ from fer_tl.data.examples import Example, read_examples, write_examples
 from fer_tl.data.folds import read_folds, write_folds
 from fer_tl.evaluation.metrics import score
 from fer_tl.inference.predict.outputs import Results, Row
-from fer_tl.reports.page import paragraph
+from fer_tl.reports.figures import confusion_figure
+from fer_tl.reports.page import Tile, montage, paragraph
 from fer_tl.reports.rendering import Table, as_csv, as_latex, as_markdown, as_text
-from fer_tl.reports.tables import confusion_csv, confusion_markdown, confusion_text
+from fer_tl.reports.tables import confusion_csv, confusion_markdown, confusion_text, result_table_as
 from fer_tl.runs.predictions import Predictions
+from fer_tl.sources.folder.classes import name_classes
 
 ODD = [
     "=HYPERLINK(1)", "+1+1", "-2+3", "@SUM(1)", "\t=1", "\r=1", "'=1", "''-x", "\uff1d1", "\x1b[2J\x1b]0;owned\x07",
@@ -113,3 +116,20 @@ def test_markdown_html_and_latex() -> None:
     assert for_latex("\\input{x}%") == r"\textbackslash{}input\{x\}\%"
     assert "\\input{" not in as_latex(Table(["a"], [[[name] for name in ODD]]))
     assert as_markdown(Table(["a", "b"], [[["x", "1"]]])) == "| a | b |\n|---|---:|\n| x | 1 |\n"
+
+
+NAMED = "sa\x1b[31md\r\n<img src=x onerror=alert(1)>"
+
+
+def test_odd_names_reach_no_table_note_or_picture_as_they_are() -> None:
+    labels = np.arange(2)
+    metrics = score(Predictions(np.array(["a", "b"]), labels, np.eye(2, dtype=np.float32)[[0, 0]], ("happy", NAMED)))
+    shown = result_table_as(as_markdown, [("model", metrics)])
+    assert "Zero recall: sa\\x1b[31md\\r\\n&lt;img" in shown and "\x1b" not in shown
+    assert "\x1b" not in result_table_as(as_text, [("model", metrics)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        confusion_figure(metrics, "title").savefig(io.BytesIO())
+    assert montage([[Tile(np.zeros((48, 48, 1), np.uint8), f"b/{NAMED}.png", "")]])
+    named = name_classes([("train", NAMED), ("train", "happy")], None, "a folder")
+    assert named.names == ("happy", "sa\\x1b[31md\\r\\n<img src=x onerror=alert(1)>")

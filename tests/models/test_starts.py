@@ -104,6 +104,19 @@ def test_an_official_file_is_known_by_its_hash_under_another_name(
     monkeypatch.setitem(BACKBONES, "vgg16", replace(vgg16, pretrained={"imagenet": official}))
     spec = resolve_model(settings("vgg16", tmp_path / "renamed.h5"))
     assert spec.pretrained is official and spec.scaling == CAFFE
+    other = tmp_path / official.file_name(1.0, 48)
+    other.write_bytes(b"other bytes under the official name")
+    with pytest.raises(UserError, match=r"does not say how the pixels were scaled.*--pixels imagenet"):
+        resolve_model(settings("vgg16", other))
+
+
+def test_an_exported_model_is_no_start(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()], name="expressions").save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("fer_tl.json", "{}")
+    with pytest.raises(UserError, match=r"is an exported model: give the model\.keras of the run"):
+        resolve_model(settings("vgg16", path))
 
 
 def edit(path: Path, **changes: object) -> None:

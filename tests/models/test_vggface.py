@@ -165,8 +165,11 @@ def test_a_vggface_file_with_other_shapes_is_refused_when_it_is_loaded(vggface: 
     assert str(error.value).endswith("(3, 3, 128, 256). Received saved weight with shape (3, 3, 256, 256)")
 
 
-def test_vggface_weights_are_known_by_their_layers_under_another_name(vggface: tuple[Path, Any], tmp_path: Path):
-    path = linked(vggface, tmp_path / "faces.h5", own_names())
+@pytest.mark.parametrize("name", ["faces.h5", VGG16.pretrained["imagenet"].file_name(1.0, 48)])
+def test_vggface_weights_are_known_by_their_layers_under_another_name(
+    vggface: tuple[Path, Any], tmp_path: Path, name: str
+):
+    path = linked(vggface, tmp_path / name, own_names())
     with pytest.raises(UserError, match=r"the vggface weights are .* non-commercial.*--accept-licence vggface"):
         find("vgg16", path)
     assert find("vgg16", path, "vggface") == path
@@ -174,11 +177,15 @@ def test_vggface_weights_are_known_by_their_layers_under_another_name(vggface: t
     assert spec.pretrained is VGG16_VGGFACE and spec.scaling == VGG16_VGGFACE.scaling
 
 
-def test_vggface_weights_under_the_name_of_others_are_refused(vggface: tuple[Path, Any], tmp_path: Path):
+def test_vggface_weights_in_the_place_of_others_are_refused(
+    vggface: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     name = VGG16.pretrained["imagenet"].file_name(1.0, 48)
-    path = linked(vggface, tmp_path / name, own_names())
+    (tmp_path / "models").mkdir()
+    linked(vggface, tmp_path / "models" / name, own_names())
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     with pytest.raises(UserError, match=f"{name} holds the weights of {VGGFACE_FILE}: give it that name"):
-        find("vgg16", path)
+        find("vgg16", "imagenet")
 
 
 def test_a_damaged_vggface_file_is_one_clear_line(tmp_path: Path):

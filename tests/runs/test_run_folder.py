@@ -81,7 +81,7 @@ def test_damaged_predictions_are_named_in_one_line(tmp_path: Path, damage: Calla
     path = tmp_path / "predictions.npz"
     save_predictions(path, make_predictions())
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError, match=r"predictions\.npz is not a predictions file .*: delete ") as caught:
+    with pytest.raises(UserError, match=r"predictions\.npz is not a predictions file .*: move ") as caught:
         load_predictions(path)
     assert "\n" not in str(caught.value)
 
@@ -122,7 +122,7 @@ def test_history_reads_back(tmp_path: Path) -> None:
 )
 def test_a_broken_history_is_named(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "history.csv").write_bytes(text)
-    with pytest.raises(UserError, match=rf"history\.csv .*: delete {tmp_path} and give the command"):
+    with pytest.raises(UserError, match=rf"history\.csv .*: move {tmp_path} away and rerun the command"):
         read_history(tmp_path / "history.csv")
     with pytest.raises(UserError, match=r"none\.csv"):
         read_history(tmp_path / "none.csv")
@@ -269,7 +269,7 @@ def test_a_damaged_part_is_one_line_with_what_to_do(tmp_path: Path, file: str) -
     add_part(tmp_path)
     check_part(tmp_path)
     (tmp_path / file).write_bytes(DAMAGE[file]((tmp_path / file).read_bytes()))
-    with pytest.raises(UserError, match=rf"/{file} is .*\): delete {tmp_path}, and the run's command") as caught:
+    with pytest.raises(UserError, match=rf"/{file} is .*\): move {tmp_path} away, and the run's command") as caught:
         check_part(tmp_path)
     assert "\n" not in str(caught.value)
     if file != "result.json":
@@ -283,7 +283,7 @@ def test_results_of_another_shape_are_one_line(tmp_path: Path, text: str | None)
         (tmp_path / "result.json").unlink()
     else:
         (tmp_path / "result.json").write_text(text)
-    with pytest.raises(UserError, match=rf"/result.json .*delete {tmp_path}, and") as caught:
+    with pytest.raises(UserError, match=rf"/result.json .*move {tmp_path} away, and") as caught:
         check_part(tmp_path)
     assert "\n" not in str(caught.value)
 

@@ -56,7 +56,7 @@ def test_what_can_be_read_reads_the_same(tmp_path: Path, text: str | bytes) -> N
 
 def squares(side: int, channels: int = 1) -> str:
     values = " ".join(["7"] * (side * side * channels))
-    return f"{HEADER}\n0,{values},Training\n"
+    return f"{HEADER}\nangry,{values},Training\n"
 
 
 REFUSED = {
@@ -69,13 +69,32 @@ REFUSED = {
         with_pixels(lambda text: "nan" + text[text.index(" ") :]),
         "pixel 1 of 2,304 .*'nan', not a whole",
     ),
-    "96 x 96": (squares(96), "row 1 .*9,216 pixel values, not 2,304: it is a grey picture of 96x96"),
+    "96 x 96": (
+        squares(96),
+        "row 1 .*9,216 pixel values.* a grey picture of 96x96 or an RGBA picture of 48x48",
+    ),
     "224 x 224": (squares(224), "50,176 pixel values.*a grey picture of 224x224.*fer-tl build folder"),
     "colour": (squares(48, 3), "6,912 pixel values.*a colour picture of 48x48"),
     "224 x 224 in colour": (squares(224, 3), "150,528 pixel values.*a colour picture of 224x224"),
     "a later row is short": (
         PLAIN + f"1,{' '.join(['7'] * 1600)},Training\n",
-        r"row 29 .*1,600 pixel values, not 2,304: the row is damaged or cut short",
+        r"row 29 .*1,600 pixel values, not 2,304: it is a grey picture of 40x40, or the row is damaged or cut short",
+    ),
+    "a later row is cut short": (
+        PLAIN + f"1,{' '.join(['7'] * 500)},Training\n",
+        r"row 29 .*500 pixel values, not 2,304: the row is damaged or cut short",
+    ),
+    "not square": (
+        with_pixels(lambda _: " ".join(["7"] * 2400)),
+        r"2,400 pixel values.*or its picture is not 48x48; download the file again, or resize them",
+    ),
+    "decimal commas": (
+        with_pixels(lambda text: text.replace(" ", ",0 ") + ",0"),
+        "twice as many, as where decimal",
+    ),
+    "two words for one class": (
+        PLAIN.replace("\n3,", "\nhappy,").replace("\nhappy,", "\njoy,", 1),
+        "f.*has two names for one class in train, happy and joy: write one of them in all rows",
     ),
     "names of files": (with_pixels(lambda _: "images/a 1.png".replace(" ", "")), "its pixels are 'images/a1.png', not"),
     "no header": ("\n".join(ROWS), "no header, its first line is data: put the line emotion,pixels,Usage before it"),
@@ -131,6 +150,9 @@ def test_numbers_get_the_classes_of_their_order(tmp_path: Path, order: str) -> N
         ("raf", LABEL_ORDERS["raf"].names[:6]),  # 1..6: five of six would be wrong as 0..6
         ("raf", ("happy", "sad")),
         ("affectnet", LABEL_ORDERS["affectnet"].names),
+        ("affectnet", LABEL_ORDERS["affectnet"].names[:6]),  # 0..5
+        ("affectnet", ("neutral", "happy", "sad")),  # 0..2
+        ("fer", LABEL_ORDERS["fer"].names[:5]),
         ("ckplus", LABEL_ORDERS["ckplus"].names),
     ],
 )
@@ -162,6 +184,6 @@ def test_an_order_that_lacks_a_number_is_refused() -> None:
 
 def test_a_table_without_shades_is_black(tmp_path: Path) -> None:
     """Zeros and ones are whole numbers: the picture is nearly black, not wrong by a factor that could be told."""
-    (tmp_path / "f.csv").write_text(f"{HEADER}\n0,{'0 1 ' * 1152},Training\n")
+    (tmp_path / "f.csv").write_text(f"{HEADER}\nangry,{'0 1 ' * 1152},Training\n")
     (record,) = open_source(tmp_path / "f.csv").records()
     assert np.unique(record.image).tolist() == [0, 1]

@@ -139,7 +139,7 @@ def test_twins_by_spelling_alone_are_no_second_class(tmp_path: Path) -> None:
 
 def test_fer2013_does_not_merge_two_folders_either(tmp_path: Path) -> None:
     files = {f"train/{c}/{c}.png": IMAGE for c in ("joy", "happy", "sad")}
-    with pytest.raises(UserError, match=r"two folders for one class in train, happy and joy"):
+    with pytest.raises(UserError, match=r"two names for one class in train, happy and joy"):
         open_source(write_zip(tmp_path / "x.zip", files))
     files = {f"{p}.png": IMAGE for p in ("train/joy/1", "train/Sad/2", "train/sad./3", "test/happy/4")}
     assert open_source(write_zip(tmp_path / "y.zip", files)).total() == 4

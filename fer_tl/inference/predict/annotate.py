@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from fer_tl.core.safe_text import for_terminal
 from fer_tl.faces.boxes import Box
 
 # Near those of Okabe & Ito (2008), which colour-blind people tell apart: without black, and with a lighter blue, so
@@ -57,11 +58,12 @@ def annotate(image: np.ndarray, marks: Sequence[Mark], enlarge: bool = True) -> 
     for frame, mark in zip(frames, marks, strict=True):
         # Of a size for the picture, smaller beside a small face.
         size = max(13, round(side / 40), min(round(side / 24), round((frame[3] - frame[1]) / 4)))
-        font, width, height = _fit(mark.text, size, picture.width)
+        text = for_terminal(mark.text)
+        font, width, height = _fit(text, size, picture.width)
         plate = _place(frame, width, height, picture.size, plates, frames)
         plates.append(plate)
         draw.rectangle(plate, fill=_colour(mark), outline=_DARK)
-        draw.text(((plate[0] + plate[2]) / 2, (plate[1] + plate[3]) / 2), mark.text, _DARK, font, anchor="mm")
+        draw.text(((plate[0] + plate[2]) / 2, (plate[1] + plate[3]) / 2), text, _DARK, font, anchor="mm")
     return picture
 
 

@@ -17,7 +17,11 @@ _LONGEST_HEADER = 4096  # bytes of a PPM file's, comments and all
 _SHOWN = 1 << 16  # bytes that are taken of what is no picture, to say what it is
 # How files begin that may be pictures, but do not say where they end: TIFF, AVIF, and rare kinds of PPM and BMP.
 _ENDLESS = re.compile(rb"II|MM|BM|\0\0|P.", re.DOTALL)
-_AGAIN = re.compile(rb"II\*\0|MM\0\*|ftypavi[fs]")
+# How another one behind such a file is noticed. A TIFF file may hold JPEG data, but not as a file of its own.
+_FOLLOWING = re.compile(
+    rb"II\*\0|MM\0\*|ftypavi[fs]|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP|\xff\xd8\xff[\xe0\xe1]..(?:JFIF|Exif)\0",
+    re.DOTALL,
+)
 
 
 class _Pipe:
@@ -131,8 +135,7 @@ def _last(pipe: _Pipe, start: bytes, number: int, begun: int) -> Iterator[Pictur
         yield PictureBytes(name, b"", where, f"{where} has more bytes than a picture can have ({MOST_BYTES:,})")
         return
     yield PictureBytes(name, data, where)
-    kind = _AGAIN.match(data) or _AGAIN.match(data, 4)
-    if kind and data.find(kind[0], kind.end()) > 0:
+    if _FOLLOWING.search(data, 12):  # behind its own beginning
         problem = f"{where} may be several pictures, of which the first was read: such files do not say where they end"
         yield PictureBytes(f"stdin-{number + 1}", b"", where, problem + "; pipe JPEG or PNG files, or give files")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 
@@ -12,6 +13,9 @@ SIZE = 48
 PIXELS = SIZE * SIZE
 
 _NUMBERS = b"0123456789 \t\r\n\v\f"
+_WHOLE = "write the whole numbers 0..255 with blanks between them"
+# As NumPy writes an array for Python: array([[1, 2], ...], dtype=uint8).
+_REPR = re.compile(rb"\s*(?:np\.|numpy\.)?array\((.*?)(?:,\s*dtype=[\w.]+)?(?:,\s*shape=[^)]*\))?\)\s*", re.DOTALL)
 _BRACKETS = bytes.maketrans(b"[](),;|", b" " * 7)  # a list of Python or JSON, a printed array
 
 
@@ -34,6 +38,8 @@ def parse_pixels(text: str, where: str, first: bool = False) -> np.ndarray:
     if not data.strip():  # np.fromstring reads one zero from blank text
         raise UserError(f"{where}: no pixels.")
     if data.translate(None, _NUMBERS):
+        if written := _REPR.fullmatch(data):
+            data = written[1]
         data = data.translate(_BRACKETS)
     if not data.translate(None, _NUMBERS):
         values = np.fromstring(data, sep=" ", dtype=np.int64)  # [2304]; too large a number saturates
@@ -90,15 +96,24 @@ def _no_grey_value(token: bytes, position: int, where: str) -> UserError:
 
 
 def _what_has(count: int, first: bool) -> str:
-    """What so many values are, as far as that can be told."""
-    side, colour_side = math.isqrt(count), math.isqrt(count // 3)
-    if first and count > 3 and side * side == count:
-        what = f"a grey picture of {side}x{side}"
-    elif first and count > 3 and 3 * colour_side * colour_side == count:
-        what = f"a colour picture of {colour_side}x{colour_side}"
-    else:
-        return "the row is damaged or cut short"
+    """What so many values are, as far as that can be told; if all rows have them, the first one has."""
+    kinds = {1: "grey", 3: "colour", 4: "RGBA"}
+    sides = {kind: math.isqrt(count // channels) for channels, kind in kinds.items()}
+    found = [
+        f"{'an' if kind == 'RGBA' else 'a'} {kind} picture of {sides[kind]}x{sides[kind]}"
+        for channels, kind in kinds.items()
+        # Of all pictures with an even side, a quarter of the values is a square too.
+        if count > 3 and channels * sides[kind] ** 2 == count and (kind != "RGBA" or sides[kind] == SIZE)
+    ]
+    advice = "resize them, or save them as image files in class folders and use `fer-tl build folder`"
+    if first and found:
+        return f"it is {' or '.join(found)}, and FER-2013's are grey {SIZE}x{SIZE}; {advice}"
+    if count == 2 * PIXELS:
+        return f"twice as many, as where decimal commas divide them too, or rows of two pictures; {_WHOLE}"
+    if found:
+        return f"it is {' or '.join(found)}, or the row is damaged or cut short"
     return (
-        f"it is {what}, and FER-2013's are grey {SIZE}x{SIZE}; resize them, "
-        "or save them as image files in class folders and use `fer-tl build folder`"
+        f"the row is damaged or cut short, or its picture is not {SIZE}x{SIZE}; download the file again, or {advice}"
+        if count > PIXELS // 4
+        else "the row is damaged or cut short"
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from fer_tl.sources.fer2013.csv_reader import CsvFile
 from fer_tl.sources.fer2013.labels import class_index
+from fer_tl.sources.folder.classes import refuse_merged
 from fer_tl.sources.label_orders import DEFAULT_ORDER, LABEL_ORDERS, check_numbers, number_of
 from fer_tl.sources.records import canonical_split
 
@@ -55,8 +56,23 @@ def survey(tables: Sequence[CsvFile], labels: str | None) -> list[Survey]:
     numbers = {number_of(emotion) for cells in read for emotion, _ in cells.pairs}
     # A higher one is damage to a row, and no order of classes.
     known = {number for number in numbers if number is not None and number <= _HIGHEST}
-    check_numbers(known, labels, " and ".join(table.where for table in tables), certain=True)
+    where = " and ".join(table.where for table in tables)
+    check_numbers(known, labels, where, certain=True)
+    _refuse_merged(tables, read, labels, where)
     return [_decide(table, cells, labels) for table, cells in zip(tables, read, strict=True)]
+
+
+def _refuse_merged(tables: Sequence[CsvFile], read: Sequence[_Cells], labels: str | None, where: str) -> None:
+    """Raises `UserError` if two words of a split stand for one class, such as joy and happy."""
+    words = {
+        (table.split or _split(usage) or "", emotion)
+        for table, cells in zip(tables, read, strict=True)
+        for emotion, usage in cells.pairs
+        if number_of(emotion) is None and class_index(emotion, labels) is not None
+    }
+    meanings = {emotion: class_index(emotion, labels) for _, emotion in words}
+    advice = "write one of them in all rows if they are one class, or omit the rows of one"
+    refuse_merged(words, meanings, where, advice)
 
 
 def _read(table: CsvFile) -> _Cells:

@@ -10,9 +10,14 @@ from typing import NamedTuple
 
 from fer_tl.core.classes import CLASS_NAMES, canonical_class
 from fer_tl.core.errors import UserError
+from fer_tl.core.safe_text import for_terminal
 from fer_tl.sources.label_orders import check_numbers, class_of_number, number_of
 
 _HIGHEST = 7  # of the numbers that datasets of expressions count to
+_MOVE = (
+    "move the images of one into the folder of the other if they are one class, or build them as your own classes with "
+    "`fer-tl build folder`"
+)
 _MANY = 5  # numbers from 0 or 1 that are hardly anything but a known order
 
 
@@ -81,23 +86,23 @@ def name_classes(folders: Iterable[tuple[str, str]], labels: str | None, where: 
     return Classes(names, {folder: names.index(str(name_of[key])) for folder, key in key_of.items()}, notes)
 
 
-def refuse_merged(folders: Iterable[tuple[str, str]], meanings: Mapping[str, object], where: str) -> None:
-    """Raises `UserError` if a split has two folders that stand for one class, however they are spelled.
+def refuse_merged(
+    folders: Iterable[tuple[str, str]], meanings: Mapping[str, object], where: str, advice: str = _MOVE
+) -> None:
+    """Raises `UserError` if a split has two names that stand for one class, however they are spelled.
 
     Args:
-        folders: split and folder of each image.
+        folders: split and folder, or other name of a class, of each image.
         meanings: {folder: its class}.
         where: what has them.
+        advice: what to do about two of them.
     """
     key_of = _keys(Counter(folders))
     seen: dict[tuple[str, object], str] = {}
     for split, folder in sorted(set(folders)):
         first = seen.setdefault((split, meanings[folder]), folder)
         if key_of[first] != key_of[folder]:
-            raise UserError(
-                f"{where} has two folders for one class in {split}, {first} and {folder}: move the images of one into "
-                "the other if they are one class, or build them as your own classes with `fer-tl build folder`."
-            )
+            raise UserError(f"{where} has two names for one class in {split}, {first} and {folder}: {advice}.")
 
 
 def _check_numbers(folders: set[str], labels: str | None, where: str) -> list[str]:
@@ -151,4 +156,5 @@ def _letters(folder: str) -> str:
 
 
 def _tidy(folder: str) -> str:
-    return unicodedata.normalize("NFC", folder).strip() or folder
+    """A name as it is shown everywhere: no control character reaches a table or a terminal."""
+    return for_terminal(unicodedata.normalize("NFC", folder).strip() or folder)

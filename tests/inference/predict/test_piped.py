@@ -148,3 +148,10 @@ def test_a_picture_is_handed_out_before_the_next_one_arrives():
             assert next(pictures).data == data
         other_end.write(b"no picture")  # and the end of what is none is not waited for
         assert next(pictures).id == "stdin-5" and not [*pictures]
+
+
+def test_what_follows_a_picture_that_does_not_say_where_it_ends_is_not_passed_over() -> None:
+    """JPEG, TIFF, PNG: the PNG cannot be told from the end of the TIFF file, and that is said."""
+    found = list(read_stdin(io.BytesIO(encoded() + encoded(form="TIFF") + encoded(form="PNG"))))
+    assert len(found) == 3 and "may be several pictures, of which the first was read" in found[2].problem
+    assert len(list(read_stdin(io.BytesIO(encoded() + encoded(form="TIFF"))))) == 2
