@@ -6,20 +6,17 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_tl.core.files import write_atomically, write_text
+from fer_tl.core.files import write_text
 from fer_tl.evaluation.label_errors import Audit, LabelErrors, Suspect
-from fer_tl.reports.page import Section, Tile, gallery, montage, page, paragraph, table
+from fer_tl.reports.page import render
 from fer_tl.reports.rendering import Table, as_csv, as_text
+from fer_tl.reports.tiles import Tile, write_montage
 
 LIST = "label_errors.csv"
 PAGE = "index.html"
 GRID = "grid.png"
 _SIDE = 144  # pixels of a picture: three times those of FER-2013, two in a row on a phone
 _COLUMNS = 10  # of the grid
-_PAIRS_CAPTION = (
-    "Listed images by label and most probable class; estimated images by label and the class that the networks are "
-    "sure of."
-)
 _PAIRS = 10  # in the terminal; the page has all
 _FIRST = 10  # suspects in the terminal
 _WIDTH = 100  # letters of a line there
@@ -42,20 +39,24 @@ def write_audit(audit: Audit, folder: Path, top: int) -> str:
     tiles = _tiles(audit, top)
     if tiles:
         rows = [tiles[start : start + _COLUMNS] for start in range(0, len(tiles), _COLUMNS)]
-        picture = montage(rows, _SIDE)
-        write_atomically(folder / GRID, lambda temporary: temporary.write_bytes(picture))
+        write_montage(folder / GRID, rows, _SIDE)
     else:
         (folder / GRID).unlink(missing_ok=True)
-    classes, pairs = _class_table(audit.found), _pair_table(audit.found)
-    sections = [
-        Section("Images to look at", _images_html(audit, tiles, top)),
-        Section(
-            "Classes", table(classes, "Listed and estimated images by their label, with their share of the class.")
-        ),
-        Section("Pairs of classes", table(pairs, _PAIRS_CAPTION)),
-    ]
-    lead = "".join(map(paragraph, _notes(audit)))
-    write_text(folder / PAGE, page(_title(audit), sections, lead))
+    classes, pairs, suspects = _class_table(audit.found), _pair_table(audit.found), audit.found.suspects
+    html = render(
+        "audit.html",
+        _title(audit),
+        notes=_notes(audit),
+        tiles=tiles,
+        side=_SIDE,
+        suspects=_suspect_table(suspects[:top]),
+        total=len(suspects),
+        list=LIST,
+        has_copies=any(suspect.cluster_labels for suspect in suspects[:top]),
+        classes=classes,
+        pairs=pairs,
+    )
+    write_text(folder / PAGE, html)
     return _audit_text(audit, folder, classes, pairs)
 
 
@@ -152,19 +153,6 @@ def _caption(suspect: Suspect) -> str:
     if suspect.cluster_labels:
         lines.append(f"copies: {', '.join(suspect.cluster_labels)}")
     return "\n".join(lines)
-
-
-def _images_html(audit: Audit, tiles: Sequence[Tile], top: int) -> str:
-    suspects = audit.found.suspects
-    if not suspects:
-        return paragraph("There is none.")
-    shown = f"{min(top, len(suspects)):,} of {len(suspects):,}, the least probable label first; all are in {LIST}."
-    if not tiles:
-        html = paragraph("The images were not at hand: the dataset is not where the run found it.")
-        return html + table(_suspect_table(suspects[:top]), shown)
-    meaning = "Label and its probability → most probable class and its probability; id"
-    copies = "; labels of its copies, if they differ" if any(s.cluster_labels for s in suspects[:top]) else ""
-    return paragraph(shown) + gallery(tiles, f"{meaning}{copies}.", _SIDE)
 
 
 def _percent(share: float) -> str:

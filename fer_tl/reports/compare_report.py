@@ -19,7 +19,7 @@ from fer_tl.reports.compare_table import (
     pair_table,
     result_table,
 )
-from fer_tl.reports.page import Section, page, paragraph, table
+from fer_tl.reports.page import render
 from fer_tl.reports.rendering import Table, as_csv, as_latex, as_markdown, as_text
 
 FILE = "compare.json"
@@ -86,17 +86,17 @@ def comparison_latex(comparison: Comparison) -> str:
 
 
 def comparison_html(comparison: Comparison) -> str:
-    """A page with the same tables and notes, none of them too wide for a screen."""
-    notes = "".join(map(paragraph, [*result_notes(comparison, "Bold"), *paper_notes(comparison)]))
-    sections = [Section("Results", table(result_table(comparison), comparison.title) + notes)]
-    if comparison.pairs:
-        behind = table(difference_table(comparison), "Accuracy less that of the best row, in points")
-        sections.append(Section("To the best", behind))
-    if len(comparison.pairs) > 1:
-        pairs = table(pair_table(comparison), "Differences of accuracy in points, the better row first")
-        sections.append(Section("All pairs", pairs))
-    costs = table(cost_table(comparison), "What each run took") + "".join(map(paragraph, cost_notes(comparison)))
-    return page(comparison.title, [*sections, Section("Costs", costs)])
+    """Return a page with the same tables and notes, none of them too wide for a screen."""
+    return render(
+        "compare.html",
+        comparison.title,
+        results=result_table(comparison),
+        notes=[*result_notes(comparison, "Bold"), *paper_notes(comparison)],
+        differences=difference_table(comparison) if comparison.pairs else None,
+        pairs=pair_table(comparison) if len(comparison.pairs) > 1 else None,
+        costs=cost_table(comparison),
+        cost_notes=cost_notes(comparison),
+    )
 
 
 def comparison_csv(comparison: Comparison) -> str:

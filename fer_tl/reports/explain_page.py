@@ -14,8 +14,9 @@ from fer_tl.core.files import write_atomically, write_text
 from fer_tl.inference.explain.maps import colour_bar, enlarge, normalize, overlay, peak, place_of_maximum
 from fer_tl.inference.explain.methods import METHODS, SAMPLES, SPREAD
 from fer_tl.inference.explain.pictures import describe_pictures
-from fer_tl.reports.page import Section, Tile, gallery, page, paragraph
+from fer_tl.reports.page import render
 from fer_tl.reports.rendering import Table, as_csv, as_text
+from fer_tl.reports.tiles import Tile
 from fer_tl.sources.images import encode_image
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ _MEANING = {
     "smoothgrad": f"SmoothGrad: the same, of the mean gradient over {SAMPLES} copies with noise of "
     f"{100 * SPREAD:.0f} % of the image's range; quieter, and usually easier to read.",
 }
-_SCALE = (
-    "Each map has its own scale: colours of two maps do not compare. A map shows what moves this model's answer, not "
-    "whether the answer is right."
-)
 _WIDTH = 100  # letters of a line in the terminal
 _ROWS = 20  # of the table there
 
@@ -100,11 +97,15 @@ def _draw(each: Explanation, method: str) -> np.ndarray:
 
 def _page(explained: Explained, title: str, notes: Sequence[str], tiles: Sequence[Sequence[Tile]]) -> str:
     side = max(each.picture.shown.shape[1] for each in explained.explanations)
-    bar = Tile(colour_bar(16, side), "dark: 0 → bright: most", alt="colours from dark violet over green to yellow")
-    legend = "".join(paragraph(_MEANING[method]) for method in explained.methods) + paragraph(_SCALE)
-    rows = "".join(gallery(row, _caption(e), side) for e, row in zip(explained.explanations, tiles, strict=True))
-    sections = [Section("What the colours mean", legend + gallery([bar], side=side)), Section("Images", rows)]
-    return page(title, sections, "".join(map(paragraph, notes)))
+    return render(
+        "explain.html",
+        title,
+        notes=notes,
+        meanings=[_MEANING[method] for method in explained.methods],
+        bar=Tile(colour_bar(16, side), "dark: 0 → bright: most", alt="colours from dark violet over green to yellow"),
+        images=list(zip(map(_caption, explained.explanations), tiles, strict=True)),
+        side=side,
+    )
 
 
 def _caption(each: Explanation) -> str:

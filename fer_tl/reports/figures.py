@@ -7,7 +7,7 @@ without being scaled.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from fer_tl.evaluation.metrics import Metrics
 
 _WIDE, _NARROW = 7.0, 3.4  # inches
 _LONGEST_NAME = 22  # letters of a class; the confusion matrix must leave room for its cells
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.labelsize": 8,
@@ -35,13 +35,17 @@ _STYLE: Any = {
     "pdf.fonttype": 42,
 }
 
-# Blue and vermilion of M. Okabe and K. Ito, Color Universal Design (2008): told apart by every kind of colour vision.
-# The dashes tell them apart in grey print.
-_TRAINING: dict[str, Any] = {"color": "#0072B2", "linestyle": "-"}
-_HELD_OUT: dict[str, Any] = {"color": "#D55E00", "linestyle": "--"}
+# Blue, vermilion and bluish green of M. Okabe and K. Ito, Color Universal Design (2008): told apart by every kind of
+# colour vision, each with a contrast of at least 3 to white. The dashes tell them apart in grey print.
+TRAINING: dict[str, Any] = {"color": "#0072b2", "linestyle": "-", "marker": "o"}
+HELD_OUT: dict[str, Any] = {"color": "#d55e00", "linestyle": "--", "marker": "s"}
+WATCHED: dict[str, Any] = {"color": "#008a65", "linestyle": ":", "marker": "^"}
+BAR, QUIET, GRID = "#999999", "#737373", "#e6e6e6"
+_SERIES = {"": ("training", TRAINING), "val_": ("held out", HELD_OUT), "watched_": ("watched", WATCHED)}
+_KEPT = "epoch kept"
 
 
-@matplotlib.rc_context(_STYLE)
+@matplotlib.rc_context(STYLE)
 def confusion_figure(metrics: Metrics, title: str) -> Figure:
     """Confusion matrix: shaded by the share of the true class, with count and per cent in every cell.
 
@@ -61,7 +65,7 @@ def confusion_figure(metrics: Metrics, title: str) -> Figure:
     for (row, column), share in np.ndenumerate(shares):
         per_cent = f"{100 * share:.1f} %" if metrics.support[row] else "–"
         text = f"{metrics.confusion[row, column]:,}\n{per_cent}"
-        axes.text(column, row, text, ha="center", va="center", size=size, color=_readable_on(colours(share)))
+        axes.text(column, row, text, ha="center", va="center", size=size, color=readable_on(colours(share)))
     ticks = range(classes)
     safe = [for_terminal(name) for name in metrics.class_names]
     shown = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in safe]
@@ -89,15 +93,25 @@ def confusion_figure(metrics: Metrics, title: str) -> Figure:
     return figure
 
 
-@matplotlib.rc_context(_STYLE)
-def learning_curves_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
-    """Loss and accuracy by epoch: each fold as a thin line, the folds' mean as a thick one.
+@matplotlib.rc_context(STYLE)
+def learning_curves_figure(
+    histories: Mapping[str, Sequence[Mapping[str, Any]]],
+    keys: Sequence[str] = ("loss", "accuracy"),
+    unfinished: Collection[str] = (),
+    kept: Mapping[str, int] | None = None,
+) -> Figure:
+    """Draw metrics by epoch: each fold as a thin line, the mean of those that are finished as a thick one.
 
-    The mean ends where the shortest fold does: beyond, it would jump as folds drop out.
+    The mean ends where the shortest fold does: beyond, it would jump as folds drop out. In SVG each line says its name
+    to those who point at it.
 
     Args:
         histories: by fold, one record an epoch, with ``epoch``, ``loss`` and ``accuracy`` of the training stream,
-            and ``val_loss`` and ``val_accuracy`` of the held-out examples where there are some.
+            those of the held-out examples with ``val_`` before their names and those of the watched ones with
+            ``watched_``, where there are some.
+        keys: what is drawn, a panel each; a single one is as wide as one column.
+        unfinished: folds that are not in the mean, as long as there are others.
+        kept: by fold, the epoch whose weights early stopping kept; marked on what was not trained on.
 
     Raises:
         ValueError: there is no epoch to draw.
@@ -105,10 +119,15 @@ def learning_curves_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]])
     epochs = [int(record["epoch"]) for history in histories.values() for record in history]
     if not epochs:
         raise ValueError("there is no epoch to draw")
-    figure = _new_figure(_WIDE, 3.0)
-    for axes, key in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        _draw_series(axes, [_series(history, key) for history in histories.values()], "training", _TRAINING)
-        _draw_series(axes, [_series(history, f"val_{key}") for history in histories.values()], "held out", _HELD_OUT)
+    figure = _new_figure(_WIDE if len(keys) > 1 else _NARROW, 3.0)
+    for axes, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys, strict=True):
+        for prefix, (name, style) in _SERIES.items():
+            folds = {fold: _series(history, f"{prefix}{key}") for fold, history in histories.items()}
+            _draw_series(axes, {fold: series for fold, series in folds.items() if series}, name, style, unfinished)
+            for fold, epoch in kept.items() if kept and prefix else ():
+                if epoch in folds.get(fold, {}):
+                    told: dict[str, Any] = {"label": _KEPT, "gid": f"said: {fold}, {name}: epoch {epoch} was kept"}
+                    axes.scatter(epoch, folds[fold][epoch], 18, "white", edgecolors=style["color"], zorder=3, **told)
         axes.set_xlabel("epoch")
         axes.set_ylabel(key)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -116,25 +135,40 @@ def learning_curves_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]])
         _lighten(axes)
         if key == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    # One legend, above both panels, where it hides no point.
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+    # One legend, above the panels, where it hides no point.
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    once = dict(sorted(zip(labels, handles, strict=True), key=lambda pair: pair[0] == _KEPT))
+    figure.legend(once.values(), once, loc="outside upper center", ncols=len(keys), frameon=False)
     return figure
 
 
-@matplotlib.rc_context(_STYLE)
-def reliability_figure(drawn: Reliability, title: str) -> Figure:
-    """Reliability diagram: accuracy by confidence, with the images of each bin below."""
+@matplotlib.rc_context(STYLE)
+def reliability_figure(drawn: Reliability, title: str, scaled: Reliability | None = None) -> Figure:
+    """Draw a reliability diagram: accuracy by confidence, with the images of each bin below.
+
+    Args:
+        drawn: of the probabilities as they are.
+        title: above it; without one the legend stands there.
+        scaled: of the same, scaled.
+    """
     figure = _new_figure(_NARROW, 3.9)
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    axes.plot([0, 1], [0, 1], color="0.45", linestyle=":", linewidth=1, label="confidence = accuracy")
-    filled = drawn.count > 0
-    label = f"calibration error {100 * drawn.error:.1f} %"
-    axes.plot(drawn.confidence[filled], drawn.accuracy[filled], marker="o", markersize=3.5, label=label, **_TRAINING)
+    axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":", linewidth=1, label="confidence = accuracy")
+    for each, what, style in ((drawn, "as trained, ", TRAINING), (scaled, "scaled, ", HELD_OUT)):
+        if each:
+            filled = each.count > 0
+            label = f"{what if scaled else ''}calibration error {100 * each.error:.1f} %"
+            axes.plot(
+                each.confidence[filled], each.accuracy[filled], markersize=3.5, clip_on=False, label=label, **style
+            )
     axes.set_ylabel("accuracy")
     axes.set_ylim(0, 1)
-    axes.legend(loc="upper left", frameon=False)
-    axes.set_title(_filled(title, 44), pad=8, parse_math=False)
-    counts.bar((np.arange(BINS) + 0.5) / BINS, drawn.count, width=0.9 / BINS, color="0.6")
+    if title:
+        axes.legend(loc="upper left", frameon=False)
+        axes.set_title(_filled(title, 44), pad=8, parse_math=False)
+    else:
+        figure.legend(loc="outside upper center", frameon=False)
+    counts.bar((np.arange(BINS) + 0.5) / BINS, drawn.count, width=0.9 / BINS, color=BAR)
     counts.set_xlim(0, 1)
     counts.set_ylabel("images")
     counts.set_xlabel("confidence")
@@ -152,7 +186,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     figure gives the same bytes."""
     # Without the library's version, which it writes by default, the file depends on the picture alone.
     options: dict[str, Any] = {"format": "png", "dpi": 150, "metadata": {"Software": None}}
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         write_atomically(path, lambda temporary: figure.savefig(temporary, **options))
         figure.set_layout_engine("none")  # it stands; to arrange it again takes as long as to draw it
         nobody = dict.fromkeys(("CreationDate", "Creator", "Producer"))
@@ -174,14 +208,14 @@ def _filled(title: str, width: int) -> str:
 
 def _lighten(axes: Axes) -> None:
     """Thin rules behind the data, small numbers, and no frame."""
-    axes.grid(color="0.9", linewidth=0.6)
+    axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, width=0.6)
 
 
-def _readable_on(colour: Sequence[float] | np.ndarray) -> str:
-    """Black or white, whichever reads better on an RGBA colour of channels 0..1."""
+def readable_on(colour: Sequence[float] | np.ndarray) -> str:
+    """Return black or white, whichever reads better on an RGBA colour of channels 0..1."""
     channels = np.asarray(colour[:3])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     luminance = float(linear @ [0.2126, 0.7152, 0.0722])  # relative luminance of WCAG 2, 0..1
@@ -194,17 +228,24 @@ def _series(history: Sequence[Mapping[str, Any]], key: str) -> dict[int, float]:
     return {int(record["epoch"]): float(record[key]) for record in history if record.get(key) is not None}
 
 
-def _draw_series(axes: Axes, folds: Sequence[Mapping[int, float]], name: str, style: Mapping[str, Any]) -> None:
+def _draw_series(
+    axes: Axes,
+    folds: Mapping[str, Mapping[int, float]],
+    name: str,
+    style: Mapping[str, Any],
+    unfinished: Collection[str],
+) -> None:
     """A thin line for each fold and a thick one for their mean; of a single fold, the thick one alone."""
-    folds = [fold for fold in folds if fold]
     if not folds:
         return
     # A line through one point is invisible, so short ones get their points marked.
-    marker = "o" if max(map(len, folds)) <= 3 else ""
+    line = {**style, "marker": style["marker"] if max(map(len, folds.values())) <= 3 else ""}
     if len(folds) > 1:
-        for fold in folds:
-            axes.plot(list(fold), list(fold.values()), linewidth=0.6, alpha=0.5, marker=marker, markersize=2, **style)
-    shared = sorted(set.intersection(*(set(fold) for fold in folds)))
-    mean = [float(np.mean([fold[epoch] for fold in folds])) for epoch in shared]
-    label = f"{name}, mean of {len(folds)} folds" if len(folds) > 1 else name
-    axes.plot(shared, mean, linewidth=1.8, marker=marker, markersize=4, label=label, **style)
+        thin: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.5, "markersize": 2, **line}
+        for fold, series in folds.items():
+            axes.plot(list(series), list(series.values()), gid=f"said: {fold}, {name}", **thin)
+    meant = [series for fold, series in folds.items() if fold not in unfinished] or list(folds.values())
+    shared = sorted(set.intersection(*map(set, meant)))
+    mean = [float(np.mean([series[epoch] for series in meant])) for epoch in shared]
+    many = f", mean of {len(meant)} folds" if len(meant) > 1 else ", 1 fold" if len(folds) > 1 else ""
+    axes.plot(shared, mean, linewidth=1.8, markersize=4, label=f"{name}{many}", gid=f"said: {name}{many}", **line)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fer_tl.core.archive_members import describe_passed_over
 from fer_tl.core.errors import UserError
-from fer_tl.core.files import write_atomically, write_text
+from fer_tl.core.files import write_text
 from fer_tl.core.randomness import example_keys, uniform
 from fer_tl.data.examples import KEPT, Example
 from fer_tl.data.survey import Cluster, Survey, survey
@@ -27,18 +28,8 @@ from fer_tl.reports.inspect_tables import (
     scope_text,
     sizes_table,
 )
-from fer_tl.reports.page import (
-    Section,
-    Tile,
-    abreast,
-    figure,
-    gallery,
-    montage,
-    page,
-    paragraph,
-    subheading,
-    table,
-)
+from fer_tl.reports.page import render
+from fer_tl.reports.tiles import Tile, data_uri, write_montage
 
 PAGE = "index.html"
 _TITLE = "What is in"
@@ -67,17 +58,26 @@ def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
         # Of classes that are gone, or of duplicates where there are none any more.
         for path in [path for stem in _STEMS for kind in ("png", "pdf") for path in out.glob(f"{stem}.{kind}")]:
             path.unlink()
-    sections = [
-        _counts_section(found),
-        _samples_section(found, out),
-        _duplicates_section(found, out),
-        _odd_section(found, out),
-        _looks_section(found, out),
-        _sizes_section(found, out),
-    ]
-    if found.manifest.warnings:
-        sections.append(Section("Warnings of the build", "".join(map(paragraph, found.manifest.warnings))))
-    write_text(out / PAGE, page(f"{_TITLE} {found.manifest.dataset}", sections, paragraph(scope_text(found))))
+    save_figure(looks_figure(found), out / "brightness.png")
+    html = render(
+        "inspect.html",
+        f"{_TITLE} {found.manifest.dataset}",
+        scope=scope_text(found),
+        manifest=found.manifest,
+        classes=class_table(found),
+        facts=fact_table(found),
+        fact_note=fact_note(found),
+        passed_over=describe_passed_over(found.manifest.passed_over),
+        most_samples=_SAMPLES,
+        samples=_samples(found, out),
+        duplicates=duplicates_text(found),
+        clusters=_clusters(found, out),
+        odd=_odd(found, out),
+        brightness=data_uri((out / "brightness.png").read_bytes()),
+        looks=looks_table(found),
+        **_sizes(found, out),
+    )
+    write_text(out / PAGE, html)
     return inspection_text(found)
 
 
@@ -92,30 +92,21 @@ def _is_ours(path: Path) -> bool:
     return True
 
 
-def _counts_section(found: Survey) -> Section:
-    html = table(class_table(found), "Images in the records by class and split.")
-    html += table(fact_table(found), f"Images by what the build and this inspection know of them ({fact_note(found)}).")
-    if found.manifest.skipped:
-        html += paragraph(f"The build has skipped {found.manifest.skipped:,} examples that could not be used.")
-    if told := describe_passed_over(found.manifest.passed_over):
-        html += paragraph(told)
-    return Section("Counts", html)
-
-
-def _samples_section(found: Survey, out: Path) -> Section:
-    html = paragraph(f"Up to {_SAMPLES} images of each class, drawn at random once: the same ones at every inspection.")
+def _samples(found: Survey, out: Path) -> list[tuple[str, list[Tile]]]:
+    samples: dict[str, list[Tile]] = {}
     taken: set[str] = set()
     for number, name in enumerate(found.manifest.class_names):
-        tiles = [Tile(found.images[identity], alt=f"{name}: {identity}") for identity in found.sample(name, _SAMPLES)]
-        html += subheading(name) + (gallery(tiles) if tiles else paragraph("There is none."))
+        samples[name] = [Tile(found.images[each], alt=f"{name}: {each}") for each in found.sample(name, _SAMPLES)]
         stem = re.sub(r"[^\w-]+", "-", name.lower()).strip("-") or "class"
         stem = f"{stem}-{number}" if stem in taken else stem  # "a b" and "a+b" are two classes
         taken.add(stem)
-        _write_montage(out / f"grid-{stem}.png", _in_rows(tiles))
-    return Section("Samples", html)
+        _write_rows(out / f"grid-{stem}.png", samples[name])
+    return list(samples.items())
 
 
-def _duplicates_section(found: Survey, out: Path) -> Section:
+def _clusters(found: Survey, out: Path) -> list[tuple[str, int, list[tuple[str, list[Tile]]]]]:
+    """Some clusters of each kind: heading, how many there are, caption and tiles of each that is shown."""
+
     def shown(cluster: Cluster) -> list[Example]:
         return [m for m in cluster.members if m.kept == KEPT and m.split in found.open_splits]
 
@@ -129,21 +120,19 @@ def _duplicates_section(found: Survey, out: Path) -> Section:
         # The largest ones are seen above; whether they are copies is seen best on a fair sample.
         "near": ("Clusters without exact copies, drawn at random once", [near[i] for i in np.argsort(drawn)]),
     }
-    html = paragraph(duplicates_text(found))
+    several = []
     for stem, (heading, clusters) in kinds.items():
         if clusters:
-            rows = [_captioned(shown(cluster), found) for cluster in clusters[:_CLUSTERS]]
-            galleries = [
-                gallery(row[:_MEMBERS], cluster_text(cluster, len(row[_MEMBERS:])))
-                for cluster, row in zip(clusters, rows, strict=False)
-            ]
-            html += subheading(heading) + paragraph(f"{len(rows)} of {len(clusters):,} that have images to show.")
-            html += abreast(galleries)
-            _write_montage(out / f"{stem}.png", [row[:_MEMBERS] for row in rows])
-    return Section("Duplicates", html)
+            galleries = []
+            for cluster in clusters[:_CLUSTERS]:
+                tiles = _captioned(shown(cluster), found)
+                galleries.append((cluster_text(cluster, len(tiles[_MEMBERS:])), tiles[:_MEMBERS]))
+            several.append((heading, len(clusters), galleries))
+            write_montage(out / f"{stem}.png", [tiles for _, tiles in galleries])
+    return several
 
 
-def _odd_section(found: Survey, out: Path) -> Section:
+def _odd(found: Survey, out: Path) -> list[tuple[str, list[Tile]]]:
     looks = found.looks
     empty = [*sorted(found.ids[looks.is_blank].tolist()), *sorted(found.ids[looks.is_nearly_blank].tolist())]
     kinds = {
@@ -153,54 +142,29 @@ def _odd_section(found: Survey, out: Path) -> Section:
         "dark": ("Darkest", found.lowest(looks.brightness, _ODD)),
         "bright": ("Brightest", found.lowest(-looks.brightness, _ODD)),
     }
-    html = paragraph(
-        "The ends of some scales: images that teach a model nothing, or something wrong, beside good ones. All of them "
-        "are in the records."
-    )
+    several = []
     for stem, (heading, ids) in kinds.items():
         if ids:
-            tiles = _captioned([found.by_id[identity] for identity in ids], found)
-            html += subheading(heading) + gallery(tiles)
-            _write_montage(out / f"{stem}.png", _in_rows(tiles))
-    return Section("Odd images", html)
+            several.append((heading, _captioned([found.by_id[identity] for identity in ids], found)))
+            _write_rows(out / f"{stem}.png", several[-1][1])
+    return several
 
 
-def _looks_section(found: Survey, out: Path) -> Section:
-    path = out / "brightness.png"
-    save_figure(looks_figure(found), path)
-    caption = "Bar: from quartile to quartile, with the median. Line: from the 1st to the 99th percentile."
-    alt = "Brightness and contrast of the images of each class and split; their medians are in the table below."
-    html = figure(path.read_bytes(), alt, caption)
-    html += table(looks_table(found), "Medians of brightness (mean grey, 0 to 255) and contrast (standard deviation).")
-    return Section("Brightness and contrast", html)
-
-
-def _sizes_section(found: Survey, out: Path) -> Section:
+def _sizes(found: Survey, out: Path) -> dict[str, Any]:
+    """What sizes the pictures had before they were resized, and where they differ, a table and a figure of them."""
+    before = np.array([(e.height, e.width) for e in found.examples if e.height and e.width]).reshape(-1, 2)  # [M, 2]
+    if len(np.unique(before, axis=0)) < 2:
+        return {"before": before.tolist(), "sizes": None}
     height, width, _ = found.manifest.image_shape
-    stored = f"Images in the records are {height} × {width} pixels."
-    sizes = np.array([(e.height, e.width) for e in found.examples if e.height and e.width]).reshape(-1, 2)  # [M, 2]
-    if not len(sizes):
-        return Section("Sizes", paragraph(f"{stored} What they were before is not known."))
-    if len(np.unique(sizes, axis=0)) == 1:
-        before = f"{sizes[0, 0]} × {sizes[0, 1]}"
-        return Section("Sizes", paragraph(f"{stored} Before, all were {before} pixels."))
-    path = out / "sizes.png"
-    save_figure(sizes_figure(sizes.min(axis=1), min(height, width)), path)
-    html = paragraph(f"{stored} Smaller pictures were enlarged, and have less detail than their size tells.")
-    html += figure(path.read_bytes(), "Histogram of the shorter sides of the pictures before they were resized.")
-    html += table(sizes_table(sizes), "Sizes before resizing, of all splits, after cropping to a box if there was one.")
-    return Section("Sizes", html)
+    save_figure(sizes_figure(before.min(axis=1), min(height, width)), out / "sizes.png")
+    picture = data_uri((out / "sizes.png").read_bytes())
+    return {"before": before.tolist(), "sizes": sizes_table(before), "sizes_figure": picture}
 
 
 def _captioned(examples: Iterable[Example], found: Survey) -> list[Tile]:
     return [Tile(found.images[e.id], f"{e.id}\n{e.class_name}, {e.split}") for e in examples]
 
 
-def _in_rows(tiles: Sequence[Tile]) -> list[Sequence[Tile]]:
-    return [tiles[start : start + _MEMBERS] for start in range(0, len(tiles), _MEMBERS)]
-
-
-def _write_montage(path: Path, rows: Sequence[Sequence[Tile]]) -> None:
-    if rows:
-        png = montage(rows)
-        write_atomically(path, lambda temporary: temporary.write_bytes(png))
+def _write_rows(path: Path, tiles: Sequence[Tile]) -> None:
+    if tiles:
+        write_montage(path, [tiles[start : start + _MEMBERS] for start in range(0, len(tiles), _MEMBERS)])

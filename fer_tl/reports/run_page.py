@@ -2,54 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from matplotlib.lines import Line2D
 
 from fer_tl.evaluation.calibration import reliability_of
 from fer_tl.evaluation.measures import MEASURES
-from fer_tl.evaluation.metrics import Metrics
-from fer_tl.evaluation.run_contents import HeldOut, PartContents, RunContents
-from fer_tl.reports import charts, confusion_html, controls
-from fer_tl.reports.charts import Curve, curves_chart, reliability_chart
-from fer_tl.reports.confusion_html import confusion_matrices
-from fer_tl.reports.controls import folded, notice
-from fer_tl.reports.page import Section, page, paragraph, table
+from fer_tl.evaluation.run_contents import HeldOut, RunContents
+from fer_tl.reports.charts import chart, shades
+from fer_tl.reports.figures import learning_curves_figure, reliability_figure
+from fer_tl.reports.page import render
 from fer_tl.reports.rendering import Table
-from fer_tl.reports.run_facts import data_section, mistakes_section, record_section, reproduce_section
+from fer_tl.reports.run_facts import data_facts, mistakes, recipes, records
 from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, measure_table, reliability_table, spell_interval, spell_metric
 from fer_tl.reports.tables import fold_notes, fold_table
 from fer_tl.sources.format import is_drawn
 
 TITLE = "Report of "
-_KINDS = {"": "training", "val_": "held out", "watched_": "watched"}
-_CURVES_CAPTION = (
-    "Training: loss as it was minimized and accuracy, both on augmented images. Held out: plain cross-entropy and "
-    "accuracy on images that the model does not learn from."
-)
+_SCALED = ("loss", "calibration_error", "brier", "accuracy")
 
 
 def run_page(contents: RunContents, top: int) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Args:
         contents: of the run, finished or not.
         top: how many mistakes are shown as images, at most; 1 or more.
     """
-    held_out = contents.held_out
-    sections = []
-    if held_out:
-        sections = [
-            _summary_section(contents, held_out),
-            _confusion_section(contents, held_out),
-            _classes_section(held_out),
-            _calibration_section(contents, held_out),
-        ]
-    sections += [_curves_section(contents)] if any(part.history for part in contents.parts) else []
-    sections += [mistakes_section(contents, held_out, top)] if held_out else []
-    sections += [data_section(contents), record_section(contents), reproduce_section(contents)]
-    lead = "".join(map(notice, _warnings(contents)))
-    style = controls.STYLE + charts.STYLE + confusion_html.STYLE
-    return page(f"{TITLE}{contents.run.path.resolve().name}: {title(contents)}", sections, lead, style)
+    values = {
+        "contents": contents,
+        "about": contents.about,
+        "experiment": contents.experiment,
+        "source": contents.source,
+        "held_out": contents.held_out,
+        "warnings": _warnings(contents),
+        "shades": shades(),
+        **_curves(contents),
+        **data_facts(contents),
+        **records(contents),
+        **recipes(contents),
+    }
+    if contents.held_out:
+        values |= _results(contents, contents.held_out) | mistakes(contents, contents.held_out, top)
+    return render("report.html", f"{TITLE}{contents.run.path.resolve().name}: {title(contents)}", **values)
 
 
 def title(contents: RunContents) -> str:
@@ -91,84 +89,45 @@ def _warnings(contents: RunContents) -> list[str]:
     return found
 
 
-def _summary_section(contents: RunContents, held_out: HeldOut) -> Section:
-    summary, experiment = held_out.summary, contents.experiment
-    start = "random weights" if experiment.weights == "none" else f"{experiment.weights} weights"
-    learns = {"all": "all of it learns", "none": "only its head learns"}.get(
-        str(experiment.unfreeze), f"its head and its last {experiment.unfreeze} layers learn"
-    )
-    html = paragraph(
-        f"{experiment.backbone} ({start}, {learns}) was trained on {contents.about['dataset']}. "
-        f"{headline(contents, held_out)}"
-    )
-    html += paragraph(f"{_weakest(summary.pooled)} {selection_note(contents.run)}{_leak(contents)}")
-    if contents.source is None:
-        html += paragraph("The intervals resample images, not groups: the dataset is not at hand.")
-    if contents.is_cv:
-        html += table(fold_table(summary), "Folds, their mean with standard deviation, and all their images pooled.")
-        html += "".join(map(paragraph, fold_notes(summary).splitlines()))
-    folds = summary.folds if contents.is_cv else ()
-    units = "groups of images" if contents.source else "images"
-    caption = f"Every measure over all images. Intervals: bootstrap over {units}."
-    return Section("Summary", html + table(measure_table(summary.pooled, summary.intervals, folds), caption))
-
-
-def _weakest(metrics: Metrics) -> str:
-    present = np.flatnonzero(metrics.support)
-    k = int(present[metrics.recall[present].argmin()])
-    return (
-        f"The weakest class is {metrics.class_names[k]}: {100 * metrics.recall[k]:.1f} % of its "
-        f"{metrics.support[k]:,} images are recognised."
-    )
-
-
-def _leak(contents: RunContents) -> str:
-    """What is known of copies in several folds, beside what ``selection_note`` says."""
-    if contents.source and contents.source.manifest.duplicates.get("policy") == "keep":
-        return " Copies were not looked for when the dataset was built: whether folds share some is not known."
-    if contents.is_cv and contents.about.get("split_over_folds") == 0:
-        return " No known copy of an image, nor a face of the same photo, is in another fold."
-    return ""
-
-
-def _confusion_section(contents: RunContents, held_out: HeldOut) -> Section:
-    summary = held_out.summary
-    named = [("pooled" if contents.is_cv else contents.about["held_out"], summary.pooled)]
+def _results(contents: RunContents, held_out: HeldOut) -> dict[str, Any]:
+    """What the page says of the images that were held out."""
+    summary, pooled = held_out.summary, held_out.summary.pooled
+    matrices = [("pooled" if contents.is_cv else contents.about["held_out"], pooled)]
     if len(summary.folds) > 1:
-        named += [(f"fold {number}", fold) for number, fold in zip(summary.numbers, summary.folds, strict=True)]
-    return Section("Confusion matrices", confusion_matrices(named))
-
-
-def _classes_section(held_out: HeldOut) -> Section:
-    cells = class_table(held_out.summary.pooled, held_out.class_intervals)
-    caption = (
-        "Precision: share of the images taken for a class that are of it. Recall: share of its images that are "
-        "recognised. F1: their harmonic mean."
-    )
-    return Section("Classes", table(cells, caption))
-
-
-def _calibration_section(contents: RunContents, held_out: HeldOut) -> Section:
+        matrices += [(f"fold {number}", fold) for number, fold in zip(summary.numbers, summary.folds, strict=True)]
+    present = np.flatnonzero(pooled.support)
     before = reliability_of(held_out.predictions)
-    calibration, scaled = held_out.calibration, held_out.scaled
-    after = reliability_of(calibration.scaled) if calibration else None
-    html = paragraph(_calibration_text(contents, held_out))
-    legend = {"dots-1": "as trained", **({"dots-2": "scaled"} if after else {}), "even": "confidence = accuracy"}
-    described = (
-        f"Accuracy by confidence. As trained the calibration error is {100 * before.error:.1f} %"
-        f"{f', scaled {100 * after.error:.1f} %' if after else ''}; the bins are in the table below."
-    )
-    caption = "Above the diagonal the model is too modest, below it too sure. Bars: images in each bin."
-    html += charts.charts([reliability_chart("reliability", described, before, after)], legend, caption)
-    if scaled:
-        scored = (held_out.summary.pooled, scaled)
-        rows = [
-            [MEASURES[name].title, *(spell_metric(name, each.values[name]) for each in scored)]
-            for name in ("loss", "calibration_error", "brier", "accuracy")
-        ]
-        html += table(Table(["measure", "as trained", "scaled"], [rows]), "Before and after temperature scaling.")
-    bins = table(reliability_table(before, after), "Images by the probability of their predicted class.")
-    return Section("Calibration", html + folded("The bins of the diagram", bins))
+    after = reliability_of(held_out.calibration.scaled) if held_out.calibration else None
+    return {
+        "headline": headline(contents, held_out),
+        "pooled": pooled,
+        "weakest": int(present[pooled.recall[present].argmin()]),
+        "selection": selection_note(contents.run),
+        "folds": fold_table(summary),
+        "fold_notes": fold_notes(summary).splitlines(),
+        "measures": measure_table(pooled, summary.intervals, summary.folds if contents.is_cv else ()),
+        "matrices": matrices,
+        "classes": class_table(pooled, held_out.class_intervals),
+        "calibration": _calibration_text(contents, held_out),
+        "reliability": chart(
+            reliability_figure(before, "", after),
+            "reliability",
+            "accuracy by confidence",
+            f"Accuracy by confidence. As trained the calibration error is {100 * before.error:.1f} %"
+            f"{f', scaled {100 * after.error:.1f} %' if after else ''}; the bins are in the table below.",
+        ),
+        "scaled": _scaled_table(held_out),
+        "bins": reliability_table(before, after),
+    }
+
+
+def _scaled_table(held_out: HeldOut) -> Table | None:
+    """What temperature scaling changes."""
+    if held_out.scaled is None:
+        return None
+    scored = (held_out.summary.pooled, held_out.scaled)
+    rows = [[MEASURES[name].title, *(spell_metric(name, each.values[name]) for each in scored)] for name in _SCALED]
+    return Table(["measure", "as trained", "scaled"], [rows])
 
 
 def _calibration_text(contents: RunContents, held_out: HeldOut) -> str:
@@ -191,53 +150,27 @@ def _calibration_text(contents: RunContents, held_out: HeldOut) -> str:
     )
 
 
-def _curves_section(contents: RunContents) -> Section:
-    shown = [part for part in contents.parts if part.history]
-    panels, legend = [], {}
-    for key in ("loss", "accuracy"):
-        curves = []
-        for kind, (prefix, what) in enumerate(_KINDS.items(), start=1):
-            found = _curves(shown, f"{prefix}{key}", kind, what, bool(contents.experiment.early_stopping))
-            curves += found
-            if found:
-                legend[f"line-{kind}"] = found[-1].name if len(shown) > 1 else what
-        if not curves:
-            continue
-        described = "; ".join(f"{curve.name}: {_course(curve, key)}" for curve in curves if not curve.is_thin)
-        panels.append(curves_chart(f"curves-{key}", key, f"{key} by epoch. {described}.", curves, key == "accuracy"))
-        if any(curve.kept for curve in curves):
-            legend["kept"] = "epoch whose weights early stopping kept"
-    caption = _CURVES_CAPTION
-    if "line-3" in legend:
-        caption += " Watched: images set aside from the training part, by which training is stopped or slowed."
-    if len(shown) > 1:
-        legend["thin-1"] = "a single fold"
-        caption += " The mean is of the folds that are done, and ends where the shortest of them does."
-    return Section("Learning curves", charts.charts(panels, legend, caption))
+def _curves(contents: RunContents) -> dict[str, Any]:
+    """Loss and accuracy by epoch, as far as the parts came, and what is among them."""
+    histories = {part.name: part.history for part in contents.parts if part.history}
+    unfinished = [part.name for part in contents.parts if not part.is_done]
+    chooses = bool(contents.experiment.early_stopping)
+    kept = {part.name: part.result["kept_epoch"] for part in contents.done if chooses}
+    charts = []
+    for key in ("loss", "accuracy") if histories else ():
+        figure = learning_curves_figure(histories, (key,), unfinished, kept)
+        if lines := figure.axes[0].lines:
+            course = _course([line for line in lines if not str(line.get_label()).startswith("_")], key)
+            charts.append(chart(figure, f"curves-{key}", key, f"{key} by epoch. {course}."))
+    is_watched = any(row.get("watched_loss") is not None for history in histories.values() for row in history)
+    return {"curves": charts, "kept": kept, "begun": len(histories), "is_watched": is_watched}
 
 
-def _curves(parts: list[PartContents], key: str, kind: int, what: str, chooses: bool) -> list[Curve]:
-    """A thin curve of each part, and last a thick one, the mean of those that are done, or of all if none is; of a
-    single part, the thick one alone."""
-    found, means = [], []
-    in_mean = [part for part in parts if part.is_done] or parts
-    for part in parts:
-        points = tuple((float(e["epoch"]), float(e[key])) for e in part.history if e.get(key) is not None)
-        if not points:
-            continue
-        kept = part.result.get("kept_epoch") if chooses and key.startswith(("val_", "watched_")) else None
-        point = next((each for each in points if each[0] == kept), None)
-        found.append(Curve(kind, points, f"{part.name}, {what}", len(parts) > 1, point))
-        if part in in_mean:
-            means.append(points)
-    if len(parts) == 1 or not means:
-        return found
-    shared = min(map(len, means))
-    values = np.array([[y for _, y in points[:shared]] for points in means]).mean(axis=0)  # [E]
-    mean = tuple((x, y) for (x, _), y in zip(means[0], values.tolist(), strict=False))
-    return [*found, Curve(kind, mean, f"{what}, mean of {len(means)} folds" if len(means) > 1 else f"{what}, 1 fold")]
-
-
-def _course(curve: Curve, key: str) -> str:
-    first, last = (spell_metric(key, y) for _, y in (curve.points[0], curve.points[-1]))
-    return f"{first} after epoch {curve.points[0][0]:.0f}, {last} after epoch {curve.points[-1][0]:.0f}"
+def _course(lines: Sequence[Line2D], key: str) -> str:
+    """Where lines that have a name begin and end."""
+    said = []
+    for line in lines:
+        (first, low), (last, high) = np.asarray(line.get_xydata())[[0, -1]].tolist()
+        ends = spell_metric(key, low), spell_metric(key, high)
+        said.append(f"{line.get_label()}: {ends[0]} after epoch {first:.0f}, {ends[1]} after epoch {last:.0f}")
+    return "; ".join(said)

@@ -190,5 +190,7 @@ def _train_title(run: RunFolder) -> str:
 
 def _write_curves(run: RunFolder, say: Callable[[str], None]) -> None:
     found = {name: known_history(run.part(name), say) for name in run.done}
+    kept = {name: read_json(run.part(name) / "result.json").get("kept_epoch") for name in run.done}
+    shown = kept if run.read_experiment().early_stopping else {}
     if histories := {name: history for name, history in found.items() if history}:
-        save_figure(learning_curves_figure(histories), run.path / "learning_curves.png")
+        save_figure(learning_curves_figure(histories, kept=shown), run.path / "learning_curves.png")

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from html_reader import Reader, assert_sound, decoded
+from markupsafe import Markup
 from PIL import Image
 
-from fer_tl.reports.page import (
-    Section,
-    Tile,
-    abreast,
-    figure,
-    gallery,
-    montage,
-    page,
-    paragraph,
-    subheading,
-    table,
-)
+from fer_tl.reports.page import environment
 from fer_tl.reports.rendering import Table
+from fer_tl.reports.tiles import Tile, write_montage
 
 HOSTILE = "</style></td>\"'><script src=http://evil.example/x>alert(1)</script>&amp;"
 
@@ -31,17 +23,36 @@ def noise(side: int, channels: int = 3, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (side, side, channels), dtype=np.uint8)
 
 
+PAGE = """
+{% extends "base.html" %}
+{% from "parts.html" import section, paragraphs, table, figure, gallery with context %}
+{% block lead %}<p>{{ text }}</p>{% endblock %}
+{% block main %}
+{% call section(text) %}
+{{ paragraphs([text]) }}
+<h3>{{ text }}</h3>
+{{ table(cells, text) }}
+{{ figure("data:image/png;base64,", text, text) }}
+<div class="abreast">{{ gallery(tiles, text) }}</div>
+{% endcall %}
+{% call section("last") %}
+{{ paragraphs(["end"]) }}
+{% endcall %}
+{% endblock %}
+""".lstrip()
+
+
 def everything(text: str) -> str:
     """A page on which every place for text holds ``text``."""
-    cells = Table([text, text], [[[text, text]], [[text, text]]])
-    parts = [
-        paragraph(text),
-        subheading(text),
-        table(cells, text),
-        figure(b"png", text, text),
-        abreast([gallery([Tile(noise(8), text), Tile(noise(8), alt=text)], text)]),
-    ]
-    return page(text, [Section(text, "".join(parts)), Section("last", paragraph("end"))], paragraph(text))
+    cells = Table([text, text], [[[text, text]], [[text, text]]], marks=frozenset({(1, 1)}))
+    tiles = [Tile(noise(8), text), Tile(noise(8), alt=text)]
+    return environment().from_string(PAGE).render(title=text, headings=[], text=text, cells=cells, tiles=tiles)
+
+
+def part(name: str, *arguments: object) -> str:
+    """What a macro of ``parts.html`` makes."""
+    source = f"{{% from 'parts.html' import {name} with context %}}{{{{ {name}(*arguments) }}}}"
+    return environment().from_string(source).render(arguments=arguments, headings=[])
 
 
 def test_a_page_is_sound() -> None:
@@ -59,6 +70,30 @@ def test_what_users_wrote_is_shown_and_never_run() -> None:
     assert "default-src 'none'" in next(m["content"] for m in reader.all("meta") if "http-equiv" in m)
 
 
+def test_a_table_names_its_rows_marks_cells_and_breaks_long_ones() -> None:
+    cells = Table(
+        ["run", "score", "why"], [[["a", "1", "w" * 41]], [["b", "2", ""]]], frozenset({0, 2}), frozenset({(1, 1)})
+    )
+    html = part("table", cells, "of <runs>")
+    assert re.findall("<t[hd][ >].*?</t[hd]>", html) == [
+        '<th scope="col" class="words">run</th>',
+        '<th scope="col">score</th>',
+        '<th scope="col" class="words">why</th>',
+        '<th scope="row" class="words">a</th>',
+        "<td>1</td>",
+        f'<td class="words long">{"w" * 41}</td>',
+        '<th scope="row" class="words">b</th>',
+        "<td><strong>2</strong></td>",
+        '<td class="words"></td>',
+    ]
+    assert "<caption><span>of &lt;runs&gt;</span></caption>" in html and html.count("<tbody>") == 2
+
+
+def test_what_is_marked_as_html_alone_is_taken_as_it_is() -> None:
+    template = environment().from_string("{{ a }}{{ b }}{{ c|breakable }}")
+    assert template.render(a="<i>\x1b", b=Markup("<b>"), c="x_<y>") == "&lt;i&gt;\\x1b<b>x_<wbr>&lt;y&gt;"
+
+
 def luminance(colour: str) -> float:
     """Relative luminance of WCAG 2 of ``#rrggbb``, 0..1."""
     channels = np.array([int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)])
@@ -67,7 +102,7 @@ def luminance(colour: str) -> float:
 
 
 def test_text_can_be_read_in_light_and_in_dark() -> None:
-    schemes = re.findall(r":root \{(.*?)\}", page("", []), re.DOTALL)
+    schemes = re.findall(r":root \{(.*?)\}", everything(""), re.DOTALL)
     assert len(schemes) == 2
     for scheme in schemes:
         colours = dict(re.findall(r"--(\w+): (#\w{6})", scheme))
@@ -82,7 +117,7 @@ def test_text_can_be_read_in_light_and_in_dark() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_gallery_shows_the_very_pixels(channels: int) -> None:
     small, fitting, large = noise(20, channels), noise(96, channels), noise(200, channels)
-    reader = Reader(gallery([Tile(image, "face") for image in (small, fitting, large)], side=96))
+    reader = Reader(part("gallery", [Tile(image, "face") for image in (small, fitting, large)], "", 96))
     shown = reader.all("img")
     np.testing.assert_array_equal(decoded(shown[0]), small.squeeze())
     np.testing.assert_array_equal(decoded(shown[1]), fitting.squeeze())
@@ -90,10 +125,13 @@ def test_a_gallery_shows_the_very_pixels(channels: int) -> None:
     assert [(image["width"], image["height"]) for image in shown] == [("80", "80"), ("96", "96"), ("96", "96")]
 
 
-def test_a_montage_holds_its_tiles_in_rows() -> None:
+def test_a_montage_holds_its_tiles_in_rows(tmp_path: Path) -> None:
     grey, colour = noise(20, 1), noise(48, 3, seed=1)
-    png = montage([[Tile(grey, "a" * 99), Tile(colour)], [Tile(colour, "below\nit")]], side=96)
-    assert png == montage([[Tile(grey, "a" * 99), Tile(colour)], [Tile(colour, "below\nit")]], side=96)
+    rows = [[Tile(grey, "a" * 99), Tile(colour)], [Tile(colour, "below\nit")]]
+    write_montage(tmp_path / "a.png", rows, side=96)
+    write_montage(tmp_path / "b.png", rows, side=96)
+    png = (tmp_path / "a.png").read_bytes()
+    assert png == (tmp_path / "b.png").read_bytes()
     canvas = np.asarray(Image.open(io.BytesIO(png)))  # [H, W, 3]
 
     def places(image: np.ndarray, times: int) -> list[tuple[int, int]]:
