@@ -6,7 +6,7 @@ are shared by commands and are none themselves.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,10 @@ def command_names() -> list[str]:
 
 def summary_of(name: str) -> str:
     """What a command does, in one line: the first of its module, which is not imported (``--help`` needs no NumPy)."""
-    first = (pkgutil.get_data(__name__, f"{name}.py") or b"").decode().partition("\n")[0].strip('".')
+    spec = importlib.util.find_spec(f"{__name__}.{name}")
+    assert spec and spec.origin
+    with open(spec.origin, encoding="utf-8") as source:
+        first = source.readline().strip('".\n')
     return first[:1].lower() + first[1:]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,27 +13,13 @@ import fer_tl
 from fer_tl.core.errors import UserError
 from fer_tl.models.backbones import find_backbone
 
-CODE = """
-from fer_tl.core.config import Head
-from fer_tl.models.record import Backbone
-
-def build(images, variant):
-    import keras
-
-    features = keras.layers.Conv2D(8, 3, strides=4, activation="relu")(images)
-    return keras.Model(keras.utils.get_source_inputs(images), features, name="{name}")
-
-RECORD = Backbone(
-    name="{name}", build=build, paper="none", features=8, parameters=80, macs=2_592, default_size=24,
-    min_size=8, rgb=False,
-    head=Head("avg", dense=(), activation="relu", dropout=(0.0,), batch_norm=False),
-)
-"""
+DOCS = Path(__file__).parents[2] / "docs" / "architecture.md"
+CODE = next(block for block in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL) if "RECORD" in block)
 
 
 def install(site: Path, package: str, name: str, code: str = CODE) -> None:
     """What an installer leaves behind of a package: its module, and its metadata."""
-    (site / f"{package}.py").write_text(code.replace("{name}", name))
+    (site / f"{package}.py").write_text(code.replace("striding", name))
     metadata = site / f"{package}-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
