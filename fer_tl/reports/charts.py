@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import matplotlib
 import numpy as np
 from markupsafe import Markup
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
@@ -53,13 +54,15 @@ class Chart:
 def chart(figure: Figure, name: str, heading: str, described: str) -> Chart:
     """Draw a figure for a page; the same figure gives the same bytes. Arguments as the attributes of ``Chart``."""
     figure.set_size_inches(_WIDTH, figure.get_figheight() * _WIDTH / figure.get_figwidth())
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set_visible(False)
     drawn = io.StringIO()
     nobody = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with matplotlib.rc_context({**STYLE, "svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(drawn, format="svg", transparent=True, metadata=nobody)
+        FigureCanvasSVG(figure).print_svg(drawn, metadata=nobody)  # savefig would draw it twice
     svg = re.sub(r"\s+", " ", drawn.getvalue())
     (box,) = re.findall(r'viewBox="([^"]*)"', svg)
-    svg = re.sub(r".*?</style> </defs>|</svg>|<!--.*?-->", "", svg)  # the page has its own style
+    svg = svg.partition("</style> </defs>")[2].removesuffix("</svg> ")  # the page has its own style
     svg = re.sub(r'<g id="said: ([^"]*)">', r"<g><title>\1</title>", svg).replace("xlink:href", "href")
     svg = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", svg)
     for colour, variable in _VARIABLES.items():
