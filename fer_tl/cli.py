@@ -117,8 +117,8 @@ def _main(arguments: list[str]) -> int:
         return exit_code(error)
     except (KeyboardInterrupt, Terminated) as error:
         word = "terminated" if isinstance(error, Terminated) else "interrupted"
-        rerun = "what is trained is kept, and the same command continues there" if _resumes(arguments) else (
-            "the same command starts again"
+        rerun = "what is trained is kept; rerun the same command to continue" if _resumes(arguments) else (
+            "rerun the same command to start again"
         )  # fmt: skip
         print(f"\nfer-tl: {word}; {rerun}", file=sys.stderr)
         return exit_code(error)

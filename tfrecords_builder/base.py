@@ -21,13 +21,13 @@ from fer_tl.sources.records import VERSION
 class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Writes the examples of a curated source as TFRecords.
 
-    The features are `image` (uint8 [H, W, C], PNG or JPEG), `label` (index into the class names), `id` and `group`
-    (text) and, where the source counts votes, `targets` (float32 [K]). TFDS orders the records by a hash of their id,
-    so the files depend on the examples only.
+    The features are ``image`` (uint8 [H, W, C], PNG or JPEG), ``label`` (index into the class names), ``id`` and
+    ``group`` (text) and, where the source counts votes, ``targets`` (float32 [K]). TFDS orders the records by a hash of
+    their id, so the files depend on the examples only.
 
     Args:
         curated: what to write; None if TFDS makes the builder to read a prepared dataset.
-        kwargs: see `tfds.core.GeneratorBasedBuilder`.
+        kwargs: see ``tfds.core.GeneratorBasedBuilder``.
     """
 
     VERSION = tfds.core.Version(VERSION)

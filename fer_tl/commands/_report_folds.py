@@ -50,7 +50,7 @@ class CvResult:
             fold, why = next(iter(self.failed.items()))
             folds = len(self.failed) + len(self.folds)
             raise UserError(
-                f"{len(self.failed)} of {folds} folds failed, fold {fold} so: {why}; the same command tries again"
+                f"{len(self.failed)} of {folds} folds failed, fold {fold}: {why}; rerun the same command to retry"
             )
 
 
@@ -80,7 +80,7 @@ def report_folds(
 
     failed = {run.parts.index(name): why for name, why in run.failures.items()}
     if len(failed) == len(run.parts):
-        raise UserError(f"the training of all {len(failed)} folds failed, of fold 0 so: {failed[0]}")
+        raise UserError(f"all {len(failed)} folds failed; fold 0: {failed[0]}")
     folds = load_fold_predictions(run, ids)
     summary = summarize(folds, groups_by_id, failed=failed)
     note = selection_note(run) + remark

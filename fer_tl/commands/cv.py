@@ -84,7 +84,7 @@ def _missing_folds(work: Work, say: Say) -> PartResult | None:
     done, failures = run.done, run.failures
     asked = f"fold-{fold}"
     if asked in failures:
-        raise UserError(f"the training of {asked} failed: {failures[asked]}; the same command tries it again")
+        raise UserError(f"the training of {asked} failed: {failures[asked]}; rerun the same command to retry it")
     missing = [name for name in run.parts if name not in done and name not in failures]
     if not missing:
         return None

@@ -68,19 +68,19 @@ def is_junk(name: str) -> bool:
 
 
 def refuse_twins(names: Iterable[str], label: str) -> None:
-    """Raises `UserError` if a name occurs twice, so that one of the files would vanish."""
+    """Raise ``UserError`` if a name occurs twice, so that one of the files would vanish."""
     seen: set[str] = set()
     again = (name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
     if twins := [name for name in dict.fromkeys(again) if not is_junk(name)]:
         more = f", and {len(twins) - 1:,} more names" if len(twins) > 1 else ""
         raise UserError(
             f"{label} has two members of one name, {twins[0]}{more}: which of them counts is not told; unpack it "
-            "yourself and give the folder."
+            "yourself and give the folder"
         )
 
 
 def follow_links(links: Mapping[str, str | None], files: Collection[str]) -> tuple[dict[str, str], list[str]]:
-    """Finds what the links of an archive stand for: files and folders of the same archive only.
+    """Find what the links of an archive stand for: files and folders of the same archive only.
 
     Args:
         links: {name: the name it leads to, None if that is outside}.
@@ -124,16 +124,16 @@ def most_unpacked(packed: int) -> int:
 
 
 def refuse_bomb(unpacked: int, budget: int, label: str) -> None:
-    """Raises `UserError` if more bytes come out of an archive than `most_unpacked` allows."""
+    """Raise ``UserError`` if more bytes come out of an archive than ``most_unpacked`` allows."""
     if unpacked > budget:
         raise UserError(
             f"{label} unpacks to more than {budget / 1e9:.1f} GB, far more than images can be packed into its size: "
-            "unpack it yourself if you trust it, and give the folder."
+            "unpack it yourself if you trust it, and give the folder"
         )
 
 
 def copy_bounded(source: IO[bytes], target: IO[bytes], budget: int, label: str) -> None:
-    """Copies what is left of a stream; raises `UserError` as `refuse_bomb` does, before more is written."""
+    """Copy what is left of a stream; raises ``UserError`` as ``refuse_bomb`` does, before more is written."""
     copied = 0
     while block := source.read(1 << 20):
         copied += len(block)
@@ -142,7 +142,7 @@ def copy_bounded(source: IO[bytes], target: IO[bytes], budget: int, label: str) 
 
 
 def describe_passed_over(passed: Mapping[str, Mapping[str, object]]) -> str:
-    """One line about `Manifest.passed_over`, "" where there is nothing to tell."""
+    """One line about ``Manifest.passed_over``, "" where there is nothing to tell."""
     parts = []
     for reason, found in passed.items():
         count, first = found["count"], found["first"]

@@ -45,14 +45,14 @@ _LONGEST_NAME = 4096  # bytes, of Linux
 class Files:
     """A folder, an archive or one file: its names (relative, "/" between parts) and their bytes.
 
-    Hidden files and what operating systems leave behind (`.DS_Store`, `Thumbs.db`, `__MACOSX`) are left out, see
-    `members.sort_out`. Links in an archive stand for the files of the same archive that they lead to.
+    Hidden files and what operating systems leave behind (``.DS_Store``, ``Thumbs.db``, ``__MACOSX``) are left out, see
+    ``members.sort_out``. Links in an archive stand for the files of the same archive that they lead to.
 
     Attributes:
         label: its base name, for messages.
         names: every file in it, in the order in which reading is fastest.
         folders: every folder in it, sorted; none for an archive, which need not list them.
-        passed_over: what of it is not in `names`, without what operating systems leave behind.
+        passed_over: what of it is not in ``names``, without what operating systems leave behind.
         linked: names that links in an archive lead to.
         budget: bytes that may come out of an archive and those in it, None for a folder.
     """
@@ -69,19 +69,19 @@ class Files:
         self._closing: list[IO[bytes] | Files | zipfile.ZipFile | tarfile.TarFile] = []
 
     def open(self, name: str) -> BinaryIO:
-        """Opens one file of `names` for reading from its start; one at a time."""
+        """Open one file of ``names`` for reading from its start; one at a time."""
         raise NotImplementedError
 
     def read(self, name: str) -> bytes:
         """All bytes of one file.
 
         Raises:
-            UserError: the archive is damaged, or the file cannot be read or has more than `MOST_BYTES`.
+            UserError: the archive is damaged, or the file cannot be read or has more than ``MOST_BYTES``.
         """
         with readable(self.where(name)), self.open(name) as stream:
             data = stream.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
-            raise UserError(f"{self.where(name)} has more than {MOST_BYTES >> 20} MB: no image or list has so many.")
+            raise UserError(f"{self.where(name)} has more than {MOST_BYTES >> 20} MB: no image or list has so many")
         return data
 
     def head(self, name: str, size: int = 512) -> bytes:
@@ -94,7 +94,7 @@ class Files:
         return f"{name} in {self.label}"
 
     def nested(self, name: str) -> Files:
-        """Opens a file of this folder or archive that is an archive itself."""
+        """Open a file of this folder or archive that is an archive itself."""
         spool = self._keep(tempfile.TemporaryFile())  # noqa: SIM115  # closed by `close`
         with readable(self.where(name)), self.open(name) as stream:
             shutil.copyfileobj(stream, spool, 1 << 20)
@@ -104,7 +104,7 @@ class Files:
         return inner
 
     def sha256(self, used: list[str]) -> str:
-        """Hash of the names and bytes of the files `used`."""
+        """Hash of the names and bytes of the files ``used``."""
         lines = []
         for name in sorted(used):
             with readable(self.where(name)), self.open(name) as stream:
@@ -148,7 +148,7 @@ class _Single(Files):
 
 
 class _Unclosed(io.RawIOBase):
-    """A view of a stream whose `close` leaves the stream open."""
+    """A view of a stream whose ``close`` leaves the stream open."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -227,7 +227,7 @@ class _Tar(Files):
 
 
 def open_files(path: Path) -> Files:
-    """Opens a folder, a file, or an archive (zip, tar, gz, bz2, xz, whatever its name says).
+    """Open a folder, a file, or an archive (zip, tar, gz, bz2, xz, whatever its name says).
 
     Raises:
         UserError: nothing is there, or it is empty, damaged, or of a kind that cannot be opened.
@@ -235,9 +235,9 @@ def open_files(path: Path) -> Files:
     if path.is_dir():
         return _Folder(path)
     if not path.exists():
-        raise UserError(f"{path} does not exist: give the file, archive or folder that holds the data.")
+        raise UserError(f"{path} does not exist: give the file, archive or folder that holds the data")
     if not path.is_file():
-        raise UserError(f"{path} is a device or a pipe: give a file, an archive or a folder.")
+        raise UserError(f"{path} is a device or a pipe: give a file, an archive or a folder")
     with readable(str(path)):
         stream = path.open("rb")
     return _open_stream(stream, path.name)

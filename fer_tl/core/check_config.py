@@ -27,7 +27,7 @@ def check(experiment: Experiment) -> None:
     if isinstance(experiment.unfreeze, int) and experiment.unfreeze < 1:
         raise UserError(f"'unfreeze' should be all, none or a positive number of layers, but is {experiment.unfreeze}")
     if experiment.loss.gamma is not None and experiment.loss.name != "focal":
-        raise UserError("'loss.gamma' belongs to the focal loss: use --loss.name focal, or leave it away")
+        raise UserError("'loss.gamma' belongs to the focal loss: use --loss.name focal, or omit it")
     balancing = {
         "'class_weights: balanced'": experiment.class_weights == "balanced",
         "'sampling: balanced'": experiment.sampling == "balanced",

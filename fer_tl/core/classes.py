@@ -25,15 +25,17 @@ _CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in ali
 
 
 def canonical_class(name: str) -> str | None:
-    """Gives the class that a name stands for.
+    """Give the class that a name stands for.
 
-    Case, a number in front and punctuation do not count: `Anger`, `1surprised`, `0_ANGRY` and `sad.` are all known.
+    Case, a number in front and punctuation do not count: ``Anger``, ``1surprised``, ``0_ANGRY`` and ``sad.`` are all
+    known.
 
     Args:
         name: a folder name or a label.
 
     Returns:
-        One of `CLASS_NAMES`, or `CONTEMPT`, or None for anything else (a bare number too: its meaning is not known).
+        One of ``CLASS_NAMES``, or ``CONTEMPT``, or None for anything else (a bare number too: its meaning is not
+        known).
     """
     letters = re.sub(r"[\W_]+", "", name.lower()).lstrip("0123456789")
     return _CANONICAL.get(letters)

@@ -55,10 +55,10 @@ class Table:
 
 
 def read_table(path: Path, columns: Sequence[str], what: str) -> Table:
-    """Reads a CSV with certain columns, in any order and among others.
+    """Read a CSV with certain columns, in any order and among others.
 
     Case and spaces in the header, a byte order mark, UTF-8 or UTF-16, the kind of line end, empty lines, semicolons or
-    tabs for commas, and a first line `sep=;` make no difference.
+    tabs for commas, and a first line ``sep=;`` make no difference.
 
     Args:
         path: of the file.
@@ -72,10 +72,10 @@ def read_table(path: Path, columns: Sequence[str], what: str) -> Table:
     try:
         text = data.decode(encoding_of(data[:64]))
     except UnicodeDecodeError:
-        raise UserError(f"{path.name} is not text in UTF-8: save the {what} as a CSV in UTF-8.") from None
+        raise UserError(f"{path.name} is not text in UTF-8: save the {what} as a CSV in UTF-8") from None
     rows = tuple(_rows(text, columns, path.name))
     if not rows:
-        raise UserError(f"{path.name} has a header but no rows: give the {what}.")
+        raise UserError(f"{path.name} has a header but no rows: give the {what}")
     return Table(path.name, hashlib.sha256(data).hexdigest(), rows)
 
 
@@ -93,7 +93,7 @@ def encoding_of(head: bytes) -> str:
 def first_row(text: str) -> tuple[str, list[str]]:
     """The delimiter of a CSV, and the cells of its header without blanks and NUL bytes around.
 
-    The delimiter is what a first line such as `sep=;` says, else a comma, a semicolon or a tab, whichever the header
+    The delimiter is what a first line such as ``sep=;`` says, else a comma, a semicolon or a tab, whichever the header
     has.
     """
     lines = [line for line in re.split(r"[\r\n]+", text, maxsplit=3) if line.strip(" \0")]
@@ -108,12 +108,12 @@ def data_rows(stream: TextIO, delimiter: str, where: str) -> Iterator[tuple[int,
     """Line numbers and cells below the header, without empty rows; NUL bytes of a broken download are no data.
 
     Args:
-        stream: opened with `newline=""`.
-        delimiter: see `first_row`.
+        stream: opened with ``newline=""``.
+        delimiter: see ``first_row``.
         where: the file's name for messages.
 
     Raises:
-        UserError: a line that is no CSV row, or longer than `LONGEST_LINE`.
+        UserError: a line that is no CSV row, or longer than ``LONGEST_LINE``.
     """
     reader = csv.reader(_bounded_lines(stream, where), delimiter=delimiter)
     header = True
@@ -126,14 +126,14 @@ def data_rows(stream: TextIO, delimiter: str, where: str) -> Iterator[tuple[int,
                 continue
             yield reader.line_num, cells
     except csv.Error as error:
-        raise UserError(f"{where}, line {reader.line_num:,} is not a CSV row ({error}): correct it.") from None
+        raise UserError(f"{where}, line {reader.line_num:,} is not a CSV row ({error}): correct it") from None
 
 
 def id_finder(names: Mapping[str, str | None]) -> Callable[[str], str | None]:
     """A function from how a table calls an example to its id, or None where that cannot be told.
 
     A name is found as it is written; else with blanks around it, in another Unicode form (as macOS writes é), or as a
-    number that has lost its leading zeros or got a `.0` in a spreadsheet, if only one example can be meant.
+    number that has lost its leading zeros or got a ``.0`` in a spreadsheet, if only one example can be meant.
 
     Args:
         names: {name: id} for every name that an example goes by, None if several do.
@@ -158,18 +158,18 @@ def _forgiving(name: str) -> str:
 def _read_bytes(path: Path, advice: str) -> bytes:
     if not path.is_file():  # a pipe or a device has no end
         what = "is a folder" if path.is_dir() else "is not a regular file" if path.exists() else "does not exist"
-        raise UserError(f"{path} {what}: {advice}.")
+        raise UserError(f"{path} {what}: {advice}")
     try:
         size = path.stat().st_size
         if size > LARGEST:
-            raise UserError(f"{path} has {size:,} bytes, more than {LARGEST:,}: {advice}.")
+            raise UserError(f"{path} has {size:,} bytes, more than {LARGEST:,}: {advice}")
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): {advice}.") from None
+        raise UserError(f"{path} cannot be read ({error.strerror}): {advice}") from None
 
 
 def _said_delimiter(line: str) -> str | None:
-    """What the line says that Excel puts before a header: `sep=;`."""
+    """What the line says that Excel puts before a header: ``sep=;``."""
     found = re.fullmatch(r"\ufeff?\"?sep=([^\w\s]|\t)\"?\1*\s*", line.strip(" \0"), re.IGNORECASE)
     return found[1] if found else None
 
@@ -179,9 +179,7 @@ def _bounded_lines(stream: TextIO, where: str) -> Iterator[str]:
     while line := stream.readline(LONGEST_LINE):
         number += 1
         if len(line) == LONGEST_LINE:
-            raise UserError(
-                f"{where}, line {number:,} is longer than {LONGEST_LINE:,} characters: it is no such table."
-            )
+            raise UserError(f"{where}, line {number:,} is longer than {LONGEST_LINE:,} characters: it is no such table")
         yield line
 
 
@@ -192,7 +190,7 @@ def _rows(text: str, columns: Sequence[str], name: str) -> Iterator[TableRow]:
         place = f"{name}, row {number:,} (line {line:,})"
         row = [from_csv(cell.strip()) for cell in row]
         if len(row) < len(header) or any(row[len(header) :]):  # blank cells at the end may be left over
-            raise UserError(f"{place}: {len(row)} cells for the {len(header)} columns of the first line: correct it.")
+            raise UserError(f"{place}: {len(row)} cells for the {len(header)} columns of the first line: correct it")
         yield TableRow(dict(zip(header, row, strict=False)), place)
 
 
@@ -203,9 +201,9 @@ def _checked_header(cells: Iterable[str], columns: Sequence[str], name: str) -> 
     if missing:
         shown = ", ".join(cell[:20] for cell in cells[:8])
         raise UserError(
-            f"{name}: no column {' or '.join(missing)} in its first line ({shown}); expected {', '.join(columns)}."
+            f"{name}: no column {' or '.join(missing)} in its first line ({shown}); expected {', '.join(columns)}"
         )
     double = next((column for column in columns if header.count(column) > 1), None)
     if double:
-        raise UserError(f"{name}: two columns are called {double}: remove or rename one.")
+        raise UserError(f"{name}: two columns are called {double}: remove or rename one")
     return header

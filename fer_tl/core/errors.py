@@ -19,7 +19,7 @@ class Unreadable(UserError):
 
 
 class TrainingFailed(UserError):
-    """The loss of a fold is not finite any more; its last good checkpoint is kept.
+    """The loss of a fold became NaN or infinite; its last good checkpoint is kept.
 
     Attributes:
         epoch: in which it happened, from 1.

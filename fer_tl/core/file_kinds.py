@@ -39,15 +39,15 @@ TAR_MAGIC = slice(257, 262)  # "ustar" in the first header block of both POSIX a
 
 @contextmanager
 def readable(where: str) -> Iterator[None]:
-    """Turns what the standard library raises for damaged or protected archives into one `UserError` line."""
+    """Turn what the standard library raises for damaged or protected archives into one ``UserError`` line."""
     try:
         yield
     except _DAMAGED as error:
-        raise UserError(f"{where} is damaged or cut short ({error}): download it again.") from error
+        raise UserError(f"{where} is damaged or cut short ({error}): download it again") from error
     except (RuntimeError, NotImplementedError) as error:  # zipfile's answer to a password or an unknown method
-        raise UserError(f"{where} cannot be unpacked ({error}): unpack it yourself and give the folder.") from error
+        raise UserError(f"{where} cannot be unpacked ({error}): unpack it yourself and give the folder") from error
     except OSError as error:
-        raise UserError(f"{where} cannot be read: {error.strerror or error}.") from error
+        raise UserError(f"{where} cannot be read: {error.strerror or error}") from error
 
 
 def is_archive(head: bytes) -> bool:
@@ -56,23 +56,23 @@ def is_archive(head: bytes) -> bool:
 
 
 def refuse_names_that_are_no_text(names: Iterable[str]) -> None:
-    """Raises `UserError` for the first name whose bytes on the disk or in a tar are not UTF-8."""
+    """Raise ``UserError`` for the first name whose bytes on the disk or in a tar are not UTF-8."""
     for name in names:
         try:
             name.encode()
         except UnicodeEncodeError:
             shown = os.fsencode(name).decode(errors="backslashreplace")
-            raise UserError(f"{shown} is a name that is not valid UTF-8: rename it.") from None
+            raise UserError(f"{shown} is a name that is not valid UTF-8: rename it") from None
 
 
 def refuse_non_data(head: bytes, label: str) -> None:
-    """Raises `UserError` if the first 512 bytes of a file tell that it is empty, a web page or a git-LFS pointer."""
+    """Raise ``UserError`` if the first 512 bytes of a file tell that it is empty, a web page or a git-LFS pointer."""
     if not head.strip(b"\0 \r\n\t"):
-        raise UserError(f"{label} is empty: download it again.")
+        raise UserError(f"{label} is empty: download it again")
     if head.startswith(b"version https://git-lfs"):
-        raise UserError(f"{label} is a git-LFS pointer, not the data: run `git lfs pull` or download the file itself.")
+        raise UserError(f"{label} is a git-LFS pointer, not the data: run `git lfs pull` or download the file itself")
     if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
-        raise UserError(f"{label} is a web page, not the data: log in to the site and download it again.")
+        raise UserError(f"{label} is a web page, not the data: log in to the site and download it again")
     for magic, kind in _UNREADABLE.items():
         if head.startswith(magic):
-            raise UserError(f"{label} is a {kind} file, which is not read here: give a CSV, image folders, zip or tar.")
+            raise UserError(f"{label} is a {kind} file, which is not read here: give a CSV, image folders, zip or tar")

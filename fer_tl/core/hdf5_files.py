@@ -14,7 +14,7 @@ MOST_OBJECTS = 100_000
 
 
 def check_hdf5(source: Path | io.BytesIO, where: str) -> int:
-    """Makes sure that all arrays of an HDF5 file lie in it, and are no more than a network has.
+    """Make sure that all arrays of an HDF5 file lie in it, and are no more than a network has.
 
     Args:
         source: the file, or its bytes.

@@ -28,7 +28,7 @@ def read_bounded(path: Path, largest: int = LARGEST) -> bytes:
 
     Raises:
         OSError: it cannot be read, or is no regular file.
-        ValueError: it is larger than `largest` bytes.
+        ValueError: it is larger than ``largest`` bytes.
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
@@ -44,11 +44,11 @@ def read_bounded(path: Path, largest: int = LARGEST) -> bytes:
 
 
 def load_json(path: Path) -> Any:
-    """The value in a JSON file, see `parse_json`.
+    """The value in a JSON file, see ``parse_json``.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is too large, or not what `parse_json` takes.
+        ValueError: it is too large, or not what ``parse_json`` takes.
     """
     return parse_json(read_bounded(path))
 
@@ -57,7 +57,8 @@ def load_member(path: Path, name: str) -> Any:
     """The value of a JSON member of a zip archive, such as a ``.keras`` file.
 
     Raises:
-        UnreadableMember: no such archive or member, or the member is too large, damaged or not what `parse_json` takes.
+        UnreadableMember: no such archive or member, or the member is too large, damaged or not what ``parse_json``
+            takes.
         FileNotFoundError: there is no such file.
     """
     try:
@@ -74,7 +75,7 @@ def load_member(path: Path, name: str) -> Any:
 
 def parse_json(data: bytes | str) -> Any:
     """A JSON value, with what Python's reader lets pass refused: keys that occur twice, NaN and infinite numbers,
-    integers beyond 64 bits, text with NUL or half of a surrogate pair, more than `DEEPEST` levels.
+    integers beyond 64 bits, text with NUL or half of a surrogate pair, more than ``DEEPEST`` levels.
 
     Raises:
         ValueError: what is wrong, in one line.

@@ -28,7 +28,7 @@ except ImportError:  # Windows has no flock
     fcntl = None  # type: ignore[assignment]
 
 LOCK_FILES = (".lock", ".turn.lock")
-# A lock may be held for milliseconds by one that looks whether others hold it too, or that does not say yet who it is.
+# A lock may be held for milliseconds by a process that is only probing, or has not written its name yet.
 _PATIENCE = 1.0  # seconds
 # What flock says on network file systems that have no locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)

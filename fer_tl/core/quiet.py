@@ -23,9 +23,9 @@ _leaves_out_unused = False
 
 
 def leave_out_unused() -> None:
-    """From now on Keras is imported without its optional parts, for a process that is a command's own: who uses fer-tl
-    as a library may want them. Nor are the objects of the libraries looked through for garbage any more, which takes
-    0.5 s while they are imported and 0.4 s at the end of the process."""
+    """Import Keras without its optional parts from now on, and keep the garbage collector off the objects of libraries,
+    which takes 0.5 s while they are imported and 0.4 s at exit. Only in the process of the command line: users of the
+    library may need those parts."""
     global _leaves_out_unused
     _leaves_out_unused = True
 

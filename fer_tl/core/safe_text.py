@@ -52,7 +52,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 def for_terminal(text: str, keep: str = "") -> str:
     """Text without what a terminal would obey: escape sequences, ends of lines, marks that turn its direction; they
-    are shown as `\\x1b` or `\\u202e`.
+    are shown as ``\\x1b`` or ``\\u202e``.
 
     Args:
         text: any.
@@ -104,7 +104,7 @@ class SafeStream:
 
 def for_csv(cell: object) -> object:
     """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe, by which
-    spreadsheets mark text; `from_csv` takes it away again. Numbers, also as text, stay."""
+    spreadsheets mark text; ``from_csv`` takes it away again. Numbers, also as text, stay."""
     if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell
@@ -121,7 +121,7 @@ def csv_line(cells: Iterable[object]) -> str:
 
 
 def from_csv(cell: str) -> str:
-    """What `for_csv` was given."""
+    """What ``for_csv`` was given."""
     return cell[1:] if _QUOTED_FORMULA.match(cell) else cell
 
 

@@ -21,7 +21,7 @@ _WIDTHS = ("units", "filters", "output_dim", "input_dim", "num_heads", "key_dim"
 
 
 def check_saved_model(path: Path) -> None:
-    """Makes sure that a saved model has layers of Keras alone, whose numbers lie in its own file.
+    """Make sure that a saved model has layers of Keras alone, whose numbers lie in its own file.
 
     Raises:
         UserError: it names other classes or code, or layers larger than its weights; or weights that

@@ -31,8 +31,8 @@ _TRIES = 5
 
 @contextlib.contextmanager
 def workplace(root: Path, name: str) -> Iterator[Path]:
-    """A hidden folder for this build, gone at the end; those of builds that died are cleared away, of this machine at
-    once, and of others on the same disk when they have given no sign of life for an hour."""
+    """A hidden folder for this build, removed on exit. Leftovers of crashed builds are deleted: those of this machine
+    at once, those of others on the same disk after an hour without a sign of life."""
     place = root / f".building-{name}-{process_number()}"
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def workplace(root: Path, name: str) -> Iterator[Path]:
             if left != place and not _is_alive(left, now):
                 shutil.rmtree(left, ignore_errors=True)
     except OSError as error:
-        raise UserError(f"{root} cannot be written to ({error.strerror}): choose another --data-dir.") from error
+        raise UserError(f"{root} cannot be written to ({error.strerror}): choose another --data-dir") from error
     done = threading.Event()
     threading.Thread(target=_beat, args=(place, done), daemon=True).start()
     try:
@@ -56,7 +56,7 @@ def workplace(root: Path, name: str) -> Iterator[Path]:
 
 
 def put_in_place(directory: Path, target: Path, place: Path) -> None:
-    """Renames a complete dataset to its final place; an old one there is replaced only now.
+    """Rename a complete dataset to its final place; an old one there is replaced only now.
 
     Between the two renames the old one lies beside its place under a hidden name, where ``recover`` finds it.
 
@@ -87,7 +87,7 @@ def put_in_place(directory: Path, target: Path, place: Path) -> None:
 
 
 def recover(target: Path) -> None:
-    """Puts back what a build that was killed between its two renames had moved aside to replace it."""
+    """Put back what a build that was killed between its two renames had moved aside to replace it."""
     aside = target.with_name(_REPLACED + target.name)
     with contextlib.suppress(OSError):  # another process was faster, or nothing may be written here
         if aside.exists():
@@ -98,7 +98,7 @@ def recover(target: Path) -> None:
 
 
 def recover_all(folder: Path) -> None:
-    """`recover` for whatever is in a folder."""
+    """``recover`` for whatever is in a folder."""
     for aside in folder.glob(f"{_REPLACED}*"):
         target = aside.with_name(aside.name.removeprefix(_REPLACED))
         if not target.exists():
@@ -117,7 +117,7 @@ def _beat(place: Path, done: threading.Event) -> None:
 
 
 def _is_alive(place: Path, now: float) -> bool:
-    """Whether somebody may be working in a folder; `now` is a time of the disk's clock."""
+    """Whether somebody may be working in a folder; ``now`` is a time of the disk's clock."""
     try:
         owner = load_json(place / OWNER)
         if owner["machine"] == machine():

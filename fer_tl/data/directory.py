@@ -18,14 +18,14 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 def newest_version(data_dir: Path | str, name: str) -> Path:
-    """Finds the newest version of a prepared dataset, whole or not.
+    """Find the newest version of a prepared dataset, whole or not.
 
     Args:
         data_dir: the folder that holds the datasets.
         name: "fer2013", or "folder/mine" for a dataset with a configuration.
 
     Returns:
-        `<data_dir>/<name>/<version>`, which has a manifest.
+        ``<data_dir>/<name>/<version>``, which has a manifest.
 
     Raises:
         UserError: it is not built, or so little of it that there is no manifest.
@@ -39,19 +39,19 @@ def newest_version(data_dir: Path | str, name: str) -> Path:
         known = form is not None and form.is_name(name)
         names = ", ".join(form.shown for form in formats().values())
         advice = f"run `{build_command(name, data_dir)}`" if known else f"there are {names}"
-        raise UserError(f"{name} is not built under {data_dir} (there: {built}); {advice}.")
+        raise UserError(f"{name} is not built under {data_dir} (there: {built}); {advice}")
     directory = versions[-1]
     if not (directory / FILE_NAME).is_file():
         raise UserError(
-            f"{directory} is half built: it has no {FILE_NAME}. Run `{build_command(name, data_dir)} --overwrite`."
+            f"{directory} is half built: it has no {FILE_NAME}. Run `{build_command(name, data_dir)} --overwrite`"
         )
     return directory
 
 
 def dataset_directory(data_dir: Path | str, name: str) -> Path:
-    """Finds the newest version of a prepared dataset and checks that all its files are there.
+    """Find the newest version of a prepared dataset and check that all its files are there.
 
-    Args and returns as `newest_version`.
+    Args and returns as ``newest_version``.
 
     Raises:
         UserError: it is not built, or only half.
@@ -62,16 +62,16 @@ def dataset_directory(data_dir: Path | str, name: str) -> Path:
     if missing:
         raise UserError(
             f"{directory} is half built: {len(missing)} of {len(expected)} files are missing (first: {missing[0]}). "
-            f"Run `{build_command(name, data_dir)} --overwrite`."
+            f"Run `{build_command(name, data_dir)} --overwrite`"
         )
     return directory
 
 
 def check_shards(directory: Path, manifest: Manifest, splits: Iterable[str]) -> None:
-    """Checks that the shards of some splits are byte for byte what the build has written.
+    """Check that the shards of some splits are byte for byte what the build has written.
 
-    Reads 900 MB/s a core the first time, and later only the shards that have been touched since, see `find_damage`. Of
-    a dataset that was built before format 3 nothing is known here.
+    Reads 900 MB/s a core the first time, and later only the shards that have been touched since, see ``find_damage``.
+    Of a dataset that was built before format 3 nothing is known here.
 
     Raises:
         UserError: naming the first file that is damaged or missing.
@@ -95,7 +95,7 @@ def data_dir_of(directory: Path, manifest: Manifest) -> Path:
 
 
 def stamps_file(directory: Path, manifest: Manifest) -> Path:
-    """Where it is kept which files of a dataset were found whole, see `find_damage`."""
+    """Where it is kept which files of a dataset were found whole, see ``find_damage``."""
     name = f"{manifest.dataset.replace('/', '-')}-{directory.name}.json"
     return data_dir_of(directory, manifest) / CACHE / name
 
@@ -113,12 +113,12 @@ def built_datasets(data_dir: Path | str) -> list[str]:
 
 
 def build_command(name: str, data_dir: Path | str, manifest: Manifest | None = None) -> str:
-    """What makes a dataset: "fer-tl build fer2013 --source PATH --data-dir data"; see `build_arguments`."""
+    """What makes a dataset: "fer-tl build fer2013 --source PATH --data-dir data"; see ``build_arguments``."""
     return f"fer-tl build {build_arguments(name, manifest)} --data-dir {shlex.quote(str(data_dir))}"
 
 
 def build_arguments(name: str, manifest: Manifest | None = None) -> str:
-    """What follows `fer-tl build` to make a dataset: "fer2013 --source PATH".
+    """What follows ``fer-tl build`` to make a dataset: "fer2013 --source PATH".
 
     Args:
         name: of the dataset.

@@ -1,4 +1,4 @@
-"""What became of every example that a build has read: `examples.csv` beside the manifest."""
+"""What became of every example that a build has read: ``examples.csv`` beside the manifest."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Example:
         group: what is never divided over folds, duplicates merged.
         cluster: id of the first example, by id, of its duplicates; "" if it has none.
         copy: "exact" if its pixels are those of another example, "near" if it has only near duplicates, or "".
-        kept: `KEPT`, or why it is not in the records: "copy of test", "copy of validation", "same photo as
+        kept: ``KEPT``, or why it is not in the records: "copy of test", "copy of validation", "same photo as
             test", "same photo as validation", "duplicate", "conflicting labels".
         height: of what was resized, pixels; 0 if unknown.
         width: of the same.
-        crop: see `fer_tl.sources.records.Record`.
+        crop: see ``fer_tl.sources.records.Record``.
     """
 
     id: str
@@ -50,14 +50,14 @@ _COLUMNS = {"class_name": "class"}
 
 
 def write_examples(examples: Sequence[Example], directory: Path) -> None:
-    """Writes the table, one row an example, sorted by id."""
+    """Write the table, one row an example, sorted by id."""
     names = [_COLUMNS.get(item.name, item.name) for item in fields(Example)]
     rows = [names, *(asdict(example).values() for example in sorted(examples, key=lambda example: example.id))]
     write_text(directory / FILE_NAME, "".join(map(csv_line, rows)))
 
 
 def read_examples(directory: Path) -> list[Example]:
-    """Reads the table of a built dataset.
+    """Read the table of a built dataset.
 
     Raises:
         UserError: there is none, as in datasets built before version 1.1.0, or it was changed.

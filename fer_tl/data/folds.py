@@ -151,7 +151,8 @@ def read_folds(path: Path, ids: np.ndarray, others: bool = False) -> np.ndarray:
     """Read the fold of each id from a table that ``write_folds`` or somebody else wrote: int64 ``[N]``.
 
     Args:
-        path: a CSV with the columns id and fold, see `csv_tables.read_table`; ids as `csv_tables.id_finder` finds them.
+        path: a CSV with the columns id and fold, see ``csv_tables.read_table``; ids as ``csv_tables.id_finder`` finds
+            them.
         ids: text ``[N]``.
         others: whether rows of other ids are passed over, as in a table of all images of a dataset whose duplicates
             were left out.

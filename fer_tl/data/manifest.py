@@ -36,19 +36,20 @@ class Manifest:
         name: the builder, "fer2013".
         config: the builder's configuration, "" if it has none.
         version: the builder's version, "1.0.0".
-        source: `kind`, `name` (a base name) and `sha256` of what it was built from, and the options that changed it.
+        source: ``kind``, ``name`` (a base name) and ``sha256`` of what it was built from, and the options that changed
+            it.
         class_names: names in label order.
         image_shape: (H, W, C).
         counts: {split: {class: examples}}.
         shards: {split: files}.
-        fingerprints: of each split, see `fingerprints.split_fingerprints`.
-        content: see `fingerprints.content_hash`.
+        fingerprints: of each split, see ``fingerprints.split_fingerprints``.
+        content: see ``fingerprints.content_hash``.
         warnings: what the build warned of.
         crops: {split: {"cropped": n, "whole": n, "clipped": n}} if there were face boxes; those whose box reached
-            beyond the image are in `cropped` too.
-        duplicates: {"policy": see `curate.Curation`, "exact": images with an exact copy, "near": images with near ones
-            only, "clusters": n, "conflicting": clusters with different labels, "dropped": {why: images left out}}; of
-            all examples read. Empty in datasets built before 1.1.0.
+            beyond the image are in ``cropped`` too.
+        duplicates: {"policy": see ``curate.Curation``, "exact": images with an exact copy, "near": images with near
+            ones only, "clusters": n, "conflicting": clusters with different labels, "dropped": {why: images left out}};
+            of all examples read. Empty in datasets built before 1.1.0.
         drawn_split: {"split_seed": n} if the split was drawn, {"splits": its size and hash} if a table was given,
             empty if it is the source's own.
         skipped: examples left out because they could not be used.
@@ -56,9 +57,9 @@ class Manifest:
             datasets built before format 4.
         targets: whether the records have soft targets.
         checksums: of every file of the build but this one, by name. Empty in datasets built before format 3.
-        faces: `fer_tl.faces.recipe.FaceRecipe.to_dict` of how pictures became images. Empty in datasets built before
-            format 4, see `recipe`.
-        format: the layout of this file, `FORMAT`.
+        faces: ``fer_tl.faces.recipe.FaceRecipe.to_dict`` of how pictures became images. Empty in datasets built before
+            format 4, see ``recipe``.
+        format: the layout of this file, ``FORMAT``.
     """
 
     name: str
@@ -113,13 +114,13 @@ def _recipe_before(manifest: Manifest) -> FaceRecipe:
 
 
 def write_manifest(manifest: Manifest, directory: Path) -> None:
-    """Writes `manifest.json` into a prepared dataset's directory."""
+    """Write ``manifest.json`` into a prepared dataset's directory."""
     text = json.dumps(dataclasses.asdict(manifest), indent=2, ensure_ascii=False)
     (directory / FILE_NAME).write_text(text + "\n", encoding="utf-8")
 
 
 def read_manifest(directory: Path | str) -> Manifest:
-    """Reads the manifest of a prepared dataset's directory.
+    """Read the manifest of a prepared dataset's directory.
 
     Raises:
         UserError: there is none, or it was written by another version of this package.
@@ -128,7 +129,7 @@ def read_manifest(directory: Path | str) -> Manifest:
     try:
         values: dict[str, Any] = load_json(path)
         if values["format"] > FORMAT:
-            raise UserError(f"{path} was written by a newer fer-tl: update fer-tl, or build the dataset again.")
+            raise UserError(f"{path} was written by a newer fer-tl: update fer-tl, or build the dataset again")
         for key in ("class_names", "image_shape", "warnings"):
             values[key] = tuple(values[key])
         values["checksums"] = {name: Checksum(**found) for name, found in values.get("checksums", {}).items()}
@@ -139,14 +140,14 @@ def read_manifest(directory: Path | str) -> Manifest:
         _ = manifest.recipe  # of options that may not be numbers
         return manifest
     except FileNotFoundError as error:
-        raise UserError(f"{directory} is half built: it has no {FILE_NAME}. Build it again.") from error
+        raise UserError(f"{directory} is half built: it has no {FILE_NAME}. Build it again") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} cannot be read ({why}): build the dataset again with --overwrite.") from error
+        raise UserError(f"{path} cannot be read ({why}): build the dataset again with --overwrite") from error
 
 
 def _check(manifest: Manifest) -> None:
-    """Raises `ValueError` if the values of a manifest are not of the kinds that they should be, or do not agree."""
+    """Raise ``ValueError`` if the values of a manifest are not of the kinds that they should be, or do not agree."""
     names, shape = manifest.class_names, manifest.image_shape
     kinds = {
         "format": isinstance(manifest.format, int),

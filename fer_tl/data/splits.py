@@ -21,9 +21,9 @@ _PARTS = 5  # 80:20, as F. Sikic et al. split ExpW
 def draw_split(
     ids: np.ndarray, labels: np.ndarray, groups: np.ndarray, class_names: tuple[str, ...], seed: int
 ) -> np.ndarray:
-    """Puts a fifth of the groups into test and the others into train, stratified by class.
+    """Put a fifth of the groups into test and the others into train, stratified by class.
 
-    The first of five folds, so it is a function of ids, labels, groups and seed only, see `make_folds`.
+    The first of five folds, so it is a function of ids, labels, groups and seed only, see ``make_folds``.
 
     Args:
         ids: text [N], unique.
@@ -53,7 +53,7 @@ def draw_split(
 
 
 def read_splits(path: Path) -> dict[str, str]:
-    """Reads {id: split} from a CSV with these columns, among others: `examples.csv` of a built dataset is one.
+    """Read {id: split} from a CSV with these columns, among others: ``examples.csv`` of a built dataset is one.
 
     Raises:
         UserError: no such file or columns, a split that is none, or an id with two.
@@ -70,7 +70,7 @@ def read_splits(path: Path) -> dict[str, str]:
 
 def apply_splits(table: Mapping[str, str], ids: np.ndarray) -> np.ndarray:
     """The split of each id from a table, text [N]; rows of other ids are passed over. Ids are found as
-    `csv_tables.id_finder` does it.
+    ``csv_tables.id_finder`` does it.
 
     Raises:
         UserError: ids that the table does not have.

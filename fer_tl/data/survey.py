@@ -235,7 +235,7 @@ def _histograms(images: np.ndarray) -> np.ndarray:
 
 
 def _check(directory: Path, manifest: Manifest, examples: Sequence[Example]) -> None:
-    """Raises ``UserError`` if the table of examples is not that of the records."""
+    """Raise ``UserError`` if the table of examples is not that of the records."""
     kept = Counter((example.split, example.class_name) for example in examples if example.kept == KEPT)
     told = Counter(
         {(split, name): number for split, classes in manifest.counts.items() for name, number in classes.items()}

@@ -31,7 +31,7 @@ class Tones:
         self.blank: Counter[str] = Counter()
 
     def add(self, image: np.ndarray) -> None:
-        """Counts an image, uint8 ``[H, W, C]``."""
+        """Count an image, uint8 ``[H, W, C]``."""
         self.total += 1
         if is_nearly_blank(image) and image.min() != image.max():
             mean = image.mean()
@@ -42,7 +42,7 @@ class Tones:
         """A line for each thing that a person should know.
 
         Args:
-            choosable: whether `--channels` can be given.
+            choosable: whether ``--channels`` can be given.
         """
         lines = []
         if self.blank:

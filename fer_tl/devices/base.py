@@ -50,6 +50,6 @@ def may_have_tpu(name: str) -> bool:
 def lost_text(name: str) -> str:
     """What is said of a worker that is gone."""
     return (
-        f"{name} does not answer any more; start all workers again with the same command: the run continues at its "
+        f"{name} stopped responding; restart all workers with the same command: the run continues from its "
         "last checkpoint"
     )

@@ -153,8 +153,8 @@ class _Guest:
 def _gather(
     cluster: Cluster, same: dict[str, Any], listener: socket.socket, tell: _Waiting, until: float
 ) -> Connections:
-    """The chief's part: wait for a connection of every worker, and tell all who is missing, at last nobody. Nothing if
-    time is up.
+    """The chief's part: wait for a connection of every worker, and broadcast who is missing until nobody is;
+    returns {} on timeout.
 
     Whoever connects is a stranger until it has proved that it shares the secret; of strangers a hundred at most are
     listened to at once, for some seconds and some thousand bytes each, and they are told nothing.

@@ -40,13 +40,13 @@ class BoxTable:
     rows: tuple[BoxRow, ...]
 
     def match(self, names: Mapping[str, str | None], margin: float) -> FaceCrop:
-        """Finds the image of each row.
+        """Find the image of each row.
 
-        Names are found as `csv_tables.id_finder` does it.
+        Names are found as ``csv_tables.id_finder`` does it.
 
         Args:
             names: {name: id} for every name that an image goes by, None if several do.
-            margin: see `fer_tl.faces.recipe.FaceRecipe`.
+            margin: see ``fer_tl.faces.recipe.FaceRecipe``.
 
         Raises:
             UserError: a row's image cannot be told, two rows are about one image, or no row is about any.
@@ -60,12 +60,12 @@ class BoxTable:
             if identity is None:
                 if row.name in names:
                     raise UserError(
-                        f"{row.place}: several images are called {row.name!r}: give the path of each in the source."
+                        f"{row.place}: several images are called {row.name!r}: give the path of each in the source"
                     )
                 strangers.append(row)
             key = identity or row.name
             if key in seen:
-                raise UserError(f"{row.place}: {key!r} is in {seen[key]} already: keep one box for each image.")
+                raise UserError(f"{row.place}: {key!r} is in {seen[key]} already: keep one box for each image")
             seen[key] = row.place
             if identity is not None and row.box is not None:
                 boxes[identity] = row.box, row.place
@@ -73,7 +73,7 @@ class BoxTable:
             known = next(identity for identity in names.values() if identity)
             raise UserError(
                 f"{self.name}: none of its {len(self.rows):,} ids is an image's (the first is {self.rows[0].name!r}, "
-                f"an image's is {known!r}): give the boxes of these images."
+                f"an image's is {known!r}): give the boxes of these images"
             )
         return FaceCrop(boxes, margin, self._warnings(strangers))
 
@@ -88,9 +88,9 @@ class BoxTable:
 
 
 def read_box_table(path: Path) -> BoxTable:
-    """Reads a CSV with the columns id, top, left, bottom, right, see `csv_tables.read_table`.
+    """Read a CSV with the columns id, top, left, bottom, right, see ``csv_tables.read_table``.
 
-    See `face_crop.Box` for the coordinates; a row whose four are blank says that the image has no box.
+    See ``face_crop.Box`` for the coordinates; a row whose four are blank says that the image has no box.
 
     Raises:
         UserError: there is no such file, it is no such table, or a row is not complete.
@@ -100,7 +100,7 @@ def read_box_table(path: Path) -> BoxTable:
             head = stream.read(512)
         refuse_non_data(head, path.name)
         if is_archive(head):
-            raise UserError(f"{path.name} is an archive: unpack it and give the CSV of face boxes.")
+            raise UserError(f"{path.name} is an archive: unpack it and give the CSV of face boxes")
     table = read_table(path, COLUMNS, "face boxes")
     return BoxTable(table.name, table.sha256, tuple(map(_row, table.rows)))
 
@@ -108,7 +108,7 @@ def read_box_table(path: Path) -> BoxTable:
 def _row(row: TableRow) -> BoxRow:
     values, place = row.cells, row.place
     if not values["id"]:
-        raise UserError(f"{place}: no id.")
+        raise UserError(f"{place}: no id")
     texts = [values[side] for side in SIDES]
     if not any(texts):
         return BoxRow(values["id"], None, place)
@@ -117,18 +117,18 @@ def _row(row: TableRow) -> BoxRow:
         if getattr(box, high) <= getattr(box, low):
             raise UserError(
                 f"{place}: {high} is {values[high]}, not more than {low} ({values[low]}), so the box has no area: "
-                "the columns are edges in pixels, not a width or a height."
+                "the columns are edges in pixels, not a width or a height"
             )
     return BoxRow(values["id"], box, place)
 
 
 def _number(text: str, side: str, place: str) -> float:
     if not text:
-        raise UserError(f"{place}: {side} is blank and another side is not: fill it in, or blank all four for no box.")
+        raise UserError(f"{place}: {side} is blank and another side is not: fill it in, or blank all four for no box")
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise UserError(f"{place}: {side} is {text[:20]!r}, not a number of pixels.")
+        raise UserError(f"{place}: {side} is {text[:20]!r}, not a number of pixels")
     return value

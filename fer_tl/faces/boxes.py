@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 
 class Box(NamedTuple):
-    """The face in an image: rows `top` to `bottom` and columns `left` to `right`, as in `img[top:bottom, left:right]`.
+    """The face in an image: rows ``top`` to ``bottom`` and columns ``left`` to ``right``, as in ``img[top:bottom,
+    left:right]``.
 
-    The unit is a pixel of the image before any resizing, turned as its EXIF tag says; `bottom` and `right` are the
+    The unit is a pixel of the image before any resizing, turned as its EXIF tag says; ``bottom`` and ``right`` are the
     first row and column outside. Fractions and places outside the image are allowed.
     """
 
@@ -32,7 +33,8 @@ class Box(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A part of an image, `img[top:bottom, left:right]`, not empty; `clipped` if the box reached beyond the image."""
+    """A part of an image, ``img[top:bottom, left:right]``, not empty; ``clipped`` if the box reached beyond the
+    image."""
 
     top: int
     left: int
@@ -62,7 +64,7 @@ def window_of(box: Box, height: int, width: int, margin: float = 0.0) -> Window 
 
 
 def check_margin(margin: float | None) -> None:
-    """Refuse a `--margin` that is no sensible part of a face.
+    """Refuse a ``--margin`` that is no sensible part of a face.
 
     Raises:
         UserError: it is not between 0 and 2.
@@ -75,7 +77,7 @@ class Crop(Protocol):
     """Knows or finds the face of each image.
 
     Attributes:
-        margin: see `fer_tl.faces.recipe.FaceRecipe`.
+        margin: see ``fer_tl.faces.recipe.FaceRecipe``.
         warnings: what to tell about the boxes.
     """
 
@@ -92,7 +94,7 @@ class FaceCrop:
 
     Args:
         boxes: {image id: (its box, where a message says that the box stands)}; other images stay whole.
-        margin: see `Crop`.
+        margin: see ``Crop``.
         warnings: what to tell about the boxes.
 
     Attributes:
@@ -118,7 +120,7 @@ class FaceCrop:
             shown = ", ".join(f"{name} {value:g}" for name, value in box._asdict().items())
             raise UserError(
                 f"{where}: the box ({shown}) covers no pixel of image {identity!r}, which has {image.height:,} rows "
-                f"and {image.width:,} columns: correct it, or leave its four cells blank to keep the image whole."
+                f"and {image.width:,} columns: correct it, or leave its four cells blank to keep the image whole"
             )
         return box
 

@@ -26,11 +26,12 @@ def turn_upright(image: Image.Image) -> Image.Image:
 
 
 def to_mode(image: Image.Image, channels: int, where: str, bits: int | None = None) -> Image.Image:
-    """An upright picture of Pillow as "L" or "RGB", of 8 bits a channel, without transparency; see `convert_image`."""
+    """An upright picture of Pillow as "L" or "RGB", of 8 bits a channel, without transparency; see
+    ``convert_image``."""
     if bits is not None and bits < 16 and is_reduced(image):
         raise UserError(
             f"{where} has 16 bits for each of its channels, of which the upper 8 are read: bits that are said to be "
-            f"unused ({16 - bits}) cannot be made up for; save it with 8 bits a channel."
+            f"unused ({16 - bits}) cannot be made up for; save it with 8 bits a channel"
         )
     if image.mode in _DEEP:
         image = _eight_bits(image, where, bits)
@@ -58,7 +59,7 @@ def _eight_bits(image: Image.Image, where: str, bits: int | None) -> Image.Image
     said = stored_range(image, values)
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
-        raise UserError(f"{where} has values that are not finite: replace or remove it.")
+        raise UserError(f"{where} has values that are not finite: replace or remove it")
     high = said.high if said.high is not None else _white(image.mode, values, where, bits)
     levels = np.clip((values - said.low) * (255.0 / (high - said.low)), 0, 255).round()
     if said.inverted:
@@ -75,13 +76,13 @@ def _white(mode: str, values: np.ndarray, where: str, bits: int | None) -> float
         if low < 0 or high > 255:
             raise UserError(
                 f"{where} holds numbers from {low:.4g} to {high:.4g}, whose range it does not say: save it with 8 or "
-                "16 bits, or numbers from 0 to 1."
+                "16 bits, or numbers from 0 to 1"
             )
         return 1.0 if high <= _FLOAT_TOP else 255.0
     if mode == "I" and bits is None:
         raise UserError(
             f"{where} holds integers with a sign or integers of 32 bits, whose range it does not say: save it with 8 "
-            "or 16 bits."
+            "or 16 bits"
         )
     return float(2 ** (bits or 16) - 1)
 

@@ -66,7 +66,7 @@ def cut_window(picture: Image.Image, window: Window) -> Image.Image:
 
 
 def face_window(box: Box, height: int, width: int, recipe: FaceRecipe) -> Window | None:
-    """Which pixels a face is cut from; the window of a square may lie partly outside of the picture, and is `clipped`
+    """Which pixels a face is cut from; the window of a square may lie partly outside of the picture, and is ``clipped``
     then.
 
     Args:
@@ -98,7 +98,7 @@ def to_square(image: Image.Image, side: int, fit: str) -> np.ndarray:
     Args:
         image: of any height and width.
         side: S, pixels.
-        fit: see `FaceRecipe`.
+        fit: see ``FaceRecipe``.
     """
     if image.size != (side, side):
         if fit == "crop":

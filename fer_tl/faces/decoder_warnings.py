@@ -13,7 +13,7 @@ _kept = warnings.catch_warnings()
 class no_warnings:
     """Holds warnings back until the last thread that is inside has left.
 
-    `warnings.catch_warnings` alone restores what a thread found when it entered, which another one had changed: after
+    ``warnings.catch_warnings`` alone restores what a thread found when it entered, which another one had changed: after
     two threads that overlap, a process keeps silent for good.
     """
 

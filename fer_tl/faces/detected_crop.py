@@ -18,7 +18,7 @@ class DetectedCrop:
 
     Args:
         detector: looks for the faces.
-        margin: see `face_crop.Crop`.
+        margin: see ``face_crop.Crop``.
         options: which detector it is, as text for the manifest.
 
     Attributes:
@@ -35,18 +35,18 @@ class DetectedCrop:
         self.warnings: tuple[str, ...] = ()
 
     def find(self, image: Image.Image, identity: str) -> Box | None:
-        """See `face_crop.Crop.find`."""
+        """See ``face_crop.Crop.find``."""
         faces = find_faces(self._detector, np.asarray(image.convert("RGB")))
         return faces[0].box if faces else None
 
 
 def open_detected_crop(name: str, model: Path | None = None, margin: float | None = None) -> DetectedCrop:
-    """What crops images with a detector of `face_detection`.
+    """What crops images with a detector of ``face_detection``.
 
     Args:
-        name: one of `fer_tl.faces.recipe.DETECTORS`.
+        name: one of ``fer_tl.faces.recipe.DETECTORS``.
         model: its file, where one is needed; None for the one that the detector fetches, whose hash is fixed.
-        margin: see `face_crop.Crop`; None for the detector's own.
+        margin: see ``face_crop.Crop``; None for the detector's own.
 
     Raises:
         UserError: OpenCV or the model is missing.

@@ -4,13 +4,11 @@ and metadata, never by its own brightest pixel.
 Decided once, for all:
 
 - an EXIF tag turns the picture; a tag that cannot be read turns nothing;
-- transparency is put on mid grey, `GROUND`: drawn black or white, ink stays visible, and hidden colours are not seen;
-- 16 bits a sample are 0..65535, unless the file says that fewer are used (see `value_range`), or `bits` does; floats
-  are 0..1, or 0..255 where one is above 1; negative ones, and integers of 32 bits, are refused where the file does not
-  say their range;
-- colours become grey by ITU-R 601 luma;
-- of several frames or pages the first is taken;
-- only the formats in `FORMATS` are decoded, and at most `MOST_PIXELS`: Pillow knows others that run programs.
+- transparency is put on mid grey, ``GROUND``: drawn black or white, ink stays visible, and hidden colours are not seen;
+- 16 bits a sample are 0..65535, unless the file says that fewer are used (see ``value_range``), or ``bits`` does;
+  floats are 0..1, or 0..255 where one is above 1; negative ones, and integers of 32 bits, are refused where the file
+  does not say their range; - colours become grey by ITU-R 601 luma; - of several frames or pages the first is taken; -
+  only the formats in ``FORMATS`` are decoded, and at most ``MOST_PIXELS``: Pillow knows others that run programs.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ MOST_PIXELS = 89_478_485
 MOST_SIDE = 65_500
 """Pixels of a side: what a JPEG file can have."""
 MOST_BYTES = 1 << 29
-"""Of one file: more than an uncompressed one of `MOST_PIXELS` has."""
+"""Of one file: more than an uncompressed one of ``MOST_PIXELS`` has."""
 
 _GREY = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
 _OF_FRAMES = ("GIF", "WEBP", "TIFF", "PNG", "AVIF")
@@ -74,7 +72,7 @@ class Opened(NamedTuple):
         image: mode "L" or "RGB", at its own size, upright.
         converted: whether it had to be turned or was stored in another mode.
         several: whether it is the first of several frames or pages.
-        largest: value of samples of 16 bits, where neither the file nor `bits` says how many are used; else None.
+        largest: value of samples of 16 bits, where neither the file nor ``bits`` says how many are used; else None.
     """
 
     image: Image.Image
@@ -84,7 +82,7 @@ class Opened(NamedTuple):
 
 
 def open_image(data: bytes, channels: int, where: str, bits: int | None = None) -> Opened:
-    """Decodes an image file.
+    """Decode an image file.
 
     Args:
         data: the bytes of the file.
@@ -108,7 +106,7 @@ def open_image(data: bytes, channels: int, where: str, bits: int | None = None) 
         except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
             reason = " ".join(str(error).split())[:100]
             what = "is cut short" if "truncated" in reason else f"cannot be decoded ({reason})"
-            raise UserError(f"{where} {what}: replace or remove it.") from None
+            raise UserError(f"{where} {what}: replace or remove it") from None
         return Opened(image, upright is not stored or image is not upright, several, largest)
 
 
@@ -119,7 +117,7 @@ def several_frames(count: int) -> str:
 
 
 def open_file(path: Path, channels: int, bits: int | None = None) -> Opened:
-    """`open_image` of a file, which is not read if it is a pipe, a device, or too large.
+    """``open_image`` of a file, which is not read if it is a pipe, a device, or too large.
 
     Raises:
         UserError: as there, or there is no such file.
@@ -156,7 +154,7 @@ def convert_image(image: Image.Image | np.ndarray, channels: int, where: str, bi
             blue, and opacity), 0..255.
         channels: 1 or 3.
         where: how to name it in a message.
-        bits: see `open_image`.
+        bits: see ``open_image``.
 
     Raises:
         UserError: it is no such array, or its range is not known.
@@ -185,13 +183,13 @@ def size_of(data: bytes) -> tuple[int, int]:
 
 @functools.cache
 def _known_formats() -> list[str]:
-    """Those of `FORMATS` that this Pillow has."""
+    """Those of ``FORMATS`` that this Pillow has."""
     Image.init()
     return [name for name in FORMATS if name in Image.OPEN]
 
 
 def open_header(stream: BinaryIO, where: str) -> Image.Image:
-    """An image file whose pixels are not decoded yet; what it is instead, or too large, is a `UserError`."""
+    """An image file whose pixels are not decoded yet; what it is instead, or too large, is a ``UserError``."""
     with no_warnings():
         try:
             image: Image.Image = Image.open(stream, formats=_known_formats())
@@ -210,11 +208,11 @@ def _open_without_text(stream: BinaryIO, where: str) -> Image.Image:
     stream.seek(0)
     data = stream.read(MOST_BYTES)
     if not data:
-        raise UserError(f"{where} is empty: replace or remove it.")
+        raise UserError(f"{where} is empty: replace or remove it")
     try:
         return Image.open(io.BytesIO(_without_text(data)), formats=_known_formats())
     except Exception:  # as above
-        raise UserError(f"{where} is {_what_it_is(data, where)}.") from None
+        raise UserError(f"{where} is {_what_it_is(data, where)}") from None
 
 
 def _without_text(data: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """How a picture becomes what a model takes: one record, kept with a dataset, a run, a saved model and an export.
 
-`fer_tl.faces.opening` and `fer_tl.faces.cutting` obey it.
+``fer_tl.faces.opening`` and ``fer_tl.faces.cutting`` obey it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class FaceRecipe:
         return asdict(self)
 
     def detector(self, asked: str) -> str:
-        """Which detector finds the faces for a model of this recipe, if `asked` is "auto": the one of its training."""
+        """Which detector finds the faces for a model of this recipe, if ``asked`` is "auto": the one of its
+        training."""
         return self.cutter if asked == "auto" and self.cutter in DETECTORS else asked
 
     def describe(self) -> str:
@@ -66,7 +67,7 @@ def read_recipe(values: Any, where: str) -> FaceRecipe:
     """A recipe out of a file.
 
     Args:
-        values: what `FaceRecipe.to_dict` gave.
+        values: what ``FaceRecipe.to_dict`` gave.
         where: the file, for the message.
 
     Raises:

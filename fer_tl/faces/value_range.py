@@ -36,7 +36,7 @@ class ValueRange(NamedTuple):
 
 
 def note_range(image: Image.Image) -> None:
-    """Keeps what a file that was opened, and not loaded yet, says of its samples, for `stored_range`."""
+    """Keep what a file that was opened, and not loaded yet, says of its samples, for ``stored_range``."""
     if _NOTE in image.info:
         return
     if image.format == "TIFF":

@@ -39,7 +39,7 @@ def read_costs(path: Path) -> Costs:
         found = load_member(path, "fer_tl.json")["costs"]
         return Costs(int(found["parameters"]), int(found["macs"]))
     except FileNotFoundError:
-        raise Uncounted(f"{path} is not there any more") from None
+        raise Uncounted(f"{path} no longer exists") from None
     except KeyError:
         raise Uncounted(
             f"{path} does not say its costs: it was saved before models did, or could not be counted"

@@ -65,7 +65,7 @@ class ModelSpec:
         """
         if self.channels == 1 and stored == 3:
             raise UserError(
-                "'channels' 1 asks for grey images, but those of this dataset have 3 channels: leave --channels away"
+                "'channels' 1 asks for grey images, but those of this dataset have 3 channels: omit --channels"
             )
         return self.channels or stored
 
@@ -136,16 +136,16 @@ def _check_input(
     if asked in ("imagenet", "vggface") and asked not in backbone.pretrained:
         raise UserError(f"'pixels' {asked} does not go with {backbone.name}, which has no {asked} weights")
     if asked in ("scratch", *backbone.pretrained) and experiment.weights == "none" and asked != "scratch":
-        raise UserError(f"'pixels' {asked} is for a weights file that does not say it: leave --pixels away")
+        raise UserError(f"'pixels' {asked} is for a weights file that does not say it: omit --pixels")
     if start and asked != "backbone" and asked != start.pixels:
         raise UserError(
             f"'pixels' {asked} does not go with {experiment.weights}, whose layers say how its pixels are scaled: "
-            "leave --pixels away"
+            "omit --pixels"
         )
     if pretrained and experiment.channels == 1:
         raise UserError(
             f"the weights '{experiment.weights}' of {backbone.name} take 3 channels: "
-            "leave --channels away (grey images are repeated), or use --weights none"
+            "omit --channels (grey images are repeated), or use --weights none"
         )
     if asked != "backbone" and pretrained and backbone.pretrained.get(asked) is not pretrained:
         raise UserError(
@@ -196,7 +196,7 @@ def _variant(experiment: Experiment, backbone: Backbone) -> Variant:
 def _check_takes(option: str, value: str, backbone: Backbone, takes: Callable[[Backbone], bool]) -> None:
     if not takes(backbone):
         takers = ", ".join(record.name for record in all_backbones().values() if takes(record))
-        raise UserError(f"'{option}' {value} does not go with {backbone.name}, only with {takers}: leave it away")
+        raise UserError(f"'{option}' {value} does not go with {backbone.name}, only with {takers}: omit it")
 
 
 def _head(given: Head, backbone: Backbone, variant: Variant) -> Head:
@@ -215,9 +215,7 @@ def _head(given: Head, backbone: Backbone, variant: Variant) -> Head:
     if any(not 0 <= rate < 1 for rate in dropout) or any(width < 1 for width in dense):
         raise UserError("'head.dropout' should be from 0 up to but not 1, and 'head.dense' 1 or more")
     if given.batch_norm and not dense:
-        raise UserError(
-            "'head.batch_norm' stands behind dense layers, but 'head.dense' has none: add some, or leave it away"
-        )
+        raise UserError("'head.batch_norm' stands behind dense layers, but 'head.dense' has none: add some, or omit it")
     own = variant.activation if backbone.activations else default.activation
     return Head(
         pooling=given.pooling or default.pooling,

@@ -120,5 +120,5 @@ def as_latex(table: Table, caption: str = "", notes: Sequence[str] = ()) -> str:
 
 
 def as_csv(rows: Sequence[Sequence[object]]) -> str:
-    """Rows of plain values, the header first, see `csv_line`."""
+    """Rows of plain values, the header first, see ``csv_line``."""
     return "".join(map(csv_line, rows))

@@ -1,4 +1,4 @@
-"""Files of a part of a run: which there are, whether they are whole, and what to do where they are not."""
+"""Files of a part of a run: names, integrity checks and repair hints."""
 
 from __future__ import annotations
 

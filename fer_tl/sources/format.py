@@ -64,28 +64,29 @@ class Option:
             if isinstance(value, float) and found != value:  # 2.5 images, or NaN
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
-            raise UserError(f"{self.flag} is {value!r}, not {_KINDS[self.type]}.") from None
+            raise UserError(f"{self.flag} is {value!r}, not {_KINDS[self.type]}") from None
         if self.choices and found not in self.choices:
-            raise UserError(f"{self.flag} {value}: no such choice{suggest(str(value), map(str, self.choices))}.")
+            raise UserError(f"{self.flag} {value}: no such choice{suggest(str(value), map(str, self.choices))}")
         if self.limits and not self.limits[0] <= found <= self.limits[1]:
-            raise UserError(f"{self.flag} is {found:g}, not {self.limits[0]:,} to {self.limits[1]:,}.")
+            raise UserError(f"{self.flag} is {found:g}, not {self.limits[0]:,} to {self.limits[1]:,}")
         return found
 
 
 @dataclass(frozen=True)
 class Format:
-    """A dataset format: ``FORMAT`` of a folder of `fer_tl.sources`, or of a package with an entry point in `GROUP`.
+    """A dataset format: ``FORMAT`` of a folder of ``fer_tl.sources``, or of a package with an entry point in ``GROUP``.
 
     Attributes:
         name: of the datasets that are built of it: a-z, 0-9 and _.
         summary: what it reads, in a few words.
         reader: what opens a source of it, as "module:function", for the module is imported when it is needed. It takes
             the path (unless ``drawn``) and, by keyword, those of ``options`` that were given, returns a
-            `fer_tl.sources.records.Source`, and raises `UserError` if there is something else. It needs no TensorFlow.
+            ``fer_tl.sources.records.Source``, and raises ``UserError`` if there is something else. It needs no
+            TensorFlow.
         options: what it takes besides the options of every build.
         drawn: its images are made by code: it has no path, its copies are not looked for, and training makes the
             dataset where it is missing.
-        crops: its source hands pictures to `Source.cut`, so that boxes and detectors may crop them.
+        crops: its source hands pictures to ``Source.cut``, so that boxes and detectors may crop them.
         splits: its records have no split: one is drawn 80:20, or read from a table.
         variants: a dataset of it has a name of its own, ``folder/mine``.
         most_lost: share of a class's training images that may be copies of validation and test without a question; None
@@ -110,7 +111,7 @@ class Format:
         return f"{self.shown}: {self.summary}"
 
     def open(self, path: Path | None, **options: Any) -> Source:
-        """Opens a source with the ``reader``, which see; ``path`` is None if ``drawn``."""
+        """Open a source with the ``reader``, which see; ``path`` is None if ``drawn``."""
         source: Source = pkgutil.resolve_name(self.reader)(*(() if self.drawn else (path,)), **options)
         return source
 
@@ -124,12 +125,12 @@ class Format:
         return bool(re.fullmatch(f"{self.name}/{_VARIANT}" if self.variants else self.name, name))
 
     def check_variant(self, name: str) -> None:
-        """Raises `UserError` if ``name`` has a slash and `is_name` is false."""
+        """Raise ``UserError`` if ``name`` has a slash and ``is_name`` is false."""
         _, slash, variant = name.partition("/")
         if slash and not self.variants:
-            raise UserError(f"{self.name} has no variants: write {self.name}, not {name}.")
+            raise UserError(f"{self.name} has no variants: write {self.name}, not {name}")
         if slash and not self.is_name(name):
-            raise UserError(f"{name}: {variant!r} cannot be a folder's name: use a-z, 0-9, - and _.")
+            raise UserError(f"{name}: {variant!r} cannot be a folder's name: use a-z, 0-9, - and _")
 
 
 DEFAULT_IMAGE_SIZE = 96
@@ -177,7 +178,7 @@ def find_format(dataset: str) -> Format:
     """
     name, found = dataset.partition("/")[0], all_formats()
     if name not in found:
-        raise UserError(f"There is no dataset {name!r} to build: choose one of {', '.join(found)}.")
+        raise UserError(f"There is no dataset {name!r} to build: choose one of {', '.join(found)}")
     form = found[name]
     if isinstance(form, UserError):
         raise form
@@ -185,7 +186,7 @@ def find_format(dataset: str) -> Format:
 
 
 def known_format(dataset: str) -> Format | None:
-    """As `find_format`, but None where that raises; looks for installed packages only if it is not built in."""
+    """As ``find_format``, but None where that raises; looks for installed packages only if it is not built in."""
     name = dataset.partition("/")[0]
     return _built_in().get(name) or formats().get(name)
 

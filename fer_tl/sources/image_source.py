@@ -20,7 +20,7 @@ _USUAL_BITS = (8, 10, 12, 14, 15)  # of cameras and scanners
 
 @dataclass(frozen=True)
 class Entry:
-    """One image file: its name in `files`, and what is known about it."""
+    """One image file: its name in ``files``, and what is known about it."""
 
     name: str
     id: str
@@ -38,9 +38,9 @@ class ImageSource(Source):
         class_names: names in label order.
         size: height and width of the images to hand out, pixels.
         channels: 1, 3, or None for 1 if every image is stored in grey, else 3.
-        options: see `Source`.
-        notes: see `Source`.
-        fit: see `Source`.
+        options: see ``Source``.
+        notes: see ``Source``.
+        fit: see ``Source``.
     """
 
     kind = "images"
@@ -131,11 +131,11 @@ class ImageSource(Source):
             raise UserError(
                 f"{len(self._largest):,} images of {self.name} have samples of 16 bits, but none uses all of them: the "
                 f"largest value is {largest:,} of 65,535, and the files do not say which is white. Say how many bits "
-                f"are used with `fer-tl build folder/NAME --bits {likely}`, or --bits 16 if they are that dark."
+                f"are used with `fer-tl build folder/NAME --bits {likely}`, or --bits 16 if they are that dark"
             )
 
     def _may_be_grey(self, entry: Entry) -> bool:
-        """False if an image is stored in colour; one that cannot be read says nothing, and `records` tells of it."""
+        """False if an image is stored in colour; one that cannot be read says nothing, and ``records`` tells of it."""
         try:
             # The whole file is read though the header would do: an archive's members cannot be read piecewise.
             return is_grey(self._files.read(entry.name), self._files.where(entry.name))

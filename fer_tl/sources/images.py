@@ -106,11 +106,12 @@ def is_image(head: bytes) -> bool:
 
 
 def image_paths(names: Iterable[str]) -> list[ImagePath]:
-    """Reads what the paths of image files say, in the order given.
+    """Read what the paths of image files say, in the order given.
 
-    The split is named by the folder above the class folder that is nearest to it: `train/train/angry/1.png`,
-    `images/images/train/angry/1.png` and `angry/1.png` (no split) are all understood. If every image lies in a folder
-    that is called like a split, and those lie in folders of several classes, these are read: `angry/train/1.png`.
+    The split is named by the folder above the class folder that is nearest to it: ``train/train/angry/1.png``,
+    ``images/images/train/angry/1.png`` and ``angry/1.png`` (no split) are all understood. If every image lies in a
+    folder that is called like a split, and those lie in folders of several classes, these are read:
+    ``angry/train/1.png``.
 
     Raises:
         UserError: the name of an image is not text.
@@ -133,7 +134,7 @@ def image_paths(names: Iterable[str]) -> list[ImagePath]:
 
 
 def split_is_below(folders: Iterable[tuple[str, ...]]) -> bool:
-    """Whether images lie in `class/split/`, not in `split/class/`, from the folders that each lies in."""
+    """Whether images lie in ``class/split/``, not in ``split/class/``, from the folders that each lies in."""
     places = set(folders)
     if not all(len(parts) > 1 and canonical_split(parts[-1]) for parts in places):
         return False
@@ -142,7 +143,7 @@ def split_is_below(folders: Iterable[tuple[str, ...]]) -> bool:
 
 
 def splits_of(paths: list[ImagePath], label: str) -> tuple[list[str], str | None]:
-    """Decides the split of each image by its folders.
+    """Decide the split of each image by its folders.
 
     Returns:
         One split for each image, and a line to tell if no folder names one, or none names training images; or None.
@@ -157,7 +158,7 @@ def splits_of(paths: list[ImagePath], label: str) -> tuple[list[str], str | None
     if outside:
         raise UserError(
             f"{outside[0].name} in {label} lies in no split's folder but others do ({len(outside):,} of {len(paths):,} "
-            "do not): move such images into train, validation or test, or remove them."
+            "do not): move such images into train, validation or test, or remove them"
         )
     if set(named) == {"test"}:
         return ["test"] * len(paths), (

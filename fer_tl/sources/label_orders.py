@@ -40,7 +40,7 @@ LABEL_ORDERS = {
     "ferplus": LabelOrder("FER+", 0, ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", CONTEMPT)),
     "ckplus": LabelOrder("CK+ as a CSV like FER-2013's", 0, (*CLASS_NAMES, CONTEMPT)),
 }
-"""Choices of `--labels`."""
+"""Choices of ``--labels``."""
 
 DEFAULT_ORDER = "fer"
 
@@ -50,7 +50,7 @@ def class_of_number(text: str, labels: str | None) -> str | None:
 
     Args:
         text: "3", "03" or "3.0".
-        labels: a key of `LABEL_ORDERS`, or None for FER-2013's.
+        labels: a key of ``LABEL_ORDERS``, or None for FER-2013's.
     """
     number = number_of(text)
     order = LABEL_ORDERS[labels or DEFAULT_ORDER]
@@ -67,11 +67,11 @@ def number_of(text: str) -> int | None:
 
 
 def check_numbers(numbers: Collection[int], labels: str | None, where: str, certain: bool = False) -> None:
-    """Refuses numbers as classes whose meaning is a guess.
+    """Refuse numbers as classes whose meaning is a guess.
 
     Args:
         numbers: all that stand for a class.
-        labels: a key of `LABEL_ORDERS`, or None if nobody has said.
+        labels: a key of ``LABEL_ORDERS``, or None if nobody has said.
         where: what has them, for the message: "fer2013.csv".
         certain: whether numbers from 0 to 6 are FER-2013's, since the data claim to be it; fewer of them are not all of
             its classes, so that they may as well be the first ones of another order.

@@ -20,7 +20,7 @@ class Origin:
     Attributes:
         path: what the user gave.
         files: that, opened.
-        used: the names in `files` that are read.
+        used: the names in ``files`` that are read.
 
     Raises:
         UserError: one of these names is not text.

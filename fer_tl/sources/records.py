@@ -58,7 +58,7 @@ _FILLED = re.compile(f"{_AROUND}({'|'.join(sorted(_CANONICAL_SPLIT, key=len, rev
 
 
 def canonical_split(name: str) -> str | None:
-    """Gives the split a folder name or a Usage value stands for, or None.
+    """Give the split a folder name or a Usage value stands for, or None.
 
     Case, punctuation and words such as set, data and images around it do not count.
     """
@@ -74,15 +74,15 @@ class Record:
     """One labelled image.
 
     Attributes:
-        split: one of `SPLITS`; None if the source has no split, so that one is drawn when it is built.
+        split: one of ``SPLITS``; None if the source has no split, so that one is drawn when it is built.
         id: unique over the whole dataset and stable.
         label: index into the source's class names.
         image: uint8 [H, W, C], 0..255.
         group: what must never be divided over folds, as far as the source knows: the photo that a face is cut from.
         targets: float32 [K], the share of votes for each class, sum 1; None where the label is all there is.
         crop: "whole", "cropped", or "clipped" (cropped, and the box left the image); "" where there are no boxes.
-        size: height and width in pixels of what was resized to `image`, after cropping.
-        photo: uint8 [h, w, 3], the whole of what `image` was cropped from, in small; None if there was no more. The
+        size: height and width in pixels of what was resized to ``image``, after cropping.
+        photo: uint8 [h, w, 3], the whole of what ``image`` was cropped from, in small; None if there was no more. The
             same for all examples of a group.
     """
 
@@ -150,14 +150,14 @@ def reason_of(error: UserError, where: str) -> str:
 
 
 def check_share(skipped: Sequence[Skipped], good: int, label: str) -> None:
-    """Raises `UnusableExamples` if more than `MOST_SKIPPED` of all examples had to be left out."""
+    """Raise ``UnusableExamples`` if more than ``MOST_SKIPPED`` of all examples had to be left out."""
     if len(skipped) > MOST_SKIPPED * (len(skipped) + good):
         advice = f"--on-error skip leaves out {100 * MOST_SKIPPED:.0f} % at most: correct or remove them."
         raise UnusableExamples(skipped, good, label, advice)
 
 
 class Source(ABC):
-    """A dataset as someone has it. Opening one is cheap; `records` reads it.
+    """A dataset as someone has it. Opening one is cheap; ``records`` reads it.
 
     Attributes:
         kind: what it is, in a word or two, for the manifest: "csv", "images", "drawn".
@@ -165,10 +165,10 @@ class Source(ABC):
         class_names: names in label order.
         options: what changes the examples besides the bytes of the source, as text.
         notes: lines to tell before the build.
-        on_error: "stop" or "skip": whether an example that cannot be used stops `records` at its end, when all of them
-            are known, or is left out.
+        on_error: "stop" or "skip": whether an example that cannot be used stops ``records`` at its end, when all of
+            them are known, or is left out.
         passed_over: files that are not read: {why: names}.
-        fit: see `fer_tl.faces.recipe.FaceRecipe`.
+        fit: see ``fer_tl.faces.recipe.FaceRecipe``.
         bits: likewise.
     """
 
@@ -185,19 +185,20 @@ class Source(ABC):
     _detected: DetectedCrop | None = None
 
     def use_boxes(self, table: BoxTable, margin: float) -> None:
-        """Lets `records` crop every image to its box; call it before `records`. For `margin` see `FaceRecipe`."""
+        """Let ``records`` crop every image to its box; call it before ``records``. For ``margin`` see
+        ``FaceRecipe``."""
         self._boxes = table, margin
         # What is told of copies was added later: builds of before are told from those of now by it.
         given = {"boxes": table.sha256, "box_margin": repr(float(margin)), "copies": "of whole images"}
         self.options = {**self.options, **given}
 
     def use_detector(self, crop: DetectedCrop) -> None:
-        """Lets `records` crop every image to the largest face that is found in it; call it before `records`."""
+        """Let ``records`` crop every image to the largest face that is found in it; call it before ``records``."""
         self._detected = crop
         self.options = {**self.options, **crop.options}
 
     def photo_of(self, picture: Image.Image) -> np.ndarray | None:
-        """`Record.photo` of an image before it is cropped, where its copies may be cut otherwise; None if it stays
+        """``Record.photo`` of an image before it is cropped, where its copies may be cut otherwise; None if it stays
         whole."""
         if self.crop is None:
             return None
@@ -230,7 +231,7 @@ class Source(ABC):
         return FaceRecipe(self.fit, bits=self.bits)
 
     def cut(self, picture: Image.Image, identity: str, side: int) -> Cut:
-        """An image of an example out of its picture, in mode "L" or "RGB"; `crop` is "" where there are no boxes."""
+        """An image of an example out of its picture, in mode "L" or "RGB"; ``crop`` is "" where there are no boxes."""
         from fer_tl.faces.cutting import cut_face
 
         box = None if self.crop is None else self.crop.find(picture, identity)
@@ -249,7 +250,7 @@ class Source(ABC):
 
     @abstractmethod
     def total(self) -> int:
-        """How many examples `records` will give if all can be used, without decoding an image.
+        """How many examples ``records`` will give if all can be used, without decoding an image.
 
         Raises:
             UserError: the source is not what it should be.
@@ -257,11 +258,11 @@ class Source(ABC):
 
     @abstractmethod
     def records(self) -> Iterator[Record]:
-        """Reads all examples, in a fixed order; those that cannot be used are left out.
+        """Read all examples, in a fixed order; those that cannot be used are left out.
 
         Raises:
             UserError: the source cannot be read.
-            UnusableExamples: at the end, naming what was left out, if `on_error` is "stop".
+            UnusableExamples: at the end, naming what was left out, if ``on_error`` is "stop".
         """
 
     @abstractmethod
@@ -270,14 +271,14 @@ class Source(ABC):
 
     @abstractmethod
     def warnings(self) -> list[str]:
-        """What a careful reader should know about the examples read by `records` since the source was opened."""
+        """What a careful reader should know about the examples read by ``records`` since the source was opened."""
 
     def skipped(self) -> list[Skipped]:
-        """What `records` has left out because it could not be used."""
+        """What ``records`` has left out because it could not be used."""
         return []
 
     def stop_at_errors(self, good: int) -> None:
-        """Raises `UnusableExamples` if some were left out and none may be; `good` could be used."""
+        """Raise ``UnusableExamples`` if some were left out and none may be; ``good`` could be used."""
         skipped = self.skipped()
         if skipped and self.on_error == "stop":
             share = len(skipped) / (len(skipped) + good)
@@ -285,11 +286,11 @@ class Source(ABC):
             raise UnusableExamples(skipped, good, self.name, f"Correct or remove them{allowed}.")
 
     def close(self) -> None:  # noqa: B027  # a drawn source has nothing to close
-        """Closes files that are open."""
+        """Close files that are open."""
 
 
 def tabulate(counts: Mapping[tuple[str, int], int], class_names: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    """Turns {(split, label): n} into {split: {class name: n}}: splits in the order of `SPLITS`, classes of 0 too."""
+    """Turn {(split, label): n} into {split: {class name: n}}: splits in the order of ``SPLITS``, classes of 0 too."""
     table = {split: dict.fromkeys(class_names, 0) for split in SPLITS if any(key[0] == split for key in counts)}
     for (split, label), number in counts.items():
         table[split][class_names[label]] += number

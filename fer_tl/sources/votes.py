@@ -48,8 +48,8 @@ class Verdict:
     """What the votes on one image amount to.
 
     Attributes:
-        label: index into `fer_tl.core.classes.CLASS_NAMES`; None if the image is left out.
-        targets: float32 [7] in the order of `CLASS_NAMES`, sum 1, the largest is the label's; None unless the mode is
+        label: index into ``fer_tl.core.classes.CLASS_NAMES``; None if the image is left out.
+        targets: float32 [7] in the order of ``CLASS_NAMES``, sum 1, the largest is the label's; None unless the mode is
             "soft" and the image is kept.
         reason: why it is left out: "contempt", "unknown", "not a face" or "no majority"; else "".
     """
@@ -60,16 +60,16 @@ class Verdict:
 
 
 def check_mode(mode: str) -> None:
-    """Raises `UserError` if `mode` is none of `MODES`."""
+    """Raise ``UserError`` if ``mode`` is none of ``MODES``."""
     if mode not in MODES:
-        raise UserError(f"votes is {mode!r}, not one of {', '.join(MODES)}.")
+        raise UserError(f"votes is {mode!r}, not one of {', '.join(MODES)}")
 
 
 def read_votes(cells: Sequence[str], place: str) -> np.ndarray:
-    """Reads the ten cells of an image.
+    """Read the ten cells of an image.
 
     Args:
-        cells: in the order of `COLUMNS`: counts, shares, or a single 1.
+        cells: in the order of ``COLUMNS``: counts, shares, or a single 1.
         place: file and row, for the message.
 
     Returns:
@@ -79,7 +79,7 @@ def read_votes(cells: Sequence[str], place: str) -> np.ndarray:
         UserError: there are not ten, or one is not such a number.
     """
     if len(cells) != len(COLUMNS):
-        raise UserError(f"{place}: {len(cells)} votes, not {len(COLUMNS)} ({', '.join(COLUMNS)}).")
+        raise UserError(f"{place}: {len(cells)} votes, not {len(COLUMNS)} ({', '.join(COLUMNS)})")
     return np.array([_number(text, name, place) for text, name in zip(cells, COLUMNS, strict=True)])
 
 
@@ -89,12 +89,12 @@ def _number(text: str, column: str, place: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or value < 0:
-        raise UserError(f"{place}: {column} is {text[:20]!r}, not a number of votes (0 or more).")
+        raise UserError(f"{place}: {column} is {text[:20]!r}, not a number of votes (0 or more)")
     return value
 
 
 def decide(votes: np.ndarray, mode: str) -> Verdict:
-    """Turns the votes on an image into a label, or a reason to leave it out.
+    """Turn the votes on an image into a label, or a reason to leave it out.
 
     Votes of 1 or less are outliers and count as 0: Barsoum et al., "Training deep networks for facial expression
     recognition with crowd-sourced label distribution", ICMI 2016, section 3, and the authors' code (ferplus.py of
@@ -106,8 +106,8 @@ def decide(votes: np.ndarray, mode: str) -> Verdict:
       keeps three classes at most.
 
     Args:
-        votes: float64 [10] from `read_votes`.
-        mode: one of `MODES`.
+        votes: float64 [10] from ``read_votes``.
+        mode: one of ``MODES``.
     """
     if votes.sum() > _ONE_VOTE:
         votes = np.where(votes > 1, votes, 0)
@@ -127,8 +127,8 @@ def describe_left_out(counts: Mapping[str, int], mode: str) -> str:
     """One line: the rule of a mode, and how many images it leaves out.
 
     Args:
-        counts: {reason: images} of the `Verdict`s; reasons without images may be missing.
-        mode: one of `MODES`.
+        counts: {reason: images} of the ``Verdict``s; reasons without images may be missing.
+        mode: one of ``MODES``.
     """
     reasons = ", ".join(f"{counts[name]:,} {name}" for name in (*_NOT_CLASSES, _NO_MAJORITY) if counts.get(name))
     left_out = f"{sum(counts.values()):,} images left out" + (f" ({reasons})" if reasons else "")

@@ -1,4 +1,4 @@
-"""What a frozen backbone makes of the images: computed once, kept on disk, used by all folds and by later runs."""
+"""Cached features of a frozen backbone: computed once, kept on disk, used by all folds and by later runs."""
 
 from __future__ import annotations
 

@@ -238,7 +238,7 @@ def test_all_folds_that_fail_are_one_line_and_no_table(cv: CvResult, run_copy: P
         write_json(run_copy / name / "failed.json", {"message": f"nan in {name}", "epoch": 1, "step": 1})
     before = bytes_below(run_copy)
     ids = np.concatenate([fold.ids for fold in cv.folds])
-    with pytest.raises(UserError, match="the training of all 2 folds failed, of fold 0 so: nan in fold-0"):
+    with pytest.raises(UserError, match="all 2 folds failed; fold 0: nan in fold-0"):
         report_folds(RunFolder(run_copy), ids, {}, lambda line: None)
     assert bytes_below(run_copy) == before
 

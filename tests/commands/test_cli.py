@@ -379,10 +379,10 @@ def test_a_signal_is_one_line_that_says_what_is_kept(
     replace_verb(monkeypatch, "models", lambda: signal.raise_signal(number))
     assert main(["train"]) == code
     assert capsys.readouterr().err == (
-        f"\nfer-tl: {word}; what is trained is kept, and the same command continues there\n"
+        f"\nfer-tl: {word}; what is trained is kept; rerun the same command to continue\n"
     )
     assert main(["models"]) == code
-    assert capsys.readouterr().err == f"\nfer-tl: {word}; the same command starts again\n"
+    assert capsys.readouterr().err == f"\nfer-tl: {word}; rerun the same command to start again\n"
     assert signal.getsignal(number) == before
 
 
@@ -409,7 +409,7 @@ def test_failed_folds_are_code_2_and_one_line_after_the_table(
     replace_verb(monkeypatch, "cv", lambda _: CvResult(Path("run"), summary, folds, ""))
     assert main(["cv"]) == 2
     error = capsys.readouterr().err
-    assert error == "fer-tl: 1 of 3 folds failed, fold 1 so: the loss is nan; the same command tries again\n"
+    assert error == "fer-tl: 1 of 3 folds failed, fold 1: the loss is nan; rerun the same command to retry\n"
 
 
 @pytest.fixture(scope="module")

@@ -301,5 +301,5 @@ def test_without_its_models_a_run_is_compared_all_the_same(trio: tuple[Path, Pat
     result = run_compare(good, equal)
     after = lines_of(result)["good"]
     assert (after["parameters"], after["macs"]) == ("", "")
-    assert "model.keras is not there any more" in words(result.text)
+    assert "model.keras no longer exists" in words(result.text)
     assert {key: after[key] for key in before} == before | {"parameters": "", "macs": ""}

@@ -145,8 +145,8 @@ def test_when_one_is_killed_the_other_names_it_and_ends_soon(runs: Runs):
     assert [chief.status, worker.status, alone.status] == [2, -9, 0], chief.err + alone.err
     assert chief.moment - worker.moment < 30
     assert chief.err == (
-        f"fer-tl: worker 1 (localhost:{runs.ports[1]}) does not answer any more; start all workers again with the same "
-        "command: the run continues at its last checkpoint\n"
+        f"fer-tl: worker 1 (localhost:{runs.ports[1]}) stopped responding; restart all workers with the same command: "
+        "the run continues from its last checkpoint\n"
     )
     assert "epoch 1  loss" in chief.out
     assert "epoch 2  loss" not in chief.out

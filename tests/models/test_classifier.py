@@ -75,7 +75,7 @@ def test_a_saved_model_gives_the_same_logits(name: str, tmp_path: Path):
 
 def test_one_channel_of_colour_images_is_one_clear_line():
     experiment = load_experiment(backbone="liu_3conv", weights="none", channels=1)
-    with pytest.raises(UserError, match="leave --channels away"):
+    with pytest.raises(UserError, match="omit --channels"):
         build_classifier(experiment, (48, 48, 3), CLASSES, None)
 
 

@@ -47,7 +47,7 @@ def build(
     say: Say = print,
     **options: Any,
 ) -> Manifest:
-    """Builds `<data_dir>/<name>/[<config>/]<version>/`; does nothing if it is built from the same source already.
+    """Build ``<data_dir>/<name>/[<config>/]<version>/``; does nothing if it is built from the same source already.
 
     The work is done in a hidden folder beside it, which is renamed at the end: a build that is killed leaves nothing
     that looks finished, and the next build clears it away.
@@ -57,15 +57,16 @@ def build(
         source: file, archive or folder to read; none for drawn faces.
         data_dir: folder that holds all datasets, made if need be.
         accept_copies: whether copies may make up as much as they do: else a build stops where a cluster is large or its
-            labels differ or a class loses much, and writes a picture of examples into `data_dir`, see `suspicions`.
+            labels differ or a class loses much, and writes a picture of examples into ``data_dir``, see ``suspicions``.
         overwrite: replace a dataset of that name once the new one is complete.
         say: called with each line to tell.
-        options: the other options of `fer-tl build --help`, with `_` for `-`: `image_size=64`, `duplicates="drop"`.
+        options: the other options of ``fer-tl build --help``, with ``_`` for ``-``: ``image_size=64``,
+            ``duplicates="drop"``.
 
     Raises:
         UserError: wrong arguments or a source that cannot be used; nothing is left behind.
         UnusableExamples: examples that cannot be used; where they are more than the message names, all are listed in
-            `<data_dir>/<name>-unusable.csv`.
+            ``<data_dir>/<name>-unusable.csv``.
     """
     request = BuildRequest(name, source, **options)
     root, form = Path(data_dir), request.format
@@ -75,7 +76,7 @@ def build(
             directory = dataset_directory(root, name)
         if directory:
             return _tell_built(directory, say)
-        raise UserError(f"{name} needs a source: run `fer-tl build {build_arguments(name)}`.")
+        raise UserError(f"{name} needs a source: run `fer-tl build {build_arguments(name)}`")
     with contextlib.closing(request.open()) as opened:
         config = request.config or (_slug(opened.name) if form.variants else "")
         target = root / form.name / config / VERSION
@@ -101,7 +102,7 @@ def _already_built(target: Path, entry: dict[str, str], shards: int | None) -> P
     if not target.exists():
         return None
     if not (target / FILE_NAME).is_file():
-        raise UserError(f"{target} is half built: it has no {FILE_NAME}. Build again with --overwrite to replace it.")
+        raise UserError(f"{target} is half built: it has no {FILE_NAME}. Build again with --overwrite to replace it")
     manifest = read_manifest(target)
     dataset_directory(target.parents[2] if manifest.config else target.parents[1], manifest.dataset)
     keys = sorted({*manifest.source, *entry} - {"name"})
@@ -110,11 +111,11 @@ def _already_built(target: Path, entry: dict[str, str], shards: int | None) -> P
         what = "another source" if "sha256" in differing else f"other options ({', '.join(differing)})"
         raise UserError(
             f"{target} is already built from {what} ({manifest.source['name']}): build again with --overwrite "
-            "to replace it, or into another --data-dir."
+            "to replace it, or into another --data-dir"
         )
     number = max(manifest.shards.values())
     if shards is not None and min(shards, _smallest(manifest.counts)) != number:
-        raise UserError(f"{target} is already built with {number} shards: build again with --overwrite to replace it.")
+        raise UserError(f"{target} is already built with {number} shards: build again with --overwrite to replace it")
     return target
 
 
@@ -142,7 +143,7 @@ def _tell_counts(manifest: Manifest, say: Say) -> None:
 
 
 def _check_records(directory: Path, manifest: Manifest) -> None:
-    """Raises `UserError` if a shard is damaged."""
+    """Raise ``UserError`` if a shard is damaged."""
     check_shards(directory, manifest, manifest.shards)
     if not manifest.checksums:  # built before format 3: each record has a checksum of its own
         for split in manifest.counts:

@@ -19,7 +19,8 @@ LARGE = 0.01
 that of ExpW's subset 0.003."""
 
 MOST_LOST = 0.10
-"""Share of a class's training images that may be left out as copies of validation and test, see `Format.most_lost`."""
+"""Share of a class's training images that may be left out as copies of validation and test, see
+``Format.most_lost``."""
 
 MIXED = 0.10
 """Share of a dataset's images that may be in clusters with different labels: 0.03 of FER-2013's and ExpW's are."""
@@ -38,7 +39,7 @@ def suspicions(
     Args:
         examples: of the whole dataset, with clusters and what is left out.
         pixels: a hash of each one's pixels: copies that are equal need no look.
-        most_lost: see `MOST_LOST`.
+        most_lost: see ``MOST_LOST``.
 
     Returns:
         What was found, in words, and the rows of the clusters that it is about; both empty if nothing was.
@@ -81,14 +82,14 @@ def refuse_what_is_suspicious(
     picture: Path,
     most_lost: float = MOST_LOST,
 ) -> None:
-    """Stops a build that would leave out or join more than can be taken for granted.
+    """Stop a build that would leave out or join more than can be taken for granted.
 
     Args:
-        examples: see `suspicions`.
+        examples: see ``suspicions``.
         pixels: see there.
         encoded: gives the file of an example's image.
         picture: PNG to write with examples, if there is something to look at.
-        most_lost: see `MOST_LOST`.
+        most_lost: see ``MOST_LOST``.
 
     Raises:
         UserError: the counts, where to look, and the options.
@@ -106,7 +107,7 @@ def refuse_what_is_suspicious(
         pass
     raise UserError(
         f"Nothing was built, for so many copies want a look first: {told}. Please {where}; then build again with "
-        "--accept-copies if they are copies, or with --duplicates keep if they are not."
+        "--accept-copies if they are copies, or with --duplicates keep if they are not"
     )
 
 

@@ -57,7 +57,7 @@ def takers() -> dict[str, list[tuple[Format, Option]]]:
 
 
 def add_build_options(parser: Any) -> None:
-    """Adds every option of every format to a parser of jsonargparse; its help says which formats take it."""
+    """Add every option of every format to a parser of jsonargparse; its help says which formats take it."""
     sourced = {form.name for form in formats().values() if not form.drawn}
     for having in takers().values():
         lines: dict[str, list[str]] = {}

@@ -32,7 +32,7 @@ def check_can_prepare() -> None:
 
 
 def prepare(form: Format, config: str, curated: Curated, place: Path, shards: int) -> tuple[Path, str]:
-    """Writes all splits of a curated source as TFRecords.
+    """Write all splits of a curated source as TFRecords.
 
     Args:
         form: the format of the dataset.
@@ -66,7 +66,7 @@ def prepare(form: Format, config: str, curated: Curated, place: Path, shards: in
 
 @contextlib.contextmanager
 def _temporary_in(place: Path) -> Iterator[None]:
-    """Lets TFDS make its temporary folders in one that is removed: it leaves one behind for every builder."""
+    """Let TFDS make its temporary folders in one that is removed: it leaves one behind for every builder."""
     before = tempfile.tempdir
     tempfile.tempdir = str(place)
     try:
@@ -77,7 +77,7 @@ def _temporary_in(place: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _absl_quiet() -> Iterator[None]:
-    """Lets absl, through which TFDS logs, tell errors only."""
+    """Let absl, through which TFDS logs, tell errors only."""
     from absl import logging
 
     before = logging.get_verbosity()

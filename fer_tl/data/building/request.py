@@ -26,7 +26,7 @@ class BuildRequest:
     Args:
         name: "fer2013", or "folder/mine" for a format with variants.
         source: file, archive or folder to read.
-        options: those of `fer_tl.data.building.options`, None where one is not given.
+        options: those of ``fer_tl.data.building.options``, None where one is not given.
 
     Attributes:
         name: as given.
@@ -49,23 +49,23 @@ class BuildRequest:
             if not having:
                 raise UserError(f"a build has no option {key!r}{suggest(key, takers())}")
             flag = f"--{key.replace('_', '-')}"
-            raise UserError(f"{flag} is for {' and '.join(having)}, not for {self.format.name}: leave it out.")
+            raise UserError(f"{flag} is for {' and '.join(having)}, not for {self.format.name}: leave it out")
         self.given = {key: taken[key].read(value) for key, value in given.items()}
         self._check_pairs()
 
     def _check_pairs(self) -> None:
         given = self.given
         if "splits" in given and "split_seed" in given:
-            raise UserError("--splits gives the split and --split-seed draws one: use one of them.")
+            raise UserError("--splits gives the split and --split-seed draws one: use one of them")
         if "boxes" in given and "detector" in given:
-            raise UserError("--boxes gives the faces and --detector looks for them: use one of them.")
+            raise UserError("--boxes gives the faces and --detector looks for them: use one of them")
         for key in {"boxes", "detector"} & given.keys():
             if "source" not in given:
-                raise UserError(f"--{key} crops the images of --source: give that as well.")
+                raise UserError(f"--{key} crops the images of --source: give that as well")
         if "detector_model" in given and given.get("detector") != "yunet":
-            raise UserError("--detector-model is for --detector yunet: give that as well, or leave it out.")
+            raise UserError("--detector-model is for --detector yunet: give that as well, or leave it out")
         if self.format.crops and "box_margin" in given and not {"boxes", "detector"} & given.keys():
-            raise UserError("--box-margin widens the boxes of --boxes or --detector: give one, or leave it out.")
+            raise UserError("--box-margin widens the boxes of --boxes or --detector: give one, or leave it out")
 
     @cached_property
     def curation(self) -> Curation:
@@ -90,7 +90,7 @@ class BuildRequest:
         return found | ({"split_seed": str(curation.split_seed)} if self.format.splits else {})
 
     def open(self) -> Source:
-        """Opens the source, without TensorFlow.
+        """Open the source, without TensorFlow.
 
         Raises:
             UserError: it is not what it should be.

@@ -63,7 +63,7 @@ def is_kept(folder: Path, name: str) -> bool:
 
 
 def fault_of(folder: Path, name: str, trust: bool = True) -> str | None:
-    """What is wrong with an array that was kept: "" for nothing, None if it was not kept. See `find_damage`."""
+    """What is wrong with an array that was kept: "" for nothing, None if it was not kept. See ``find_damage``."""
     try:
         wanted = Checksum(**load_json(_digest(folder, name)))
     except (FileNotFoundError, NotADirectoryError):

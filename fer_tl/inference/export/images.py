@@ -94,7 +94,7 @@ def draw_stratified(ids: np.ndarray, labels: np.ndarray, count: int, seed: int) 
     """Positions of examples, of each class alike: all classes have given one before any gives its second.
 
     Args:
-        ids: text ``[N]``; who is drawn hangs on them and the seed, not on their order.
+        ids: text ``[N]``; the draw depends on the ids and the seed alone.
         labels: int ``[N]``, 0 or more.
         count: at most.
         seed: any.

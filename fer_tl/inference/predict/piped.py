@@ -61,7 +61,7 @@ class _Pipe:
         return self.read(min(len(self._ahead()) or most, most))
 
     def give_back(self, data: bytes) -> None:
-        """Bytes that `read` will give next."""
+        """Bytes that ``read`` will give next."""
         self._back = data + self._back
         self.place -= len(data)
 

@@ -1,4 +1,4 @@
-"""What a prediction amounts to, counted and in words."""
+"""Counts and a one-line summary of a predict call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grad-CAM of single faces, for who asks for it now and then."""
+"""Grad-CAM of single faces; its model is loaded on first request."""
 
 from __future__ import annotations
 

@@ -23,14 +23,14 @@ _CROP_STEM = re.compile(r"(.+_\d+)_\d+")
 
 
 def read_vote_table(text: str, mode: str) -> Listing:
-    """Reads a vote table; faces without a label are left out and counted in the warnings.
+    """Read a vote table; faces without a label are left out and counted in the warnings.
 
     An id is the file's name without its ending, a group the photo's as far as that name tells it. A row that is
-    malformed or repeats an id becomes a `Problem`. A header, if there is one, says the order of the votes.
+    malformed or repeats an id becomes a ``Problem``. A header, if there is one, says the order of the votes.
 
     Args:
         text: the table.
-        mode: "majority" or "soft", see `votes.decide`.
+        mode: "majority" or "soft", see ``votes.decide``.
 
     Raises:
         UserError: it is not a CSV, or has a header of other columns.
@@ -58,19 +58,19 @@ def read_vote_table(text: str, mode: str) -> Listing:
                 continue
             left_out[reason] += bool(reason)
     except csv.Error as error:
-        raise UserError(f"line {reader.line_num:,} is not a CSV row ({error}): correct it.") from error
+        raise UserError(f"line {reader.line_num:,} is not a CSV row ({error}): correct it") from error
     if left_out := +left_out:
         listing.warnings.append(describe_left_out(left_out, mode))
     return listing
 
 
 def _order(header: Sequence[str]) -> list[int]:
-    """Where a header has each of `COLUMNS` among the cells of votes."""
+    """Where a header has each of ``COLUMNS`` among the cells of votes."""
     names = [cell.lower() for cell in header[2:]]
     if sorted(names) != sorted(column.lower() for column in COLUMNS):
         raise UserError(
             f"line 1: the columns are {', '.join(cell[:20] for cell in header[:WIDTH])}; expected image name, box, "
-            f"{', '.join(COLUMNS)}, the votes in any order, or no header."
+            f"{', '.join(COLUMNS)}, the votes in any order, or no header"
         )
     return [names.index(column.lower()) for column in COLUMNS]
 
@@ -92,7 +92,7 @@ def _decide(cells: tuple[str, ...], mode: str) -> Verdict:
 
 
 def _add(listing: Listing, line: int, cells: list[str], mode: str) -> str:
-    """Adds one row and returns "", or why it has no label; raises `UserError` for a row that is no such row."""
+    """Add one row and return "", or why it has no label; raises ``UserError`` for a row that is no such row."""
     if len(cells) != WIDTH:
         raise UserError(f"{len(cells)} cells, not {WIDTH} (image name, box, {', '.join(COLUMNS)})")
     verdict = _decide(tuple(cells[2:]), mode)

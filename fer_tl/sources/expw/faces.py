@@ -18,7 +18,7 @@ class Face:
         photo: the file name of the photo, or of the face crop, without folders.
         id: unique in the list.
         group: the photo that the face was cut from, as far as the list tells.
-        label: index into `fer_tl.core.classes.CLASS_NAMES`.
+        label: index into ``fer_tl.core.classes.CLASS_NAMES``.
         box: where the face is in the photo; None if the image is the face.
         confidence: score of the face detector, 0 or more without a bound; None if the list has none.
         targets: float32 [7], shares of votes; None where the label is all there is.
@@ -48,7 +48,7 @@ class Listing:
     """A list that was read.
 
     Attributes:
-        faces: in the list's order, without the lines in `problems`.
+        faces: in the list's order, without the lines in ``problems``.
         problems: in the list's order.
         warnings: lines to tell about what the list itself leaves out.
     """

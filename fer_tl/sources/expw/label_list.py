@@ -15,10 +15,10 @@ FIELDS = ("image_name", "face_id_in_image", "top", "left", "right", "bottom", "c
 
 
 def read_label_list(text: str) -> Listing:
-    """Reads a label list; its labels 0..6 are in the order of `CLASS_NAMES`.
+    """Read a label list; its labels 0..6 are in the order of ``CLASS_NAMES``.
 
     A line that is malformed, has a box of no area, a label that does not exist, or the photo and face id of a line
-    before it becomes a `Problem`. Empty lines are passed over.
+    before it becomes a ``Problem``. Empty lines are passed over.
     """
     listing = Listing()
     for line, row in enumerate(text.splitlines(), 1):
@@ -41,7 +41,7 @@ def is_label_line(words: Sequence[str]) -> bool:
 
 
 def _face(line: int, words: list[str]) -> Face:
-    """Raises `ValueError` with what is wrong with the line."""
+    """Raise ``ValueError`` with what is wrong with the line."""
     if len(words) != len(FIELDS):
         raise ValueError(f"{len(words)} fields, not {len(FIELDS)} ({', '.join(FIELDS)})")
     name, number = PurePosixPath(words[0]).name, words[1]

@@ -37,7 +37,7 @@ class Found:
     """ExpW as it was found.
 
     Attributes:
-        kind: `ORIGINAL` or `CLEANED`.
+        kind: ``ORIGINAL`` or ``CLEANED``.
         name: the list's name in the files.
         listing: what the list says.
         images: {photo or crop as the list calls it: its name in the files}; without those that are missing.
@@ -52,13 +52,13 @@ class Found:
 
 
 def find_expw(files: Files, votes: str) -> Found:
-    """Finds a list of faces and its images.
+    """Find a list of faces and its images.
 
     If both lists are there, it is the original one, unless none of its photos is there but crops of the other are.
 
     Args:
         files: the folder or archive to look through.
-        votes: see `read_vote_table`.
+        votes: see ``read_vote_table``.
 
     Raises:
         UserError: no list, one that is not what its name says, none of its images, or images that cannot be told apart.
@@ -83,9 +83,9 @@ def find_expw(files: Files, votes: str) -> Found:
 
 
 def refuse_seven_zip(name: str) -> None:
-    """Raises `UserError` if a file that somebody gives as ExpW is called like a 7-Zip archive or a part of one."""
+    """Raise ``UserError`` if a file that somebody gives as ExpW is called like a 7-Zip archive or a part of one."""
     if _SEVEN_ZIP.fullmatch(name):
-        raise UserError(f"{name} is a 7-Zip archive, which is not read here: {_unpack_seven_zip([name])}; {_GIVE}.")
+        raise UserError(f"{name} is a 7-Zip archive, which is not read here: {_unpack_seven_zip([name])}; {_GIVE}")
 
 
 def _lists(files: Files) -> dict[str, str]:
@@ -113,11 +113,11 @@ def _kind(files: Files, name: str, official: str | None) -> str | None:
     if official:
         refuse_non_data(head[:512], files.where(name))
         if is_archive(head):
-            raise UserError(f"{files.where(name)} is an archive: unpack it.")
+            raise UserError(f"{files.where(name)} is an archive: unpack it")
     kind = _kind_of_line(_first_line(head))
     if official and kind and kind != official:
         advice = f"call it {_OFFICIAL_NAMES[kind][0]}" if kind in _OFFICIAL_NAMES else _GIVE
-        raise UserError(f"{files.where(name)} is {_WHAT[kind]}, not {_WHAT[official]}: {advice}.")
+        raise UserError(f"{files.where(name)} is {_WHAT[kind]}, not {_WHAT[official]}: {advice}")
     return kind or official
 
 
@@ -148,7 +148,7 @@ def _best(files: Files, ranked: list[tuple[int, str]]) -> str:
     (rank, first), *others = ranked
     for other_rank, name in others:
         if other_rank == rank and files.read(name) != files.read(first):
-            raise UserError(f"{files.label} has two lists, {first} and {name}: remove the wrong one.")
+            raise UserError(f"{files.label} has two lists, {first} and {name}: remove the wrong one")
     return first
 
 
@@ -158,7 +158,7 @@ def _text(files: Files, name: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise UserError(f"{files.where(name)} is not text in UTF-8: download it again.") from error
+        raise UserError(f"{files.where(name)} is not text in UTF-8: download it again") from error
 
 
 def _read_votes(files: Files, name: str, text: str, mode: str) -> Listing:
@@ -172,7 +172,7 @@ def _images(files: Files, listing: Listing) -> dict[str, str]:
     """{photo: file}: by its name in whatever folder, or, for a PNG that is a JPEG here, by its name without ending.
 
     Raises:
-        UserError: a name is in two folders, and not in just one that is called `origin`.
+        UserError: a name is in two folders, and not in just one that is called ``origin``.
     """
     named, stems = defaultdict(list), defaultdict(list)
     for name in files.names:
@@ -190,7 +190,7 @@ def _images(files: Files, listing: Listing) -> dict[str, str]:
         if len(paths) > 1:
             raise UserError(
                 f"{files.label} has {face.photo} twice, {paths[0]} and {paths[1]}, and neither folder alone is called "
-                "origin: remove the folder that does not belong to the list."
+                "origin: remove the folder that does not belong to the list"
             )
         images[face.photo] = str(paths[0])
     return images

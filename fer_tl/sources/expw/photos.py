@@ -58,7 +58,7 @@ def default_workers() -> int:
 
 
 def read_header(files: Files, name: str) -> Header:
-    """Reads what the first bytes of an image file say.
+    """Read what the first bytes of an image file say.
 
     Raises:
         UnusablePhoto: it is no image, cannot be read, or has too many pixels.
@@ -73,11 +73,11 @@ def read_header(files: Files, name: str) -> Header:
 def cut_photos(
     files: Files, photos: Iterable[tuple[str, Sequence[Window]]], size: int, workers: int
 ) -> Generator[list[Picture] | UnusablePhoto, None, None]:
-    """Decodes photos and cuts windows out of them, as they are stored: an EXIF tag turns nothing.
+    """Decode photos and cut windows out of them, as they are stored: an EXIF tag turns nothing.
 
     Threads, not processes: Pillow decodes and resizes without Python's lock, so two are 1.9 times as fast as one, as
     two processes are, which would need 0.2 s to start, import the caller's main module again and copy every face. At
-    most `2 * workers` photos are read ahead and `workers` of them are decoded.
+    most ``2 * workers`` photos are read ahead and ``workers`` of them are decoded.
 
     Args:
         files: the folder or archive that holds the photos.
@@ -118,7 +118,7 @@ def _load(files: Files, name: str) -> Image.Image | UnusablePhoto:
 
 
 def _open(stream: BinaryIO, name: str) -> Image.Image:
-    """Raises `UnusablePhoto` for what cannot be used."""
+    """Raise ``UnusablePhoto`` for what cannot be used."""
     try:
         return open_header(stream, name)
     except UserError as error:

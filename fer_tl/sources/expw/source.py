@@ -28,7 +28,7 @@ NOT_LISTED = "files that the list does not name"
 
 @dataclass(frozen=True)
 class Cutting:
-    """How faces are cut and what happens to those that cannot be; see `open_expw`."""
+    """How faces are cut and what happens to those that cannot be; see ``open_expw``."""
 
     image_size: int
     margin: float
@@ -44,7 +44,7 @@ class ExpwSource(Source):
         files: the folder or archive that holds the list and its images.
         found: the list and its images.
         cutting: how faces are cut.
-        options: see `Source`.
+        options: see ``Source``.
     """
 
     def __init__(self, origin: Origin, files: Files, found: Found, cutting: Cutting, options: dict[str, str]) -> None:
@@ -124,7 +124,7 @@ class ExpwSource(Source):
         )
 
     def _survey(self) -> Survey:
-        """Raises `UserError` if no face can be used."""
+        """Raise ``UserError`` if no face can be used."""
         if self._surveyed is None:
             cutting, listing = self._cutting, self._found.listing
             survey = take_stock(self._files, listing, self._found.images, self.recipe, cutting.min_confidence)
@@ -160,16 +160,16 @@ def open_expw(
     votes: str = "majority",
     workers: int | None = None,
 ) -> ExpwSource:
-    """Opens ExpW in any of its layouts: `label.lst` with photos, or `label_expw.csv` with face crops.
+    """Open ExpW in any of its layouts: ``label.lst`` with photos, or ``label_expw.csv`` with face crops.
 
     List and images may lie in any folders of a folder or archive. A box is of the photo's pixels as they are stored.
 
     Args:
         path: the folder or archive.
         image_size: height and width of the faces to hand out, pixels.
-        box_margin: what to add on each side of a box, see `FaceRecipe`.
+        box_margin: what to add on each side of a box, see ``FaceRecipe``.
         min_confidence: leave out faces whose detector score is below it; None for all faces.
-        votes: "majority" or "soft": what to make of the votes on face crops, see `votes.decide`.
+        votes: "majority" or "soft": what to make of the votes on face crops, see ``votes.decide``.
         workers: threads that decode photos; by default one for each core, 16 at most.
 
     Raises:
@@ -177,7 +177,7 @@ def open_expw(
     """
     check_mode(votes)
     if min_confidence is not None and not math.isfinite(min_confidence):
-        raise UserError(f"min-confidence is {min_confidence}, not a number.")
+        raise UserError(f"min-confidence is {min_confidence}, not a number")
     if not path.is_dir():
         refuse_seven_zip(path.name)
     files = open_files(path)
@@ -196,15 +196,15 @@ def open_expw(
 
 
 def _options(found: Found, margin: float, min_confidence: float | None, votes: str) -> dict[str, str]:
-    """Raises `UserError` for options that the list found cannot fulfil."""
+    """Raise ``UserError`` for options that the list found cannot fulfil."""
     if found.kind == ORIGINAL:
         if votes != "majority":
             raise UserError(
-                f"{found.name} has one label for each face and no votes: --votes {votes} needs ExpW Cleaned."
+                f"{found.name} has one label for each face and no votes: --votes {votes} needs ExpW Cleaned"
             )
         scores = {} if min_confidence is None else {"min_confidence": repr(float(min_confidence))}
         return {"box_margin": repr(float(margin)), **scores}
     for option, given in (("box-margin", margin != 0), ("min-confidence", min_confidence is not None)):
         if given:
-            raise UserError(f"{found.name} lists face crops without boxes and scores: leave --{option} out.")
+            raise UserError(f"{found.name} lists face crops without boxes and scores: leave --{option} out")
     return {"votes": votes}

@@ -41,7 +41,7 @@ class Survey:
 def take_stock(
     files: Files, listing: Listing, images: dict[str, str], recipe: FaceRecipe, min_confidence: float | None
 ) -> Survey:
-    """Finds out which faces can be cut, at about 10,000 photos/s if the disk keeps up.
+    """Find out which faces can be cut, at about 10,000 photos/s if the disk keeps up.
 
     Args:
         files: the folder or archive that holds the photos.

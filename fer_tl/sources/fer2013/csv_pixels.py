@@ -20,10 +20,10 @@ _BRACKETS = bytes.maketrans(b"[](),;|", b" " * 7)  # a list of Python or JSON, a
 
 
 def parse_pixels(text: str, where: str, first: bool = False) -> np.ndarray:
-    """Parses 2,304 numbers divided by white space or commas, with or without brackets; 29,000 rows/s on one core.
+    """Parse 2,304 numbers divided by white space or commas, with or without brackets; 29,000 rows/s on one core.
 
     Args:
-        text: the numbers; `98.0` is 98.
+        text: the numbers; ``98.0`` is 98.
         where: file and row, for the message.
         first: whether it is the first row of its file: where that has another number of values, all probably have.
 
@@ -36,7 +36,7 @@ def parse_pixels(text: str, where: str, first: bool = False) -> np.ndarray:
     """
     data = text.encode("ascii", "replace")
     if not data.strip():  # np.fromstring reads one zero from blank text
-        raise UserError(f"{where}: no pixels.")
+        raise UserError(f"{where}: no pixels")
     if data.translate(None, _NUMBERS):
         if written := _REPR.fullmatch(data):
             data = written[1]
@@ -53,15 +53,15 @@ def parse_pixels(text: str, where: str, first: bool = False) -> np.ndarray:
 
 
 def _parse_others(data: bytes, where: str, first: bool) -> np.ndarray:
-    """int64 [2304] of values that are not all written as whole numbers and are so nevertheless, such as `98.0`."""
+    """int64 [2304] of values that are not all written as whole numbers and are so nevertheless, such as ``98.0``."""
     if b"..." in data or b"\xe2\x80\xa6" in data:
         raise UserError(
             f"{where}: the pixels were cut to '...' when NumPy or pandas printed them, and are lost: "
-            "write all of them, as in ' '.join(map(str, image.ravel()))."
+            "write all of them, as in ' '.join(map(str, image.ravel()))"
         )
     tokens = data.split()
     if len(tokens) == 1:
-        raise UserError(f"{where}: its pixels are {data[:40].decode('ascii', 'replace').strip()!r}, not numbers.")
+        raise UserError(f"{where}: its pixels are {data[:40].decode('ascii', 'replace').strip()!r}, not numbers")
     _check_count(len(tokens), where, first)
     values = np.empty(len(tokens))
     for position, token in enumerate(tokens):
@@ -75,7 +75,7 @@ def _parse_others(data: bytes, where: str, first: bool) -> np.ndarray:
     if (values.max() <= 1 and (fractions or negative)) or (fractions and negative):
         raise UserError(
             f"{where}: the pixels are from {values.min():.4g} to {values.max():.4g}, as after a normalization that "
-            "cannot be told: write the whole numbers 0..255 that they were before."
+            "cannot be told: write the whole numbers 0..255 that they were before"
         )
     wrong = np.flatnonzero((values % 1 != 0) | (values < 0))
     if len(wrong):
@@ -85,13 +85,13 @@ def _parse_others(data: bytes, where: str, first: bool) -> np.ndarray:
 
 def _check_count(count: int, where: str, first: bool) -> None:
     if count != PIXELS:
-        raise UserError(f"{where}: {count:,} pixel values, not {PIXELS:,}: {_what_has(count, first)}.")
+        raise UserError(f"{where}: {count:,} pixel values, not {PIXELS:,}: {_what_has(count, first)}")
 
 
 def _no_grey_value(token: bytes, position: int, where: str) -> UserError:
     shown = token[:20].decode("ascii", "replace")
     return UserError(
-        f"{where}: pixel {position + 1:,} of {PIXELS:,} (counted from 1) is {shown!r}, not a whole number in 0..255."
+        f"{where}: pixel {position + 1:,} of {PIXELS:,} (counted from 1) is {shown!r}, not a whole number in 0..255"
     )
 
 

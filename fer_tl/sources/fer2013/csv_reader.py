@@ -163,32 +163,32 @@ class _Columns:
 
 
 def _find_columns(cells: list[str], where: str) -> _Columns:
-    """Raises `UserError` for files that are known not to do."""
+    """Raise ``UserError`` for files that are known to be unsuitable."""
     names = [cell.lower() for cell in cells]
     if _looks_like_fer_plus(cells):
-        raise UserError(f"{where} holds the votes of FER+, not images: {_GIVE}.")
+        raise UserError(f"{where} holds the votes of FER+, not images: {_GIVE}")
     if any(not cell.isprintable() or "\ufffd" in cell for cell in cells):
-        raise UserError(f"{where} is not a CSV, an archive or an image that can be read: {_GIVE}.")
+        raise UserError(f"{where} is not a CSV, an archive or an image that can be read: {_GIVE}")
     if cells and all(_is_data(cell) for cell in cells):
-        raise UserError(f"{where} has no header, its first line is data: put the line emotion,pixels,Usage before it.")
+        raise UserError(f"{where} has no header, its first line is data: put the line emotion,pixels,Usage before it")
     emotion = _position(names, _EMOTION, where)
     text = _position(names, _PIXEL_TEXT, where)
     usage = _position(names, _USAGE, where)
     pixels = slice(text, text + 1) if text is not None else _pixel_columns(names, emotion, usage, where)
     if pixels is not None and emotion is None:
-        raise UserError(f"{where} has no emotion column (Kaggle's test.csv has no labels): {_GIVE}.")
+        raise UserError(f"{where} has no emotion column (Kaggle's test.csv has no labels): {_GIVE}")
     if emotion is None or pixels is None:
         missing = " or ".join(name for name, at in (("emotion", emotion), ("pixels", pixels)) if at is None)
         shown = ", ".join(cell[:20] for cell in cells[:6])
-        raise UserError(f"{where}: no column {missing} in its first line ({shown}); expected emotion, pixels, Usage.")
+        raise UserError(f"{where}: no column {missing} in its first line ({shown}); expected emotion, pixels, Usage")
     return _Columns(emotion, usage, pixels)
 
 
 def _position(names: list[str], wanted: tuple[str, ...], where: str) -> int | None:
-    """Where the first of some names is; raises `UserError` if two columns have it."""
+    """Where the first of some names is; raises ``UserError`` if two columns have it."""
     for name in wanted:
         if names.count(name) > 1:
-            raise UserError(f"{where}: two columns are called {name}: remove or rename one.")
+            raise UserError(f"{where}: two columns are called {name}: remove or rename one")
         if name in names:
             return names.index(name)
     return None
@@ -207,7 +207,7 @@ def _pixel_columns(names: list[str], emotion: int | None, usage: int | None, whe
     if [(first + i, number + i) for i in range(PIXELS)] != found:
         raise UserError(
             f"{where} has {len(found):,} columns of pixels ({names[first]} to {names[found[-1][0]]}), not {PIXELS:,} "
-            f"in order: FER-2013's pictures are grey {SIZE}x{SIZE}; save others as files and use `fer-tl build folder`."
+            f"in order: FER-2013's pictures are grey {SIZE}x{SIZE}; save others as files and use `fer-tl build folder`"
         )
     return slice(first, first + PIXELS)
 

@@ -26,8 +26,8 @@ class CsvSource(Source):
     Args:
         origin: where the files were found.
         tables: the CSV files, in the order of their splits.
-        labels: what numbers mean as classes, a key of `LABEL_ORDERS`, or None (FER-2013's if that is certain).
-        notes: see `Source`.
+        labels: what numbers mean as classes, a key of ``LABEL_ORDERS``, or None (FER-2013's if that is certain).
+        notes: see ``Source``.
     """
 
     kind = "csv"
@@ -50,7 +50,7 @@ class CsvSource(Source):
         self._unread: list[Skipped] = []  # whose pixels cannot be used
 
     def use_votes(self, votes: FerPlus) -> None:
-        """Takes the labels from FER+ in place of the emotion column; call it before `records`.
+        """Take the labels from FER+ in place of the emotion column; call it before ``records``.
 
         Raises:
             UserError: there is no table of all splits whose rows they can be compared with.
@@ -58,7 +58,7 @@ class CsvSource(Source):
         if len(self._tables) > 1 or self._tables[0].split:
             raise UserError(
                 f"{self.name} is no single table with a Usage column, which FER+'s votes are joined to: "
-                "give fer2013.csv."
+                "give fer2013.csv"
             )
         self._votes = votes
         self.options = {**self.options, "ferplus": votes.sha256, "votes": votes.mode}
@@ -140,7 +140,7 @@ class CsvSource(Source):
     def _surveys(self) -> list[Survey]:
         found = survey(self._tables, self._order)
         if not any(one.labels for one in found):
-            raise UserError(f"{self._tables[0].where} has a header but no rows: download it again.")
+            raise UserError(f"{self._tables[0].where} has a header but no rows: download it again")
         return found
 
     @property

@@ -23,7 +23,7 @@ class Survey:
 
     Attributes:
         splits: R of them; "" where a row cannot be used.
-        labels: R indices into `CLASS_NAMES`, or `CONTEMPT_LABEL`, or `NO_LABEL`.
+        labels: R indices into ``CLASS_NAMES``, or ``CONTEMPT_LABEL``, or ``NO_LABEL``.
         problems: {index of a row that cannot be used: its place and why}.
     """
 
@@ -43,11 +43,11 @@ class _Cells:
 
 
 def survey(tables: Sequence[CsvFile], labels: str | None) -> list[Survey]:
-    """Reads tables once without parsing pixels.
+    """Read tables once without parsing pixels.
 
     Args:
         tables: parts of one dataset, so that they number classes alike.
-        labels: what numbers mean, a key of `LABEL_ORDERS`, or None (FER-2013's if that is certain).
+        labels: what numbers mean, a key of ``LABEL_ORDERS``, or None (FER-2013's if that is certain).
 
     Raises:
         UserError: a file that cannot be read to its end, or numbers whose meaning is a guess.
@@ -63,7 +63,7 @@ def survey(tables: Sequence[CsvFile], labels: str | None) -> list[Survey]:
 
 
 def _refuse_merged(tables: Sequence[CsvFile], read: Sequence[_Cells], labels: str | None, where: str) -> None:
-    """Raises `UserError` if two words of a split stand for one class, such as joy and happy."""
+    """Raise ``UserError`` if two words of a split stand for one class, such as joy and happy."""
     words = {
         (table.split or _split(usage) or "", emotion)
         for table, cells in zip(tables, read, strict=True)

@@ -37,7 +37,7 @@ class FerPlus:
     Attributes:
         where: its name for messages.
         sha256: of the table, 64 hexadecimal digits.
-        mode: of `fer_tl.sources.votes.MODES`.
+        mode: of ``fer_tl.sources.votes.MODES``.
         splits: of each row.
         verdicts: on each row.
     """
@@ -62,20 +62,20 @@ class FerPlus:
         """
         if len(self.splits) != len(survey.splits):
             raise UserError(
-                f"{self.where} has {len(self.splits):,} rows, but {where} has {len(survey.splits):,}: {_GIVE}."
+                f"{self.where} has {len(self.splits):,} rows, but {where} has {len(survey.splits):,}: {_GIVE}"
             )
         pairs = zip(self.splits, survey.splits, strict=True)  # "" where a row cannot be used
         wrong = next((row for row, (ours, theirs) in enumerate(pairs) if theirs not in ("", ours)), None)
         if wrong is not None:
             raise UserError(
                 f"row {wrong + 1:,} is in {self.splits[wrong]} in {self.where}, but in {survey.splits[wrong]} "
-                f"in {where}: {_GIVE}."
+                f"in {where}: {_GIVE}"
             )
         agreement, chance, _ = self._compare(survey)
         if agreement < chance + _LEAST_KAPPA * (1 - chance):
             raise UserError(
                 f"{self.where} agrees with the emotions in {where} on {agreement:.0%} of the rows, little more than by "
-                f"chance ({chance:.0%}): {_GIVE}."
+                f"chance ({chance:.0%}): {_GIVE}"
             )
         return [verdict.label for verdict in self.verdicts]
 
@@ -100,11 +100,11 @@ class FerPlus:
 
 
 def read_ferplus(path: Path, mode: str) -> FerPlus:
-    """Reads fer2013new.csv.
+    """Read fer2013new.csv.
 
     Args:
         path: the table, or an archive or a folder that holds it.
-        mode: how votes become labels, one of `fer_tl.sources.votes.MODES`.
+        mode: how votes become labels, one of ``fer_tl.sources.votes.MODES``.
 
     Raises:
         UserError: there is no such table, or a row of it is damaged.
@@ -113,11 +113,11 @@ def read_ferplus(path: Path, mode: str) -> FerPlus:
     with closing(open_files(path)) as files:
         names = [name for name in files.names if name.rsplit("/", 1)[-1].lower() == TABLE] or files.names
         if len(names) != 1:
-            raise UserError(f"{files.label} holds {len(names):,} files of which none or several are {TABLE}: give one.")
+            raise UserError(f"{files.label} holds {len(names):,} files of which none or several are {TABLE}: give one")
         where = files.where(names[0])
         rows = list(_rows(files, names[0], mode))
         if not rows:
-            raise UserError(f"{where} has a header but no rows: download it again.")
+            raise UserError(f"{where} has a header but no rows: download it again")
         with readable(where), files.open(names[0]) as stream:
             sha256 = hash_stream(stream)
     return FerPlus(where, sha256, mode, [split for split, _ in rows], [verdict for _, verdict in rows])
@@ -132,15 +132,15 @@ def _rows(files: Files, name: str, mode: str) -> Iterator[tuple[str, Verdict]]:
     columns = {cell.lower(): position for position, cell in enumerate(cells)}
     missing = [column for column in ("Usage", *COLUMNS) if column.lower() not in columns]
     if missing:
-        raise UserError(f"{where} has no column {missing[0]}: give FER+'s {TABLE}, which begins {_FIRST_LINE}.")
+        raise UserError(f"{where} has no column {missing[0]}: give FER+'s {TABLE}, which begins {_FIRST_LINE}")
     usage, votes = columns["usage"], [columns[column.lower()] for column in COLUMNS]
     with readable(where), files.open(name) as stream:
         text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
         for number, (line, row) in enumerate(data_rows(text, delimiter, where), 1):
             place = f"{where}, row {number:,} (line {line:,})"
             if len(row) < len(cells) or any(cell.strip(" \0") for cell in row[len(cells) :]):
-                raise UserError(f"{place}: {len(row)} cells for the {len(cells)} columns: download the table again.")
+                raise UserError(f"{place}: {len(row)} cells for the {len(cells)} columns: download the table again")
             split = canonical_split(row[usage])
             if split is None:
-                raise UserError(f"{place}: unknown Usage {row[usage][:40]!r}: download the table again.")
+                raise UserError(f"{place}: unknown Usage {row[usage][:40]!r}: download the table again")
             yield split, decide(read_votes([row[position] for position in votes], place), mode)

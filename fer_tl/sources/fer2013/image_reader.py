@@ -35,16 +35,16 @@ class FerImageSource(ImageSource):
 
 
 def open_images(origin: Origin, files: Files, paths: list[ImagePath], labels: str | None) -> FerImageSource:
-    """Finds the class and the split of every image.
+    """Find the class and the split of every image.
 
     If the name of every file begins with Training_, PublicTest_ or PrivateTest_, that is its split, whatever folder it
-    lies in: Kaggle's `test` folder holds both of FER-2013's test sets.
+    lies in: Kaggle's ``test`` folder holds both of FER-2013's test sets.
 
     Args:
         origin: where the files were found.
         files: the folder or archive that holds the images.
         paths: its images.
-        labels: what numbered folders mean, a key of `LABEL_ORDERS`, or None (FER-2013's if that is certain).
+        labels: what numbered folders mean, a key of ``LABEL_ORDERS``, or None (FER-2013's if that is certain).
 
     Raises:
         UserError: a folder that is no class, numbered folders that may mean two things, or splits for only some images
@@ -57,7 +57,7 @@ def open_images(origin: Origin, files: Files, paths: list[ImagePath], labels: st
     if any(official) and strange:
         raise UserError(
             f"{len(strange):,} of {len(paths):,} images in {files.label} do not begin with Training_, PublicTest_ or "
-            f"PrivateTest_ as the others do (first: {strange[0]}): remove or rename them."
+            f"PrivateTest_ as the others do (first: {strange[0]}): remove or rename them"
         )
     if all(official):
         splits = [str(canonical_split(match.group(1))) for match in official if match]
@@ -94,6 +94,6 @@ def _label(path: ImagePath, files: Files, labels: str | None) -> int:
         folder = repr(path.folder) if path.folder else "no folder"
         raise UserError(
             f"{files.where(path.name)} lies in {folder}, which is none of the classes {', '.join(CLASS_NAMES)}: "
-            "rename or remove the folder, or build it as your own classes with `fer-tl build folder`."
+            "rename or remove the folder, or build it as your own classes with `fer-tl build folder`"
         )
     return label

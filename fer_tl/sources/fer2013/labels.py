@@ -16,14 +16,14 @@ CONTEMPT_LABEL = -1
 
 
 def class_index(text: str, labels: str | None) -> int | None:
-    """The index in `CLASS_NAMES` of a number or a name.
+    """The index in ``CLASS_NAMES`` of a number or a name.
 
     Args:
         text: "3", "3.0", "Happy", "4happy", ...
-        labels: what numbers mean, a key of `LABEL_ORDERS`, or None for FER-2013's 0..6.
+        labels: what numbers mean, a key of ``LABEL_ORDERS``, or None for FER-2013's 0..6.
 
     Returns:
-        0..6, `CONTEMPT_LABEL`, or None if it is not known.
+        0..6, ``CONTEMPT_LABEL``, or None if it is not known.
     """
     name = class_of_number(text, labels) if number_of(text) is not None else canonical_class(text)
     if name is None:

@@ -23,22 +23,22 @@ _MAX_DEPTH = 4  # archives in archives; Kaggle's competition file is a zip of a 
 
 
 def open_source(path: Path, labels: str | None = None, ferplus: Path | None = None, votes: str | None = None) -> Source:
-    """Opens a FER-2013 source.
+    """Open a FER-2013 source.
 
     Where several are found, the order is fer2013.csv, icml_face_data.csv, train.csv (with val.csv and test.csv beside
     it), image folders, any other single CSV, and then what lies in archives inside.
 
     Args:
         path: a file, a folder or an archive.
-        labels: what numbers mean as classes, a key of `LABEL_ORDERS`, or None (FER-2013's if that is certain).
+        labels: what numbers mean as classes, a key of ``LABEL_ORDERS``, or None (FER-2013's if that is certain).
         ferplus: FER+'s fer2013new.csv, whose votes replace the labels of fer2013.csv; None for none.
-        votes: how they become labels, one of `fer_tl.sources.votes.MODES`; "majority" if not given.
+        votes: how they become labels, one of ``fer_tl.sources.votes.MODES``; "majority" if not given.
 
     Raises:
         UserError: nothing usable is there, or votes that cannot be joined to it.
     """
     if votes is not None and ferplus is None:
-        raise UserError("--votes says how the votes of --ferplus become labels: give that as well.")
+        raise UserError("--votes says how the votes of --ferplus become labels: give that as well")
     files = open_files(path)
     try:
         source = _find(path, files, files, None, labels, _MAX_DEPTH)
@@ -48,7 +48,7 @@ def open_source(path: Path, labels: str | None = None, ferplus: Path | None = No
                 # their order.
                 raise UserError(
                     f"{files.label} holds images, whose names do not tell the row of fer2013.csv that FER+'s votes "
-                    "are for: give fer2013.csv."
+                    "are for: give fer2013.csv"
                 )
             source.use_votes(read_ferplus(ferplus, votes or "majority"))
         return source
@@ -58,7 +58,7 @@ def open_source(path: Path, labels: str | None = None, ferplus: Path | None = No
 
 
 def _find(path: Path, top: Files, files: Files, outer: str | None, labels: str | None, depth: int) -> Source:
-    """Looks into one level; `outer` is the archive of the top level that this level came out of."""
+    """Looks into one level; ``outer`` is the archive of the top level that this level came out of."""
 
     def origin(used: list[str]) -> Origin:
         return Origin(path, top, [outer] if outer else used)
@@ -93,7 +93,7 @@ def _find(path: Path, top: Files, files: Files, outer: str | None, labels: str |
     shown = ", ".join((csvs or archives or files.names)[:4]) or "nothing"
     raise UserError(
         f"{files.label} holds no FER-2013 that can be told (found {shown}): "
-        "give fer2013.csv, icml_face_data.csv or a folder of class folders."
+        "give fer2013.csv, icml_face_data.csv or a folder of class folders"
     )
 
 
@@ -108,7 +108,7 @@ def _of_tables(
 
 
 def _open_parts(files: Files, names: list[str]) -> tuple[list[CsvFile], list[str]]:
-    """Opens train.csv, val.csv and test.csv; those without labels are left out if another has them."""
+    """Open train.csv, val.csv and test.csv; those without labels are left out if another has them."""
     labelled = [name for name in names if has_labels(files, name)]
     unlabelled = [name for name in names if name not in labelled]
     tables = [CsvFile(files, name) for name in labelled or names]
@@ -117,7 +117,8 @@ def _open_parts(files: Files, names: list[str]) -> tuple[list[CsvFile], list[str
 
 
 def _named(files: Files, stems: tuple[str, ...]) -> list[str]:
-    """Files whose name without suffixes is one of `stems`: in the order of `stems`, CSV first, then nearest the top.
+    """Files whose name without suffixes is one of ``stems``: in the order of ``stems``, CSV first, then nearest the
+    top.
 
     Only the best one for each split counts: a folder with train.csv and train.csv.zip has the same rows twice.
     """

@@ -25,7 +25,7 @@ class Classes(NamedTuple):
     """Classes and what folders belong to them.
 
     Attributes:
-        names: in label order: those of `CLASS_NAMES` that are there, in that order, then the others, sorted.
+        names: in label order: those of ``CLASS_NAMES`` that are there, in that order, then the others, sorted.
         label_of: the label of each folder's name.
         notes: lines to tell about names that were joined, or kept apart.
     """
@@ -36,15 +36,15 @@ class Classes(NamedTuple):
 
 
 def name_classes(folders: Iterable[tuple[str, str]], labels: str | None, where: str) -> Classes:
-    """Finds the classes of images from the folders that they lie in.
+    """Find the classes of images from the folders that they lie in.
 
     Names that differ only in capitals, Unicode form, blanks and punctuation are one class. A name of an expression
-    becomes that of `CLASS_NAMES`, unless a split has two folders that mean the same one: these stay apart under their
+    becomes that of ``CLASS_NAMES``, unless a split has two folders that mean the same one: these stay apart under their
     own names.
 
     Args:
         folders: split and folder of each image.
-        labels: what numbered folders mean, a key of `LABEL_ORDERS`, or None if nobody has said.
+        labels: what numbered folders mean, a key of ``LABEL_ORDERS``, or None if nobody has said.
         where: what has them, for messages.
 
     Raises:
@@ -89,7 +89,7 @@ def name_classes(folders: Iterable[tuple[str, str]], labels: str | None, where: 
 def refuse_merged(
     folders: Iterable[tuple[str, str]], meanings: Mapping[str, object], where: str, advice: str = _MOVE
 ) -> None:
-    """Raises `UserError` if a split has two names that stand for one class, however they are spelled.
+    """Raise ``UserError`` if a split has two names that stand for one class, however they are spelled.
 
     Args:
         folders: split and folder, or other name of a class, of each image.
@@ -102,15 +102,15 @@ def refuse_merged(
     for split, folder in sorted(set(folders)):
         first = seen.setdefault((split, meanings[folder]), folder)
         if key_of[first] != key_of[folder]:
-            raise UserError(f"{where} has two names for one class in {split}, {first} and {folder}: {advice}.")
+            raise UserError(f"{where} has two names for one class in {split}, {first} and {folder}: {advice}")
 
 
 def _check_numbers(folders: set[str], labels: str | None, where: str) -> list[str]:
-    """Raises `UserError` for a guess; a line about numbers that stay names."""
+    """Raise ``UserError`` for a guess; a line about numbers that stay names."""
     numbers = {number for folder in folders if (number := number_of(folder)) is not None}
     if labels is not None:
         if not numbers:
-            raise UserError(f"{where} has names for classes, not numbers: leave --labels out.")
+            raise UserError(f"{where} has names for classes, not numbers: leave --labels out")
         check_numbers(numbers, labels, where)
     elif numbers and len(numbers) >= _MANY and min(numbers) <= 1 and max(numbers) <= _HIGHEST:
         check_numbers(numbers, None, where)

@@ -26,17 +26,17 @@ def open_folder(
     channels: int | None = None,
     bits: int | None = None,
 ) -> ImageSource:
-    """Opens `root/<class>/*`, `root/<split>/<class>/*` or `root/<class>/<split>/*`, or an archive of it.
+    """Open ``root/<class>/*``, ``root/<split>/<class>/*`` or ``root/<class>/<split>/*``, or an archive of it.
 
     Folders that hold one folder and no images may lie around these.
 
-    Which classes the folders are, says `name_classes`.
+    Which classes the folders are, says ``name_classes``.
 
     Args:
         path: the folder or archive.
         image_size: height and width of the images to hand out, pixels.
-        fit: how images that are not square become so, see `fer_tl.faces.recipe.FaceRecipe`.
-        labels: what numbered folders mean, a key of `LABEL_ORDERS`; None if they have names.
+        fit: how images that are not square become so, see ``fer_tl.faces.recipe.FaceRecipe``.
+        labels: what numbered folders mean, a key of ``LABEL_ORDERS``; None if they have names.
         channels: 1 or 3; None for 1 if every image is stored in grey, else 3.
         bits: used of images with samples of 16 bits that do not say so; None for all.
 
@@ -70,14 +70,14 @@ def _read(path: Path, files: Files, image_size: int, fit: str, labels: str | Non
     classes = name_classes(((s, p.folder) for p, s in zip(paths, splits, strict=True)), labels, files.label)
     if len(classes.names) < 2:
         raise UserError(
-            f"{files.label} has one class only ({classes.names[0]}): put the images of each class in a folder."
+            f"{files.label} has one class only ({classes.names[0]}): put the images of each class in a folder"
         )
     if split_is_below(_folders(path) for path in paths):
         note = f"{files.label} has its splits below its classes: class/split/image."
     depth = _class_depth(paths)
     deeper = next((path for path in paths if len(_folders(path)) != depth + 1), None)
     if deeper is not None:
-        raise UserError(f"{files.where(deeper.name)} lies too deep: class folders hold images directly.")
+        raise UserError(f"{files.where(deeper.name)} lies too deep: class folders hold images directly")
     source = ImageSource(
         Origin(path, files, [image.name for image in paths]),
         files,
@@ -125,15 +125,15 @@ def _empty_classes(paths: list[ImagePath], files: Files) -> list[str]:
 
 
 def _refuse_classless(paths: list[ImagePath], files: Files) -> None:
-    """Raises `UserError` for images whose folders are no classes, or one class only."""
+    """Raise ``UserError`` for images whose folders are no classes, or one class only."""
     outside = next((path for path in paths if not path.folder), None)
     if outside is not None:
-        raise UserError(f"{files.where(outside.name)} lies in no class folder: move it into one or remove it.")
+        raise UserError(f"{files.where(outside.name)} lies in no class folder: move it into one or remove it")
     folders = sorted({path.folder for path in paths})
     if all(map(canonical_split, folders)) and not any(path.split for path in paths):
         raise UserError(
             f"{files.label} has no class folders: the folders of its images are called like splits "
-            f"({', '.join(folders)}). Put the images of each class in a folder of its own, such as train/happy."
+            f"({', '.join(folders)}). Put the images of each class in a folder of its own, such as train/happy"
         )
     if len(folders) < 2:
         table = next((name for name in files.names if name.lower().endswith(_TABLES)), None)

@@ -1,7 +1,7 @@
 """Drawn faces: seven expressions as parametric line-and-shape drawings, made by code with NumPy alone.
 
 These are drawings, not photographs: a stand-in with known geometry for demos and tests, no substitute for real data.
-Each expression is a row of `EXPRESSIONS`; every face mixes that row with the neutral one by its own intensity, adds
+Each expression is a row of ``EXPRESSIONS``; every face mixes that row with the neutral one by its own intensity, adds
 personal variation, and is drawn from signed distance fields under a random pose, lighting, blur and sensor noise.
 """
 
@@ -85,14 +85,14 @@ def _random_bits(seed: int, index: npt.NDArray[np.uint64], count: int, stream: i
 
 
 def _labels(seed: int, index: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """int64 [N] in 0..6. A Weyl sequence, so that any run of consecutive faces has the shares of `CLASS_SHARES`."""
+    """int64 [N] in 0..6. A Weyl sequence, so that any run of consecutive faces has the shares of ``CLASS_SHARES``."""
     start = mix(np.array([seed % 2**64], np.uint64))
     position = (index * INCREMENT + start >> np.uint64(11)) * 2.0**-53
     return np.searchsorted(np.cumsum(CLASS_SHARES)[:-1], position, side="right").astype(np.int64)
 
 
 def _parameters(seed: int, index: npt.NDArray[np.uint64], labels: npt.NDArray[np.int64]) -> Parameters:
-    """Every number a drawing needs, by name, float32 [N, 1, 1]: the nuisances and the fields of `Expression`."""
+    """Every number a drawing needs, by name, float32 [N, 1, 1]: the nuisances and the fields of ``Expression``."""
     bits = _random_bits(seed, index, len(NUISANCES) + len(SPREAD), stream=1)
     unit = ((bits >> np.uint64(40)) * 2.0**-24).astype(np.float32)[:, :, None, None]
     p = {
@@ -128,7 +128,7 @@ def _ellipse(x: Array, y: Array, rx: Scalar, ry: Scalar) -> Array:
 
 
 def _stroke(x: Array, y: Array, ends: tuple[Scalar, Scalar], curve: tuple[Scalar, ...], weight: Scalar) -> Array:
-    """Signed distance to a pen stroke of half width `weight` along y = a + b x + c x^2 between the `ends` in x."""
+    """Signed distance to a pen stroke of half width ``weight`` along y = a + b x + c x^2 between the ``ends`` in x."""
     (left, right), (a, b, c) = ends, curve
     on = np.clip(x, left, right)
     rise = (y - (a + on * (b + c * on))) / np.sqrt(1 + (b + 2 * c * on) ** 2)
@@ -136,7 +136,7 @@ def _stroke(x: Array, y: Array, ends: tuple[Scalar, Scalar], curve: tuple[Scalar
 
 
 def _lens(x: Array, y: Array, half: Array, top: Array, bottom: Array) -> Array:
-    """Signed distance, to first order, to the region between two curves `top` and `bottom` over |x| < `half`."""
+    """Signed distance, to first order, to the region between two curves ``top`` and ``bottom`` over |x| < ``half``."""
     return np.maximum(np.maximum(top - y, y - bottom), np.abs(x) - half)
 
 
@@ -242,7 +242,7 @@ def _photograph(canvas: Array, p: Parameters, grain: npt.NDArray[np.uint64]) -> 
 
 
 def _draw_chunk(seed: int, index: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Faces of the global indices `index` [N]: uint8 [N, 48, 48] and int64 [N]."""
+    """Faces of the global indices ``index`` [N]: uint8 [N, 48, 48] and int64 [N]."""
     labels = _labels(seed, index)
     p = _parameters(seed, index, labels)
     x, y = _face_grid(p)
@@ -256,9 +256,9 @@ def _draw_chunk(seed: int, index: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[n
 
 
 def draw_faces(count: int, seed: int, first: int = 0) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Draw faces `first` .. `first + count - 1` of the endless series that `seed` names.
+    """Draw faces ``first`` .. ``first + count - 1`` of the endless series that ``seed`` names.
 
-    Returns images uint8 [count, 48, 48, 1] in 0..255 and labels int64 [count] in 0..6, indices into `CLASS_NAMES`.
+    Returns images uint8 [count, 48, 48, 1] in 0..255 and labels int64 [count] in 0..6, indices into ``CLASS_NAMES``.
     A face depends on (seed, its index) alone, never on the faces drawn with it.
     """
     if count < 0 or first < 0:
