@@ -6,9 +6,11 @@ import contextlib
 import errno
 import io
 import json
+import logging
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from fer_tl.core.errors import Terminated, UserError, exit_code, suggest
 from fer_tl.core.interrupts import handled
 from fer_tl.core.options import from_flat, parse_values, read_yaml
 from fer_tl.core.safe_text import SafeStream, for_terminal
+from fer_tl.core.say import LOGGER, RESULT
 from fer_tl.core.version import __version__
 
 INTRO = "Transfer learning for facial expressions: from a dataset file to a table that can be trusted."
@@ -40,7 +43,7 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
         UserError: unknown command or option, or a value of the wrong type.
         SystemExit: ``--help`` and ``--version``, which print and leave.
     """
-    arguments = arguments or ["--help"]
+    arguments = _choose_level(arguments) or ["--help"]
     name, names = arguments[0], command_names()
     if name not in names and not name.startswith("-"):
         raise UserError(f"there is no command '{name}'{suggest(name, names)}")
@@ -63,20 +66,39 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
     return name, {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
 
 
+def _choose_level(arguments: list[str]) -> list[str]:
+    """Set how much is said by ``--quiet`` or ``--verbose``, which may stand anywhere; returns the other arguments."""
+    levels = {"-q": RESULT, "--quiet": RESULT, "-v": logging.DEBUG, "--verbose": logging.DEBUG}
+    LOGGER.setLevel(logging.INFO)
+    for argument in arguments:
+        if argument in levels:
+            LOGGER.setLevel(levels[argument])
+    return [argument for argument in arguments if argument not in levels]
+
+
 def _parser(command: str, names: list[str]) -> tuple[Any, list[Any]]:
     """The parser of all commands, and the arguments of the one that is given: to add those of all takes 0.1 s."""
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(prog="fer-tl", description=INTRO, exit_on_error=False, add_help=True)
     parser.add_argument("--version", action="version", version=f"fer-tl {__version__}")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show results and warnings alone")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show seconds too, and where an error was raised")
     commands = parser.add_subcommands(dest="command", required=False)
     actions: list[Any] = []
+
+    class Recording(ArgumentParser):
+        """Remembers what is declared on it."""
+
+        def add_argument(self, *names: Any, **options: Any) -> Any:
+            actions.append(super().add_argument(*names, **options))
+            return actions[-1]
+
     for name in names:
         text = summary_of(name)
-        sub = ArgumentParser(description=text, exit_on_error=False)
+        sub = (Recording if name == command else ArgumentParser)(description=text, exit_on_error=False)
         if name == command:
             load_command(name).declare(sub)
-            actions = list(sub._actions)
         commands.add_subcommand(name, sub, help=text)
     return parser, actions
 
@@ -113,6 +135,8 @@ def _main(arguments: list[str]) -> int:
         with handled([signal.SIGTERM], _leave):
             _call(*parse(arguments))
     except UserError as error:
+        if LOGGER.isEnabledFor(logging.DEBUG):
+            traceback.print_exc()
         print(f"fer-tl: {for_terminal(str(error))}", file=sys.stderr)
         return exit_code(error)
     except (KeyboardInterrupt, Terminated) as error:

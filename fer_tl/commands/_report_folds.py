@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +10,12 @@ import numpy as np
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import remove_temporaries
+from fer_tl.core.say import Say
 from fer_tl.evaluation.summary import CvSummary
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.held_out import load_fold_predictions
 from fer_tl.runs.predictions import Predictions
 from fer_tl.sources.format import is_drawn
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +9,11 @@ from typing import TYPE_CHECKING
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import choose_folder
+from fer_tl.core.say import Say, say_line
 from fer_tl.runs.folder import RunFolder, check_done
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.label_errors import LabelErrors
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +30,7 @@ def audit(
     data_dir: Path | str | None = None,
     top: int = 60,
     out: Path | str | None = None,
-    say: Say = print,
+    say: Say = say_line,
 ) -> AuditResult:
     """List the labels that are most likely wrong, by the predictions that a run made of images it was not trained on.
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
+from fer_tl.core.say import Say, say_line
 
 if TYPE_CHECKING:
     from fer_tl.data.cache_files import Kept
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,9 @@ class CleanResult:
     text: str
 
 
-def clean(data_dir: Path | str = "data", keep: float | None = None, yes: bool = False, say: Say = print) -> CleanResult:
+def clean(
+    data_dir: Path | str = "data", keep: float | None = None, yes: bool = False, say: Say = say_line
+) -> CleanResult:
     """List what is kept under ``DATA_DIR/.cache`` with its size, and remove it where that is asked for.
 
     Datasets, runs and the ledger of openings are never touched: all that is listed is made again when it is needed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from fer_tl.core.config import identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_atomically, write_json
 from fer_tl.core.lock import hold
+from fer_tl.core.say import Say, say_line
 from fer_tl.data.dataset import group_by_id, load_dataset
 from fer_tl.data.merging import take_classes
 from fer_tl.runs.folder import RunFolder, differences
@@ -39,14 +40,12 @@ from fer_tl.runs.part import (
 from fer_tl.runs.predictions import Predictions, load_predictions
 from fer_tl.runs.run_file import refuse_strangers
 
-Say = Callable[[str], None]
-
 
 def collect(
     run_dirs: Sequence[Path | str],
     out: Path | str,
     data_dir: Path | str | None = None,
-    say: Say = print,
+    say: Say = say_line,
 ) -> CvResult:
     """Join runs of one experiment, each with some of its folds, into one run with the table that a single run gives.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import choose_requested
+from fer_tl.core.say import Say, say_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from fer_tl.evaluation.compared_runs import ComparedRun
     from fer_tl.evaluation.comparison import Pair
     from fer_tl.reports.compare_table import CompareRow
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ def compare(
     paper: Sequence[str] = (),
     unpaired: bool = False,
     out: Path | str | None = None,
-    say: Say = print,
+    say: Say = say_line,
 ) -> CompareResult:
     """Put runs side by side: how good, how surely better, how large and how fast. No model is run.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,11 @@ from fer_tl.commands._report_folds import CvResult, report_folds
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.lock import take_turns
+from fer_tl.core.say import Say, say_line
 from fer_tl.data.dataset import group_by_id, load_dataset
 from fer_tl.data.merging import take_classes
 from fer_tl.runs.part import NEEDED, check_part
 from fer_tl.training.prepare_run import Work, prepare
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class PartResult:
     text: str
 
 
-def cross_validate(experiment: Experiment | None = None, say: Say = print) -> CvResult | PartResult:
+def cross_validate(experiment: Experiment | None = None, say: Say = say_line) -> CvResult | PartResult:
     """Cross-validate an experiment on the training split of its dataset.
 
     Folds are stratified and grouped; every fold starts from the same weights. An interrupted run continues where its

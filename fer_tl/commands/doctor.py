@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,9 @@ from fer_tl.commands._command import Command
 from fer_tl.core.environment import count_cores
 from fer_tl.core.errors import UserError, one_line
 from fer_tl.core.framework import BACKENDS, asked_backend, choose_backend, is_installed, keras_home, version_of
+from fer_tl.core.say import Say, say_line
 from fer_tl.core.version import __version__
 from fer_tl.reports.rendering import Table, as_text
-
-Say = Callable[[str], None]
 
 # Vendors on the PCI bus, as in pci.ids.
 _NVIDIA, _GOOGLE = "0x10de", "0x1ae0"
@@ -67,7 +66,7 @@ class Diagnosis:
     text: str
 
 
-def doctor(say: Say = print) -> Diagnosis:
+def doctor(say: Say = say_line) -> Diagnosis:
     """Say what is installed, which devices are used, and what to do about what is missing.
 
     Args:

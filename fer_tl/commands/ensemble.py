@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +12,12 @@ import numpy as np
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import choose_requested
+from fer_tl.core.say import Say, say_line
 from fer_tl.runs.folder import RunFolder, check_done
 from fer_tl.runs.predictions import Predictions
 
 if TYPE_CHECKING:
     from fer_tl.reports.run_report import Result
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +45,7 @@ def ensemble(
     weights: str = "equal",
     tta: str = "none",
     out: Path | str | None = None,
-    say: Say = print,
+    say: Say = say_line,
 ) -> EnsembleResult:
     """Soft voting: average the probabilities that several runs saved. No model is run.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +11,13 @@ from fer_tl.commands._command import Command
 from fer_tl.core.files import remove_temporaries
 from fer_tl.core.framework import import_backend
 from fer_tl.core.lock import hold
+from fer_tl.core.say import Say, say_line
 from fer_tl.data.dataset import group_by_id
 from fer_tl.runs.folder import RunFolder, check_done
 from fer_tl.runs.predictions import Predictions
 
 if TYPE_CHECKING:
     from fer_tl.reports.run_report import Result
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +36,7 @@ def evaluate(
     tta: str = "none",
     data: str | None = None,
     classes: Sequence[str] | None = None,
-    say: Say = print,
+    say: Say = say_line,
 ) -> EvaluationResult:
     """Open a split that the run has not seen: every model of the run, and the mean of their probabilities.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.framework import import_backend
 from fer_tl.core.output_folder import choose_folder
+from fer_tl.core.say import Say, say_line
 from fer_tl.inference.choose_models import ALL, choose_parts
 from fer_tl.inference.explain.methods import METHODS, choose_methods
 from fer_tl.runs.folder import RunFolder
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from fer_tl.inference.explain.explain import Explanation
     from fer_tl.inference.explain.pictures import Picture
 
-Say = Callable[[str], None]
 
 # Of one call: all maps are in memory before the page is written, which holds some 0.2 MB an image.
 MOST_IMAGES = 500
@@ -45,7 +45,7 @@ def explain(
     fold: int | None = None,
     data_dir: Path | str | None = None,
     out: Path | str | None = None,
-    say: Say = print,
+    say: Say = say_line,
 ) -> ExplainResult:
     """Show what a run's answers depend on, for image files or for its own most confident mistakes.
 

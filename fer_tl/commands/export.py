@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
 from fer_tl.core.framework import require_tensorflow
+from fer_tl.core.say import Say, say_line
 from fer_tl.inference.choose_models import ALL, choose_parts
 from fer_tl.inference.export.folder import publish, refuse_foreign, size_of, workplace
 from fer_tl.inference.export.formats import Format, choose_format
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from fer_tl.inference.export.parity import Loss, Parity, Runner
     from fer_tl.inference.predictor import ExpressionModel
     from fer_tl.reports.model_card_data import ExportFacts
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +68,7 @@ def export(
     fold: int | str | None = None,
     data_dir: Path | str | None = None,
     out: Path | str | None = None,
-    say: Say = print,
+    say: Say = say_line,
 ) -> ExportResult:
     """Write a model of a run as a file that needs no fer-tl, with a model card beside it.
 

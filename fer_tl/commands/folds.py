@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +10,8 @@ import numpy as np
 
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
+from fer_tl.core.say import Say, say_line
 from fer_tl.data.dataset import load_dataset
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ def draw_folds(
     seed: int | None = None,
     table: Path | str | None = None,
     out: Path | str | None = None,
-    say: Say = print,
+    say: Say = say_line,
 ) -> FoldsResult:
     """Draw the folds that ``cv`` would draw and write them down, or check a table that somebody gives.
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fer_tl.commands._command import Command
-
-Say = Callable[[str], None]
+from fer_tl.core.say import Say, say_line
 
 
 @dataclass(frozen=True)
@@ -20,7 +18,7 @@ class InspectionResult:
 
 
 def inspect_dataset(
-    data: str = "toyfaces", data_dir: Path | str = "data", out: Path | str | None = None, say: Say = print
+    data: str = "toyfaces", data_dir: Path | str = "data", out: Path | str | None = None, say: Say = say_line
 ) -> InspectionResult:
     """Show what is in a built dataset: counts, duplicates, conflicting labels, blank images, brightness, sizes, faces.
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fer_tl.commands._command import Command
+from fer_tl.core.say import Say, say_line
 from fer_tl.models.backbones import all_backbones
 from fer_tl.reports.models_table import ModelRow, model_row, models_table_text
 
-Say = Callable[[str], None]
 
-
-def list_models(say: Say = print) -> tuple[ModelRow, ...]:
+def list_models(say: Say = say_line) -> tuple[ModelRow, ...]:
     """Every backbone with its record, and which of its published weights are in the Keras cache.
 
     Args:

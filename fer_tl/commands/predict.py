@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import Terminated, UserError, suggest
 from fer_tl.core.output_folder import choose_folder
+from fer_tl.core.say import Say, say_line
 from fer_tl.inference.predict.opened import STDOUT, Opened, open, refuse_misplaced
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from fer_tl.inference.predict.video import VideoFrame
     from fer_tl.inference.predictor import ExpressionModel
 
-Say = Callable[[str], None]
 
 FACES = ("detect", "crop")
 _LONGEST_SMOOTH = 60.0  # seconds
@@ -76,7 +76,7 @@ def predict(
     smooth: float = 0.0,
     save: str | Sequence[str] | None = None,
     out: Path | str | None = None,
-    say: Say = print,
+    say: Say = say_line,
 ) -> PredictResult:
     """Find the faces of pictures or of a video, and say what a run sees in them.
 

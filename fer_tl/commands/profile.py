@@ -17,6 +17,7 @@ from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import choose_backend, import_backend
 from fer_tl.core.progress import Clock
+from fer_tl.core.say import Say, say_line
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.merging import take_classes
 from fer_tl.engines.plan import EpochPlan, adjustment, steps_per_epoch
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from fer_tl.engines.base import Train
     from fer_tl.training.session import Session
 
-Say = Callable[[str], None]
 
 # Every part is called once a round, with as many steps as take about so long.
 ROUNDS = 5
@@ -49,7 +49,7 @@ class ProfileResult:
     text: str
 
 
-def profile(experiment: Experiment | None = None, say: Say = print) -> ProfileResult:
+def profile(experiment: Experiment | None = None, say: Say = say_line) -> ProfileResult:
     """Measure what the parts of a cross validation cost, and what the whole of it is expected to take.
 
     It trains a few steps on the real data and leaves no run behind. Where a stage for the head comes first, its epochs
@@ -193,7 +193,7 @@ def _timed(session: Session, once: dict[str, float], clock: Clock, folder: Path)
     plan = _plan(session, train)
     compiled.train(plan, 0, 1)
     once["first step"] = clock.lap()
-    parts, checkpoints = StepParts(session, compiled), Checkpoints(folder, 0, print)
+    parts, checkpoints = StepParts(session, compiled), Checkpoints(folder, 0, say_line)
     kinds = {"model": session.model.variables, "optimizer": compiled.optimizer.variables}
     streamed = not isinstance(dataset.images, np.ndarray)
     at_once = min(session.engine.steps_at_once, len(plan))

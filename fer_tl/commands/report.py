@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +9,11 @@ from typing import TYPE_CHECKING
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
+from fer_tl.core.say import Say, say_line
 from fer_tl.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.run_contents import RunContents
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +36,7 @@ def report(
     data_dir: Path | str | None = None,
     out: Path | str | None = None,
     top: int = 24,
-    say: Say = print,
+    say: Say = say_line,
 ) -> ReportResult:
     """Write what a run found as one self-contained HTML page, which needs no network and no script.
 

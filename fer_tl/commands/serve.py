@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
+from fer_tl.core.say import Say, say_line
 
 if TYPE_CHECKING:
     import socket
 
     from fer_tl.faces.face import Detector
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def serve(
     detector_model: Path | str | None = None,
     margin: float | None = None,
     allowed_host: Sequence[str] | str = "",
-    say: Say = print,
+    say: Say = say_line,
 ) -> ServeResult:
     """Serve a run as a web page and an API, to this machine alone unless another host is given, until Ctrl-C.
 

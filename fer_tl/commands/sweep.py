@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,13 @@ from fer_tl.commands.train import fit
 from fer_tl.core.errors import UserError
 from fer_tl.core.lock import hold
 from fer_tl.core.options import add_options, flatten_known
+from fer_tl.core.say import Say, say_line
 from fer_tl.runs.folder import RunFolder
 from fer_tl.training.prepare_run import check_ready
 from fer_tl.training.sweep_grid import Cell, Sweep, read_sweep
 
 if TYPE_CHECKING:
     from fer_tl.reports.sweep_table import SweepRow
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +33,7 @@ class SweepResult:
     text: str
 
 
-def sweep(path: Path | str, say: Say = print, **overrides: Any) -> SweepResult:
+def sweep(path: Path | str, say: Say = say_line, **overrides: Any) -> SweepResult:
     """Run every cell of a grid of experiments and write one table of them all.
 
     A cell is a run like any other, in a folder of its own inside the sweep's; cells that are done are left alone, so

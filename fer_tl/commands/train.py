@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from fer_tl.commands._report_folds import where_results_are
 from fer_tl.commands.cv import PartResult, leave_to_chief
 from fer_tl.core.config import Experiment
 from fer_tl.core.files import remove_temporaries
+from fer_tl.core.say import Say, say_line
 from fer_tl.data.dataset import group_by_id, load_dataset
 from fer_tl.data.directory import dataset_directory
 from fer_tl.data.manifest import read_manifest
@@ -22,8 +22,6 @@ from fer_tl.training.prepare_run import prepare
 
 if TYPE_CHECKING:
     from fer_tl.reports.run_report import Result
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +34,7 @@ class FitResult:
     text: str
 
 
-def fit(experiment: Experiment | None = None, say: Say = print) -> FitResult | PartResult:
+def fit(experiment: Experiment | None = None, say: Say = say_line) -> FitResult | PartResult:
     """Train one model on the training split and score the validation split (the first fold where there is none).
 
     Args, errors and what workers other than the chief return as ``cross_validate``; a training that fails is an error.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from fer_tl.commands._command import Command
+from fer_tl.core.say import Say, say_line
 
-Say = Callable[[str], None]
 
-
-def verify(name: str = "toyfaces", data_dir: Path | str = "data", say: Say = print) -> None:
+def verify(name: str = "toyfaces", data_dir: Path | str = "data", say: Say = say_line) -> None:
     """Read every byte of a built dataset and compare it with what was built.
 
     Files with their checksums, records with theirs, examples with the counts, fingerprints and table of the build, and

@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import psutil
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import parse_json
+from fer_tl.core.say import Say, say_line
 
 try:
     import fcntl
@@ -35,7 +36,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextlib.contextmanager
-def hold(folder: Path, shared: bool = False, say: Callable[[str], None] = print) -> Iterator[None]:
+def hold(folder: Path, shared: bool = False, say: Say = say_line) -> Iterator[None]:
     """Keep other processes out of a folder, which is made if it is not there, and removed at the end if it is empty.
 
     The lock is ``flock``'s on a file ``.lock``: the system frees it when the process ends in whatever way.

@@ -11,6 +11,8 @@ import sys
 import time
 from typing import TextIO
 
+from fer_tl.core.say import says_progress
+
 
 def duration(seconds: float) -> str:
     """``75`` to ``1 min 15 s``."""
@@ -33,7 +35,7 @@ class Progress:
     def __init__(self, total: int, out: TextIO | None = None):
         self._total = total
         self._out = out or sys.stdout
-        self._live = self._out.isatty()
+        self._live = self._out.isatty() and says_progress()
         self._done = 0
         self._timed = 0
         self._begun = False
@@ -67,7 +69,8 @@ class Progress:
         if self._live:
             width = shutil.get_terminal_size().columns - 1
             print(f"\r{'':<{width}}\r", end="", file=self._out)
-        print(text, file=self._out, flush=True)
+        if says_progress():
+            print(text, file=self._out, flush=True)
 
 
 class CountProgress:
@@ -81,6 +84,7 @@ class CountProgress:
     def __init__(self, total: int, what: str) -> None:
         self._total, self._what, self._done = total, what, 0
         self._terminal = sys.stderr.isatty()
+        self._shown = says_progress()
         self._start = time.perf_counter()
         self._next = self._start + (0.2 if self._terminal else 10.0)
 
@@ -88,14 +92,14 @@ class CountProgress:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._terminal and self._done:
+        if self._terminal and self._done and self._shown:
             sys.stderr.write("\n")
 
     def step(self) -> None:
         """Count one more."""
         self._done += 1
         now = time.perf_counter()
-        if now < self._next and self._done < self._total:
+        if not self._shown or (now < self._next and self._done < self._total):
             return
         self._next = now + (0.2 if self._terminal else 10.0)
         rate = self._done / max(now - self._start, 1e-9)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_tl.core.checksums import find_damage
 from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_json
+from fer_tl.core.say import Say
 from fer_tl.data.building.grouping import hash_pixels
 from fer_tl.data.directory import build_command, data_dir_of, newest_version, stamps_file
 from fer_tl.data.examples import FILE_NAME as EXAMPLES
@@ -26,8 +27,6 @@ from fer_tl.data.records.tfrecord import DamagedRecord, Record, read_records
 _PARTS = {"dataset_info.json": "splits", "features.json": "featuresDict"}  # what TFDS needs of its files
 
 _TOLD = 5  # findings of one file; a manifest with a wrong image size has one for every record
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

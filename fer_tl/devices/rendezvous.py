@@ -14,18 +14,17 @@ import os
 import select
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.progress import duration
+from fer_tl.core.say import Say
 from fer_tl.devices.cluster import Cluster
 from fer_tl.devices.cluster_secret import draw_nonce, is_proof, prove
 from fer_tl.devices.messages import ANSWER, LONGEST, answers_of, lines_of, parse, send
 from fer_tl.devices.watch import Connections
-
-Say = Callable[[str], None]
 
 PATIENCE = 300.0  # seconds that workers are waited for
 _PORT_PATIENCE = 15.0  # seconds until a process that has just failed lets go of its port

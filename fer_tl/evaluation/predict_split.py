@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from fer_tl.augment.adapt import adapt_images
 from fer_tl.core.files import write_json
 from fer_tl.core.progress import Clock
+from fer_tl.core.say import Say
 from fer_tl.data.merging import merge_logits
 from fer_tl.evaluation.open_split import Opening, ensemble_name
 from fer_tl.evaluation.openings import read_openings, record_opening
@@ -20,8 +20,6 @@ from fer_tl.evaluation.test_time_augmentation import make_views
 from fer_tl.runs.part import check_model
 from fer_tl.runs.predictions import Predictions, save_predictions
 from fer_tl.runs.saved_model import load_model, predict_saved
-
-Say = Callable[[str], None]
 
 
 def adapt_opening(opening: Opening) -> Opening:

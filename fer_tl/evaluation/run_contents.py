@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
+from fer_tl.core.say import Say, say_line
 from fer_tl.data.dataset import group_by_id
 from fer_tl.data.folds import count_split, read_folds
 from fer_tl.evaluation.calibration import Calibration, Scaling, calibrate, choose_scaling
@@ -113,7 +114,7 @@ class RunContents:
         return tuple(part for part in self.parts if part.is_done)
 
 
-def open_contents(run: RunFolder, data_dir: Path | str | None, say: Callable[[str], None] = print) -> RunContents:
+def open_contents(run: RunFolder, data_dir: Path | str | None, say: Say = say_line) -> RunContents:
     """Read a run, finished or not, and check what is read against the checksums that were written with it.
 
     Args:

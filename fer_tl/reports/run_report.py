@@ -10,6 +10,7 @@ import numpy as np
 
 from fer_tl.core.files import read_json, write_json, write_text
 from fer_tl.core.safe_text import for_markdown
+from fer_tl.core.say import Say, say_line
 from fer_tl.evaluation.calibration import Reliability, reliability_of
 from fer_tl.evaluation.ensemble import FILE as ENSEMBLE_FILE
 from fer_tl.evaluation.ensemble import Ensemble
@@ -91,7 +92,7 @@ def write_cv_report(
     folds: Sequence[Predictions],
     note: str,
     groups_by_id: Mapping[str, str],
-    say: Callable[[str], None] = print,
+    say: Say = say_line,
 ) -> None:
     """Write tables, confusion matrix, reliability diagram and learning curves of a cross validation.
 
@@ -177,7 +178,7 @@ def train_report_text(run: RunFolder, result: Result) -> str:
     return _result_text(_train_title(run), result, selection_note(run))
 
 
-def write_train_report(run: RunFolder, result: Result, say: Callable[[str], None] = print) -> None:
+def write_train_report(run: RunFolder, result: Result, say: Say = say_line) -> None:
     """As ``write_result``, for a single fit and the images held out of it, with its learning curve."""
     _write_curves(run, say)
     write_result(run.path, _train_title(run), result, selection_note(run))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,12 +12,11 @@ from fer_tl.core.config import Experiment, identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import choose_backend
 from fer_tl.core.lock import take_turns
+from fer_tl.core.say import Say
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.folds import check_folds, count_split, leaving_out, make_folds, read_folds, write_folds
 from fer_tl.runs.folder import RunFolder
 from fer_tl.training.train_parts import Part, train_parts
-
-Say = Callable[[str], None]
 
 
 def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from fer_tl.core.check_config import check
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.lock import hold
+from fer_tl.core.say import Say
 from fer_tl.data.building.build import build
 from fer_tl.data.building.request import BuildRequest
 from fer_tl.data.directory import dataset_directory
@@ -26,8 +27,6 @@ from fer_tl.runs.folder import RunFolder, default_run_dir
 from fer_tl.runs.part import NEEDED, check_part
 from fer_tl.sources.format import find_format, is_drawn
 from fer_tl.sources.records import Source
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

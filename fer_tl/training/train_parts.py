@@ -19,6 +19,7 @@ from fer_tl.core.framework import choose_backend, import_backend
 from fer_tl.core.lock import take_turns
 from fer_tl.core.progress import Clock, Progress, duration
 from fer_tl.core.randomness import key_of
+from fer_tl.core.say import Say
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.manifest import CACHE
 from fer_tl.models.resolve import resolve_model
@@ -31,8 +32,6 @@ from fer_tl.runs.run_file import refuse_strangers
 
 if TYPE_CHECKING:
     from fer_tl.training.session import Session
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from fer_tl.commands.cv import CvResult
 from fer_tl.core.config import Experiment, Head, walk
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
+from fer_tl.core.say import say_line
 from fer_tl.data.building.build import build
 from fer_tl.data.directory import dataset_directory
 from fer_tl.evaluation.summary import summarize
@@ -73,7 +75,7 @@ CASES: dict[str, tuple[str, str]] = {
     "near flag": ("cv --flods 3", "no option --flods; did you mean '--folds'?"),
     "group as flag": ("train --optimizer adam", "--optimizer.name"),
     "flag of another command": ("evaluate RUN --epochs 3", "fer-tl evaluate has no option --epochs"),
-    "top flag": ("--verbose", "unrecognized arguments: --verbose"),
+    "top flag": ("--version2", "unrecognized arguments: --version2"),
     "stray word": ("cv extra", "extra"),
     "no value": ("cv --folds", "--folds"),
     "choice of a build": ("build fer2013 --source x --duplicates dorp", "no such choice; did you mean 'drop'?"),
@@ -481,3 +483,23 @@ def test_output_that_nobody_reads_ends_without_a_traceback() -> None:
     os.close(write)
     assert done.returncode == 141
     assert b"Traceback" not in done.stderr
+
+
+def test_quiet_shows_results_and_warnings_alone_and_verbose_where_an_error_was_raised(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run() -> None:
+        for line in ("reading", "Warning: dark images", "table\n-----\n1", "results: run"):
+            say_line(line)
+        raise UserError("no such run")
+
+    replace_verb(monkeypatch, "models", run)
+    shown = {}
+    for flag in ("", "--quiet", "-v"):
+        assert main(["models", *flag.split()]) == 2
+        shown[flag] = capsys.readouterr()
+    results = "Warning: dark images\ntable\n-----\n1\nresults: run\n"
+    assert (shown[""].out, shown["--quiet"].out) == (f"reading\n{results}", results)
+    assert re.sub(r"\[ *\d+\.\d s\] ", "", shown["-v"].out) == shown[""].out != shown["-v"].out
+    assert shown[""].err == shown["--quiet"].err == "fer-tl: no such run\n"
+    assert "Traceback" in shown["-v"].err and shown["-v"].err.endswith("fer-tl: no such run\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from fer_tl.core.checksums import checksums
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
 from fer_tl.core.safe_text import csv_line, printable
+from fer_tl.core.say import Say, say_line
 from fer_tl.core.staging import put_in_place, workplace
 from fer_tl.data.building.copy_check import MOST_LOST
 from fer_tl.data.building.drop_copies import Curated, describe_duplicates
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 SKIPPED = "skipped.csv"
 
-Say = Callable[[str], None]
-
 
 def build(
     name: str,
@@ -44,7 +43,7 @@ def build(
     *,
     accept_copies: bool = False,
     overwrite: bool = False,
-    say: Say = print,
+    say: Say = say_line,
     **options: Any,
 ) -> Manifest:
     """Build ``<data_dir>/<name>/[<config>/]<version>/``; does nothing if it is built from the same source already.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from fer_tl.core.progress import Clock
 from fer_tl.core.randomness import key_of
+from fer_tl.core.say import Say, say_line
 from fer_tl.evaluation.calibration import choose_scaling
 from fer_tl.inference.explain.gradients import GradientModel
 from fer_tl.inference.explain.maps import grad_cam, saliency
@@ -18,8 +19,6 @@ from fer_tl.inference.explain.pictures import Picture
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import softmax
 from fer_tl.runs.saved_model import load_model
-
-Say = Callable[[str], None]
 
 BATCH = 16  # images a step
 
@@ -70,7 +69,7 @@ def explain_pictures(
     methods: Sequence[str],
     layer: str | None = None,
     class_name: str | None = None,
-    say: Say = print,
+    say: Say = say_line,
 ) -> Explained:
     """Ask the models of a run what their answers depend on.
 
