@@ -187,3 +187,11 @@ def test_a_table_without_shades_is_black(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_text(f"{HEADER}\nangry,{'0 1 ' * 1152},Training\n")
     (record,) = open_source(tmp_path / "f.csv").records()
     assert np.unique(record.image).tolist() == [0, 1]
+
+
+def test_how_numbers_were_read_is_said_of_what_is_not_the_official_file(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text(PLAIN)
+    for labels, told in ((None, True), ("fer", False)):
+        source = open_source(tmp_path / "f.csv", labels)
+        list(source.records())
+        assert any("read in FER-2013's order, 0 angry, 1 disgust" in line for line in source.warnings()) == told

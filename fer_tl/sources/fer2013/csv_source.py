@@ -14,7 +14,7 @@ from fer_tl.sources.fer2013.csv_pixels import SIZE
 from fer_tl.sources.fer2013.csv_reader import CsvFile, Row
 from fer_tl.sources.fer2013.csv_survey import NO_LABEL, Survey, survey
 from fer_tl.sources.fer2013.ferplus import FerPlus
-from fer_tl.sources.fer2013.labels import CONTEMPT_LABEL, count_warnings
+from fer_tl.sources.fer2013.labels import CONTEMPT_LABEL, READ_AS_FER, count_warnings
 from fer_tl.sources.images import is_constant
 from fer_tl.sources.origin import Origin
 from fer_tl.sources.records import Record, Skipped, Source, UnusableExamples, reason_of, tabulate
@@ -128,7 +128,9 @@ class CsvSource(Source):
             lines.append(f"{contempt:,} rows of contempt left out: FER-2013 has no such class.")
         if self._constant:
             lines.append(f"{self._constant:,} images are one flat colour: there is no face in them.")
-        return lines + count_warnings(self._tabulate(self._emotions), whole=False)
+        differing = count_warnings(self._tabulate(self._emotions), whole=False)
+        guessed = differing and self._order is None and any(found.numbered for found in self._surveys)
+        return [*lines, *differing, *([READ_AS_FER] if guessed else [])]
 
     def close(self) -> None:
         self._origin.files.close()

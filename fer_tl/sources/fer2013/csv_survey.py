@@ -25,11 +25,13 @@ class Survey:
         splits: R of them; "" where a row cannot be used.
         labels: R indices into ``CLASS_NAMES``, or ``CONTEMPT_LABEL``, or ``NO_LABEL``.
         problems: {index of a row that cannot be used: its place and why}.
+        numbered: whether any class is written as a number.
     """
 
     splits: list[str]
     labels: list[int]
     problems: dict[int, str]
+    numbered: bool = False
 
 
 @dataclass
@@ -100,7 +102,8 @@ def _decide(table: CsvFile, cells: _Cells, labels: str | None) -> Survey:
         if not problem and (emotion, usage) == cut:
             problem = f"Usage {usage!r} is cut short: download the file again."
         found.append((split or "", NO_LABEL if label is None else label, problem))
-    result = Survey([], [], dict(cells.problems))
+    numbered = any(number_of(emotion) is not None for emotion, _ in cells.pairs)
+    result = Survey([], [], dict(cells.problems), numbered)
     lines = dict(cells.first)
     for index, number in enumerate(cells.of_rows):
         split, label, problem = found[number] if number >= 0 else ("", NO_LABEL, "")

@@ -11,6 +11,10 @@ OFFICIAL_COUNTS = {  # angry, disgust, fear, happy, sad, surprise, neutral; coun
     "test": (491, 55, 528, 879, 594, 416, 626),
 }
 
+_ORDER = ", ".join(f"{number} {name}" for number, name in enumerate(CLASS_NAMES))
+READ_AS_FER = f"numbers were read in FER-2013's order, {_ORDER}: if they mean other classes, build again with --labels."
+"""Said of a copy that is not the official one, since a file does not say which order is its own."""
+
 CONTEMPT_LABEL = -1
 """Stands for contempt, which FER-2013 does not have: the example is left out."""
 
