@@ -12,6 +12,7 @@ from fer_tl.cli import parse
 from fer_tl.commands import command_names
 from fer_tl.core.config import walk
 from fer_tl.core.options import from_flat
+from fer_tl.sources.toyfaces import source as toyfaces
 from fer_tl.training.sweep_grid import read_sweep
 
 ROOT = Path(__file__).parent.parent
@@ -59,6 +60,7 @@ def test_every_option_in_the_table_exists() -> None:
             assert (f"{group}{name}" if name.startswith(".") else name) in known, cell
 
 
+@pytest.mark.usefixtures("thin_backbone", "light_figures")
 def test_the_python_example_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,6 +68,7 @@ def test_the_python_example_runs(
     assert example
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(toyfaces, "COUNTS", {"train": 700, "validation": 70, "test": 70})
     exec(compile(example[1], "README.md", "exec"), {})
     last = capsys.readouterr().out.splitlines()[-1]
     mean, low, high = map(float, re.findall(r"0\.\d+", last))

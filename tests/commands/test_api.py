@@ -41,7 +41,7 @@ from fer_tl.sources.toyfaces import source as toyfaces
 from fer_tl.training import loop, prepare_run, session
 from fer_tl.training.loop import Loop
 
-pytestmark = pytest.mark.usefixtures("thin_backbone")
+pytestmark = pytest.mark.usefixtures("thin_backbone", "light_figures")
 
 FIGURES = {f"{name}.{kind}" for name in ("confusion", "learning_curves", "reliability") for kind in ("png", "pdf")}
 COUNTS = {"train": 8, "validation": 3, "test": 4}  # images of each of the seven classes

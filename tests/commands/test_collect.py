@@ -23,6 +23,8 @@ from fer_tl.runs.history import write_history
 from fer_tl.runs.part import CLASSES_MEMBER, PART_FILES, TIMING, describe_files
 from fer_tl.runs.predictions import Predictions, save_predictions
 
+pytestmark = pytest.mark.usefixtures("light_figures")
+
 COUNT = 24
 IDS = np.array([f"image-{k:02d}" for k in range(COUNT)])
 FOLDS = np.arange(COUNT) % 3

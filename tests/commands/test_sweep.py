@@ -22,7 +22,7 @@ from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.runs.predictions import load_predictions
 from fer_tl.training.sweep_grid import Sweep, read_sweep
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("light_figures")
 
 GRID = """
 backbone: shallow_cnn

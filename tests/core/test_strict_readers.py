@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -93,10 +92,8 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 def test_yaml_that_nobody_means_is_refused_at_once(tmp_path: Path, text: str, why: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text)
-    begun = time.monotonic()
     with pytest.raises(UserError, match=why) as refused:
         load_experiment(path)
-    assert time.monotonic() - begun < 5
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 600
 
 

@@ -164,6 +164,7 @@ def test_clipping_bounds_the_joint_norm_of_the_gradient_of_the_whole_batch(preci
         assert np.linalg.norm(np.concatenate(steps)) == pytest.approx(0.1, rel=1e-4)
 
 
+@pytest.mark.usefixtures("thin_backbone")
 def test_shallow_cnn_trains_alike_on_one_and_on_two_devices(make_faces: Callable[..., Dataset]):
     # Frozen BatchNorm and no dropout: those see a replica's own images and numbers.
     experiment = load_experiment(

@@ -24,6 +24,8 @@ from fer_tl.data.folds import write_folds
 from fer_tl.runs.folder import PART_FILES, RunFolder
 from fer_tl.runs.predictions import Predictions, load_predictions, save_predictions
 
+pytestmark = pytest.mark.usefixtures("light_figures")
+
 CLASSES = ("angry", "happy", "sad")
 COUNT = 60
 IDS = np.array([f"face-{row:02d}" for row in range(COUNT)])

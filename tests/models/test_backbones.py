@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from fer_tl.core.config import Experiment, Head
 from fer_tl.core.options import load_experiment
@@ -100,6 +101,24 @@ def test_smallest_side_gives_finite_logits_from_uint8(name: str):
     assert logits.shape == (2, CLASSES)
     assert logits.dtype == np.float32
     assert np.isfinite(logits).all()
+
+
+@each_backbone
+def test_every_weight_learns(name: str):
+    """In a step on two images of the smallest side, every weight moves, and none to where there is no way back."""
+    side, model = BACKBONES[name].min_size, smallest(name).model
+    images = np.random.default_rng(1).integers(0, 256, (2, side, side, 1)).astype(np.float32)
+    tf.config.run_functions_eagerly(True)
+    try:
+        with tf.GradientTape() as tape:
+            losses = keras.losses.sparse_categorical_crossentropy(np.array([1, 4]), model(images, training=True), True)
+        gradients = tape.gradient(losses, model.trainable_variables)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert len(gradients) == len(model.trainable_variables) > 0
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert gradient is not None, variable.path
+        assert np.isfinite(gradient).all(), variable.path
 
 
 @each_backbone

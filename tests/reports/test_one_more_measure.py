@@ -30,7 +30,7 @@ from fer_tl.reports.run_tables import spell_interval, spell_metric
 from fer_tl.reports.sweep_table import SweepRow, write_sweep
 from fer_tl.runs.predictions import Predictions
 
-pytestmark = pytest.mark.usefixtures("no_figures", "toy")
+pytestmark = pytest.mark.usefixtures("light_figures", "toy")
 
 FACES = made_run.make_faces(count=60)
 GROUP_OF = dict(zip(FACES.ids.tolist(), FACES.groups.tolist(), strict=True))

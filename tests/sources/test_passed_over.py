@@ -7,7 +7,6 @@ import io
 import os
 import socket
 import tarfile
-import time
 import zipfile
 from pathlib import Path
 
@@ -234,10 +233,8 @@ def test_a_sparse_member_of_a_tar_says_what_it_likes(tmp_path: Path) -> None:
                         "GNU.sparse.size": str(10**13), "GNU.sparse.realsize": str(10**13)}  # fmt: skip
     with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(info)
-    began = time.perf_counter()
     with pytest.raises(UserError, match="unpacks to more than"):
         open_folder(tmp_path / "x.tar", 20)
-    assert time.perf_counter() - began < 2
 
 
 def test_a_file_of_more_bytes_than_an_image_can_have_is_an_unusable_one(tmp_path: Path, monkeypatch) -> None:
@@ -286,13 +283,16 @@ def test_what_lies_beside_the_table_of_fer2013_is_counted(tmp_path: Path) -> Non
     assert open_source(tmp_path / "f").passed_over == {"files beside the table": ["more.csv"]}
 
 
-def test_a_large_folder_is_sorted_out_quickly(tmp_path: Path) -> None:
+def test_files_that_end_like_images_are_sorted_out_without_being_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         for index in range(2000):
             archive.writestr(f"{'ab'[index % 2]}/{index}.png", b"")
-    began = time.perf_counter()
-    assert len(find_images(open_files(tmp_path / "x.zip"))[0]) == 2000
-    assert time.perf_counter() - began < 2
+    files = open_files(tmp_path / "x.zip")
+    for method in ("head", "read"):
+        monkeypatch.setattr(type(files), method, lambda *given: pytest.fail("opened"))
+    assert len(find_images(files)[0]) == 2000
 
 
 def test_names_with_orders_for_a_terminal_are_spelled_out(tmp_path: Path) -> None:
