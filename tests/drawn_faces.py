@@ -69,6 +69,27 @@ def _letterboxed(face: Image.Image, seed: int) -> Image.Image:
     return ImageOps.pad(face.resize((SIDE, SIDE * 2 // 3)), (SIDE, SIDE))
 
 
+def _before_green(face: Image.Image, seed: int) -> Image.Image:
+    x, y = np.random.default_rng(20_000 + seed).uniform(31, 41, 2)
+    head = Image.new("L", face.size)
+    ImageDraw.Draw(head).ellipse([x - 22, y - 28, x + 22, y + 28], fill=255)
+    return Image.composite(face, Image.new("RGB", face.size, (20, 200, 40)), head)
+
+
+def _lit(bright: float, dark: float, from_above: bool) -> Callable[[Image.Image, int], Image.Image]:
+    light = np.linspace(bright, dark, SIDE)
+    light = light[:, None, None] if from_above else light[:, None]
+    return lambda face, seed: Image.fromarray(np.clip(np.asarray(face) * light, 0, 255).astype(np.uint8))
+
+
+def _before_one_colour(face: Image.Image, seed: int) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", face.size, tuple(rng.integers(0, 255, 3).tolist()))
+    skin = tuple(rng.integers(120, 240, 3).tolist())
+    _draw_head(image, skin, rng.uniform(0.42, 0.58, 2), rng.uniform(0.3, 0.42, 2), rng.integers(-6, 7, 2))
+    return image
+
+
 SETTINGS: dict[str, Callable[[Image.Image, int], Image.Image]] = {
     "different grounds": lambda face, seed: face,
     "upright, padded": lambda face, seed: ImageOps.pad(drawn_face(seed, 0.75), (SIDE, SIDE)),
@@ -78,14 +99,25 @@ SETTINGS: dict[str, Callable[[Image.Image, int], Image.Image]] = {
     "letterbox": _letterboxed,
     "dark corners": _darkened,
     "corners cut off": _behind(_corners(), 0),
+    "green ground": _before_green,
+    "light from above": _lit(1.6, 0.2, True),
+    "light from the right": _lit(0.2, 1.6, False),
+    "cut to squares": lambda face, seed: ImageOps.fit(drawn_face(seed, (0.65, 1, 1.3)[seed % 3]), (SIDE, SIDE)),
+    "pixels of four": lambda face, seed: face.reduce(4).resize((SIDE, SIDE), Image.Resampling.NEAREST),
+    "haze": lambda face, seed: Image.blend(face, Image.new("RGB", face.size, (205, 205, 210)), 0.7),
+    "four tones": lambda face, seed: ImageOps.posterize(face, 2),
 }
 """What pictures of unlike faces may have in common: each is given a face and its seed."""
 
 
-def faces_in(setting: str, count: int) -> list[np.ndarray]:
-    """Unlike faces in one of `SETTINGS`: uint8 [72, 72, 3] each."""
-    change = SETTINGS[setting]
-    return [np.asarray(change(drawn_face(seed), seed)) for seed in range(count)]
+PLAIN = "one colour each"
+"""Unlike faces before a ground of one colour: a few equal shapes are all there is to tell them by."""
+
+
+def faces_in(setting: str, count: int, first: int = 0) -> list[np.ndarray]:
+    """Unlike faces in one of `SETTINGS`, or `PLAIN`, from a first seed: uint8 [72, 72, 3] each."""
+    change = _before_one_colour if setting == PLAIN else SETTINGS[setting]
+    return [np.asarray(change(drawn_face(seed), seed)) for seed in range(first, first + count)]
 
 
 def laboratory(persons: int, takes: int) -> tuple[list[np.ndarray], list[tuple[int, int]]]:

@@ -74,7 +74,7 @@ class Curated:
             groups = np.array([row.group for row in self._rows])  # [N]
             if photos is not None:
                 say(f"Looking for copies among {len(self._rows):,} images.")
-                found = find_duplicates([row.pixels for row in self._rows], self._spool.sketches())
+                found = find_duplicates([row.pixels for row in self._rows], self._spool.sketches(), self._stored)
                 if found.one_scene:
                     say(
                         "The images share ground, light or a mask: only those of nearly equal pixels are taken for "
@@ -139,7 +139,10 @@ class Curated:
 
     def _stored_pixels(self, index: int) -> str:
         """The hash of what a compressed image is read back as: that is what is learnt from."""
-        return hash_pixels(decode_stored(self._spool.encoded(index), self.image_shape))
+        return hash_pixels(self._stored(index))
+
+    def _stored(self, index: int) -> np.ndarray:
+        return decode_stored(self._spool.encoded(index), self.image_shape)
 
     def records(self, split: str) -> Iterator[Stored]:
         """The examples of a split to write."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -45,7 +45,9 @@ class Duplicates:
     one_scene: bool = False
 
 
-def find_duplicates(pixels: Sequence[bytes | str], sketches: np.ndarray) -> Duplicates:
+def find_duplicates(
+    pixels: Sequence[bytes | str], sketches: np.ndarray, image: Callable[[int], np.ndarray] | None = None
+) -> Duplicates:
     """Find all images that are copies of each other, on all cores. Time grows with N squared, memory with N.
 
     Which images are together does not depend on their order.
@@ -53,6 +55,8 @@ def find_duplicates(pixels: Sequence[bytes | str], sketches: np.ndarray) -> Dupl
     Args:
         pixels: a hash of each image's pixels, ``N``.
         sketches: uint8 ``[N, 32, 32]`` from ``sketch``, in memory or mapped from a file: read in pieces.
+        image: gives an image, uint8 ``[H, W, C]``, by its row, on any thread: where the images of a set look alike,
+            pairs whose sketches do are compared at full size too. None: their sketches decide.
 
     Returns:
         Clusters are what exact and near copies connect, as far as each is like the picture in the middle.
@@ -63,7 +67,7 @@ def find_duplicates(pixels: Sequence[bytes | str], sketches: np.ndarray) -> Dupl
     # Exact copies are compared once: a thousand copies of one image would make half a million pairs.
     rows = np.array(sorted(first_row.values(), key=lambda row: pixels[row]), np.int64)  # [M], in an order of their own
     likeness = look_at(sketches[rows[:SAMPLE]]) if len(rows) >= ENOUGH else Likeness()
-    compared = Compared(sketches, likeness)
+    compared = Compared(sketches, likeness, image)
     clusters = _Clusters(originals)
     signed = _join_near_copies(compared, np.sort(rows), clusters)
     found = _split_chains(compared, rows, signed, clusters.first_rows())[originals]  # [N]
@@ -188,8 +192,6 @@ def _join_copies(sketches: Compared, pairs: np.ndarray, clusters: _Clusters) -> 
         left, right, mirrored = pairs[:, start : start + CHUNK]
         new = ~clusters.known(left, right)
         left, right, mirrored = left[new], right[new], mirrored[new].astype(bool)
-        first, second = sketches[left], sketches[right]  # [P, 32, 32]
-        second[mirrored] = second[mirrored, :, ::-1]
-        same = sketches.are_copies(first, second)
+        same = sketches.are_copies(left, right, mirrored)
         if same.any():
             clusters.join(left[same], right[same])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ class Spool:
         self._images = (place / "images").open("w+b")
         self._sketches = (place / "sketches").open("w+b") if sketched else None
         self._ends = [0]
+        self._place = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -37,9 +39,10 @@ class Spool:
             self._sketches.write(sketch(image).tobytes())
 
     def encoded(self, index: int) -> bytes:
-        """The bytes of one image as the records hold them."""
-        self._images.seek(self._ends[index])
-        return self._images.read(self._ends[index + 1] - self._ends[index])
+        """The bytes of one image as the records hold them; several threads may ask."""
+        with self._place:
+            self._images.seek(self._ends[index])
+            return self._images.read(self._ends[index + 1] - self._ends[index])
 
     def sketches(self) -> np.ndarray:
         """uint8 [N, 32, 32], mapped from the disk.

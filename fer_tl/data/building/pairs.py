@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
 
 from fer_tl.data.building.likeness import Likeness, light_and_layout
+from fer_tl.data.building.registration import are_one, picture
 from fer_tl.data.building.sketches import SKETCH, cosines
 
 SHIFT = 2
@@ -16,10 +17,11 @@ CORRELATION = 0.80
 """Pearson correlation of two images' 6x6 lowest frequencies from which their sketches are compared, 1 in 2,000 pairs of
 faces; and of two sketches in their best position from which the images are copies. By eye, samples of FER-2013's pairs
 were wrong once in 40 from 0.80 to 0.82, once in 5 from 0.76 to 0.77, and never from 0.82 on."""
-LAYOUT = (0.92, 0.90)
+LAYOUT = ((0.92, 0.90), (0.90, 0.85))
 """Correlation of two pictures with unweighted frequencies, and of their frequencies below 3.5, from which they are
-copies where chance makes pairs of alike outlines: light and layout of copies agree as well. Not asked of photographs of
-different people: 195 of 6,437 pairs of FER-2013's are below, nearly all of them copies with another ground."""
+copies where chance makes pairs of alike outlines: light and layout of copies agree as well; and from which they are
+compared at full size, where the images are at hand. Not asked of photographs of different people: 195 of 6,437 pairs of
+FER-2013's are below, nearly all of them copies with another ground."""
 ONE_SCENE = 0.97
 """`CORRELATION` of what is left of two sketches from which they are copies where all images share one scene: takes of
 one person with different expressions stay below it, mirrored images have 0.973 and more."""
@@ -68,25 +70,49 @@ class Compared:
     Args:
         sketches: uint8 ``[N, 32, 32]``.
         likeness: what the set asks for.
+        image: gives an image, uint8 ``[H, W, C]``, by its row; called by several threads at once.
     """
 
-    def __init__(self, sketches: np.ndarray, likeness: Likeness) -> None:
+    def __init__(
+        self, sketches: np.ndarray, likeness: Likeness, image: Callable[[int], np.ndarray] | None = None
+    ) -> None:
         self._sketches = sketches
         self._likeness = likeness
+        self._image = image
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """uint8 ``[B, 32, 32]``."""
         return self._likeness.take_out(self._sketches[rows])
 
-    def are_copies(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Whether pairs of sketches, uint8 ``[P, 32, 32]`` each, show the same picture the same way round: bool
-        ``[P]``."""
+    def are_copies(self, left: np.ndarray, right: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+        """Whether pairs of rows, ``[P]`` each, show the same picture: bool ``[P]``.
+
+        Args:
+            left: of the first images.
+            right: of the second ones.
+            mirrored: bool ``[P]``, which of the second ones are compared the other way round.
+        """
+        first, second = self[left], self[right]  # [P, 32, 32]
+        second[mirrored] = second[mirrored, :, ::-1]
         needed = ONE_SCENE if self.one_scene else CORRELATION
         same = aligned_correlation(first, second) >= needed
         if self._likeness.crowded and same.any():
-            pictures = zip(light_and_layout(first[same]), light_and_layout(second[same]), LAYOUT, strict=True)
+            needed_of = LAYOUT[self._image is not None]
+            pictures = zip(light_and_layout(first[same]), light_and_layout(second[same]), needed_of, strict=True)
             same[same] = np.all([aligned_correlation(one, other) >= least for one, other, least in pictures], axis=0)
+            if self._image and same.any():
+                same[same] = self._fit(left[same], right[same], mirrored[same])
         return same
+
+    def _fit(self, left: np.ndarray, right: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+        assert self._image
+        pairs = []
+        for rows in zip(left.tolist(), right.tolist(), strict=True):
+            # Which one is moved must not depend on the order of the images.
+            pairs.append(sorted((picture(self._image(row)) for row in rows), key=lambda image: image.tobytes()))
+        first, second = np.array(pairs).swapaxes(0, 1)  # [P, 64, 64]
+        second[mirrored] = second[mirrored, :, ::-1]
+        return are_one(first, second)
 
     @property
     def one_scene(self) -> bool:
@@ -109,12 +135,14 @@ def like_middle(sketches: Compared, middle: int, rows: np.ndarray, linked: bool)
     found = rows == middle
     for start in range(0, len(rows), CHUNK):
         chunk = slice(start, start + CHUNK)
+        if not linked:
+            center = np.full(len(rows[chunk]), middle)
+            for mirrored in (False, True):
+                found[chunk] |= sketches.are_copies(center, rows[chunk], np.full(len(center), mirrored))
+            continue
         others = sketches[rows[chunk]]  # [B, 32, 32]
         center = np.repeat(sketches[np.array([middle])], len(others), axis=0)
         ways = (others, others[:, :, ::-1])
-        if not linked:
-            found[chunk] |= np.any([sketches.are_copies(center, second) for second in ways], axis=0)
-            continue
         for reach in (SHIFT, REACH):  # the long reach takes three times as long, and is seldom needed
             for second in ways:
                 left = np.flatnonzero(~found[chunk])

@@ -48,7 +48,7 @@ def sketch(image: np.ndarray) -> np.ndarray:
     Returns:
         uint8 ``[32, 32]``, 1..255 about a mean of 128; all 128 for an image without contrast.
     """
-    picture = Image.fromarray(image[:, :, 0]) if image.shape[2] == 1 else Image.fromarray(image).convert("L")
+    picture = grey_picture(image)
     box = content_box(np.asarray(picture))
     grey = np.asarray(picture.resize((SKETCH, SKETCH), Image.Resampling.BOX, box), np.float64)
     spectrum = COSINES @ grey @ COSINES.T  # [16, 16]
@@ -58,6 +58,11 @@ def sketch(image: np.ndarray) -> np.ndarray:
         return np.full((SKETCH, SKETCH), 128, np.uint8)
     weighted = COSINES.T @ (spectrum * WEIGHTS) @ COSINES  # [32, 32]
     return np.rint(weighted * (127 / np.abs(weighted).max()) + 128).astype(np.uint8)
+
+
+def grey_picture(image: np.ndarray) -> Image.Image:
+    """An image, uint8 ``[H, W, C]``, C 1 or 3, without colours."""
+    return Image.fromarray(image[:, :, 0]) if image.shape[2] == 1 else Image.fromarray(image).convert("L")
 
 
 def content_box(grey: np.ndarray) -> tuple[int, int, int, int]:

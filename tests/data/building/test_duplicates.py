@@ -35,7 +35,9 @@ def textures(count: int, seed: int = 0, width: int = SIZE) -> np.ndarray:
 
 def search(images: np.ndarray | list[np.ndarray]) -> Duplicates:
     return find_duplicates(
-        [hashlib.sha256(image.tobytes()).hexdigest() for image in images], np.stack([sketch(image) for image in images])
+        [hashlib.sha256(image.tobytes()).hexdigest() for image in images],
+        np.stack([sketch(image) for image in images]),
+        images.__getitem__,
     )
 
 
@@ -117,6 +119,20 @@ def test_unlike_faces_stay_apart_and_their_copies_are_found_whatever_all_images_
     copies = [face[:, ::-1] for face in faces[:5]] + [as_jpeg(face, 60) for face in faces[5:10]]
     expected = {frozenset({row, 100 + row}) for row in range(10)}
     assert together(search([*faces, *copies])) == expected
+
+
+@pytest.mark.parametrize("setting", ["green ground", "light from above", "light from the right"])
+def test_faces_whose_sketches_are_alike_are_compared_at_full_size(setting: str) -> None:
+    faces = faces_in(setting, 300)
+    assert together(search(faces)) == set()
+    box = (0.03 * 72, 0.03 * 72, 0.97 * 72, 0.97 * 72)
+    copies = [Image.fromarray(face).resize((72, 72), Image.Resampling.BICUBIC, box) for face in faces[:20]]
+    images = [*faces[:100], *(np.asarray(copy)[:, ::-1] for copy in copies)]
+    expected = together(search(images))
+    assert len(expected) >= 15 and expected <= {frozenset({row, 100 + row}) for row in range(20)}
+    order = np.random.default_rng(0).permutation(len(images))
+    mixed = search([images[row] for row in order])
+    assert {frozenset(order[list(rows)].tolist()) for rows in together(mixed)} == expected
 
 
 def test_no_two_expressions_of_a_laboratory_and_no_two_persons_are_copies() -> None:
