@@ -22,7 +22,7 @@ from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.runs.predictions import load_predictions
 from fer_tl.training.sweep_grid import Sweep, read_sweep
 
-pytestmark = pytest.mark.usefixtures("light_figures")
+pytestmark = pytest.mark.usefixtures("thin_backbone", "light_figures")
 
 GRID = """
 backbone: shallow_cnn
@@ -185,7 +185,8 @@ def test_a_sweep_trains_every_cell_tables_them_and_is_done_when_it_is_done(data_
 
 def test_a_cell_that_fails_is_a_row_and_the_others_are_trained(data_dir: Path, tmp_path: Path) -> None:
     path = write(
-        tmp_path, TRAINED.format(command="cv", other="optimizer.rate: 100, optimizer.name: sgd", ensemble="true")
+        tmp_path,
+        TRAINED.format(command="cv", other="optimizer: {rate: 100, name: sgd}, batch_size: 4", ensemble="true"),
     )
     with pytest.raises(UserError, match=r"1 of 2 runs of the sweep failed, such as other: .*lower --optimizer.rate"):
         fer_tl.sweep(path, say=lambda line: None, data_dir=str(data_dir), run_dir=str(tmp_path / "run"), folds=2)
