@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
@@ -45,10 +46,12 @@ class Command:
             parser.add_argument("--config", type=str | None, help="YAML file of these options; flags override it")
             add_options(parser)
             return
-        texts = argument_texts(self.run)
+        texts, where = argument_texts(self.run), self.run.__module__
         for name, parameter in inspect.signature(self.run).parameters.items():
             if name == "say":
                 continue
+            if name not in texts or not isinstance(parameter.annotation, str):
+                raise TypeError(f"{where}: '{name}' needs a text under Args and a type, under future annotations")
             # By itself: the types that a verb returns are known to type checkers only.
             kind = eval(parameter.annotation, self.run.__globals__)
             self._declare_one(parser, name, kind, parameter.default, texts[name])
@@ -58,13 +61,18 @@ class Command:
             any(get_origin(part) is Sequence for part in get_args(kind) or (kind,)) or get_origin(kind) is Sequence
         )
         if name in self.positional:
+            options = {
+                "metavar": METAVARS.get(name, name.upper()),
+                "help": text,
+                "type": str if several else _typed(kind),
+            }
             many = {"nargs": "*" if default == () else "+"} if several else {}
-            parser.add_argument(name, type=str, metavar=METAVARS.get(name, name.upper()), help=text, **many)
+            parser.add_argument(name, **options, **many)
             return
         flag = self.flags.get(name, f"--{name.replace('_', '-')}")
         if default is inspect.Parameter.empty:
-            parser.add_argument(flag, type=str, required=True, help=text)
-        elif kind is bool:
+            parser.add_argument(flag, dest=name, type=_typed(kind), required=True, help=text)
+        elif kind is bool and not default:
             parser.add_argument(flag, action="store_true", help=text)
         elif several and default == ():
             parser.add_argument(flag, dest=name, type=str, action="append", default=[], help=f"{text}; may be repeated")
@@ -75,7 +83,7 @@ class Command:
 def _typed(kind: Any) -> Any:
     """The type of an option: one text where a parameter takes a path, a text or several; else a sequence is a tuple."""
     parts = get_args(kind) if isinstance(kind, UnionType) else (kind,)
-    if str in parts:
+    if str in parts or Path in parts:
         return str | None if NoneType in parts else str
     if any(get_origin(part) is Sequence for part in parts):
         return tuple[str, ...] | None
@@ -86,5 +94,4 @@ def argument_texts(function: Callable[..., Any]) -> dict[str, str]:
     """What the docstring of a function says of each argument, in plain text on one line, by name."""
     section = re.search(r"^Args:\n(.*?)(?:\n\n|\Z)", inspect.cleandoc(function.__doc__ or ""), re.S | re.M)
     entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section[1] if section else "", re.M)
-    plain = {name: " ".join(text.split()).replace("``", "").removesuffix(".") for name, text in entries}
-    return {name: text.replace("%", "%%") for name, text in plain.items()}  # argparse formats them
+    return {name: " ".join(text.split()).replace("``", "").removesuffix(".") for name, text in entries}

@@ -16,7 +16,9 @@ from fer_tl.core.json_files import load_member
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _OWN = ("keras", "keras.src", "builtins")
-_CODE = ("Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer", "__lambda__", "function")
+# Layers of Keras's own that run code of whoever wrote the file.
+NO_LAYERS = ("Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer")
+_CODE = (*NO_LAYERS, "__lambda__", "function")
 _WIDTHS = ("units", "filters", "output_dim", "input_dim", "num_heads", "key_dim")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from fer_tl.augment.adapt import adapt_images
 from fer_tl.core.files import write_json
 from fer_tl.core.progress import Clock
+from fer_tl.core.saved_models import check_saved_model
 from fer_tl.core.say import Say
 from fer_tl.data.merging import merge_logits
 from fer_tl.evaluation.open_split import Opening, ensemble_name
@@ -58,6 +59,7 @@ def predict_opening(opening: Opening, say: Say) -> dict[str, Predictions]:
     # What can fail without the split must fail before it is opened.
     for name in run.parts:
         check_model(run.part(name) / "model.keras")
+        check_saved_model(run.part(name) / "model.keras")  # what cannot be loaded opens no split
     unwritten = _record(opening)
     if unwritten:
         say(unwritten)

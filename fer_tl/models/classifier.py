@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.core.config import Experiment, Head
+from fer_tl.core.errors import UserError, one_line
+from fer_tl.core.saved_models import NO_LAYERS
 from fer_tl.models.pixels import copy_standardization, scale_pixels
 from fer_tl.models.resolve import ModelSpec, resolve_model
 from fer_tl.models.weights import load_weights
@@ -46,7 +48,7 @@ def build_classifier(
     inputs = keras.Input(image_shape, dtype="float32", name="image")  # [B, H, W, C]
     scaling = spec.scaling if weights_file is not None else spec.backbone.scaling
     scaled = scale_pixels(_fit_shape(inputs, spec), scaling, spec.pixels)  # [B, S, S, C']
-    base = spec.backbone.build(scaled, spec.variant)
+    base = _build_backbone(spec, scaled)
     # The backbone without the layers in front of it, of which one has numbers that no file of weights holds.
     alone = keras.Model(scaled, base.output)
     if weights_file is not None:
@@ -57,6 +59,32 @@ def build_classifier(
     backbone_layers = [layer for layer in base.layers if id(layer) in inside]
     logits = _add_head(base.output, spec.head, classes)
     return Classifier(keras.Model(inputs, logits, name=experiment.backbone), backbone_layers)
+
+
+def _build_backbone(spec: ModelSpec, scaled: Any) -> Any:
+    """The backbone on scaled pixels ``[B, S, S, C']``; what is none is a ``UserError``, for packages give them too."""
+    import keras
+
+    name = spec.backbone.name
+    try:
+        base = spec.backbone.build(scaled, spec.variant)
+        if isinstance(base, keras.Model):
+            keras.Model(scaled, base.output)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UserError(f"the backbone {name} cannot be built at {spec.size} pixels: {one_line(error)}") from error
+    if not isinstance(base, keras.Model) or len(base.output.shape) != 4:
+        found = f"a model with the output {base.output.shape}" if isinstance(base, keras.Model) else type(base).__name__
+        raise UserError(
+            f"the backbone {name} was built as {found}, not as a keras.Model with a feature map [B, h, w, F]"
+        )
+    for layer in base.layers:
+        kind = type(layer)
+        if kind.__module__.partition(".")[0] != "keras" or kind.__name__ in NO_LAYERS:
+            raise UserError(
+                f"the backbone {name} has a layer of the class {kind.__name__}, which no saved model may have: to "
+                "load it would run code; build it of Keras's own layers"
+            )
+    return base
 
 
 def _fit_shape(images: Any, spec: ModelSpec) -> Any:

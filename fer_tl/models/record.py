@@ -99,7 +99,8 @@ class Backbone:
         name: as in ``--backbone``.
         build: ``(images, variant) -> keras.Model`` on a float32 Keras tensor ``[B, S, S, C]`` of scaled pixels; its
             output is the feature map ``[B, h, w, F]``. The weights are random. The tensor has layers in front of it:
-            ``keras.Model(keras.utils.get_source_inputs(images), features)``.
+            ``keras.Model(keras.utils.get_source_inputs(images), features)``. Its layers are Keras's own, none of them
+            ``Lambda``: a saved model must load without running code.
         paper: which of the papers trains it, by the names of ``configs/``.
         features: F for alpha 1.
         parameters: of the backbone alone for alpha 1, with the channels that it expects.

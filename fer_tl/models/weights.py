@@ -177,6 +177,12 @@ def _copy_backbone(base: Any, path: Path) -> None:
         layer.set_weights(other.get_weights())
 
 
+def network_checksum(model: Any) -> str:
+    """What tells one architecture from another: 16 hexadecimal digits of kinds of layers and shapes of weights."""
+    layers = [(type(layer).__name__, [tuple(weight.shape) for weight in layer.weights]) for layer in model.layers]
+    return hashlib.sha256(repr(layers).encode()).hexdigest()[:16]
+
+
 def kernel_checksum(layers: Iterable[Any]) -> str:
     """Which weights Keras layers hold: the first 16 hex digits of the sha256 of their kernels.
 

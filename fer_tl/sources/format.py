@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.errors import UserError, one_line, suggest
 from fer_tl.core.plugins import installed
 from fer_tl.sources.label_orders import LABEL_ORDERS
 
@@ -112,7 +112,21 @@ class Format:
 
     def open(self, path: Path | None, **options: Any) -> Source:
         """Open a source with the ``reader``, which see; ``path`` is None if ``drawn``."""
-        source: Source = pkgutil.resolve_name(self.reader)(*(() if self.drawn else (path,)), **options)
+        from fer_tl.sources.records import Source as Wanted
+
+        try:
+            reader = pkgutil.resolve_name(self.reader)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"the reader {self.reader!r} of the dataset format '{self.name}' cannot be imported "
+                f"({one_line(error)}): it should be 'module:function'"
+            ) from error
+        source: Source = reader(*(() if self.drawn else (path,)), **options)
+        if not isinstance(source, Wanted):
+            raise UserError(
+                f"the reader {self.reader} of the dataset format '{self.name}' returned a {type(source).__name__}, not "
+                "a fer_tl.sources.records.Source"
+            )
         return source
 
     @property

@@ -13,7 +13,7 @@ import numpy as np
 
 from fer_tl.core.config import Experiment
 from fer_tl.core.environment import describe_environment
-from fer_tl.core.errors import TrainingFailed
+from fer_tl.core.errors import TrainingFailed, UserError
 from fer_tl.core.files import write_json
 from fer_tl.core.framework import choose_backend, import_backend
 from fer_tl.core.lock import take_turns
@@ -23,7 +23,7 @@ from fer_tl.core.say import Say
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.manifest import CACHE
 from fer_tl.models.resolve import resolve_model
-from fer_tl.models.weights import find_weights, kernel_checksum
+from fer_tl.models.weights import find_weights, kernel_checksum, network_checksum
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.history import write_history
 from fer_tl.runs.part import ENVIRONMENT, FAILED, RESULT, TIMING, describe_files, read_environments
@@ -108,12 +108,9 @@ def train_parts(
     checksum = kernel_checksum(session.classifier.backbone_layers)
     weights = weights_file.name if weights_file else "none"
     say(f"model: {session.describe()}, weights: {weights}, kernels {checksum}")
-    _record_environment(
-        run,
-        session.describe(),
-        {"weights": weights, "kernel_checksum": checksum, "pixels": session.spec.describe_pixels()},
-        say,
-    )
+    start = {"weights": weights, "kernel_checksum": checksum, "pixels": session.spec.describe_pixels()}
+    start["network"] = network_checksum(session.classifier.model)
+    _record_environment(run, session.describe(), start, say)
     waiting = _agree(session, waiting)
     # Workers keep nothing: what each has kept could differ, and they compute in step.
     session.prepare(None if experiment.strategy == "multiworker" else Path(experiment.data_dir) / CACHE)
@@ -195,4 +192,9 @@ def _record_environment(run: RunFolder, devices: str, start: dict[str, str], say
     path = run.path / ENVIRONMENT
     with take_turns(run.path):
         before = read_environments(run.path, say)
+        if any(entry.get("network", start["network"]) != start["network"] for entry in before):
+            raise UserError(
+                f"{run.path} was begun with another network: the code of its backbone has changed since; give another "
+                "--run-dir, or go on with the code of before"
+            )
         write_json(path, [*before, {**describe_environment(devices), **start}])

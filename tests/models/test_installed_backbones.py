@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ import pytest
 import fer_tl
 from fer_tl.core.errors import UserError
 from fer_tl.models.backbones import find_backbone
+from fer_tl.models.classifier import build_classifier
 
 DOCS = Path(__file__).parents[2] / "docs" / "architecture.md"
 CODE = next(block for block in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL) if "RECORD" in block)
@@ -75,3 +79,48 @@ def test_a_package_that_cannot_be_used_is_named_when_it_is_asked_for_and_only_th
     assert find_backbone("resnet18").name == "resnet18"
     with pytest.raises(UserError, match="unknown backbone 'resnet19'; did you mean 'resnet18'"):
         find_backbone("resnet19")
+
+
+BODIES = {
+    "no model": ("return features", "was built as KerasTensor, not as a keras.Model"),
+    "nothing": ("return None", "was built as NoneType, not as"),
+    "a vector": (
+        "x = keras.layers.Flatten()(images); return keras.Model(keras.utils.get_source_inputs(images), x)",
+        r"was built as a model with the output \(None, \d+\), not as",
+    ),
+    "code of its own": (
+        "x = keras.layers.Lambda(lambda x: x)(features); return keras.Model(keras.utils.get_source_inputs(images), x)",
+        "has a layer of the class Lambda, which no saved model may have",
+    ),
+    "an error": ("raise ValueError('too small')", "cannot be built at 48 pixels: too small"),
+}
+
+
+@pytest.mark.parametrize(("body", "message"), BODIES.values(), ids=BODIES)
+def test_what_is_no_backbone_is_one_line_before_anything_is_trained(site: Path, body: str, message: str) -> None:
+    code = re.sub(r"    return keras\.Model.*\n", f"    {body}\n", CODE)
+    install(site, "odd_faces", "striding", code)
+    experiment = fer_tl.load_experiment(backbone="striding", weights="none")
+    with pytest.raises(UserError, match=f"the backbone striding .*{message}"):
+        build_classifier(experiment, (48, 48, 1), 7, None)
+
+
+def test_a_run_goes_on_with_the_network_that_it_was_begun_with(site: Path, tmp_path: Path) -> None:
+    install(site, "striding_faces", "striding")
+    places = {"data_dir": str(tmp_path), "run_dir": str(tmp_path / "run")}
+    experiment = fer_tl.load_experiment(backbone="striding", weights="none", folds=2, fold=0, epochs=1, **places)
+    fer_tl.cross_validate(experiment, say=lambda line: None)
+    module = site / "striding_faces.py"
+    module.write_text(module.read_text().replace("Conv2D(8, 3", "Conv2D(8, 5"))
+    del sys.modules["striding_faces"]
+    shutil.rmtree(site / "__pycache__", ignore_errors=True)
+    importlib.invalidate_caches()
+    with pytest.raises(UserError, match="begun with another network: the code of its backbone has changed since"):
+        fer_tl.cross_validate(replace(experiment, fold=1), say=lambda line: None)
+
+
+def test_a_package_that_cannot_be_used_is_listed_with_the_backbones(site: Path) -> None:
+    install(site, "broken_faces", "striding", "import nothing_of_this_name\n")
+    lines: list[str] = []
+    fer_tl.list_models(say=lines.append)
+    assert lines[-1].startswith("Warning: the package broken_faces gives the backbone 'striding', which cannot be used")

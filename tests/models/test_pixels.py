@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from fer_tl.core.options import load_experiment
-from fer_tl.models.backbones import CAFFE
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.pixels import centred_variance, fit_standardization, scale_pixels
+from fer_tl.models.published import CAFFE
 from fer_tl.models.record import Scaling
 
 rng = np.random.default_rng(0)

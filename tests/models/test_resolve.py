@@ -6,7 +6,8 @@ import pytest
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
-from fer_tl.models.backbones import BACKBONES, CAFFE, VGGFACE
+from fer_tl.models.backbones import BACKBONES
+from fer_tl.models.published import CAFFE, VGGFACE
 from fer_tl.models.record import SYMMETRIC, Scaling
 from fer_tl.models.resolve import resolve_model
 

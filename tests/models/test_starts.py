@@ -17,8 +17,9 @@ from weights_files import find, randomize, write_legacy
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
-from fer_tl.models.backbones import BACKBONES, CAFFE
+from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.classifier import build_classifier
+from fer_tl.models.published import CAFFE
 from fer_tl.models.record import SYMMETRIC, Variant
 from fer_tl.models.resolve import resolve_model
 from fer_tl.runs.saved_model import save_model

@@ -15,8 +15,9 @@ from weights_files import find, write_layers
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
-from fer_tl.models.backbones import VGG16_VGGFACE, find_backbone
+from fer_tl.models.backbones import find_backbone
 from fer_tl.models.classifier import build_classifier
+from fer_tl.models.published import VGG16_VGGFACE
 from fer_tl.models.record import Variant
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights, kernel_checksum, load_weights

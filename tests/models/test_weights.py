@@ -13,8 +13,9 @@ from weights_files import find, randomize, write_legacy
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
-from fer_tl.models.backbones import IMAGENET_MEAN, IMAGENET_STDDEV, find_backbone
+from fer_tl.models.backbones import find_backbone
 from fer_tl.models.classifier import build_classifier
+from fer_tl.models.published import IMAGENET_MEAN, IMAGENET_STDDEV
 from fer_tl.models.weights import kernel_checksum
 
 

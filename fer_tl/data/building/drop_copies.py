@@ -21,7 +21,8 @@ from fer_tl.data.fingerprints import Stamp
 from fer_tl.data.records.stream import decode_stored
 from fer_tl.data.splits import SPLITS, apply_splits, draw_split
 from fer_tl.data.tones import Tones
-from fer_tl.sources.records import Record, Source, check_share
+from fer_tl.sources.check import checked_records
+from fer_tl.sources.records import Source, check_share
 
 
 @dataclass(slots=True)
@@ -158,8 +159,7 @@ def _read(source: Source, spool: Spool, photos: Photos | None, tones: Tones) -> 
     rows: list[_Row] = []
     seen = set()
     with CountProgress(source.total(), "examples read") as progress:
-        for record in source.records():
-            _check(record, source)
+        for record in checked_records(source):
             if record.id in seen:
                 raise UserError(f"Two examples have the id {record.id!r}: rename one of the files.")
             seen.add(record.id)
@@ -184,12 +184,6 @@ def _read(source: Source, spool: Spool, photos: Photos | None, tones: Tones) -> 
     if not rows:
         raise UserError(f"{source.name} holds no example that can be used: see the reasons above, or give other data.")
     return rows
-
-
-def _check(record: Record, source: Source) -> None:
-    if record.image.shape != source.image_shape or record.image.dtype != np.uint8:
-        given = f"{record.image.dtype} {record.image.shape}"
-        raise ValueError(f"{record.id}: image is {given}, not uint8 {source.image_shape}")
 
 
 def _describe(
