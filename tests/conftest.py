@@ -80,6 +80,7 @@ def light_figures() -> Iterator[None]:
 
     def save(figure: Any, path: Path) -> None:
         words = "\n".join(text.get_text() for text in figure.findobj(Text)).encode()
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"\x89PNG" + words)
         path.with_suffix(".pdf").write_bytes(b"%PDF" + words)
 

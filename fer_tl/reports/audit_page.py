@@ -79,7 +79,7 @@ def _audit_text(audit: Audit, folder: Path, classes: Table, pairs: Table) -> str
         parts.append(f"{shown}\n{len(rows) - _PAIRS} further pairs: {folder / PAGE}" if len(rows) > _PAIRS else shown)
         parts.append(as_text(_suspect_table(found.suspects[:_FIRST])).rstrip())
     if audit.missing:
-        parts.append(f"The images are not shown: {audit.missing} If it is elsewhere, name its folder with --data-dir.")
+        parts.append(f"The images are not shown: {audit.missing}. If it is elsewhere, name its folder with --data-dir.")
     return "\n\n".join([*parts, f"list: {folder / LIST}\npage: {folder / PAGE}"])
 
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
 from fer_tl.core.safe_text import for_html
@@ -29,10 +29,18 @@ def render(template: str, title: str, **values: Any) -> str:
     return environment().get_template(template).render(title=title, headings=[], **values)
 
 
+class _Templates(Environment):
+    """Names that a template misspells are errors; keys that a file of an older version lacks are None."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        found = super().getattr(obj, attribute)
+        return None if isinstance(found, Undefined) and isinstance(obj, dict) else found
+
+
 @cache
 def environment() -> Environment:
     """Return the templates, with the filters ``count``, ``percent`` and ``breakable``."""
-    found = Environment(
+    found = _Templates(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         finalize=_escaped,

@@ -276,7 +276,11 @@ BAD: dict[str, tuple[Callable[[], object], dict[str, Any], str]] = {
     "no mistake": (make_right, {"errors": 2}, f"run made no mistake on {COUNT} held-out images"),
     "edited settings": (edit_config, FACE, "config.yaml was changed since the run began (seed 0 -> 1)"),
     "another build": (rebuild, {"errors": 2}, "is another build of 'folder/own' than run was trained on"),
-    "dataset elsewhere": (lambda: Path("data").rename("moved"), {"errors": 2}, "name its folder with --data-dir."),
+    "dataset elsewhere": (
+        lambda: Path("data").rename("moved"),
+        {"errors": 2},
+        "If it is elsewhere, name its folder with --data-dir",
+    ),
     "other files": (nothing, {**FACE, "out": "data"}, "data holds other files and is no explanation"),
 }
 

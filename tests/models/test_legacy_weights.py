@@ -155,7 +155,8 @@ def loaded(official: dict[str, tuple[keras.Model, Path]]) -> dict[str, Classifie
     """A classifier of each that starts from its file."""
     made = {}
     for name, (_, side, _) in OFFICIAL.items():
-        experiment = load_experiment(backbone=name, weights=str(official[name][1]), image_size=side)
+        # Random numbers are not the official ones: their scaling has to be said.
+        experiment = load_experiment(backbone=name, weights=str(official[name][1]), image_size=side, pixels="imagenet")
         file = find_weights(resolve_model(experiment), experiment.weights)
         made[name] = build_classifier(experiment, (side, side, 3), 7, file)
     return made

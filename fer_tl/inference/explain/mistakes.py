@@ -86,6 +86,6 @@ def _open_split(run: RunFolder, data_dir: Path | str | None) -> Dataset:
     """The images that the run had, of the split that it held some out of; left in the records, few are shown."""
     found, missing = find_dataset(run, data_dir, "stream")
     if found is None:
-        raise UserError(f"{missing} If it is elsewhere, name its folder with --data-dir")
+        raise UserError(f"{missing}. If it is elsewhere, name its folder with --data-dir")
     items = run.read_experiment().classes
     return merge_dataset(found.dataset, parse_classes(items, found.manifest.class_names)) if items else found.dataset
