@@ -48,9 +48,7 @@ def build_classifier(
     inputs = keras.Input(image_shape, dtype="float32", name="image")  # [B, H, W, C]
     scaling = spec.scaling if weights_file is not None else spec.backbone.scaling
     scaled = scale_pixels(_fit_shape(inputs, spec), scaling, spec.pixels)  # [B, S, S, C']
-    base = _build_backbone(spec, scaled)
-    # The backbone without the layers in front of it, of which one has numbers that no file of weights holds.
-    alone = keras.Model(scaled, base.output)
+    base, alone = _build_backbone(spec, scaled)
     if weights_file is not None:
         load_weights(alone, weights_file, spec.backbone)
         if spec.start and spec.pixels == "standardized":
@@ -61,15 +59,15 @@ def build_classifier(
     return Classifier(keras.Model(inputs, logits, name=experiment.backbone), backbone_layers)
 
 
-def _build_backbone(spec: ModelSpec, scaled: Any) -> Any:
-    """The backbone on scaled pixels ``[B, S, S, C']``; what is none is a ``UserError``, for packages give them too."""
+def _build_backbone(spec: ModelSpec, scaled: Any) -> tuple[Any, Any]:
+    """The backbone on scaled pixels ``[B, S, S, C']``, with the layers in front of it, of which one has numbers that no
+    file of weights holds, and alone; what is no backbone is a ``UserError``, for packages give them too."""
     import keras
 
     name = spec.backbone.name
     try:
         base = spec.backbone.build(scaled, spec.variant)
-        if isinstance(base, keras.Model):
-            keras.Model(scaled, base.output)
+        alone = keras.Model(scaled, base.output) if isinstance(base, keras.Model) else None
     except (AttributeError, TypeError, ValueError) as error:
         raise UserError(f"the backbone {name} cannot be built at {spec.size} pixels: {one_line(error)}") from error
     if not isinstance(base, keras.Model) or len(base.output.shape) != 4:
@@ -84,7 +82,7 @@ def _build_backbone(spec: ModelSpec, scaled: Any) -> Any:
                 f"the backbone {name} has a layer of the class {kind.__name__}, which no saved model may have: to "
                 "load it would run code; build it of Keras's own layers"
             )
-    return base
+    return base, alone
 
 
 def _fit_shape(images: Any, spec: ModelSpec) -> Any:

@@ -159,6 +159,11 @@ def _check_input(
 
 
 def _pretrained(experiment: Experiment, backbone: Backbone, size: int) -> Pretrained | None:
+    if experiment.weights in backbone.pretrained:
+        return backbone.pretrained[experiment.weights]
+    if experiment.weights == "none":
+        return None
+    # Only now: this looks for installed packages, 10 ms.
     owners = [record.name for record in all_backbones().values() if experiment.weights in record.pretrained]
     if not owners:
         named = backbone.published(os.path.basename(experiment.weights), experiment.alpha, size)
@@ -166,12 +171,10 @@ def _pretrained(experiment: Experiment, backbone: Backbone, size: int) -> Pretra
         found = recognize_published(path, backbone) if path.suffix == ".h5" else None
         # The name alone is believed where the publisher states no md5.
         return found or (None if named and named.md5 and path.is_file() else named)
-    if backbone.name not in owners:
-        raise UserError(
-            f"there are no {experiment.weights} weights for {backbone.name}, only for {', '.join(owners)}: "
-            f"use --weights {' or '.join([*backbone.pretrained, 'none'])}"
-        )
-    return backbone.pretrained[experiment.weights]
+    raise UserError(
+        f"there are no {experiment.weights} weights for {backbone.name}, only for {', '.join(owners)}: "
+        f"use --weights {' or '.join([*backbone.pretrained, 'none'])}"
+    )
 
 
 def _variant(experiment: Experiment, backbone: Backbone) -> Variant:
