@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fer_tl.core.classes import canonical_class
 from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.say import Say
 from fer_tl.data.dataset import Dataset
 
 EXAMPLE = "[happy, neutral, negative=angry+sad]"
@@ -157,7 +158,7 @@ def left_out(dataset: Dataset, class_map: ClassMap) -> str:
     return ", ".join(f"{counts[k]:,} of {dataset.class_names[k]}" for k in lost)
 
 
-def take_classes(dataset: Dataset, items: Sequence[str] | None, say: Callable[[str], None]) -> Dataset:
+def take_classes(dataset: Dataset, items: Sequence[str] | None, say: Say) -> Dataset:
     """A dataset with the classes that an experiment asks for, after saying which these are and what is left out.
 
     Args:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fer_tl.core.config import Experiment, identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import import_backend
+from fer_tl.core.say import Say
 from fer_tl.core.version import __version__
 from fer_tl.devices.base import lost_text
 from fer_tl.devices.broadcast import check_alike
@@ -21,7 +22,7 @@ _connections: Connections = {}
 
 
 @contextmanager
-def joined_workers(experiment: Experiment, say: Callable[[str], None]) -> Iterator[None]:
+def joined_workers(experiment: Experiment, say: Say) -> Iterator[None]:
     """Wait for the other workers and start the cluster, if the experiment has one; while inside, the loss of a worker
     is told in one line. Enter it before the framework's first operation.
 

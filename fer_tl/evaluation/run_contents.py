@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -148,7 +148,7 @@ def open_contents(run: RunFolder, data_dir: Path | str | None, say: Say = say_li
     return RunContents(run, about, experiment, parts, held_out, source, missing)
 
 
-def _read_part(run: RunFolder, name: str, say: Callable[[str], None]) -> PartContents:
+def _read_part(run: RunFolder, name: str, say: Say) -> PartContents:
     folder, is_done = run.part(name), run.is_scored(name)
     if is_done:
         check_part(folder, ("predictions.npz",))

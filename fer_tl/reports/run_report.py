@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -189,7 +189,7 @@ def _train_title(run: RunFolder) -> str:
     return f"{experiment.backbone} on {experiment.data}, {run.read_run()['held_out']}"
 
 
-def _write_curves(run: RunFolder, say: Callable[[str], None]) -> None:
+def _write_curves(run: RunFolder, say: Say) -> None:
     found = {name: known_history(run.part(name), say) for name in run.done}
     kept = {name: read_json(run.part(name) / "result.json").get("kept_epoch") for name in run.done}
     shown = kept if run.read_experiment().early_stopping else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from fer_tl.core.files import (
     write_text,
 )
 from fer_tl.core.json_files import read_bounded
+from fer_tl.core.say import Say
 from fer_tl.runs.part import check_part
 from fer_tl.runs.predictions import make_again
 
@@ -49,7 +49,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         raise UserError(f"{path} cannot be read as a history ({why}): {make_again(path)}") from None
 
 
-def known_history(folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def known_history(folder: Path, say: Say) -> list[dict[str, Any]]:
     """The history of a part that is done; a damaged one, on which no result depends, is said and taken for empty."""
     try:
         check_part(folder, ("history.csv",))

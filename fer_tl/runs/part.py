@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from fer_tl.core.checksums import checksum
 from fer_tl.core.errors import Unreadable, UserError, one_line
 from fer_tl.core.files import BROKEN_ARRAYS, read_json, unreadable
 from fer_tl.core.json_files import load_member
+from fer_tl.core.say import Say
 from fer_tl.faces.recipe import FaceRecipe, read_recipe
 
 RESULT = "result.json"
@@ -167,7 +168,7 @@ def read_dated_openings(folder: Path) -> list[dict[str, Any]]:
     return read_entries(folder / OPENINGS, "put it back; without it nobody knows what was opened")
 
 
-def read_environments(folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def read_environments(folder: Path, say: Say) -> list[dict[str, Any]]:
     """What a run ran on so far; a damaged file, which no result depends on, is said and taken for empty."""
     try:
         return read_entries(folder / ENVIRONMENT, "it is begun anew")

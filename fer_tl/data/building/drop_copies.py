@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.progress import CountProgress
+from fer_tl.core.say import Say
 from fer_tl.data.building.copy_check import MOST_LOST, refuse_what_is_suspicious
 from fer_tl.data.building.curation import Curation, Stored
 from fer_tl.data.building.duplicates import Duplicates, find_duplicates
@@ -60,9 +61,7 @@ class Curated:
         UserError: an example that cannot be used, an id that occurs twice, or nothing left to train on.
     """
 
-    def __init__(
-        self, source: Source, curation: Curation, place: Path, say: Callable[[str], None] = lambda line: None
-    ) -> None:
+    def __init__(self, source: Source, curation: Curation, place: Path, say: Say = lambda line: None) -> None:
         self.class_names = source.class_names
         self.image_shape = source.image_shape
         self.encoding = curation.encoding
