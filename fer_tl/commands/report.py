@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
+from fer_tl.core.output_folder import refuse_other_page
 from fer_tl.core.say import Say, say_line
 from fer_tl.runs.folder import RunFolder
 
@@ -63,7 +64,11 @@ def report(
     from fer_tl.reports.run_page import TITLE, headline, run_page, title
 
     path = Path(out) if out else run.path / "report.html"
-    _refuse_to_overwrite(path, f"<title>{TITLE}")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name a file for the page, such as {path / 'report.html'}")
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{path} would hold a web page: give --out a name that ends in .html")
+    refuse_other_page(path, f"<title>{TITLE}", "report of fer-tl")
     contents = open_contents(run, data_dir, say)
     write_text(path, run_page(contents, top))
     found = headline(contents, contents.held_out) if contents.held_out else "No part of it is done yet."
@@ -72,23 +77,6 @@ def report(
     text = f"{title(contents)}\n\n{found}{unfinished}{missing}\n\npage: {path} ({path.stat().st_size / 1e6:.1f} MB)"
     say(text)
     return ReportResult(path, contents, text)
-
-
-def _refuse_to_overwrite(path: Path, mark: str) -> None:
-    """Make sure that a page may be written: to a new file, or over an earlier report.
-
-    Raises:
-        UserError: a folder, a file of another kind, or a place below a file.
-    """
-    if path.is_dir():
-        raise UserError(f"{path} is a folder: name a file for the page, such as {path / 'report.html'}")
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"{path} would hold a web page: give --out a name that ends in .html")
-    parent = next(parent for parent in path.parents if parent.exists())
-    if not parent.is_dir():
-        raise UserError(f"{parent} is a file, not a folder: choose another --out")
-    if path.exists() and mark not in path.read_text(encoding="utf-8", errors="replace"):
-        raise UserError(f"{path} is no report of fer-tl and would be overwritten: choose another --out")
 
 
 COMMAND = Command(report, positional=("run_dir",))

@@ -31,6 +31,24 @@ def choose_folder(out: Path | str | None, default: Path, mark: str, kind: str) -
     return folder
 
 
+def refuse_other_page(path: Path, mark: str, kind: str) -> None:
+    """Make sure that a page may be written: to a new file, or over an earlier one of its kind.
+
+    Args:
+        path: of the page.
+        mark: what the file of such a page has in it.
+        kind: what it is, without an article.
+
+    Raises:
+        UserError: it is something else, or lies below a file.
+    """
+    parent = next(parent for parent in path.parents if parent.exists())
+    if not parent.is_dir():
+        raise UserError(f"{parent} is a file, not a folder: choose another --out")
+    if path.exists() and mark not in path.read_text(encoding="utf-8", errors="replace"):
+        raise UserError(f"{path} is no {kind} and would be overwritten: choose another --out")
+
+
 def choose_requested(out: Path | str | None, mark: str, kind: str, request: Mapping[str, Any]) -> Path:
     """The same for what runs are brought together in: ``out``, or ``runs/<kind>-<hash of what was asked for>``.
 

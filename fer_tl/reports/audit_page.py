@@ -10,13 +10,11 @@ from fer_tl.core.files import write_text
 from fer_tl.evaluation.label_errors import Audit, LabelErrors, Suspect
 from fer_tl.reports.page import render
 from fer_tl.reports.rendering import Table, as_csv, as_text
-from fer_tl.reports.tiles import Tile, write_montage
+from fer_tl.reports.tiles import Tile
 
 LIST = "label_errors.csv"
 PAGE = "index.html"
-GRID = "grid.png"
 _SIDE = 144  # pixels of a picture: three times those of FER-2013, two in a row on a phone
-_COLUMNS = 10  # of the grid
 _PAIRS = 10  # in the terminal; the page has all
 _FIRST = 10  # suspects in the terminal
 _WIDTH = 100  # letters of a line there
@@ -24,7 +22,7 @@ _UNBROKEN = "\u00a0"  # a blank at which no line ends
 
 
 def write_audit(audit: Audit, folder: Path, top: int) -> str:
-    """Write the list, the page and, if there are images to show, the same images as one PNG.
+    """Write the list and the page.
 
     Args:
         audit: from ``fer_tl.evaluation.label_errors.open_audit``.
@@ -37,11 +35,6 @@ def write_audit(audit: Audit, folder: Path, top: int) -> str:
     # First: a folder left by an interruption is then known as an audit's.
     write_text(folder / LIST, label_errors_csv(audit.found))
     tiles = _tiles(audit, top)
-    if tiles:
-        rows = [tiles[start : start + _COLUMNS] for start in range(0, len(tiles), _COLUMNS)]
-        write_montage(folder / GRID, rows, _SIDE)
-    else:
-        (folder / GRID).unlink(missing_ok=True)
     classes, pairs, suspects = _class_table(audit.found), _pair_table(audit.found), audit.found.suspects
     html = render(
         "audit.html",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,8 @@ def write_explained(explained: Explained, folder: Path, title: str, notes: Seque
     for each, names in zip(explanations, files, strict=True):
         drawn = {method: _draw(each, method) for method in methods}
         for method, picture in drawn.items():
-            _write_png(folder / OVERLAYS / names[method], picture)
+            data = encode_image(picture, "png")
+            write_atomically(folder / OVERLAYS / names[method], partial(Path.write_bytes, data=data))
         tiles.append(
             [
                 Tile(each.picture.shown, "image", alt=f"the image {each.picture.id}"),
@@ -185,8 +187,3 @@ def _file_names(number: int, each: Explanation, methods: Sequence[str]) -> dict[
     stem = PurePath(each.picture.id).stem if each.picture.label == "" else each.picture.id
     words = re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.")[-40:]
     return {method: "-".join(filter(None, [f"{number:03d}", words, method])) + ".png" for method in methods}
-
-
-def _write_png(path: Path, pixels: np.ndarray) -> None:
-    data = encode_image(pixels, "png")
-    write_atomically(path, lambda temporary: temporary.write_bytes(data))

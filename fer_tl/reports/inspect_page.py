@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fer_tl.core.archive_members import describe_passed_over
-from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
+from fer_tl.core.output_folder import refuse_other_page
 from fer_tl.core.randomness import example_keys, uniform
 from fer_tl.data.examples import KEPT, Example
 from fer_tl.data.survey import Cluster, Survey, survey
@@ -29,7 +28,7 @@ from fer_tl.reports.inspect_tables import (
     sizes_table,
 )
 from fer_tl.reports.page import render
-from fer_tl.reports.tiles import Tile, data_uri, write_montage
+from fer_tl.reports.tiles import Tile, data_uri
 
 PAGE = "index.html"
 _TITLE = "What is in"
@@ -37,12 +36,11 @@ _SAMPLES = 24  # a class
 _ODD = 12  # of each kind of odd image
 _EMPTY = 24  # of those that show no face
 _CLUSTERS = 12  # of each kind
-_MEMBERS = 12  # of a cluster; also the columns of a montage
-_STEMS = ("grid-*", "clusters", "conflicts", "near", "blank", "tones", "flat", "dark", "bright", "brightness", "sizes")
+_MEMBERS = 12  # of a cluster
 
 
 def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
-    """Write ``index.html``, which holds all it shows, and its pictures beside it as PNG; returns the terminal's text.
+    """Write ``index.html``, which holds all it shows, and its figures beside it; returns the terminal's text.
 
     Args:
         name: ``fer2013``, ``toyfaces``, ``folder/mine``.
@@ -52,12 +50,8 @@ def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
     Raises:
         UserError: a dataset that cannot be read, see ``survey``, or a page of someone else in the folder.
     """
-    is_ours = _is_ours(out / PAGE)
+    refuse_other_page(out / PAGE, f"<title>{_TITLE}", "inspection")
     found = survey(name, data_dir)
-    if is_ours:
-        # Of classes that are gone, or of duplicates where there are none any more.
-        for path in [path for stem in _STEMS for kind in ("png", "pdf") for path in out.glob(f"{stem}.{kind}")]:
-            path.unlink()
     save_figure(looks_figure(found), out / "brightness.png")
     html = render(
         "inspect.html",
@@ -69,10 +63,13 @@ def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
         fact_note=fact_note(found),
         passed_over=describe_passed_over(found.manifest.passed_over),
         most_samples=_SAMPLES,
-        samples=_samples(found, out),
+        samples=[
+            (name, [Tile(found.images[each], alt=f"{name}: {each}") for each in found.sample(name, _SAMPLES)])
+            for name in found.manifest.class_names
+        ],
         duplicates=duplicates_text(found),
-        clusters=_clusters(found, out),
-        odd=_odd(found, out),
+        clusters=_clusters(found),
+        odd=_odd(found),
         brightness=data_uri((out / "brightness.png").read_bytes()),
         looks=looks_table(found),
         **_sizes(found, out),
@@ -81,30 +78,7 @@ def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
     return inspection_text(found)
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether there is a page of an earlier inspection; one of someone else is refused."""
-    if path.parent.is_file():
-        raise UserError(f"{path.parent} is a file, not a folder: choose another --out")
-    if not path.exists():
-        return False
-    if f"<title>{_TITLE}" not in path.read_text(encoding="utf-8", errors="replace"):
-        raise UserError(f"{path} is no inspection and would be overwritten: choose another --out")
-    return True
-
-
-def _samples(found: Survey, out: Path) -> list[tuple[str, list[Tile]]]:
-    samples: dict[str, list[Tile]] = {}
-    taken: set[str] = set()
-    for number, name in enumerate(found.manifest.class_names):
-        samples[name] = [Tile(found.images[each], alt=f"{name}: {each}") for each in found.sample(name, _SAMPLES)]
-        stem = re.sub(r"[^\w-]+", "-", name.lower()).strip("-") or "class"
-        stem = f"{stem}-{number}" if stem in taken else stem  # "a b" and "a+b" are two classes
-        taken.add(stem)
-        _write_rows(out / f"grid-{stem}.png", samples[name])
-    return list(samples.items())
-
-
-def _clusters(found: Survey, out: Path) -> list[tuple[str, int, list[tuple[str, list[Tile]]]]]:
+def _clusters(found: Survey) -> list[tuple[str, int, list[tuple[str, list[Tile]]]]]:
     """Some clusters of each kind: heading, how many there are, caption and tiles of each that is shown."""
 
     def shown(cluster: Cluster) -> list[Example]:
@@ -115,44 +89,38 @@ def _clusters(found: Survey, out: Path) -> list[tuple[str, int, list[tuple[str, 
     near = [c for c in largest if len(shown(c)) > 1 and all(member.copy == "near" for member in c.members)]
     drawn = uniform(example_keys(np.array([cluster.members[0].id for cluster in near], str)), "inspect")
     kinds = {
-        "clusters": ("The largest clusters", largest),
-        "conflicts": ("The largest clusters with different labels", conflicts),
+        "The largest clusters": largest,
+        "The largest clusters with different labels": conflicts,
         # The largest ones are seen above; whether they are copies is seen best on a fair sample.
-        "near": ("Clusters without exact copies, drawn at random once", [near[i] for i in np.argsort(drawn)]),
+        "Clusters without exact copies, drawn at random once": [near[i] for i in np.argsort(drawn)],
     }
     several = []
-    for stem, (heading, clusters) in kinds.items():
+    for heading, clusters in kinds.items():
         if clusters:
-            galleries = []
-            for cluster in clusters[:_CLUSTERS]:
-                tiles = _captioned(shown(cluster), found)
-                galleries.append((cluster_text(cluster, len(tiles[_MEMBERS:])), tiles[:_MEMBERS]))
+            shown_of = [(cluster, _captioned(shown(cluster), found)) for cluster in clusters[:_CLUSTERS]]
+            galleries = [(cluster_text(each, len(tiles[_MEMBERS:])), tiles[:_MEMBERS]) for each, tiles in shown_of]
             several.append((heading, len(clusters), galleries))
-            write_montage(out / f"{stem}.png", [tiles for _, tiles in galleries])
     return several
 
 
-def _odd(found: Survey, out: Path) -> list[tuple[str, list[Tile]]]:
+def _odd(found: Survey) -> list[tuple[str, list[Tile]]]:
     looks = found.looks
     empty = [*sorted(found.ids[looks.is_blank].tolist()), *sorted(found.ids[looks.is_nearly_blank].tolist())]
     kinds = {
-        "blank": (f"Blank or nearly so: {len(empty):,} images", empty[:_EMPTY]),
-        "tones": ("Fewest tones: drawings, signs, text", found.lowest(looks.entropy, _EMPTY)),
-        "flat": ("Lowest contrast", found.lowest(looks.contrast, _ODD)),
-        "dark": ("Darkest", found.lowest(looks.brightness, _ODD)),
-        "bright": ("Brightest", found.lowest(-looks.brightness, _ODD)),
+        f"Blank or nearly so: {len(empty):,} images": empty[:_EMPTY],
+        "Fewest tones: drawings, signs, text": found.lowest(looks.entropy, _EMPTY),
+        "Lowest contrast": found.lowest(looks.contrast, _ODD),
+        "Darkest": found.lowest(looks.brightness, _ODD),
+        "Brightest": found.lowest(-looks.brightness, _ODD),
     }
-    several = []
-    for stem, (heading, ids) in kinds.items():
-        if ids:
-            several.append((heading, _captioned([found.by_id[identity] for identity in ids], found)))
-            _write_rows(out / f"{stem}.png", several[-1][1])
-    return several
+    return [(heading, _captioned(map(found.by_id.__getitem__, ids), found)) for heading, ids in kinds.items() if ids]
 
 
 def _sizes(found: Survey, out: Path) -> dict[str, Any]:
     """What sizes the pictures had before they were resized, and where they differ, a table and a figure of them."""
     before = np.array([(e.height, e.width) for e in found.examples if e.height and e.width]).reshape(-1, 2)  # [M, 2]
+    for kind in ("png", "pdf"):
+        (out / f"sizes.{kind}").unlink(missing_ok=True)  # of an earlier inspection
     if len(np.unique(before, axis=0)) < 2:
         return {"before": before.tolist(), "sizes": None}
     height, width, _ = found.manifest.image_shape
@@ -163,8 +131,3 @@ def _sizes(found: Survey, out: Path) -> dict[str, Any]:
 
 def _captioned(examples: Iterable[Example], found: Survey) -> list[Tile]:
     return [Tile(found.images[e.id], f"{e.id}\n{e.class_name}, {e.split}") for e in examples]
-
-
-def _write_rows(path: Path, tiles: Sequence[Tile]) -> None:
-    if tiles:
-        write_montage(path, [tiles[start : start + _MEMBERS] for start in range(0, len(tiles), _MEMBERS)])

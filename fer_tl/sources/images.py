@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections import Counter
 from collections.abc import Iterable
@@ -180,6 +181,11 @@ def encode_image(image: np.ndarray, encoding: str) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(image.squeeze(axis=2) if image.shape[2] == 1 else image).save(stream, format=encoding, **options)
     return stream.getvalue()
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as the address of an image, which needs no file."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def is_constant(image: np.ndarray) -> bool:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from html_reader import Reader, assert_sound, decoded
 from markupsafe import Markup
-from PIL import Image
 
 from fer_tl.reports.page import environment
 from fer_tl.reports.rendering import Table
-from fer_tl.reports.tiles import Tile, write_montage
+from fer_tl.reports.tiles import Tile
 
 HOSTILE = "</style></td>\"'><script src=http://evil.example/x>alert(1)</script>&amp;"
 
@@ -123,32 +120,3 @@ def test_a_gallery_shows_the_very_pixels(channels: int) -> None:
     np.testing.assert_array_equal(decoded(shown[1]), fitting.squeeze())
     assert decoded(shown[2]).shape[:2] == (96, 96)
     assert [(image["width"], image["height"]) for image in shown] == [("80", "80"), ("96", "96"), ("96", "96")]
-
-
-def test_a_montage_holds_its_tiles_in_rows(tmp_path: Path) -> None:
-    grey, colour = noise(20, 1), noise(48, 3, seed=1)
-    rows = [[Tile(grey, "a" * 99), Tile(colour)], [Tile(colour, "below\nit")]]
-    write_montage(tmp_path / "a.png", rows, side=96)
-    write_montage(tmp_path / "b.png", rows, side=96)
-    png = (tmp_path / "a.png").read_bytes()
-    assert png == (tmp_path / "b.png").read_bytes()
-    canvas = np.asarray(Image.open(io.BytesIO(png)))  # [H, W, 3]
-
-    def places(image: np.ndarray, times: int) -> list[tuple[int, int]]:
-        wanted = np.broadcast_to(image, (*image.shape[:2], 3)).repeat(times, 0).repeat(times, 1)
-        windows = np.lib.stride_tricks.sliding_window_view(canvas, (2, 2, 3))[:, :, 0]
-        starts = np.argwhere((windows == wanted[:2, :2]).all(axis=(2, 3, 4)))
-        height, width = wanted.shape[:2]
-        return [(y, x) for y, x in starts if np.array_equal(canvas[y : y + height, x : x + width], wanted)]
-
-    ((top, left),) = places(grey, 4)
-    first, second = places(colour, 2)
-    assert first[0] == top and first[1] >= left + 80
-    assert second[0] >= top + 96 and second[1] == left
-    # A caption that is too long is broken into lines: it stays below its own tile.
-    assert second[0] > top + 80 + 5 * 11
-    caption = canvas[top + 80 : second[0] - 6] < 128
-    assert caption[-14:, left : left + 80].any()
-    assert not caption[:, left + 80 : first[1]].any()
-    assert not caption[16:, left + 80 :].any()
-    assert (canvas[second[0] + 96 :] < 128).any()

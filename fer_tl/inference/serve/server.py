@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from flask import Flask, Response, jsonify, render_template, request
-from PIL import Image
 from werkzeug.exceptions import HTTPException
 
 from fer_tl.core.errors import UserError
@@ -25,6 +22,7 @@ from fer_tl.inference.serve.batching import Batcher, Busy
 from fer_tl.inference.serve.face_explainer import FaceExplainer
 from fer_tl.inference.serve.run_facts import RunFacts
 from fer_tl.inference.serve.uploads import FORMATS, MOST_BYTES, Refused, decode_upload
+from fer_tl.sources.images import data_uri, encode_image
 
 # The largest of a picture are answered for: in a crowd, the others have fewer pixels than the model takes.
 MOST_FACES = 64
@@ -159,7 +157,7 @@ def _add_api(app: Flask, service: Service) -> None:
             "place": found.place,
             "layer": found.layer,
             "map_size": found.map_size,
-            "picture": _data_uri(found.picture),
+            "picture": data_uri(encode_image(found.picture, "png")),
         }
 
 
@@ -222,9 +220,3 @@ def _name(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
-
-
-def _data_uri(pixels: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
