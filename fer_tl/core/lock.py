@@ -17,10 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import parse_json
+from fer_tl.core.machine import started
 from fer_tl.core.say import Say, say_line
 
 try:
@@ -169,7 +168,7 @@ def _holder(path: Path) -> str:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         entries: list[dict[str, Any]] = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
         for entry in entries:
-            if entry["host"] != platform.node() or psutil.pid_exists(entry["process"]):
+            if entry["host"] != platform.node() or started(entry["process"]) is not None:
                 return f"process {entry['process']} on {entry['host']} since {entry['since']}"
     return "another process"
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import sync
 from fer_tl.core.json_files import load_json
+from fer_tl.core.lock import take_turns
 from fer_tl.core.machine import machine, process_number, started
 
 OWNER = "owner.json"
@@ -27,13 +29,15 @@ sleep, or the disk not answer for a while."""
 
 _REPLACED = ".replaced-"
 _TRIES = 5
+_COUNT = itertools.count()
+"""Of the builds of this process, which may be several at once."""
 
 
 @contextlib.contextmanager
 def workplace(root: Path, name: str) -> Iterator[Path]:
     """A hidden folder for this build, removed on exit. Leftovers of crashed builds are deleted: those of this machine
     at once, those of others on the same disk after an hour without a sign of life."""
-    place = root / f".building-{name}-{process_number()}"
+    place = root / f".building-{name}-{process_number()}-{next(_COUNT)}"
     try:
         root.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(place, ignore_errors=True)
@@ -55,41 +59,51 @@ def workplace(root: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def put_in_place(directory: Path, target: Path, place: Path) -> None:
+def put_in_place(directory: Path, target: Path, place: Path, check: Callable[[], object] = lambda: None) -> None:
     """Rename a complete dataset to its final place; an old one there is replaced only now.
 
-    Between the two renames the old one lies beside its place under a hidden name, where ``recover`` finds it.
+    Between the two renames the old one lies beside its place under a hidden name, where ``recover`` finds it. Whoever
+    else would put something there waits, where the file system has locks.
 
     Args:
         directory: complete.
         target: its final place.
         place: on the same disk, for what is replaced; the caller removes it.
+        check: raises if what is there now may not be replaced: another process may have put it there meanwhile.
     """
     for path in [*directory.rglob("*"), directory]:
         sync(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    recover(target)
     aside = target.with_name(_REPLACED + target.name)
-    for attempt in range(_TRIES):
-        if target.exists():
-            target.rename(aside)
-        try:
-            directory.rename(target)
-            break
-        except OSError:
-            # Somebody who looked for the old one in this moment has put it back, or the disk refuses.
-            recover(target)
-            if attempt == _TRIES - 1 or not target.exists():
-                raise
-    sync(target.parent)
-    if aside.exists():
-        aside.rename(place / "replaced")
+    with take_turns(target.parent):
+        _put_back(target, aside)
+        check()
+        for attempt in range(_TRIES):
+            try:
+                if target.exists():
+                    target.rename(aside)
+                directory.rename(target)
+                break
+            except OSError:
+                # Without locks others are as fast: what they put here or aside is looked at again. Or the disk refuses.
+                _put_back(target, aside)
+                if attempt == _TRIES - 1 or not target.exists():
+                    raise
+        sync(target.parent)
+        with contextlib.suppress(FileNotFoundError):
+            aside.rename(place / "replaced")
 
 
 def recover(target: Path) -> None:
     """Put back what a build that was killed between its two renames had moved aside to replace it."""
     aside = target.with_name(_REPLACED + target.name)
-    with contextlib.suppress(OSError):  # another process was faster, or nothing may be written here
+    if aside.exists():
+        with contextlib.suppress(OSError, UserError), take_turns(target.parent):  # nothing may be written here
+            _put_back(target, aside)
+
+
+def _put_back(target: Path, aside: Path) -> None:
+    with contextlib.suppress(OSError):  # another process was faster
         if aside.exists():
             if target.exists():
                 shutil.rmtree(aside)
@@ -121,7 +135,7 @@ def _is_alive(place: Path, now: float) -> bool:
     try:
         owner = load_json(place / OWNER)
         if owner["machine"] == machine():
-            return started(int(owner["process"])) == owner["started"]
+            return started(owner["process"]) == owner["started"]
         latest = (place / OWNER).stat().st_mtime
     except (OSError, ValueError, KeyError, TypeError):
         # Just made, or by an earlier fer-tl, whose process number says nothing where its machine is not known.

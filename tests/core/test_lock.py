@@ -166,3 +166,12 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path, place: str) -> None:
         pass
     assert "\n" not in str(caught.value)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("process", [10**30, -1, "one", None, 1.5])
+def test_a_lock_signed_by_no_process_is_another_process(start_holder: Holder, tmp_path: Path, process: object) -> None:
+    start_holder(tmp_path / "run")
+    entry = {"process": process, "host": platform.node(), "since": "then"}
+    (tmp_path / "run" / ".lock").write_text(json.dumps(entry) + "\n")
+    with pytest.raises(UserError, match="is worked on by another process"), hold(tmp_path / "run"):
+        pass

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
+import uuid
 from pathlib import Path
 
 import pytest
 
-from fer_tl.core import staging
+from fer_tl.core import lock, staging
 from fer_tl.core.files import temporary_of
+from fer_tl.core.machine import machine
 from fer_tl.core.staging import put_in_place, recover_all, workplace
 
 NOBODY = 2**22 + 1  # Linux gives no such process number
@@ -45,6 +48,7 @@ def test_of_this_machine_who_is_alive_is_known(tmp_path: Path) -> None:
         others = {
             "gone": {**owner, "process": NOBODY},
             "another process of the number": {**owner, "started": owner["started"] - 1000},
+            "no number": {**owner, "process": None},
             "alive": owner,
         }
         places = {name: building(tmp_path, name, 0, entry) for name, entry in others.items()}
@@ -139,3 +143,81 @@ def test_a_reader_who_puts_the_old_one_back_does_not_stop_the_new_one(
         put_in_place(new, target, place)
     assert (target / "records").read_text() == "new"
     assert [path.name for path in target.parent.iterdir()] == ["1.0.0"]
+
+
+def test_who_replaces_a_dataset_waits_for_who_is_replacing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = dataset(tmp_path / "faces" / "1.0.0", "old")
+    rename, calls = Path.rename, []
+
+    def second() -> None:
+        put_in_place(dataset(tmp_path / "second" / "new", "second"), target, tmp_path / "second")
+
+    other = threading.Thread(target=second)
+
+    def slow(path: Path, to: Path) -> Path:
+        calls.append(path)
+        if len(calls) == 2:  # between the two
+            other.start()
+            other.join(0.3)
+            assert other.is_alive() and not target.exists() and len(calls) == 2
+        return rename(path, to)
+
+    (tmp_path / "first").mkdir()
+    with monkeypatch.context() as patch:
+        new = dataset(tmp_path / "first" / "new", "first")
+        patch.setattr(Path, "rename", slow)
+        put_in_place(new, target, tmp_path / "first")
+        other.join()
+    assert [(each / "records").read_text() for each in (target, tmp_path / "second/replaced")] == ["second", "first"]
+    assert [path.name for path in target.parent.iterdir()] == ["1.0.0"]
+
+
+def test_without_locks_what_another_has_moved_aside_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = dataset(tmp_path / "faces" / "1.0.0", "old")
+    rename, calls = Path.rename, []
+
+    def late(path: Path, to: Path) -> Path:
+        calls.append(path)
+        if len(calls) == 1:  # another build has just replaced what was there
+            dataset(to, "older")
+        return rename(path, to)
+
+    with workplace(tmp_path, "mine") as place, monkeypatch.context() as patch:
+        new = dataset(place / "new", "new")
+        patch.setattr(Path, "rename", late)
+        patch.setattr(lock, "fcntl", None)
+        put_in_place(new, target, place)
+    assert (target / "records").read_text() == "new"
+    assert [path.name for path in target.parent.iterdir()] == ["1.0.0"]
+
+
+def test_what_another_has_put_in_place_meanwhile_may_be_refused(tmp_path: Path) -> None:
+    target = tmp_path / "faces" / "1.0.0"
+    dataset(target.with_name(".replaced-1.0.0"), "of a build that was killed")
+
+    def refuse() -> None:
+        raise ValueError((target / "records").read_text())
+
+    with workplace(tmp_path, "mine") as place, pytest.raises(ValueError, match="of a build that was killed"):
+        put_in_place(dataset(place / "new", "new"), target, place, refuse)
+    assert [path.name for path in target.parent.iterdir()] == ["1.0.0"]
+
+
+def test_two_builds_of_one_process_do_not_disturb_each_other(tmp_path: Path) -> None:
+    with workplace(tmp_path, "mine") as place:
+        dataset(place / "new", "new")
+        with workplace(tmp_path, "mine") as second:
+            assert second != place
+        assert (place / "new" / "records").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_machine_without_a_network_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for address in (0x65D5E6E8C9D0, 0xACF4D1D2A3B4 | 1 << 40, 0x02FBF0000001, 0x02FBF0000002):
+        monkeypatch.setattr(uuid, "getnode", lambda address=address: address)
+        found.append(machine.__wrapped__())
+    assert found[0] == found[1]  # each process draws another address
+    assert len(set(found)) == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
 from fer_tl.core.safe_text import csv_line, printable
 from fer_tl.core.say import Say, say_line
-from fer_tl.core.staging import put_in_place, workplace
+from fer_tl.core.staging import put_in_place, recover, workplace
 from fer_tl.data.building.copy_check import MOST_LOST
 from fer_tl.data.building.drop_copies import Curated, describe_duplicates
 from fer_tl.data.building.options import options_of
@@ -80,10 +80,16 @@ def build(
         config = request.config or (_slug(opened.name) if form.variants else "")
         target = root / form.name / config / VERSION
         entry = {"kind": opened.kind, "name": opened.name, "sha256": opened.sha256(), **opened.options}
-        if not overwrite and (built := _already_built(target, entry | request.options, request.given.get("shards"))):
+        entry |= request.options
+
+        def look() -> Path | None:
+            return None if overwrite else _already_built(target, entry, request.given.get("shards"))
+
+        recover(target)
+        if built := look():
             return _tell_built(built, say)
         try:
-            return _build(request, config, opened, entry | request.options, target, root, accept_copies, say)
+            return _build(request, config, opened, entry, target, root, accept_copies, look, say)
         except UnusableExamples as error:
             if error.unnamed:  # a message cannot hold them all
                 table = root / f"{name.replace('/', '-')}-unusable.csv"
@@ -157,6 +163,7 @@ def _build(
     target: Path,
     root: Path,
     accept_copies: bool,
+    look: Callable[[], Path | None],
     say: Say,
 ) -> Manifest:
     check_can_prepare()
@@ -186,7 +193,7 @@ def _build(
             # Last: it has the checksums of all other files.
             manifest = dataclasses.replace(manifest, checksums=checksums(sorted(directory.iterdir())))
             write_manifest(manifest, directory)
-        put_in_place(directory, target, place)
+        put_in_place(directory, target, place, look)
     _tell_counts(manifest, say)
     for line in manifest.warnings:
         say(f"Warning: {line}")

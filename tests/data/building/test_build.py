@@ -21,6 +21,7 @@ from fer_tl.commands.verify import verify
 from fer_tl.core.checksums import Checksum
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.build import build
+from fer_tl.data.building.prepare import prepare
 from fer_tl.data.directory import dataset_directory
 from fer_tl.data.manifest import Manifest, read_manifest, write_manifest
 
@@ -156,6 +157,40 @@ def test_the_old_one_survives_a_new_one_that_fails(tmp_path: Path, fer_csv: Path
     assert files_of(tmp_path / "data") == before
 
 
+def test_what_was_moved_aside_is_replaced_only_where_that_is_asked_for(tmp_path: Path, fer_csv: Path) -> None:
+    manifest = quiet("fer2013", fer_csv, tmp_path / "data")
+    directory = dataset_directory(tmp_path / "data", "fer2013")
+    directory.rename(directory.with_name(f".replaced-{directory.name}"))  # a kill between two renames
+    fer_csv.write_text(csv_text(FACES[:-1]))
+    with pytest.raises(UserError, match=r"already built from another source .*--overwrite"):
+        quiet("fer2013", fer_csv, tmp_path / "data")
+    assert read_manifest(directory) == manifest
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_what_another_process_built_meanwhile_is_replaced_only_where_that_is_asked_for(
+    tmp_path: Path, fer_csv: Path, monkeypatch: pytest.MonkeyPatch, equal: bool
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text(csv_text(FACES if equal else FACES[:-1]))
+    built = []
+
+    def meanwhile(*arguments: object) -> tuple[Path, str]:
+        if not built:
+            built.append(None)
+            built[0] = quiet("fer2013", other, tmp_path / "data")
+        return prepare(*arguments)
+
+    monkeypatch.setattr("fer_tl.data.building.build.prepare", meanwhile)
+    if equal:
+        assert quiet("fer2013", fer_csv, tmp_path / "data").content == built[0].content
+    else:
+        with pytest.raises(UserError, match=r"already built from another source .*--overwrite"):
+            quiet("fer2013", fer_csv, tmp_path / "data")
+    assert read_manifest(dataset_directory(tmp_path / "data", "fer2013")).content == built[0].content
+    assert left_in(tmp_path / "data") == ["fer2013"]
+
+
 def test_a_half_built_directory_is_not_taken_for_a_dataset(tmp_path: Path, fer_csv: Path) -> None:
     manifest = quiet("fer2013", fer_csv, tmp_path / "data")
     shard = next((tmp_path / "data").rglob("*.tfrecord-00002*"))
@@ -258,6 +293,7 @@ def test_tensorflow_is_not_imported_to_refuse_a_source(tmp_path: Path) -> None:
     code = f"""
         import sys
         from fer_tl.data.building.build import build
+from fer_tl.data.building.prepare import prepare
         from fer_tl.core.errors import UserError
         try:
             build("fer2013", {str(tmp_path / "f.csv")!r}, {str(tmp_path / "data")!r})
