@@ -12,7 +12,6 @@ from pathlib import Path
 
 import psutil
 
-
 _DRAWN = 1 << 40
 """Set in a network address that ``uuid`` has drawn because the machine has none: each process draws another."""
 
