@@ -293,7 +293,6 @@ def test_tensorflow_is_not_imported_to_refuse_a_source(tmp_path: Path) -> None:
     code = f"""
         import sys
         from fer_tl.data.building.build import build
-from fer_tl.data.building.prepare import prepare
         from fer_tl.core.errors import UserError
         try:
             build("fer2013", {str(tmp_path / "f.csv")!r}, {str(tmp_path / "data")!r})
