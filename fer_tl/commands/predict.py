@@ -255,7 +255,7 @@ def _work(
 
 
 def _look(opened: Opened, looker: Looker, every: int, waiting: int) -> Generator[Seen]:
-    from fer_tl.inference.predict.prefetch import map_ahead
+    from fer_tl.core.ahead import map_ahead
 
     if opened.video is None:
         from fer_tl.inference.predict.piped import read_stdin

@@ -98,7 +98,9 @@ def _measure(experiment: Experiment, folder: Path, say: Say) -> Costs:
         augment = experiment.augment
         views = experiment.views if augment.moves or augment.erase else 0
         features = (1 + views) * len(dataset) * _feature_seconds(session)
-        session = FrozenSession(experiment, _some_of(dataset, MOST_FEATURES), weights_file)
+        some = dataset.select(np.arange(len(dataset))[:: -(-len(dataset) // MOST_FEATURES)])
+        some = replace(some, images=some.images[:])  # in memory
+        session = FrozenSession(experiment, some, weights_file)
         session.prepare(None)
         clock.lap()
     trained_on, held_out, watched = (len(rows) for rows in _split(experiment, dataset))
@@ -143,21 +145,6 @@ def _feature_seconds(session: Session) -> float:
 
     most = steps_per_epoch(count, batch_size)
     return _time({"features": (predict, most)})["features"] / batch_size
-
-
-def _some_of(dataset: Dataset, most: int) -> Dataset:
-    """Some of the images, in memory."""
-    rows = np.arange(len(dataset))[:: -(-len(dataset) // most)]
-    targets = dataset.targets
-    return replace(
-        dataset,
-        splits=dataset.splits[rows],
-        images=dataset.images[rows],
-        labels=dataset.labels[rows],
-        ids=dataset.ids[rows],
-        groups=dataset.groups[rows],
-        targets=None if targets is None else targets[rows],
-    )
 
 
 def _split(experiment: Experiment, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

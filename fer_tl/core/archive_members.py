@@ -56,7 +56,7 @@ def sort_out(names: Iterable[str]) -> tuple[list[str], list[str]]:
     Folders that all files lie in may be hidden: they are around the data, as a download's name is.
     """
     real = [name for name in names if not is_junk(name)]
-    shared = _shared_depth(real)
+    shared = shared_depth(real)
     hidden = [any(part.startswith(".") for part in name.split("/")[shared:]) for name in real]
     kept = [name for name, is_hidden in zip(real, hidden, strict=True) if not is_hidden]
     return kept, [name for name, is_hidden in zip(real, hidden, strict=True) if is_hidden]
@@ -194,7 +194,7 @@ def walk(root: Path) -> tuple[dict[str, list[str]], PassedOver]:
     return found, passed
 
 
-def _shared_depth(names: list[str]) -> int:
+def shared_depth(names: list[str]) -> int:
     """How many folders from the top all files lie in."""
     if not names:
         return 0

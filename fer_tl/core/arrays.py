@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import struct
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +13,7 @@ import numpy as np
 LARGEST = 1 << 30
 """Bytes of all arrays: predictions of some five million images."""
 _LONGEST_HEADER = 4096
-# As numpy.lib.format writes it for plain types, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html:
-# no other form is evaluated.
-_HEADER = re.compile(
-    rb"\{'descr': '([<>|=][a-zA-Z]\d{0,9})', 'fortran_order': (True|False), "
-    rb"'shape': \(((?:\d{1,18}, ?)*(?:\d{1,18})?)\), \} *\n?"
-)
+_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def read_arrays(path: Path, kinds: Mapping[str, tuple[str, int]], largest: int = LARGEST) -> dict[str, np.ndarray]:
@@ -52,28 +46,20 @@ def read_arrays(path: Path, kinds: Mapping[str, tuple[str, int]], largest: int =
 
 
 def _read_array(member: IO[bytes], size: int, name: str, kind: str, axes: int) -> np.ndarray:
-    magic = member.read(8)
-    if magic[:6] != b"\x93NUMPY" or magic[6:8] not in (b"\x01\x00", b"\x02\x00"):
-        raise ValueError(f"'{name}' is no array of NumPy")
-    form = "<H" if magic[6] == 1 else "<I"
-    (length,) = struct.unpack(form, member.read(struct.calcsize(form)))
-    header = _HEADER.fullmatch(member.read(min(length, _LONGEST_HEADER)))
-    if not header:
-        raise ValueError(f"'{name}' has no header of a plain array")
-    dtype = np.dtype(header[1].decode())
-    shape = tuple(int(side) for side in header[3].replace(b" ", b"").split(b",") if side)
+    version = np.lib.format.read_magic(member)
+    if version not in _READERS:
+        raise ValueError(f"'{name}' is no array of NumPy that is read here")
+    shape, is_fortran, dtype = _READERS[version](member, max_header_size=_LONGEST_HEADER)
     if dtype.kind != kind or len(shape) != axes:
         raise ValueError(f"'{name}' is an array of {dtype} with {len(shape)} axes")
-    count = 1
-    for side in shape:
-        count *= side  # Python's integers do not overflow
-    if count * dtype.itemsize != size - 8 - struct.calcsize(form) - length:
+    count = math.prod(shape)  # Python's integers do not overflow
+    if min(shape) < 0 or count * dtype.itemsize != size - member.tell():
         raise ValueError(f"'{name}' has another size than its header says")
     data = member.read()  # to its end: there the checksum is compared
     array = np.frombuffer(data, dtype, count) if data else np.zeros(count, dtype)
     if kind == "U":
         _refuse_no_text(array, name)
-    return array.reshape(shape, order="F" if header[2] == b"True" else "C")
+    return array.reshape(shape, order="F" if is_fortran else "C")
 
 
 def _refuse_no_text(array: np.ndarray, name: str) -> None:

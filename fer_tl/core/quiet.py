@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 # Lines of the C++ logger such as "I0000 00:00:1795211484.551862    5025 port.cc:153] ...". TF_CPP_MIN_LOG_LEVEL does
@@ -37,7 +37,7 @@ def import_tensorflow() -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import_quietly("tensorflow")  # and Keras, which it asks for
-    with _filtered_stderr():
+    with held_stderr(_is_no_chatter):
         tf = sys.modules["tensorflow"]
         tf.config.list_physical_devices()
         if tf.__version__.startswith("2.20."):
@@ -51,7 +51,7 @@ def import_quietly(name: str) -> None:
         return
     if _leaves_out_unused:
         gc.disable()
-    with _filtered_stderr(), hidden(_UNUSED if _leaves_out_unused else ()):
+    with held_stderr(_is_no_chatter), hidden(_UNUSED if _leaves_out_unused else ()):
         importlib.import_module(name)
     if _leaves_out_unused:
         gc.freeze()
@@ -77,20 +77,30 @@ def hidden(names: tuple[str, ...]) -> Iterator[None]:
 
 
 @contextmanager
-def _filtered_stderr() -> Iterator[None]:
-    """Hold back file descriptor 2, which C++ writes to, and print what is not chatter afterwards."""
+def held_stderr(is_shown: Callable[[bytes, bool], bool]) -> Iterator[None]:
+    """Hold back file descriptor 2, which C++ writes to past Python, and show some of its lines afterwards.
+
+    Args:
+        is_shown: whether a line is shown; it is told whether an error was raised meanwhile.
+    """
     sys.stderr.flush()
-    kept = os.dup(2)
+    kept, failed = os.dup(2), True
     try:
         with tempfile.TemporaryFile() as held:
             os.dup2(held.fileno(), 2)
             try:
                 yield
+                failed = False
             finally:
+                sys.stderr.flush()
                 os.dup2(kept, 2)
                 held.seek(0)
                 for line in held:
-                    if not _CHATTER.match(line):
+                    if is_shown(line, failed):
                         os.write(2, line)
     finally:
         os.close(kept)
+
+
+def _is_no_chatter(line: bytes, failed: bool) -> bool:
+    return not _CHATTER.match(line)

@@ -7,7 +7,7 @@ import errno
 import hashlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -65,6 +65,18 @@ class Dataset:
         """Height, width, channels."""
         height, width, channels = self.images.shape[1:]
         return height, width, channels
+
+    def select(self, rows: np.ndarray | slice) -> Dataset:
+        """Some of the examples, in this order; of images in the records none is read, of a slice none is copied."""
+        return replace(
+            self,
+            splits=self.splits[rows],
+            images=self.images[rows] if isinstance(self.images, np.ndarray) else self.images.select(rows),
+            labels=self.labels[rows],
+            ids=self.ids[rows],
+            groups=self.groups[rows],
+            targets=None if self.targets is None else self.targets[rows],
+        )
 
 
 def load_dataset(

@@ -127,18 +127,14 @@ def merge_dataset(dataset: Dataset, class_map: ClassMap) -> Dataset:
     if (labels < 0).all():
         raise UserError(f"{dataset.name} has no image of {', '.join(class_map.names)}")
     rows = np.flatnonzero(labels >= 0) if (labels < 0).any() else slice(None)
-    targets = dataset.targets
+    kept, labels = dataset.select(rows), labels[rows]
     joins = (into[:, None] == np.arange(len(class_map.names))).astype(np.float32)  # [K, M]
     return replace(
-        dataset,
-        splits=dataset.splits[rows],
-        images=dataset.images[rows] if isinstance(dataset.images, np.ndarray) else dataset.images.select(rows),
-        labels=labels[rows],
-        ids=dataset.ids[rows],
-        groups=dataset.groups[rows],
+        kept,
+        labels=labels,
         class_names=class_map.names,
         fingerprint=class_map.fingerprint(dataset.fingerprint),
-        targets=None if targets is None else _merge_targets(targets[rows], labels[rows], joins),
+        targets=None if kept.targets is None else _merge_targets(kept.targets, labels, joins),
     )
 
 

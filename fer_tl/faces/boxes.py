@@ -31,6 +31,9 @@ class Box(NamedTuple):
         """In square pixels."""
         return (self.bottom - self.top) * (self.right - self.left)
 
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value:g}" for name, value in self._asdict().items())
+
 
 class Window(NamedTuple):
     """A part of an image, ``img[top:bottom, left:right]``, not empty; ``clipped`` if the box reached beyond the
@@ -117,9 +120,8 @@ class FaceCrop:
             return None
         box, where = self._boxes[identity]
         if window_of(box, image.height, image.width) is None:
-            shown = ", ".join(f"{name} {value:g}" for name, value in box._asdict().items())
             raise UserError(
-                f"{where}: the box ({shown}) covers no pixel of image {identity!r}, which has {image.height:,} rows "
+                f"{where}: the box ({box}) covers no pixel of image {identity!r}, which has {image.height:,} rows "
                 f"and {image.width:,} columns: correct it, or leave its four cells blank to keep the image whole"
             )
         return box

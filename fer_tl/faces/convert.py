@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fer_tl.core.errors import UserError
+from fer_tl.faces.decoder_warnings import no_warnings
 from fer_tl.faces.value_range import is_reduced, stored_range
 
 _ORIENTATION = 0x0112
@@ -16,12 +17,19 @@ GROUND = 128
 """Grey level that shows through where a picture is transparent."""
 
 
+def is_turned(image: Image.Image) -> bool:
+    """Whether an EXIF tag asks for a turn; one that cannot be read asks for none."""
+    try:
+        with no_warnings():
+            return bool(image.getexif().get(_ORIENTATION, 1) != 1)
+    except Exception:  # Pillow's plugins raise nearly anything on damaged data
+        return False
+
+
 def turn_upright(image: Image.Image) -> Image.Image:
     try:
-        if image.getexif().get(_ORIENTATION, 1) == 1:
-            return image
-        return ImageOps.exif_transpose(image)
-    except Exception:  # as above; without a readable tag there is no turn
+        return ImageOps.exif_transpose(image) if is_turned(image) else image
+    except Exception:  # as above
         return image
 
 

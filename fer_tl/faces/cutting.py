@@ -15,6 +15,8 @@ from PIL import Image, ImageOps
 from fer_tl.faces.boxes import Box, Window, window_of
 from fer_tl.faces.recipe import FaceRecipe
 
+_SMALL = 96  # pixels of a side
+
 
 class Cut(NamedTuple):
     """A face as a model takes it.
@@ -108,6 +110,12 @@ def to_square(image: Image.Image, side: int, fit: str) -> np.ndarray:
         else:
             image = image.resize((side, side), Image.Resampling.LANCZOS)
     return np.asarray(image, dtype=np.uint8).reshape(side, side, -1)
+
+
+def in_small(picture: Image.Image) -> np.ndarray:
+    """A whole picture in mode "L" or "RGB", its shape not kept, to know it again: uint8 ``[96, 96, 1 or 3]``."""
+    small = picture.resize((_SMALL, _SMALL), Image.Resampling.BOX, reducing_gap=1.0)
+    return np.asarray(small, np.uint8).reshape(_SMALL, _SMALL, -1)
 
 
 def _in_mode(picture: Image.Image, mode: str) -> Image.Image:

@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.core.errors import UserError
-from fer_tl.core.json_files import parse_json
+from fer_tl.core.json_files import load_member
 from fer_tl.models.record import Backbone, Pretrained, Scaling
 
 _CONFIG, _ABOUT = "config.json", "fer_tl.json"
-_MOST = 1 << 26
-"""Bytes of a model's configuration: that of ResNet50 has 0.2 million."""
 _KEPT = {"centre": "centred", "standardize": "standardized"}
 
 
@@ -46,9 +44,10 @@ def read_start(path: Path, backbone: Backbone) -> Start | None:
         UserError: it is no Keras model, or one of another backbone.
     """
     try:
+        model = load_member(path, _CONFIG)
         with zipfile.ZipFile(path) as archive:
-            model = _member(archive, _CONFIG)
-            about = _member(archive, _ABOUT) if _ABOUT in archive.namelist() else None
+            is_ours = _ABOUT in archive.namelist()
+        about = load_member(path, _ABOUT) if is_ours else None
         name, layers = model["config"]["name"], model["config"]["layers"]
         found = {layer["config"]["name"]: layer for layer in layers}
     except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile) as error:
@@ -91,13 +90,6 @@ def _md5(path: Path, size: int, modified: int) -> str:
     """Of a file of this size and time; some 600 MB/s."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> Any:
-    if archive.getinfo(name).file_size > _MOST:
-        raise ValueError(f"{name} has more than {_MOST:,} bytes")
-    with archive.open(name) as stream:
-        return parse_json(stream.read(_MOST))
 
 
 def _scaling(layers: dict[str, Any], path: Path) -> Scaling:

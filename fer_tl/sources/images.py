@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fer_tl.core.archive_members import PassedOver
+from fer_tl.core.archive_members import PassedOver, shared_depth
 from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import is_archive, refuse_names_that_are_no_text
@@ -120,7 +120,7 @@ def image_paths(names: Iterable[str]) -> list[ImagePath]:
     paths = [PurePosixPath(name) for name in names]
     refuse_names_that_are_no_text(map(str, paths))
     stems = Counter(path.stem for path in paths)
-    shared = _shared_depth(paths)
+    shared = shared_depth([str(path) for path in paths])
     turned = split_is_below(path.parts[:-1] for path in paths)
     found = []
     for path in paths:
@@ -191,14 +191,3 @@ def data_uri(png: bytes) -> str:
 def is_constant(image: np.ndarray) -> bool:
     """Whether all pixels of an image are equal: no face, as about a dozen images of FER-2013 are."""
     return bool(image.min() == image.max())
-
-
-def _shared_depth(paths: list[PurePosixPath]) -> int:
-    """How many folders from the top all paths have in common."""
-    columns = zip(*(path.parent.parts for path in paths), strict=False)
-    depth = 0
-    for folders in columns:
-        if len(set(folders)) > 1:
-            break
-        depth += 1
-    return depth

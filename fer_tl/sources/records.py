@@ -34,7 +34,6 @@ MOST_SKIPPED = 0.05
 
 _LISTED = 10  # examples that a message names
 
-_PHOTO = 96  # pixels of each side of `Record.photo`, as `expw.photos` has it
 
 # FER-2013's official names and the folder names of its copies.
 _SPLIT_NAMES = {
@@ -202,10 +201,9 @@ class Source(ABC):
         whole."""
         if self.crop is None:
             return None
-        from PIL import Image  # 0.03 s that the reading of a dataset need not pay
+        from fer_tl.faces.cutting import in_small  # Pillow's 0.03 s need not be paid by the reading of a dataset
 
-        small = picture.resize((_PHOTO, _PHOTO), Image.Resampling.BOX, reducing_gap=1.0)
-        return np.asarray(small, np.uint8).reshape(_PHOTO, _PHOTO, -1)  # [96, 96, 1 or 3]
+        return in_small(picture)
 
     @cached_property
     def crop(self) -> Crop | None:

@@ -87,7 +87,11 @@ def ways(
     yield "predict, drawn on", lambda path: drawing.look_at_picture(PictureFile("x", path)).crops
     yield "a path", api(lambda path: path)
     yield "Pillow's image", api(Image.open)
-    yield "serve", lambda path: cut_whole(decode_upload(path.read_bytes(), "image/png", recipe.bits), shape, recipe)
+
+    def upload(path: Path) -> Image.Image:
+        return Image.fromarray(decode_upload(path.read_bytes(), "image/png", recipe.bits))
+
+    yield "serve", lambda path: cut_whole(upload(path), shape, recipe)
     yield "explain", lambda path: read_pictures([path], shape, "model", recipe)[0].pixels[None]
     for chosen in FORMATS.values():
         lines = usage_text(chosen, shape, recipe).split(chosen.usage)[0]

@@ -252,8 +252,8 @@ def test_threads_read_a_little_ahead_in_order_and_end(tmp_path: Path) -> None:
             assert isinstance(found, list)
             assert [(picture.image.max(), picture.size) for picture in found] == [(number, (8, 8)), (number, (4, 6))]
             assert len(asked) <= number + 6
-        assert any(thread.name.startswith("photos") for thread in threading.enumerate())
-    assert not any(thread.name.startswith("photos") for thread in threading.enumerate())
+        assert any(thread.name.startswith("ahead") for thread in threading.enumerate())
+    assert not any(thread.name.startswith("ahead") for thread in threading.enumerate())
     assert len(asked) <= 46
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from fer_tl.core.quiet import held_stderr
 
 # By the beginning of the message, each with the version that says it.
 _ANNOUNCEMENTS = (
@@ -24,25 +23,12 @@ def silence() -> Iterator[None]:
     Converters are C++ that writes there past Python. What Python prints to ``sys.stderr`` meanwhile is not shown
     either: nothing of fer-tl should be printed inside.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with tempfile.TemporaryFile() as held, warnings.catch_warnings():
+        with held_stderr(lambda line, failed: failed), warnings.catch_warnings():
             for message in _ANNOUNCEMENTS:
                 warnings.filterwarnings("ignore", message)
-            os.dup2(held.fileno(), 2)
-            try:
-                yield
-            except Exception:
-                os.dup2(kept, 2)
-                held.seek(0)
-                os.write(2, held.read())
-                raise
-            finally:
-                sys.stderr.flush()
-                os.dup2(kept, 2)
+            yield
     finally:
-        os.close(kept)
         logging.disable(before)

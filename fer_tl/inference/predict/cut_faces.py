@@ -34,17 +34,16 @@ def cut_faces(
     for i, face in enumerate(faces):
         cut = cut_face(picture, face.box, side, recipe, channels)
         if cut is None:
-            shown = ", ".join(f"{name} {value:g}" for name, value in face.box._asdict().items())
             raise UserError(
-                f"the box ({shown}) covers no pixel of the picture, {picture.height} rows of {picture.width} pixels"
+                f"the box ({face.box}) covers no pixel of the picture, {picture.height} rows of {picture.width} pixels"
             )
         cuts[i] = cut.pixels
     return cuts
 
 
-def cut_whole(image: np.ndarray, image_shape: tuple[int, int, int], recipe: FaceRecipe) -> np.ndarray:
-    """A picture that is a face itself, uint8 ``[1, H, W, C]``; arguments as of ``cut_faces``."""
+def cut_whole(picture: Image.Image, image_shape: tuple[int, int, int], recipe: FaceRecipe) -> np.ndarray:
+    """A picture in mode "L" or "RGB" that is a face itself: uint8 ``[1, H, W, C]``; else as ``cut_faces``."""
     side, _, channels = image_shape
-    cut = cut_face(Image.fromarray(image), None, side, recipe, channels)
+    cut = cut_face(picture, None, side, recipe, channels)
     assert cut is not None  # a whole picture has pixels
     return cut.pixels[None]

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from fer_tl.core.errors import UserError
 from fer_tl.faces.box_table import read_box_table
 from fer_tl.faces.boxes import Box
-from fer_tl.faces.cutting import cut_face
 from fer_tl.faces.detection import find_faces, import_opencv
 from fer_tl.faces.face import Detector, Face
 from fer_tl.faces.recipe import FaceRecipe
@@ -93,7 +93,7 @@ class Looker:
         faces = self._find(image, name) if analysed else None
         crops = self._none()
         if faces and self.whole:
-            crops = cut_whole(image, self.image_shape, self.recipe)
+            crops = cut_whole(Image.fromarray(image), self.image_shape, self.recipe)
         elif faces:
             crops = cut_faces(image, faces, self.image_shape, self.recipe)
         return Seen(name, frame.number, frame.time, image if self.keep else None, faces, crops)
@@ -109,13 +109,11 @@ class Looker:
 
     def _whole(self, picture: PictureFile | PictureBytes) -> Seen:
         """A picture that is a face, with no copy in colour where nobody needs one."""
-        side, _, channels = self.image_shape
-        opened = picture.read(3 if self.keep else channels, self.recipe.bits)
+        opened = picture.read(3 if self.keep else self.image_shape[2], self.recipe.bits)
         stored = opened.image
         image = np.asarray(stored) if self.keep else None
-        cut = cut_face(stored, None, side, self.recipe, channels)
-        assert cut is not None  # a whole picture has pixels
-        face, crops = _whole(stored.height, stored.width), cut.pixels[None]
+        crops = cut_whole(stored, self.image_shape, self.recipe)
+        face = _whole(stored.height, stored.width)
         return Seen(picture.id, None, None, image, [face], crops, several=opened.several)
 
     def _none(self) -> np.ndarray:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from flask import Flask, Response, jsonify, render_template, request
+from PIL import Image
 from werkzeug.exceptions import HTTPException
 
 from fer_tl.core.errors import UserError
@@ -173,7 +174,7 @@ def _read(service: Service) -> tuple[np.ndarray, list[Face], Cutter]:
     image = decode_upload(request.get_data(cache=False), request.mimetype, recipe.bits)
     if way == "crop" or service.detector.name == "none":
         whole = open_detector("none").find(image)
-        return image, whole, lambda shape, faces: cut_whole(image, shape, recipe)
+        return image, whole, lambda shape, faces: cut_whole(Image.fromarray(image), shape, recipe)
     found = find_faces(service.detector, image)[:MOST_FACES]
     return image, found, lambda shape, faces: cut_faces(image, faces, shape, recipe)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from fer_tl.core.archives import Files
+from fer_tl.core.csv_tables import encoding_of
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import is_archive, refuse_non_data
 from fer_tl.sources.expw.cleaned import WIDTH, is_vote_header, read_vote_table
@@ -122,8 +123,7 @@ def _kind(files: Files, name: str, official: str | None) -> str | None:
 
 
 def _first_line(head: bytes) -> str:
-    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    lines = head.decode(encoding, "replace").splitlines()
+    lines = head.decode(encoding_of(head[:64]), "replace").splitlines()
     return next((line for line in lines if line.strip()), "")
 
 
@@ -154,9 +154,8 @@ def _best(files: Files, ranked: list[tuple[int, str]]) -> str:
 
 def _text(files: Files, name: str) -> str:
     data = files.read(name)
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        return data.decode(encoding)
+        return data.decode(encoding_of(data[:64]))
     except UnicodeDecodeError as error:
         raise UserError(f"{files.where(name)} is not text in UTF-8: download it again") from error
 

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import io
 import os
-from collections import deque
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from fer_tl.core.ahead import map_ahead
 from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable
 from fer_tl.faces.boxes import Window
-from fer_tl.faces.convert import to_mode
-from fer_tl.faces.cutting import cut_window, to_square
-from fer_tl.faces.decoder_warnings import no_warnings
+from fer_tl.faces.convert import is_turned, to_mode
+from fer_tl.faces.cutting import cut_window, in_small, to_square
 from fer_tl.faces.opening import open_header
 
 _MOST_WORKERS = 16
-_SMALL = 96
-_EXIF_ORIENTATION = 0x0112
 
 
 class UnusablePhoto(Exception):
@@ -65,46 +61,31 @@ def read_header(files: Files, name: str) -> Header:
     """
     try:
         with readable(name), files.open(name) as stream, _open(stream, name) as image:
-            return Header(image.height, image.width, _is_turned(image))
+            return Header(image.height, image.width, is_turned(image))
     except UserError as error:
         raise UnusablePhoto(str(error)) from error
 
 
 def cut_photos(
     files: Files, photos: Iterable[tuple[str, Sequence[Window]]], size: int, workers: int
-) -> Generator[list[Picture] | UnusablePhoto, None, None]:
+) -> Generator[list[Picture] | UnusablePhoto]:
     """Decode photos and cut windows out of them, as they are stored: an EXIF tag turns nothing.
 
     Threads, not processes: Pillow decodes and resizes without Python's lock, so two are 1.9 times as fast as one, as
     two processes are, which would need 0.2 s to start, import the caller's main module again and copy every face. At
-    most ``2 * workers`` photos are read ahead and ``workers`` of them are decoded.
+    most ``2 * workers`` photos are read ahead, one at a time, and ``workers`` of them are decoded.
 
     Args:
         files: the folder or archive that holds the photos.
         photos: name and windows of each.
         size: height and width of the pictures to hand out, pixels.
-        workers: threads; 0 or 1 to decode in the caller's.
+        workers: threads.
 
     Yields:
         For each photo in the order given: one picture for each window, or why there are none.
     """
-    if workers <= 1:
-        for name, windows in photos:
-            yield _cut(_load(files, name), name, windows, size)
-        return
-    waiting: deque[Future[list[Picture] | UnusablePhoto]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="photos")
-    try:
-        for name, windows in photos:
-            # Opened here: an archive gives one file at a time, and Pillow's warnings about headers can only be silenced
-            # for all threads at once.
-            waiting.append(pool.submit(_cut, _load(files, name), name, windows, size))
-            if len(waiting) >= 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    loaded = ((_load(files, name), name, windows) for name, windows in photos)
+    return map_ahead(lambda item: _cut(*item, size), loaded, max(1, workers), 2 * max(1, workers))
 
 
 def _load(files: Files, name: str) -> Image.Image | UnusablePhoto:
@@ -125,14 +106,6 @@ def _open(stream: BinaryIO, name: str) -> Image.Image:
         raise UnusablePhoto(str(error).rstrip(".")) from None
 
 
-def _is_turned(image: Image.Image) -> bool:
-    try:
-        with no_warnings():
-            return image.getexif().get(_EXIF_ORIENTATION, 1) != 1
-    except Exception:  # as above; without a readable tag there is no turn
-        return False
-
-
 def _cut(
     image: Image.Image | UnusablePhoto, name: str, windows: Sequence[Window], size: int
 ) -> list[Picture] | UnusablePhoto:
@@ -144,10 +117,9 @@ def _cut(
             image.load()
             photo = to_mode(image, 3, name)
             faces = [cut_window(photo, window) for window in windows]
-            small = photo.resize((_SMALL, _SMALL), Image.Resampling.BOX, reducing_gap=1.0)
+            seen = in_small(photo)
         except UserError as error:
             return UnusablePhoto(str(error))
         except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
             return UnusablePhoto(f"{name} cannot be decoded ({error})")
-    seen = np.asarray(small)  # [96, 96, 3]
     return [Picture(to_square(face, size, "pad"), (face.height, face.width), seen) for face in faces]

@@ -89,6 +89,7 @@ def _window(face: Face, header: Header, recipe: FaceRecipe) -> Window | str:
         return Window(0, 0, header.height, header.width, clipped=False)
     window = face_window(face.box, header.height, header.width, recipe)
     if window is None:
-        shown = ", ".join(f"{name} {value:g}" for name, value in face.box._asdict().items())
-        return f"the box ({shown}) is outside the photo, which has {header.height:,} rows and {header.width:,} columns"
+        return (
+            f"the box ({face.box}) is outside the photo, which has {header.height:,} rows and {header.width:,} columns"
+        )
     return window

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from fer_tl.inference.predict.prefetch import map_ahead
+from fer_tl.core.ahead import map_ahead
 
 
 def test_results_come_in_order_and_from_several_threads_with_a_bound_on_what_waits():

@@ -32,7 +32,7 @@ def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], threads
             mine, position = position, position + 1
         return mine, function(item)
 
-    pool = ThreadPoolExecutor(threads)
+    pool = ThreadPoolExecutor(threads, "ahead")
     waiting: deque[Future[tuple[int, Result] | None]] = deque(pool.submit(step) for _ in range(most))
     early: dict[int, Result] = {}  # a thread may draw its item before one that was started earlier
     wanted = 0
