@@ -13,6 +13,7 @@ from fer_tl.evaluation.intervals import RESAMPLES, Interval, sums_of_groups
 
 _LEVEL = 0.95
 _TAIL = (1 + _LEVEL) / 2
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Pair:
         interval: of it; all pairs' together hold with 95 %, see ``compare_pairs``.
         sign_flip: p of the exact test of this difference, see ``sign_flip``.
         sign_flip_adjusted: the same, corrected for all pairs as the intervals are.
-        t_test: p of the corrected resampled t-test over the folds; None where there are none.
+        t_test: p of the corrected resampled t-test over the folds; None where there are none, or where all show the
+            same difference to less than an image: a spread of 0 is then that of counting, and p would be 0.
         t_test_adjusted: the same, corrected for all pairs by ``holm``.
     """
 
@@ -210,9 +212,14 @@ def _t_tests(
     if folds is None:
         return [None] * len(numbers), [None] * len(numbers)
     by_fold = _fold_accuracies(right, folds)  # [R, k]
-    share = 1 / (by_fold.shape[1] - 1)
-    found = [corrected_resampled_t(by_fold[one] - by_fold[two], share)[1] for one, two in numbers]
-    return found, holm(found).tolist()
+    share, image = 1 / (by_fold.shape[1] - 1), 1 / np.bincount(folds).max()
+    found: list[float | None] = []
+    for one, two in numbers:
+        differences = by_fold[one] - by_fold[two]
+        known = np.ptp(differences) >= image * (1 - _ROUNDING) or not differences.any()
+        found.append(corrected_resampled_t(differences, share)[1] if known else None)
+    adjusted = holm([1.0 if p is None else p for p in found]).tolist()  # what is not known counts among the tests
+    return found, [None if p is None else each for p, each in zip(found, adjusted, strict=True)]
 
 
 def _flip_signs(gains: np.ndarray) -> float:

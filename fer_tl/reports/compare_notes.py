@@ -82,7 +82,7 @@ def _test_note(comparison: Comparison) -> str:
     units = "groups of images" if comparison.has_groups else "images"
     tests = f"the exact sign-flip test over {units}"
     asked = "The sign-flip test asks whether these trained models differ in accuracy on such images"
-    if comparison.pairs[0].t_test is not None:
+    if comparison.has_folds:
         tests += f" and by the corrected resampled t-test of Nadeau and Bengio over the {folds} folds"
         asked += ", the t-test whether the recipes would on other folds"
     together, adjusted = "come from", ""
@@ -92,7 +92,9 @@ def _test_note(comparison: Comparison) -> str:
             f" Adjusted p is corrected for all {pairs} pairs: that of the sign-flip test as the intervals are, by the "
             "largest deviation among the pairs"
         )
-        adjusted += ", that of the t-test by Holm." if comparison.pairs[0].t_test is not None else "."
+        adjusted += ", that of the t-test by Holm." if comparison.has_folds else "."
+    if comparison.has_folds and any(pair.t_test is None for pair in comparison.pairs):
+        asked += "; it says nothing (–) where all folds show the same difference to less than an image"
     return (
         f"Differences are in points of accuracy, paired image by image; their 95 % intervals {together} "
         f"{RESAMPLES:,} resamples of {units}. p is two-sided by {tests}.{adjusted} {asked}."

@@ -88,6 +88,11 @@ class Comparison:
         return f"{many} on {data}, {scored}{views}"
 
     @property
+    def has_folds(self) -> bool:
+        """Whether the rows are tested over folds too."""
+        return bool(self.pairs) and not self.split and len(self.rows[self.pairs[0].better].run.done) > 1
+
+    @property
     def best(self) -> int | None:
         """Number of the tested row with the highest accuracy, of equal ones the first; None if none is tested."""
         scored = [(-row.scores["accuracy"], n) for n, row in enumerate(self.rows) if row.is_tested]
@@ -199,16 +204,16 @@ def pair_table(comparison: Comparison) -> Table:
 
 def _p_header(comparison: Comparison) -> list[str]:
     """The columns of p, each with the adjusted one beside it; of a single pair nothing is adjusted."""
-    has_folds = bool(comparison.pairs) and comparison.pairs[0].t_test is not None
     adjusted = ["adjusted"] if len(comparison.pairs) > 1 else []
-    return ["p", *adjusted, *(["t-test p", *adjusted] if has_folds else [])]
+    return ["p", *adjusted, *(["t-test p", *adjusted] if comparison.has_folds else [])]
 
 
 def _p_texts(pair: Pair, comparison: Comparison) -> list[str]:
     """The cells under ``_p_header``."""
-    values = [pair.sign_flip, pair.sign_flip_adjusted, pair.t_test, pair.t_test_adjusted]
+    values: list[float | None] = [pair.sign_flip, pair.sign_flip_adjusted]
+    values += [pair.t_test, pair.t_test_adjusted] if comparison.has_folds else []
     values = values if len(comparison.pairs) > 1 else values[::2]
-    return ["<0.001" if p < 0.001 else f"{p:.3f}" for p in values if p is not None]
+    return [_NONE if p is None else "<0.001" if p < 0.001 else f"{p:.3f}" for p in values]
 
 
 def _range(low: float, high: float) -> str:

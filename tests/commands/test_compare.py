@@ -72,6 +72,17 @@ def test_planted_runs_are_told_apart(trio: tuple[Path, Path, Path]):
     assert clear.t_test is not None and clear.t_test < 0.05
 
 
+def test_a_t_test_that_says_nothing_is_no_number(tmp_path: Path):
+    build_data()
+    right = 9 * np.eye(3, dtype=np.float32)[LABELS]
+    wrong = np.where((np.arange(COUNT) % 6 == 0)[:, None], np.roll(right, 1, axis=1), right)  # 5 of 30 in each fold
+    result = run_compare(make_run(Path("right"), right), make_run(Path("wrong"), wrong))
+    assert lines_of(result, "pairs.csv")["right"]["t_test_p"] == ""
+    row = next(line for line in (result.out_dir / "table.md").read_text().splitlines() if line.startswith("| wrong"))
+    assert row.split("|")[-2].strip() == "–" and row.split("|")[-3].strip() in ("<0.001", "&lt;0.001")
+    assert "it says nothing (–) where all folds show the same difference to less than an image" in words(result.text)
+
+
 def test_a_line_has_all_that_is_known_of_a_run(trio: tuple[Path, Path, Path]):
     result = run_compare(*trio)
     good, worse = (lines_of(result)[name] for name in ("good", "worse"))

@@ -181,6 +181,20 @@ def test_the_t_tests_are_adjusted_over_all_pairs():
     np.testing.assert_array_equal([pair.t_test_adjusted for pair in pairs], expected)
 
 
+def test_folds_that_all_show_the_same_difference_to_less_than_an_image_say_nothing():
+    """Their spread is 0 because images are counted: two folds of 40 images with 3 more right would give a p of 0."""
+    folds, number = np.arange(81) % 2, np.arange(81) // 2  # 41 and 40 images
+    good = np.ones(81, bool)
+    three, uneven = number >= 3, number >= np.array([3, 4])[folds]
+    pairs = compare_pairs(np.stack([good, three, good, uneven]), np.arange(81).astype(str), folds)
+    found = {(pair.better, pair.other): pair for pair in pairs}
+    assert found[0, 1].t_test is None and found[0, 1].t_test_adjusted is None
+    assert found[0, 2].t_test == 1
+    known = found[0, 3].t_test
+    assert known is not None and known == pytest.approx(corrected_resampled_t([3 / 41, 4 / 40], 1)[1])
+    assert found[0, 3].t_test_adjusted == min(1, 6 * known)  # six pairs were tested, whatever they said
+
+
 def test_pairs_do_not_depend_on_the_order_of_examples_or_the_names_of_groups():
     right, groups, folds = planted()
     order = np.random.default_rng(2).permutation(len(groups))
