@@ -38,7 +38,8 @@ class FeatureStore:
         keys: uint64 ``[N]`` from ``example_keys``.
         engine: that predicts with this model.
         cache: folder for the files; None, or one that cannot be written, to keep them in memory only.
-        most: bytes of features that are kept there; those that were used longest ago are dropped first.
+        most: bytes of features that are kept there; those that were used longest ago are dropped first, and what takes
+            more by itself is not kept.
         devices: that compute, in words.
     """
 
@@ -84,7 +85,13 @@ class FeatureStore:
         features = _aligned(((1 + views) * count, width))
         progress, clock, computed = Progress(len(features)), Clock(), 0
         progress.line(f"features of {count:,} images, as they are and in {views} augmented views")
-        places = [self._place(augment, view, seed) for view in range(1 + views)]
+        fits = needed <= self._most
+        if self._cache and not fits:
+            progress.line(
+                f"features: {needed / 1e6:,.1f} MB are more than the {self._most / 1e6:,.1f} MB that are kept, so none "
+                "of them is (--cache-limit)"
+            )
+        places = [self._place(augment, view, seed) if fits else None for view in range(1 + views)]
         for view, place in enumerate(places):
             for start in range(0, count, ROWS_A_FILE):
                 rows = np.arange(start, min(start + ROWS_A_FILE, count))

@@ -141,11 +141,26 @@ def test_features_of_other_versions_are_not_used_and_the_oldest_are_dropped(
     assert (computed(settings), computed(settings)) == (3 * 88, 0)
     first = set(tmp_path.glob("features-*"))
     monkeypatch.setattr(features, "version_of", lambda package: f"{package} of tomorrow")
-    assert computed(replace(settings, cache_limit=0.0)) == 3 * 88
+    size = sum(path.stat().st_size for path in tmp_path.glob("features-*/*"))
+    assert computed(replace(settings, cache_limit=1.1e-9 * size)) == 3 * 88
     assert len(set(tmp_path.glob("features-*"))) == 3 and not first & set(tmp_path.glob("features-*"))
     monkeypatch.setattr(features, "__version__", "9.9.9")
     assert computed(settings) == 3 * 88
     assert len(set(tmp_path.glob("features-*"))) == 6
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_no_more_features_are_kept_than_may_be(
+    faces: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], share: float
+):
+    before = prepared(experiment(), faces, tmp_path).engine.predict(HELD_OUT)
+    size = sum(path.stat().st_size for path in tmp_path.glob("features-*/*"))
+    few = experiment(cache_limit=1e-9 * share * size, optimizer={"rate": 0.5})
+    capsys.readouterr()
+    np.testing.assert_array_equal(prepared(few, faces, tmp_path).engine.predict(HELD_OUT), before)
+    assert "so none of them is (--cache-limit)" in " ".join(capsys.readouterr().out.split())
+    left = [path.stat().st_size for path in tmp_path.glob("features-*/*")]
+    assert len(left) == (1 if share else 0) and sum(left) <= share * size
 
 
 def test_a_damaged_file_of_features_is_computed_again(
