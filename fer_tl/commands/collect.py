@@ -130,8 +130,8 @@ def _refuse_other_run(first: RunFolder, other: RunFolder) -> None:
     if one["fingerprint"] != two["fingerprint"]:
         fingerprints = f"fingerprint {two['fingerprint'][:12]}, {one['fingerprint'][:12]}"
         raise UserError(f"{both} were trained on other builds of '{one['dataset']}' ({fingerprints})")
-    for key in ("dataset", "class_names", "parts", "backend"):
-        if one.get(key, two.get(key)) != two.get(key, one.get(key)):  # no backend in runs of before 2026-11-22
+    for key in ("dataset", "class_names", "parts", "backend", "precision"):
+        if one.get(key, two.get(key)) != two.get(key, one.get(key)):  # older runs lack some
             raise UserError(f"{both} differ in '{key}': {two[key]}, {one[key]}")
     tables = [_read_table(run) for run in (first, other)]
     if tables[0] != tables[1]:

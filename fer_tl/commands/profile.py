@@ -20,7 +20,7 @@ from fer_tl.core.progress import Clock
 from fer_tl.core.say import Say, say_line
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.merging import take_classes
-from fer_tl.engines.plan import EpochPlan, adjustment, steps_per_epoch
+from fer_tl.engines.plan import EpochPlan, steps_per_epoch
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.reports.profile_table import Costs, profile_text
@@ -84,14 +84,15 @@ def _measure(experiment: Experiment, folder: Path, say: Say) -> Costs:
     import_backend()
     from fer_tl.training.fold_checkpoints import LONGEST_BETWEEN_CHECKPOINTS, SECONDS_PER_CHECKPOINT, WRITING_SHARE
     from fer_tl.training.frozen import FrozenSession, uses_features
-    from fer_tl.training.session import Session
+    from fer_tl.training.open_session import open_session
 
     once["imports"] = clock.lap()
     dataset = load_dataset(experiment.data, experiment.data_dir, "train", experiment.input)
     dataset = take_classes(dataset, experiment.classes, say)
     once["data"] = clock.lap()
     on_features, features = uses_features(experiment), 0.0
-    session = (FrozenSession if on_features else Session)(experiment, dataset, weights_file)
+    split = _split(experiment, dataset)
+    session = open_session(experiment, dataset, weights_file, split[0], None, say)
     once["model and weights"] = clock.lap()
     say(f"model: {session.describe()}; {dataset.name}, {len(dataset):,} images")
     if on_features:
@@ -100,10 +101,10 @@ def _measure(experiment: Experiment, folder: Path, say: Say) -> Costs:
         features = (1 + views) * len(dataset) * _feature_seconds(session)
         some = dataset.select(np.arange(len(dataset))[:: -(-len(dataset) // MOST_FEATURES)])
         some = replace(some, images=some.images[:])  # in memory
-        session = FrozenSession(experiment, some, weights_file)
+        session = FrozenSession(session.experiment, some, weights_file)
         session.prepare(None)
         clock.lap()
-    trained_on, held_out, watched = (len(rows) for rows in _split(experiment, dataset))
+    trained_on, held_out, watched = map(len, split)
     seconds = _time(_timed(session, once, clock, folder))
     streamed = not isinstance(session.dataset.images, np.ndarray)
     # What is read ahead between two calls seems to cost nothing.
@@ -156,14 +157,6 @@ def _split(experiment: Experiment, dataset: Dataset) -> tuple[np.ndarray, np.nda
     return np.setdiff1d(train, watched), held_out, watched
 
 
-def _plan(session: Session, train: np.ndarray) -> EpochPlan:
-    experiment, dataset = session.experiment, session.dataset
-    tau = experiment.loss.logit_adjustment
-    rates = np.full(steps_per_epoch(len(train), experiment.batch_size), experiment.optimizer.rate)
-    offsets = adjustment(dataset.labels[train], len(dataset.class_names), tau) if tau else None
-    return session.plan(train, session.keys[train], np.ones(len(train)), rates, experiment.seed, 0, 1, offsets=offsets)
-
-
 # A function of a number of steps, and the largest number that it takes at once.
 Timed = tuple[Callable[[int], object], int]
 
@@ -171,13 +164,18 @@ Timed = tuple[Callable[[int], object], int]
 def _timed(session: Session, once: dict[str, float], clock: Clock, folder: Path) -> dict[str, Timed]:
     """What is to be timed, by name; of it the first step is made here, for which ``clock`` was started."""
     from fer_tl.training.checkpoint import Checkpoints, read_values
+    from fer_tl.training.epoch_plans import EpochPlans
     from fer_tl.training.step_profile import StepParts
 
     batch_size, dataset = session.experiment.batch_size, session.dataset
     train, held_out, _ = _split(session.experiment, dataset)
     session.reset(train)
     compiled = session.start(session.stages[-1])
-    plan = _plan(session, train)
+
+    def plan_for(rows: np.ndarray) -> EpochPlan:
+        return EpochPlans(session, 0, rows).plan(compiled, 0, 1)
+
+    plan = plan_for(train)
     compiled.train(plan, 0, 1)
     once["first step"] = clock.lap()
     parts, checkpoints = StepParts(session, compiled), Checkpoints(folder, 0, say_line)
@@ -186,7 +184,7 @@ def _timed(session: Session, once: dict[str, float], clock: Clock, folder: Path)
     at_once = min(session.engine.steps_at_once, len(plan))
     return {
         "step": (_walk(compiled.train, plan, calls=4 if streamed else 1), at_once),
-        "plan": (lambda steps: _plan(session, np.resize(train, steps * batch_size)), len(plan)),
+        "plan": (lambda steps: plan_for(np.resize(train, steps * batch_size)), len(plan)),
         "input": (_walk(*_input(session, plan, parts.shape)), at_once),
         "forward": (parts.forward, MOST_STEPS),
         "gradients": (parts.gradients, MOST_STEPS),

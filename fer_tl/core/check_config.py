@@ -38,5 +38,7 @@ def check(experiment: Experiment) -> None:
         raise UserError(f"{' and '.join(used)} even out the classes twice: use one of them")
     if experiment.fold is not None and experiment.fold >= experiment.folds:
         raise UserError(f"'fold' {experiment.fold} is not one of the {experiment.folds} folds: they count from 0")
+    if experiment.precision == "auto" and (experiment.strategy == "multiworker" or experiment.workers):
+        raise UserError("'precision: auto' is tried on one machine: name float32 or mixed_bfloat16 for several")
     if experiment.schedule.kind == "plateau" and experiment.schedule.warmup:
         raise UserError("'schedule.warmup' does not go with 'schedule.kind: plateau', whose rate follows the loss")

@@ -200,7 +200,11 @@ class Experiment:
         "fer-tl clean shows and removes them",
         limits=(0.0, 1e6),
     )
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = option("float32", "arithmetic of the layers")
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = option(
+        "float32",
+        "arithmetic of the layers; auto: float32 or mixed_bfloat16, whichever is faster for this model and processor, "
+        "tried for a second or two",
+    )
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = option(
         "auto", "devices; auto: a TPU, else all GPUs, else the CPU"
     )

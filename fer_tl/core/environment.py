@@ -29,6 +29,7 @@ def describe_environment(devices: str) -> dict[str, Any]:
         "versions": versions,
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
+        "processor_features": ", ".join(processor_features() or ("unknown",)),
         "cores": count_cores(),
         "devices": devices,
         # oneDNN and the number of threads change the last digits of CPU results.
@@ -43,9 +44,28 @@ def count_cores() -> int | None:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def processor_features() -> tuple[str, ...] | None:
+    """What of its processor decides how fast a network is; None where the system does not tell (only Linux does).
+
+    Returns:
+        Of ``AVX2``, ``AVX-512``, ``bfloat16`` (instructions that multiply it) and ``AMX``, those that it has.
+    """
+    flags = set((_cpuinfo("flags") or _cpuinfo("Features") or "").split())
+    if not flags:
+        return None
+    bfloat16 = {"avx512_bf16", "amx_bf16", "bf16"} & flags  # the last one is Arm's
+    found = {"AVX2": "avx2" in flags, "AVX-512": "avx512f" in flags, "bfloat16": bfloat16, "AMX": "amx_tile" in flags}
+    return tuple(name for name, has in found.items() if has)
+
+
 def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or "unknown"
+
+
+def _cpuinfo(key: str) -> str | None:
+    """What Linux says of the first core."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor() or "unknown"
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+        return None
+    return next((line.split(":", 1)[1].strip() for line in lines if line.split(":")[0].strip() == key), None)

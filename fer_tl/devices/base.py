@@ -33,6 +33,11 @@ class Devices(ABC):
     def scope(self) -> AbstractContextManager[object]:
         """What the variables of models and optimizers must be made in."""
 
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """``CPU``, ``GPU`` or ``TPU``."""
+
     @abstractmethod
     def describe(self) -> str:
         """One line on what they are."""

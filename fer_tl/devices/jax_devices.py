@@ -39,11 +39,13 @@ class JaxDevices(Devices):
         """Nothing: Keras makes variables on the first device, and the engine puts them on all."""
         return contextlib.nullcontext()
 
+    @property
+    def kind(self) -> str:
+        return self.mesh.devices.flat[0].platform.upper()
+
     def describe(self) -> str:
-        device = self.mesh.devices.flat[0]
-        kind = device.platform.upper()
-        named = "" if kind == "CPU" else f" ({device.device_kind})"
-        return f"JAX, {self.replicas} {kind} device{'s' if self.replicas > 1 else ''}{named}"
+        named = "" if self.kind == "CPU" else f" ({self.mesh.devices.flat[0].device_kind})"
+        return f"JAX, {self.replicas} {self.kind} device{'s' if self.replicas > 1 else ''}{named}"
 
     def divided(self, axis: int) -> NamedSharding:
         """How an array lies of whose axis each device has a part."""

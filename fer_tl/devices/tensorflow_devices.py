@@ -35,11 +35,15 @@ class TensorFlowDevices(Devices):
     def scope(self) -> AbstractContextManager[object]:
         return cast(AbstractContextManager[object], self.strategy.scope())
 
+    @property
+    def kind(self) -> str:
+        if isinstance(self.strategy, tf.distribute.TPUStrategy):
+            return "TPU"
+        return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+
     def describe(self) -> str:
-        tpu = isinstance(self.strategy, tf.distribute.TPUStrategy)
-        kind = "TPU" if tpu else "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         name = type(self.strategy).__name__.lstrip("_")
-        return f"{name}, {self.replicas} {kind} replica{'s' if self.replicas > 1 else ''}"
+        return f"{name}, {self.replicas} {self.kind} replica{'s' if self.replicas > 1 else ''}"
 
     def share(self, numbers: np.ndarray) -> np.ndarray:
         """The sum over the workers, to which all but the chief add zeros. TensorFlow has no public broadcast, and sums

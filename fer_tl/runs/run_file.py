@@ -24,6 +24,7 @@ _MORE_KEYS = {
     "split_over_folds": int,
     "settings": dict,
     "backend": str,
+    "precision": str,
     "faces": dict,
 }
 _PART = re.compile(r"model|fold-(0|[1-9][0-9]{0,5})")

@@ -42,8 +42,8 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
     if split:
         say(f"folds: {split:,} of {len(dataset):,} images have a duplicate or a face of the same photo in another fold")
 
-    def begin() -> None:
-        _start(experiment, dataset, run, "cv", names, "every fold in turn", split)
+    def begin(precision: str | None) -> None:
+        _start(experiment, dataset, run, "cv", names, "every fold in turn", precision, split)
         if not table.exists():
             with take_turns(run.path):  # other folds may begin at the same moment
                 write_folds(table, dataset.ids, assigned)
@@ -107,9 +107,11 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
     train = np.flatnonzero(~validation)
     watched = _set_aside(experiment, dataset, train)
     part = Part("model", 0, np.setdiff1d(train, watched), np.flatnonzero(validation), watched)
-    train_parts(
-        experiment, dataset, run, [part], lambda: _start(experiment, dataset, run, "train", ["model"], scored), say
-    )
+
+    def begin(precision: str | None) -> None:
+        _start(experiment, dataset, run, "train", ["model"], scored, precision)
+
+    train_parts(experiment, dataset, run, [part], begin, say)
 
 
 def _start(
@@ -119,6 +121,7 @@ def _start(
     kind: str,
     parts: list[str],
     held_out: str,
+    precision: str | None,
     split_over_folds: int = 0,
 ) -> None:
     about = {
@@ -132,6 +135,7 @@ def _start(
         "held_out": held_out,
         "split_over_folds": split_over_folds,
         "backend": choose_backend(),
+        "precision": precision or experiment.precision,
         # Of config.yaml too, where somebody may change them.
         "settings": identity(experiment),
     }

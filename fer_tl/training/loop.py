@@ -17,13 +17,13 @@ from fer_tl.core.interrupts import deferred
 from fer_tl.core.progress import Clock, Progress
 from fer_tl.core.randomness import key_of
 from fer_tl.devices.broadcast import share_bytes
-from fer_tl.engines.plan import EpochPlan, adjustment, balanced_weights, sample_evenly, steps_per_epoch
+from fer_tl.engines.plan import EpochPlan
 from fer_tl.runs.history import write_history
 from fer_tl.runs.part import EVENTS
 from fer_tl.training.checkpoint import assign_values, read_values
+from fer_tl.training.epoch_plans import EpochPlans
 from fer_tl.training.event_log import EventLog
 from fer_tl.training.fold_checkpoints import SECONDS_PER_CHECKPOINT, Keeper, Position, advice
-from fer_tl.training.schedules import rate_factors
 from fer_tl.training.session import CompiledStage, Session
 from fer_tl.training.stages import Stage
 
@@ -96,11 +96,7 @@ class Loop:
         self._at = Position()
         self._history, self._events = folder / "history.csv", EventLog(folder / EVENTS)
         self._keeper = Keeper(session, folder, name, rows.train, progress.line)
-        experiment = session.experiment
-        labels, classes = session.dataset.labels[rows.train], len(session.dataset.class_names)
-        balanced, tau = experiment.class_weights == "balanced", experiment.loss.logit_adjustment
-        self._weights = balanced_weights(labels, classes) if balanced else np.ones(len(labels))
-        self._offsets = adjustment(labels, classes, tau) if tau else None
+        self._plans = EpochPlans(session, fold, rows.train)
         # The first call traces and compiles: one step of it is enough.
         self._steps_per_call = 1
         self._idle = idle
@@ -183,7 +179,7 @@ class Loop:
     def _epoch(self, compiled: CompiledStage, index: int, asked: Asked) -> dict[str, Any]:
         """Train what is left of an epoch and measure it; its entry in the history."""
         at, number = self._at, self._at.epoch
-        plan = self._plan(compiled, index, number)
+        plan = self._plans.plan(compiled, index, number)
         if not at.step:  # else the checkpoint has the state of the dropout layers
             self.session.engine.reseed(key_of("dropout", self.session.experiment.seed, self.fold, number))
         self._train(compiled, plan, asked)
@@ -260,23 +256,6 @@ class Loop:
         if interruption is not None:
             self._keeper.save(self._at)
             raise interruption
-
-    def _plan(self, compiled: CompiledStage, epoch: int, number: int) -> EpochPlan:
-        experiment, stage, rows = self.session.experiment, compiled.stage, self.rows.train
-        steps = steps_per_epoch(len(rows), experiment.batch_size)
-        # The plateau callback moves the optimizer's own rate; the other schedules are functions of the step.
-        peak = (
-            float(compiled.optimizer.learning_rate) if stage.schedule.kind == "plateau" else experiment.optimizer.rate
-        )
-        rates = peak * rate_factors(stage.schedule, epoch * steps, steps, steps, stage.epochs)
-        stream = (experiment.seed, self.fold, number)
-        keys, weights = self.session.keys[rows], self._weights
-        if experiment.sampling == "balanced":
-            chosen, keys = sample_evenly(self.session.dataset.labels[rows], keys, *stream)
-            rows, weights = rows[chosen], weights[chosen]
-        return self.session.plan(
-            rows, keys, weights, np.maximum(rates, min(stage.schedule.floor, peak)), *stream, offsets=self._offsets
-        )
 
     def _measure(self, number: int) -> dict[str, float]:
         loss, accuracy, _ = self.session.evaluate(self.rows.held_out)

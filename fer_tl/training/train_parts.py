@@ -58,7 +58,7 @@ def train_parts(
     dataset: Dataset,
     run: RunFolder,
     parts: Sequence[Part],
-    begin: Callable[[], None],
+    begin: Callable[[str | None], None],
     say: Say,
 ) -> None:
     """Train and predict parts of a run; the caller keeps other processes out of them.
@@ -70,7 +70,7 @@ def train_parts(
         dataset: its examples.
         run: where.
         parts: in this order.
-        begin: starts the run, or refuses another one that is there.
+        begin: starts the run, or refuses another one that is there; given the precision that is trained in.
         say: prints a line.
 
     Raises:
@@ -78,7 +78,7 @@ def train_parts(
     """
     begun = (run.path / "run.json").exists()
     if begun:
-        begin()
+        begin(None)
     else:
         refuse_strangers(run.path, "--run-dir")  # before leftovers are deleted
     waiting = []
@@ -98,17 +98,20 @@ def train_parts(
     idle = Clock()
     # Not before there is something to train: a finished run is reported without it.
     import_backend()
-    from fer_tl.training.frozen import FrozenSession, uses_features
-    from fer_tl.training.session import Session
+    from fer_tl.training.open_session import open_session
 
-    session = (FrozenSession if uses_features(experiment) else Session)(experiment, dataset, weights_file)
+    rows = waiting[0].train
+    session = open_session(experiment, dataset, weights_file, rows, run.precision() if begun else None, say)
     if not begun:
-        begin()  # not before the model stands: what cannot be built leaves no folder behind
+        begin(session.experiment.precision)  # not before the model stands: what cannot be built leaves no folder behind
+        if session.experiment.precision != run.precision():  # another fold's process was faster
+            session = open_session(experiment, dataset, weights_file, rows, run.precision(), say)
     # Without a file it is the seed's random kernels that it tells apart.
     checksum = kernel_checksum(session.classifier.backbone_layers)
     weights = weights_file.name if weights_file else "none"
     say(f"model: {session.describe()}, weights: {weights}, kernels {checksum}")
     start = {"weights": weights, "kernel_checksum": checksum, "pixels": session.spec.describe_pixels()}
+    start["precision"] = session.experiment.precision
     start["network"] = network_checksum(session.classifier.model)
     _record_environment(run, session.describe(), start, say)
     waiting = _agree(session, waiting)

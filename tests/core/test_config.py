@@ -200,6 +200,8 @@ def test_a_near_miss_of_a_choice_gets_all_choices_and_the_nearest(given: dict[st
         ({"schedule": {"factor": 2}}, "'schedule.factor' should be between"),
         ({"augment": {"rotation": 181}}, "'augment.rotation' should be between"),
         ({"unfreeze": 0}, "'unfreeze' should be all, none or a positive number of layers, but is 0"),
+        ({"precision": "auto", "strategy": "multiworker"}, "'precision: auto' is tried on one machine"),
+        ({"precision": "auto", "workers": ["a:1", "b:1"]}, "'precision: auto' is tried on one machine"),
         ({"schedule": {"kind": "plateau", "warmup": 1}}, "'schedule.warmup' does not go with 'schedule.kind: plateau'"),
         ({"augment": {"mixup": -1}}, "'augment.mixup' should be between"),
         ({"augment": {"erase": 2}}, "'augment.erase' should be between 0.0 and 1.0"),

@@ -1,0 +1,103 @@
+"""The session of a run: on features where nothing but the head learns, and in the precision that is faster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fer_tl.core.config import Experiment
+from fer_tl.core.environment import processor_features
+from fer_tl.core.progress import Clock
+from fer_tl.core.say import Say
+from fer_tl.data.dataset import Dataset
+from fer_tl.training.epoch_plans import EpochPlans
+from fer_tl.training.frozen import FrozenSession, uses_features
+from fer_tl.training.session import Session
+
+# bfloat16 keeps 8 bits of float32's 24: it has to be worth something.
+LEAST_GAIN = 1.05
+
+# The two take turns, so that other work on the machine slows both down.
+ROUNDS = 5
+SECONDS_PER_ROUND = 0.2
+
+
+def open_session(
+    experiment: Experiment,
+    dataset: Dataset,
+    weights_file: Path | None,
+    rows: np.ndarray,
+    begun_in: str | None,
+    say: Say,
+) -> Session:
+    """Build the model on its devices.
+
+    Where ``precision`` is ``auto``, both float32 and bfloat16 train a few steps, and the faster one stays; its stages
+    are still to start.
+
+    Args:
+        experiment: what to build.
+        dataset: all images of the run.
+        weights_file: from ``fer_tl.models.weights.find_weights``.
+        rows: those of the dataset that may be tried on, int64 ``[N]``.
+        begun_in: the precision that the run was begun in, which it keeps; None for a run that begins.
+        say: prints a line: what was chosen and why.
+    """
+    kind = FrozenSession if uses_features(experiment) else Session
+
+    def open_in(precision: str) -> Session:
+        return kind(replace(experiment, precision=precision), dataset, weights_file)  # type: ignore[arg-type]
+
+    if experiment.precision != "auto" or begun_in:
+        return open_in(begun_in or experiment.precision)
+    float32 = open_in("float32")
+    if reason := _reason_for_float32(float32):
+        say(f"precision: float32, since {reason}")
+        return float32
+    bfloat16 = open_in("mixed_bfloat16")
+    rates = np.median(_measure([float32, bfloat16], rows), axis=0)  # [2]
+    chosen = bfloat16 if rates[1] > LEAST_GAIN * rates[0] else float32
+    say(
+        f"precision: {chosen.experiment.precision}, tried: {rates[0]:,.0f} images/s in float32, {rates[1]:,.0f} in "
+        "mixed_bfloat16"
+    )
+    return chosen
+
+
+def _reason_for_float32(session: Session) -> str:
+    """Why bfloat16 cannot be faster, without trying; "" where it may be."""
+    features = processor_features()
+    if session.experiment.unfreeze == "none":
+        return "the backbone does not learn"
+    if session.devices.kind == "CPU" and features is not None and "bfloat16" not in features:
+        return "this processor has no instructions for bfloat16"
+    return ""
+
+
+def _measure(sessions: list[Session], rows: np.ndarray) -> np.ndarray:
+    """Images a second of each session in each round, ``[ROUNDS, sessions]``."""
+    runs = [_trial(session, rows) for session in sessions]
+    for run in runs:
+        run(1)  # traces
+    longest = min(session.engine.steps_at_once for session in sessions)
+    steps = max(1, min(longest, round(SECONDS_PER_ROUND / max(run(1) for run in runs))))
+    images = steps * sessions[0].experiment.batch_size
+    return np.array([[images / run(steps) for run in runs] for _ in range(ROUNDS)])
+
+
+def _trial(session: Session, rows: np.ndarray) -> Callable[[int], float]:
+    """Trains the first steps of the main stage, and says how many seconds they took."""
+    session.reset(rows)
+    compiled = session.start(session.stages[-1])
+    plan = EpochPlans(session, 0, rows).plan(compiled, 0, 1)
+
+    def run(steps: int) -> float:
+        clock = Clock()
+        for start in range(0, steps, len(plan)):
+            compiled.train(plan, 0, min(len(plan), steps - start))
+        return clock.lap()
+
+    return run
