@@ -14,7 +14,7 @@ import numpy as np
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.randomness import example_keys, uniform
-from fer_tl.evaluation.open_split import results_folder
+from fer_tl.evaluation.open_split import last_opening, results_folder
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import Predictions, load_predictions, predicted_labels, softmax
 
@@ -177,7 +177,8 @@ def choose_scaling(run: RunFolder, parts: Sequence[str]) -> Scaling:
     The model of a single part is scaled by the temperature of the images that it held out. The mean of several has no
     such images in a cross validation: each is in the training of some. It is scaled by the dataset's validation split,
     which a cross validation does not train on, where ``fer-tl evaluate RUN --split validation`` has saved what the
-    models say of it; else not at all. Images that early stopping watched had a say in the training and count for none.
+    models say of it, in the build that the run was trained on; else not at all. Images that early stopping watched had
+    a say in the training and count for none.
 
     Args:
         run: whose saved predictions are read; their checksums are the caller's to check.
@@ -201,6 +202,13 @@ def choose_scaling(run: RunFolder, parts: Sequence[str]) -> Scaling:
                 f"Probabilities are not calibrated: the mean of {len(parts)} models has seen every image of the "
                 f"training. Where the dataset has a validation split, fer-tl evaluate RUN --split "
                 "validation gives what to calibrate it on.",
+            )
+        opened = last_opening(run, "validation", "none")
+        if opened and not opened.get("same_build", True):  # not in records of before 2026-11-29
+            return Scaling(
+                1.0,
+                "Probabilities are not calibrated: split validation was predicted in another build of the dataset than "
+                "the run was trained on, so the models may have been trained on its images.",
             )
         labels, logits = several[0].labels, np.stack([each.logits for each in several])
         where = f"the {len(labels):,} images of split validation, which no model was trained on"

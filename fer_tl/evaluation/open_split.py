@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,7 @@ class Opening:
         fingerprint: of the split as it was built.
         matching: from the classes of dataset and model to those that are scored.
         data_dir: folder of the built datasets, which holds the ledger of openings.
+        same_build: whether the dataset's training images are those of the run: else the split may hold some of them.
         remark: what a reader of the results must know, each sentence with a blank before it; may be empty.
     """
 
@@ -51,6 +53,7 @@ class Opening:
     fingerprint: str
     matching: Matching
     data_dir: Path
+    same_build: bool
     remark: str
 
     @property
@@ -96,7 +99,15 @@ def ensemble_name(parts: list[str]) -> str:
 def last_fingerprint(
     run: RunFolder, split: str, tta: str, data: str | None = None, asked: Sequence[str] | None = None
 ) -> str | None:
-    """Fingerprint of a split as it was last opened with this test-time augmentation and these classes, None if it
+    """Fingerprint of a split as it was last opened; None if it never was. Arguments as of ``last_opening``."""
+    found = last_opening(run, split, tta, data, asked)
+    return str(found["fingerprint"]) if found else None
+
+
+def last_opening(
+    run: RunFolder, split: str, tta: str, data: str | None = None, asked: Sequence[str] | None = None
+) -> dict[str, Any] | None:
+    """What was written down when a split was last opened with this test-time augmentation and these classes, None if it
     never was.
 
     Args:
@@ -111,7 +122,7 @@ def last_fingerprint(
     found = [
         entry for entry in openings_of(run, split, data) if (entry.get("tta", "none"), entry.get("classes")) == wanted
     ]
-    return str(found[-1]["fingerprint"]) if found else None
+    return found[-1] if found else None
 
 
 def check_finished(run: RunFolder) -> None:
@@ -199,7 +210,8 @@ def prepare_opening(
     dataset = merge_dataset(whole, matching.dataset)
     if len(np.unique(dataset.groups)) < 2:
         raise UserError(f"split '{chosen}' of {data} holds a single group of images: two are the least to score")
-    remark = remark_on(run, chosen, manifest, _was_trained_on(run, manifest, experiment.classes))
+    trained = _was_trained_on(run, manifest, experiment.classes)
+    remark = remark_on(run, chosen, manifest, trained)
     remark += standing_remark(Path(data_dir), run, chosen, manifest) + matching.remark
     remark += recipe_remark(run, manifest)
     lost = left_out(whole, matching.dataset)
@@ -214,6 +226,7 @@ def prepare_opening(
         fingerprint=whole.fingerprint,
         matching=matching,
         data_dir=Path(data_dir),
+        same_build=own and trained,
         remark=remark + (f" Images left out: {lost}." if lost else ""),
     )
 

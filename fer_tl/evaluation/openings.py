@@ -18,15 +18,19 @@ from typing import Any
 
 from fer_tl.core.checksums import checksum
 from fer_tl.core.errors import UserError
-from fer_tl.core.files import read_json, sync
+from fer_tl.core.files import sync
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.part import read_result
+from fer_tl.runs.part import LOST_OPENINGS, OPENINGS, read_entries, read_result
 
 
 def read_openings(run: RunFolder) -> list[dict[str, Any]]:
-    """Every opening that the run recorded, oldest first."""
-    path = run.path / "evaluations.json"
-    return list(read_json(path)) if path.exists() else []
+    """Every opening that the run recorded, oldest first, also of before they had dates.
+
+    Raises:
+        UserError: a damaged file.
+    """
+    kinds = {"split": str, "fingerprint": str}
+    return read_entries(run.path / OPENINGS, LOST_OPENINGS, kinds)
 
 
 def openings_of(run: RunFolder, split: str, data: str | None = None) -> list[dict[str, Any]]:

@@ -97,6 +97,7 @@ def _record(opening: Opening) -> str:
         "classes": opening.asked and list(opening.asked),
         "images": len(opening.dataset),
         "fingerprint": opening.fingerprint,
+        "same_build": opening.same_build,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     run, before = opening.run, read_openings(opening.run)

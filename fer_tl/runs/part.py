@@ -27,6 +27,7 @@ FAILED = "failed.json"
 EVENTS = "events.out.tfevents.fer-tl"
 ENVIRONMENT = "environment.json"
 OPENINGS = "evaluations.json"
+LOST_OPENINGS = "put it back; without it nobody knows what was opened"
 # A member of the .keras zip archive that Keras ignores: class names and the recipe of faces travel with the weights.
 CLASSES_MEMBER = "fer_tl.json"
 
@@ -147,8 +148,9 @@ def train_again(folder: Path) -> str:
     return f"move {folder} away, and the run's command trains that part again"
 
 
-def read_entries(path: Path, remedy: str) -> list[dict[str, Any]]:
-    """The dated entries of ``environment.json`` or ``evaluations.json`` of a run, none if there is no such file."""
+def read_entries(path: Path, remedy: str, kinds: Kinds) -> list[dict[str, Any]]:
+    """The entries of ``environment.json`` or ``evaluations.json`` of a run, none if there is no such file; arguments
+    as of ``read_keys``."""
     try:
         entries = read_json(path) if path.exists() else []
     except Unreadable:
@@ -158,20 +160,20 @@ def read_entries(path: Path, remedy: str) -> list[dict[str, Any]]:
     if not isinstance(entries, list):
         raise UserError(f"{path} is damaged (a {type(entries).__name__} instead of a list): {remedy}")
     for entry in entries:
-        refuse_keys(path, entry, {"date": str}, remedy)
+        refuse_keys(path, entry, kinds, remedy)
     return entries
 
 
 def read_dated_openings(folder: Path) -> list[dict[str, Any]]:
     """Every opening of a split that a run recorded, oldest first; a damaged file, or one without dates, is a
     ``UserError``."""
-    return read_entries(folder / OPENINGS, "put it back; without it nobody knows what was opened")
+    return read_entries(folder / OPENINGS, LOST_OPENINGS, {"date": str})
 
 
 def read_environments(folder: Path, say: Say) -> list[dict[str, Any]]:
     """What a run ran on so far; a damaged file, which no result depends on, is said and taken for empty."""
     try:
-        return read_entries(folder / ENVIRONMENT, "it is begun anew")
+        return read_entries(folder / ENVIRONMENT, "it is begun anew", {"date": str})
     except UserError as error:
         say(str(error))
         return []

@@ -65,6 +65,11 @@ def test_what_was_used_last_may_stay(data: Path):
     assert left(data) == sorted([FEATURES[2], IMAGES])
 
 
+def test_a_folder_is_as_new_as_the_newest_of_its_files(data: Path):
+    os.utime(data / ".cache" / FEATURES[0] / "000.npz", (9e5, 9e5))
+    assert [each.path.name for each in ask(data).found] == [*FEATURES[1:], IMAGES, FEATURES[0]]
+
+
 def test_features_over_the_limit_are_dropped_by_use_and_those_in_use_spared(data: Path):
     cache = data / ".cache"
     assert drop_least_used(cache, 6e6) == []

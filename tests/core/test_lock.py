@@ -175,3 +175,13 @@ def test_a_lock_signed_by_no_process_is_another_process(start_holder: Holder, tm
     (tmp_path / "run" / ".lock").write_text(json.dumps(entry) + "\n")
     with pytest.raises(UserError, match="is worked on by another process"), hold(tmp_path / "run"):
         pass
+
+
+def test_the_number_of_a_process_on_another_machine_is_not_looked_for_here(
+    start_holder: Holder, tmp_path: Path
+) -> None:
+    start_holder(tmp_path / "run")
+    entry = {"process": 2**22 + 1, "host": "another", "since": "then"}
+    (tmp_path / "run" / ".lock").write_text(json.dumps(entry) + "\n")
+    with pytest.raises(UserError, match=f"process {2**22 + 1} on another since then"), hold(tmp_path / "run"):
+        pass

@@ -116,9 +116,9 @@ def test_a_kill_between_the_two_renames_loses_no_dataset(
 
 def test_a_kill_after_both_renames_leaves_the_new_dataset(tmp_path: Path) -> None:
     target = dataset(tmp_path / "faces" / "1.0.0", "new")
-    dataset(tmp_path / "faces" / ".replaced-1.0.0", "old")
+    old = dataset(tmp_path / "faces" / ".replaced-1.0.0", "old")
     recover_all(target.parent)
-    assert (target / "records").read_text() == "new"
+    assert (target / "records").read_text() == "new" and (old / "records").exists()  # who only reads deletes nothing
     with workplace(tmp_path, "mine") as place:
         put_in_place(dataset(place / "new", "newer"), target, place)
     assert (target / "records").read_text() == "newer"
@@ -143,6 +143,21 @@ def test_a_reader_who_puts_the_old_one_back_does_not_stop_the_new_one(
         put_in_place(new, target, place)
     assert (target / "records").read_text() == "new"
     assert [path.name for path in target.parent.iterdir()] == ["1.0.0"]
+
+
+def test_a_dataset_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, synced, rename = tmp_path / "faces" / "1.0.0", [], Path.rename
+
+    def note(path: Path, to: Path) -> Path:
+        synced.append("renamed")
+        return rename(path, to)
+
+    with workplace(tmp_path, "mine") as place, monkeypatch.context() as patch:
+        new = dataset(place / "new", "new")
+        patch.setattr(staging, "sync", lambda path: synced.append(path.name))
+        patch.setattr(Path, "rename", note)
+        put_in_place(new, target, place)
+    assert synced[:4] == ["records", "new", "renamed", "faces"]
 
 
 def test_who_replaces_a_dataset_waits_for_who_is_replacing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

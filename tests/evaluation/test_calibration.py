@@ -10,6 +10,7 @@ import pytest
 from made_run import make_faces, make_run
 
 from fer_tl.core.errors import UserError
+from fer_tl.core.files import write_json
 from fer_tl.evaluation.calibration import (
     BINS,
     HIGHEST,
@@ -177,12 +178,23 @@ def test_the_mean_of_models_is_calibrated_on_the_validation_split(tmp_path: Path
     assert mean_error(*unseen, found.temperature) < 0.03
     assert mean_error(*unseen, single) > 0.08  # as it was done before
     assert choose_scaling(run, run.parts[:1]).temperature != found.temperature
+    ids = np.char.add("other-", np.arange(len(labels)).astype(str))
     save_predictions(
-        run.path / "evaluate-validation" / "fold-1.npz",
-        Predictions(np.array(["other"]), labels[:1], logits[1][:1], ("angry", "happy", "sad")),
+        run.path / "evaluate-validation" / "fold-1.npz", Predictions(ids, labels, logits[1], ("angry", "happy", "sad"))
     )
     with pytest.raises(UserError, match=r"fold-1\.npz is not of the same images"):
         choose_scaling(run, run.parts)
+
+
+def test_a_validation_split_that_may_have_been_trained_on_calibrates_nothing(tmp_path: Path):
+    run, logits, labels = made_cv(tmp_path)
+    save_validation(run, logits, labels)
+    opening = {"split": "validation", "fingerprint": "f" * 64, "tta": "none", "same_build": False}
+    for entry, is_fitted in ((opening, False), ({**opening, "same_build": True}, True)):
+        write_json(run.path / "evaluations.json", [{**opening, "same_build": not is_fitted}, entry])
+        found = choose_scaling(run, run.parts)
+        assert (found.temperature != 1) == is_fitted
+        assert ("in another build of the dataset than the run was trained on" in found.note) != is_fitted
 
 
 def test_no_other_temperature_of_the_mean_has_a_smaller_loss():
@@ -203,3 +215,8 @@ def test_images_that_cannot_set_a_temperature_set_none(tmp_path: Path):
     found = choose_scaling(RunFolder(tmp_path / "sure"), ["model"])
     assert found.temperature == 1
     assert "not calibrated" in found.note and "all are answered rightly" in found.note
+    logits = faces.logits.copy()
+    logits[7, 1] = np.nan
+    make_run(tmp_path / "lost", replace(faces, logits=logits), "train")
+    found = choose_scaling(RunFolder(tmp_path / "lost"), ["model"])
+    assert found.temperature == 1 and "not finite" in found.note

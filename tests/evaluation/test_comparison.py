@@ -213,6 +213,28 @@ def test_the_interval_of_a_difference_is_paired():
     assert pair.t_test is None and pair.t_test_adjusted is None
 
 
+def test_intervals_of_several_pairs_hold_at_once():
+    """Of four rows that err apart they reach as far as Tukey's test says: 2.569 standard errors, not 1.960."""
+    right = np.random.default_rng(6).random((4, 4000)) < 0.6
+    ids = np.arange(4000).astype(str)
+    found = {(pair.better, pair.other): pair.interval for pair in compare_pairs(right, ids, None)}
+    for (better, other), (_, high) in found.items():
+        pair = compare_pairs(right[[better, other]], ids, None)[0]
+        assert (high - pair.difference) / (pair.interval[1] - pair.difference) == pytest.approx(2.569 / 1.960, rel=0.06)
+
+
+@pytest.mark.parametrize("groups", [4, 8])
+def test_few_groups_make_wide_intervals(groups: int):
+    """As wide as the t distribution says of so many means."""
+    size = 5000
+    shares = 0.5 + np.random.default_rng(groups).uniform(0, 0.2, groups)
+    one = (np.arange(size) < size * shares[:, None]).ravel()
+    other = np.tile(np.arange(size) < size // 2, groups)
+    pair = compare_pairs(np.stack([one, other]), np.repeat(np.arange(groups), size).astype(str), None)[0]
+    expected = stats.t.ppf(0.975, groups - 1) * (shares - 0.5).std(ddof=1) / math.sqrt(groups)
+    assert pair.interval[1] - pair.difference == pytest.approx(expected, rel=0.12)
+
+
 def test_a_single_group_cannot_be_resampled():
     with pytest.raises(ValueError, match="two groups"):
         compare_pairs(np.ones((2, 3), bool), np.array(["a", "a", "a"]), None)

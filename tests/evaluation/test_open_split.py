@@ -172,6 +172,15 @@ def test_openings_are_counted_over_the_runs_of_a_data_folder(run: Path):
     assert [Path(entry["path"]).name for entry in ledger] == ["run", "other", "run"]
 
 
+def test_whether_the_build_is_that_of_the_training_is_written_down(run: Path):
+    score(run)
+    make_dataset("folder/own", seed=4)
+    (run / "evaluate-test").rename(run / "kept")
+    score(run)
+    score(run, data=make_dataset("folder/other"))
+    assert [entry["same_build"] for entry in read_json(run / "evaluations.json")] == [True, False, False]
+
+
 def test_classes_are_matched_by_name_and_by_expression_not_by_index(run: Path):
     order = [2, 3, 0, 1]
     make_dataset("folder/turned", [CLASSES[k] for k in order], np.argsort(order)[LABELS], draw(LABELS, 5), ["test"])

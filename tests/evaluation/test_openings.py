@@ -10,7 +10,17 @@ import pytest
 from made_run import make_faces, make_run
 
 from fer_tl.core.errors import UserError
-from fer_tl.evaluation.openings import LEDGER, Standing, key_of_run, ordinal, read_ledger, record_opening, standing
+from fer_tl.evaluation import openings
+from fer_tl.evaluation.openings import (
+    LEDGER,
+    Standing,
+    key_of_run,
+    ordinal,
+    read_ledger,
+    read_openings,
+    record_opening,
+    standing,
+)
 from fer_tl.runs.folder import RunFolder
 
 OPENED = {"dataset": "folder/mine", "split": "test", "date": "2026-08-01T10:00:00+00:00"}
@@ -58,6 +68,11 @@ def test_a_run_is_the_same_wherever_it_lies(data: Path, tmp_path: Path):
     moved = RunFolder((tmp_path / "here").rename(tmp_path / "there" / "moved"))
     assert str(standing(data, "folder/mine", "test", moved)) == "the 1st of 1 model opened on it"
     assert key_of_run(moved) != key_of_run(made(tmp_path / "other", 1))
+    make_run(tmp_path / "new", make_faces(count=30), "train")
+    new = RunFolder(tmp_path / "new")
+    key = key_of_run(new)
+    (new.part("model") / "model.keras").unlink()  # its record tells which it was
+    assert key_of_run(new) == key
 
 
 def test_openings_of_before_the_ledger_are_added_once(data: Path, tmp_path: Path):
@@ -88,10 +103,49 @@ def test_a_folder_that_may_not_be_written_is_said(data: Path, tmp_path: Path):
         data.chmod(0o700)
 
 
-def test_what_is_no_ledger_is_refused(data: Path, tmp_path: Path):
+def test_what_is_no_ledger_is_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(openings, "_MOST_BYTES", 100)
+    (data / LEDGER).write_bytes(bytes(101))
+    with pytest.raises(UserError, match=r"openings\.jsonl is not the ledger"):
+        read_ledger(data)
+    (data / LEDGER).unlink()
     (data / LEDGER).mkdir()
     with pytest.raises(UserError, match=r"openings\.jsonl is not the ledger"):
         standing(data, "folder/mine", "test", made(tmp_path / "run"))
+
+
+def test_two_processes_that_write_at_once_lose_no_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first, second = made(tmp_path / "first"), made(tmp_path / "second", 1)
+    record_opening(data, first, OPENED)
+    write, others = os.write, [second]
+
+    def slow(descriptor: int, line: bytes) -> int:
+        if others:
+            record_opening(data, others.pop(), OPENED)
+        return write(descriptor, line)
+
+    monkeypatch.setattr(openings.os, "write", slow)
+    record_opening(data, first, {**OPENED, "date": "2026-09-01"})
+    assert [entry["run"] for entry in read_ledger(data)] == [key_of_run(run) for run in (first, second, first)]
+
+
+def test_runs_stand_by_the_date_of_their_opening_and_not_by_the_order_of_lines(data: Path, tmp_path: Path):
+    """Two data folders may have been joined."""
+    late, early = made(tmp_path / "late"), made(tmp_path / "early", 1)
+    record_opening(data, late, {**OPENED, "date": "2026-08-02"})
+    record_opening(data, early, {**OPENED, "date": "2026-08-01"})
+    assert [standing(data, "folder/mine", "test", run).place for run in (late, early)] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[", '{"split": "test"}', "[3]", '[{"date": "2026"}]', '[{"split": "test"}]', '[{"split": 3}]', "5"],
+)
+def test_damaged_records_of_a_run_are_one_line(tmp_path: Path, text: str):
+    run = made(tmp_path / "run")
+    (run.path / "evaluations.json").write_text(text)
+    with pytest.raises(UserError, match=r"evaluations\.json .*: put it back; without it nobody knows what was opened"):
+        read_openings(run)
 
 
 def test_numbers_are_spelled():
