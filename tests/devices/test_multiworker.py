@@ -50,7 +50,7 @@ class Server:
         environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
         # A proxy that does not answer is not asked for a machine that workers are on.
         # JAX: two devices a worker, and what one has compiled for itself alone another one reads.
-        environment |= {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+        environment |= {"XLA_FLAGS": os.environ["XLA_FLAGS"].replace("device_count=4", "device_count=2")}
         environment |= {
             "JAX_COMPILATION_CACHE_DIR": str(folder / "xla"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

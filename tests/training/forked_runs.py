@@ -8,16 +8,21 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+sys.path.append(str(Path(__file__).parents[1]))
 
 import keras
 import tensorflow as tf
+import thin_network
 
 from fer_tl import cli
 from fer_tl.commands import cv
 from fer_tl.devices import tensorflow_devices
 from fer_tl.engines import tensorflow_engine
+from fer_tl.models.backbones import BACKBONES
 from fer_tl.reports import run_report
 from fer_tl.training import fold_checkpoints, loop, session, train_parts
 
@@ -27,6 +32,7 @@ assert keras and tf and cv and train_parts and session and tensorflow_devices an
 fold_checkpoints.WRITING_SHARE = 1.0
 loop.SECONDS_PER_CHECKPOINT = 0.1
 loop.SECONDS_PER_CALL = 0.05
+BACKBONES["shallow_cnn"] = replace(BACKBONES["shallow_cnn"], build=thin_network.build)
 
 # Pictures, which have tests of their own, are half of such a run.
 run_report.save_figure = lambda figure, path: None

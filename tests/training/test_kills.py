@@ -80,7 +80,7 @@ def contents(run: Path) -> dict[str, bytes]:
 
 
 def test_kills_at_random_moments_leave_the_same_bytes(runs: Runs, make_faces: Callable[..., Dataset], tmp_path: Path):
-    run, faces = tmp_path / "run", make_faces(1400, side=16)
+    run, faces = tmp_path / "run", make_faces(700, side=16)
     train = Stored(faces.images, faces.labels, faces.ids, faces.groups)
     store_dataset(tmp_path / "data", "folder/drawn", CLASS_NAMES, {"train": train})
     options = "--backbone shallow_cnn --alpha 0.25 --weights none --image-size 16 --folds 2 --epochs 3 --head-epochs 1"
