@@ -16,6 +16,9 @@ import fer_tl
 from fer_tl.core.errors import UserError
 from fer_tl.models.backbones import find_backbone
 from fer_tl.models.classifier import build_classifier
+from fer_tl.sources.toyfaces import source as toyfaces
+
+pytestmark = pytest.mark.usefixtures("light_figures")
 
 DOCS = Path(__file__).parents[2] / "docs" / "architecture.md"
 CODE = next(block for block in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL) if "RECORD" in block)
@@ -35,6 +38,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of installed packages, forgotten at the end."""
     folder = tmp_path / "site"
     folder.mkdir()
+    monkeypatch.setattr(toyfaces, "COUNTS", {"train": 70, "validation": 14, "test": 14})
     monkeypatch.syspath_prepend(folder)
     yield folder
     for module in folder.glob("*.py"):
