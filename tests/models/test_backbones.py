@@ -16,6 +16,7 @@ from fer_tl.core.config import Experiment, Head
 from fer_tl.core.options import load_experiment
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.classifier import Classifier, build_classifier
+from fer_tl.models.costs import Costs, count_costs
 from fer_tl.models.record import Variant
 from fer_tl.models.resolve import resolve_model
 
@@ -70,6 +71,11 @@ def multiplications(model: keras.Model) -> int:
     return total
 
 
+def counted(model: keras.Model) -> Costs:
+    """By the shapes of what was built."""
+    return Costs(model.count_params(), multiplications(model))
+
+
 def test_every_backbone_is_pinned_and_every_pin_has_a_backbone():
     recorded = {
         name: (record.parameters, record.macs, record.default_size, record.min_size, record.features)
@@ -91,6 +97,14 @@ def test_parameters_work_and_feature_width_are_those_of_the_record(name: str):
     assert model.count_params() == record.parameters
     assert multiplications(model) == record.macs
     assert model.output.shape[-1] == record.features
+
+
+@each_backbone
+def test_a_network_costs_what_the_registry_says_and_with_its_head_what_keras_counts(name: str):
+    record = BACKBONES[name]
+    bare = base(name, record.default_size, 3 if record.rgb else 1)
+    assert count_costs(bare) == Costs(record.parameters, record.macs)
+    assert count_costs(smallest(name).model) == counted(smallest(name).model)
 
 
 @each_backbone

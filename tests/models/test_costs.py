@@ -1,4 +1,5 @@
-"""Parameters and multiplications of a model and of its file, for every backbone; no figure where unsure."""
+"""Parameters and multiplications of a model and of its file; no figure where unsure. Those of backbones are counted in
+``test_backbones.py``, which has built them."""
 
 from __future__ import annotations
 
@@ -8,27 +9,13 @@ from pathlib import Path
 
 import keras
 import pytest
-from test_backbones import base, multiplications, smallest
+from test_backbones import counted
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
-from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.costs import Costs, Uncounted, count_costs, read_costs
 from fer_tl.runs.saved_model import save_model
-
-
-def counted(model: keras.Model) -> Costs:
-    """By the shapes of what was built."""
-    return Costs(model.count_params(), multiplications(model))
-
-
-@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "du_resnet50"])
-def test_every_backbone_costs_what_the_registry_says_and_with_its_head_what_keras_counts(name: str):
-    record = BACKBONES[name]
-    bare = base(name, record.default_size, 3 if record.rgb else 1)
-    assert count_costs(bare) == Costs(record.parameters, record.macs)
-    assert count_costs(smallest(name).model) == counted(smallest(name).model)
 
 
 def test_a_saved_model_carries_its_costs(tmp_path: Path):
