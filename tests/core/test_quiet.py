@@ -48,7 +48,7 @@ def made_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 LOUD = """
-import sys
+import os, sys
 from fer_tl import cli
 from fer_tl.core import quiet
 def hook(event, found):
@@ -60,25 +60,42 @@ def quietly(name):
     print("quiet:", name)
     sys.exit(7)
 quiet.import_quietly = quietly
-sys.exit(cli.main(sys.argv[1:]))
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        try:
+            sys.exit(cli.main(line.split()))
+        except SystemExit as end:
+            sys.stdout.flush()
+            os._exit(end.code)
+    print("ended:", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+COMMANDS = [
+    "train --data folder/own --data-dir data --backbone shallow_cnn --weights none --run-dir new",
+    "cv --data folder/own --data-dir data --backbone shallow_cnn --weights none --run-dir new --folds 3",
+    "evaluate run",
+    "predict run picture.png --faces crop",
+    "explain run --errors 2",
+    "profile --data folder/own --data-dir data --backbone shallow_cnn --weights none",
+    "doctor",
+]
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "train --data folder/own --data-dir data --backbone shallow_cnn --weights none --run-dir new",
-        "cv --data folder/own --data-dir data --backbone shallow_cnn --weights none --run-dir new --folds 3",
-        "evaluate run",
-        "predict run picture.png --faces crop",
-        "explain run --errors 2",
-        "profile --data folder/own --data-dir data --backbone shallow_cnn --weights none",
-        "doctor",
-    ],
-    ids=lambda command: command.split()[0],
-)
-def test_a_command_imports_frameworks_without_their_chatter(command: str, made_run: Path):
-    program = [sys.executable, "-c", LOUD, *command.split()]
-    done = subprocess.run(program, cwd=made_run, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1:] == ["quiet: tensorflow"], done.stdout + done.stderr
-    assert done.returncode == 7
+@pytest.fixture(scope="module")
+def said(made_run: Path) -> dict[str, list[str]]:
+    """What each command says up to its first import of a framework, as the child of a process without one."""
+    text = "".join(f"{command}\n" for command in COMMANDS)
+    done = subprocess.run([sys.executable, "-c", LOUD], cwd=made_run, input=text, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines: list[list[str]] = [[]]
+    for line in done.stdout.splitlines():
+        lines[-1].append(line)
+        if line.startswith("ended: "):
+            lines.append([])
+    assert lines.pop() == []
+    return dict(zip(COMMANDS, lines, strict=True))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[0])
+def test_a_command_imports_frameworks_without_their_chatter(command: str, said: dict[str, list[str]]):
+    assert said[command][-2:] == ["quiet: tensorflow", "ended: 7"], said[command]
