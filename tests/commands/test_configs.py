@@ -14,12 +14,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from matplotlib.figure import Figure
 
 import fer_tl
 from fer_tl.core.config import Experiment, flatten, to_dict
 from fer_tl.core.options import from_raw, load_experiment, read_mapping
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.record import Variant
+from fer_tl.reports import run_report
 from fer_tl.training.checkpoint import Checkpoints
 from fer_tl.training.sweep_grid import Cell, read_sweep
 
@@ -58,6 +60,8 @@ def _step_by_step(data_dir: Path) -> Iterator[None]:
     gc.freeze()  # what is there already is not looked through each time
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Checkpoints, "save", lambda self, values, state: None)
+        for name in ("confusion_figure", "reliability_figure", "learning_curves_figure"):
+            patch.setattr(run_report, name, lambda *given, **named: Figure())  # a fifth of the time of such runs
         yield
     gc.unfreeze()
     tf.config.run_functions_eagerly(False)
