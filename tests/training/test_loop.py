@@ -139,6 +139,15 @@ def uninterrupted(two_stages: Experiment, faces: Dataset, tmp_path_factory: pyte
     return path
 
 
+@pytest.fixture(scope="module")
+def killed(two_stages: Experiment, faces: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was killed in the second epoch of its main stage, to be copied."""
+    path = tmp_path_factory.mktemp("killed") / "run"
+    with interrupted_at(3, 1, kill), pytest.raises(Killed):
+        train(two_stages, faces, path)
+    return path
+
+
 def test_a_killed_run_ends_as_an_uninterrupted_one(
     two_stages: Experiment, uninterrupted: Path, faces: Dataset, tmp_path: Path
 ):
@@ -185,10 +194,14 @@ def test_a_signal_leaves_a_checkpoint_of_its_step(
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
-    two_stages: Experiment, uninterrupted: Path, faces: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    two_stages: Experiment,
+    uninterrupted: Path,
+    killed: Path,
+    faces: Dataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ):
-    with interrupted_at(3, 1, kill), pytest.raises(Killed):
-        train(two_stages, faces, tmp_path / "run")
+    shutil.copytree(killed, tmp_path / "run")
     one, other = sorted((tmp_path / "run" / "model").glob("checkpoint-*.npz"))
     other.write_bytes(other.read_bytes()[:-100])
     train(two_stages, faces, tmp_path / "run")
@@ -214,10 +227,14 @@ def test_the_checkpoint_of_another_fold_is_not_taken_up(
 
 
 def test_without_a_whole_checkpoint_training_begins_anew(
-    two_stages: Experiment, uninterrupted: Path, faces: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    two_stages: Experiment,
+    uninterrupted: Path,
+    killed: Path,
+    faces: Dataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ):
-    with interrupted_at(3, 1, kill), pytest.raises(Killed):
-        train(two_stages, faces, tmp_path / "run")
+    shutil.copytree(killed, tmp_path / "run")
     for path in (tmp_path / "run" / "model").glob("checkpoint-*.npz"):
         path.write_bytes(b"")
     train(two_stages, faces, tmp_path / "run")
