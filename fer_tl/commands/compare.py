@@ -71,7 +71,7 @@ def compare(
     if isinstance(run_dirs, str | Path):
         raise UserError(f"a comparison takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
     from fer_tl.evaluation.compared_runs import count_opened, open_runs, pair_runs, refuse_unpaired
-    from fer_tl.evaluation.groups_of_runs import find_groups
+    from fer_tl.evaluation.groups_of_runs import groups_of_runs
     from fer_tl.reports.bibliography import find_papers
     from fer_tl.reports.compare_report import FILE, write_comparison
     from fer_tl.reports.compare_table import Comparison
@@ -90,7 +90,7 @@ def compare(
     runs = pair_runs(open_runs(run_dirs, split, tta), split)
     if not unpaired:
         refuse_unpaired(runs, split)
-    groups = find_groups(runs, split, data_dir)
+    groups = groups_of_runs(runs, split, data_dir)
     has_groups = all(found is not None for found, run in zip(groups, runs, strict=True) if run.predictions)
     with ThreadPoolExecutor() as pool:  # resampling lets other threads run
         rows = tuple(pool.map(_score, runs, groups))

@@ -68,7 +68,7 @@ def ensemble(
     """
     if isinstance(run_dirs, str | Path):
         raise UserError(f"an ensemble takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
-    from fer_tl.evaluation.ensemble import FILE, find_groups, make_ensemble
+    from fer_tl.evaluation.ensemble import FILE, make_ensemble
     from fer_tl.reports.run_report import UNGROUPED, score_rows, write_ensemble
 
     if split is None or weights != "equal":
@@ -76,7 +76,7 @@ def ensemble(
             check_done(RunFolder(Path(path)), "predictions.npz")
     made = make_ensemble(run_dirs, split, tta, weights)
     folder = choose_requested(out, FILE, "ensemble", made.request)
-    groups, note = find_groups(made), made.note
+    groups, note = made.groups, made.note
     if groups is None:
         groups = {example_id: example_id for example_id in made.predictions["ensemble"].ids.tolist()}
         note += UNGROUPED

@@ -64,36 +64,24 @@ def evaluate(
     run = RunFolder(Path(run_dir))
     run.read_run("class_names")  # before the lock, which would make the folder
     with hold(run.path, say=say):
-        return _evaluate(run, split, data_dir, tta, data, classes, say)
+        from fer_tl.evaluation.open_split import prepare_opening
 
+        opening = prepare_opening(run, split, tta, data_dir, data, classes)
+        check_done(run, "model.keras")
+        import_backend()
+        from fer_tl.evaluation.class_matching import answers_without_images
+        from fer_tl.evaluation.predict_split import adapt_opening, predict_opening
+        from fer_tl.reports.run_report import score_rows, selection_note, write_result
 
-def _evaluate(
-    run: RunFolder,
-    split: str | None,
-    data_dir: Path | str | None,
-    tta: str,
-    data: str | None,
-    classes: Sequence[str] | None,
-    say: Say,
-) -> EvaluationResult:
-    from fer_tl.evaluation.open_split import prepare_opening
-
-    opening = prepare_opening(run, split, tta, data_dir, data, classes)
-    check_done(run, "model.keras")
-    import_backend()
-    from fer_tl.evaluation.class_matching import answers_without_images
-    from fer_tl.evaluation.predict_split import adapt_opening, predict_opening
-    from fer_tl.reports.run_report import score_rows, selection_note, write_result
-
-    note = selection_note(opening.run)
-    remove_temporaries(opening.folder)
-    opening = adapt_opening(opening)
-    predictions = predict_opening(opening, say)
-    result = score_rows(predictions, group_by_id(opening.dataset))
-    note += opening.remark + answers_without_images(next(iter(predictions.values())))
-    text = write_result(opening.folder, opening.title, result, note)
-    say(f"\n{text}\n\nresults: {opening.folder}")
-    return EvaluationResult(result, predictions, text)
+        note = selection_note(opening.run)
+        remove_temporaries(opening.folder)
+        opening = adapt_opening(opening)
+        predictions = predict_opening(opening, say)
+        result = score_rows(predictions, group_by_id(opening.dataset))
+        note += opening.remark + answers_without_images(next(iter(predictions.values())))
+        text = write_result(opening.folder, opening.title, result, note)
+        say(f"\n{text}\n\nresults: {opening.folder}")
+        return EvaluationResult(result, predictions, text)
 
 
 COMMAND = Command(evaluate, positional=("run_dir",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,6 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.say import Say, say_line
 
 if TYPE_CHECKING:
-    import socket
-
     from fer_tl.faces.face import Detector
 
 
@@ -69,63 +68,47 @@ def serve(
     check_margin(margin)
     check_detector(detector)
 
-    listener = open_socket(host, port)
-    try:
+    with closing(open_socket(host, port)) as listener:
         # A detector that is named is opened before the model, which takes seconds; else it is the model's own.
         named = None if detector == "auto" else _open_detector(detector, detector_model, say)
         allowed = allowed_host.split(",") if isinstance(allowed_host, str) else tuple(allowed_host)
-        return _serve(Path(run_dir), listener, host, fold, named, detector_model, margin, allowed, say)
-    finally:
-        listener.close()
+        from fer_tl.inference.predictor import load
 
+        model = load(run_dir, fold)  # first, since the others take a second to import, too long for a wrong path
+        recipe = model.recipe if margin is None else replace(model.recipe, margin=float(margin))
+        chosen = named or _open_detector(recipe.detector("auto"), detector_model, say)
 
-def _serve(
-    run_dir: Path,
-    listener: socket.socket,
-    host: str,
-    fold: int | str | None,
-    named: Detector | None,
-    detector_model: Path | str | None,
-    margin: float | None,
-    allowed: Sequence[str],
-    say: Say,
-) -> ServeResult:
-    from fer_tl.inference.predictor import load
+        from PIL import Image
 
-    model = load(run_dir, fold)  # first, since the others take a second to import, too long for a wrong path
-    recipe = model.recipe if margin is None else replace(model.recipe, margin=float(margin))
-    detector = named or _open_detector(recipe.detector("auto"), detector_model, say)
+        from fer_tl.inference.serve.batching import Batcher
+        from fer_tl.inference.serve.face_explainer import FaceExplainer
+        from fer_tl.inference.serve.listening import WebServer, address_of, is_local, names_of
+        from fer_tl.inference.serve.run_facts import describe_run
+        from fer_tl.inference.serve.server import Service, make_app
+        from fer_tl.inference.serve.uploads import MOST_BYTES
 
-    from PIL import Image
-
-    from fer_tl.inference.serve.batching import Batcher
-    from fer_tl.inference.serve.face_explainer import FaceExplainer
-    from fer_tl.inference.serve.listening import WebServer, address_of, is_local, names_of
-    from fer_tl.inference.serve.run_facts import describe_run
-    from fer_tl.inference.serve.server import Service, make_app
-    from fer_tl.inference.serve.uploads import MOST_BYTES
-
-    facts = describe_run(run_dir, model)
-    bound, port = listener.getsockname()[:2]
-    local = is_local(bound)
-    address = address_of(host, bound, port)
-    batcher = Batcher(model.answer, model.image_shape)
-    explainer = FaceExplainer(run_dir / model.parts[0] / "model.keras")
-    service = Service(facts, model.class_names, model.image_shape, batcher, explainer, detector, recipe)
-    app = make_app(service, names_of(host, bound, allowed))
-    try:
-        with warnings.catch_warnings(), WebServer(app, listener, MOST_BYTES) as server:
-            warnings.simplefilter("error", Image.DecompressionBombWarning)  # pictures of so many pixels are refused
-            say(f"{facts.name}: {facts.model}. {facts.accuracy} {model.calibration}".rstrip())
-            others = "" if local else "; anyone who reaches this machine under one of its names can use it"
-            say(f"Listening at {address} until Ctrl-C{others}")
-            server.wait()
-    except KeyboardInterrupt:
-        pass  # how a server is stopped
-    finally:
-        batcher.close()
-    say(f"\nStopped after {batcher.faces:,} face{'' if batcher.faces == 1 else 's'}.")
-    return ServeResult(address, batcher.faces, batcher.calls)
+        facts = describe_run(Path(run_dir), model)
+        bound, port = listener.getsockname()[:2]
+        address = address_of(host, bound, port)
+        batcher = Batcher(model.answer, model.image_shape)
+        explainer = FaceExplainer(Path(run_dir) / model.parts[0] / "model.keras")
+        service = Service(facts, model.class_names, model.image_shape, batcher, explainer, chosen, recipe)
+        app = make_app(service, names_of(host, bound, allowed))
+        try:
+            with warnings.catch_warnings(), WebServer(app, listener, MOST_BYTES) as server:
+                warnings.simplefilter("error", Image.DecompressionBombWarning)  # pictures of so many pixels are refused
+                say(f"{facts.name}: {facts.model}. {facts.accuracy} {model.calibration}".rstrip())
+                others = (
+                    "" if is_local(bound) else "; anyone who reaches this machine under one of its names can use it"
+                )
+                say(f"Listening at {address} until Ctrl-C{others}")
+                server.wait()
+        except KeyboardInterrupt:
+            pass  # how a server is stopped
+        finally:
+            batcher.close()
+        say(f"\nStopped after {batcher.faces:,} face{'' if batcher.faces == 1 else 's'}.")
+        return ServeResult(address, batcher.faces, batcher.calls)
 
 
 def _open_detector(name: str, model: Path | str | None, say: Say) -> Detector:

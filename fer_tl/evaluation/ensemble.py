@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from fer_tl.core.errors import UserError, suggest
-from fer_tl.data.dataset import cached_groups
 from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.evaluation.finished_runs import Member, match, open_members
+from fer_tl.evaluation.groups_of_runs import find_groups
 from fer_tl.evaluation.open_split import check_evaluated
 from fer_tl.evaluation.soft_voting import cross_fitted_weights, mixture_weights, soft_vote, true_class_probabilities
 from fer_tl.evaluation.test_time_augmentation import TTA
@@ -61,6 +61,13 @@ class Ensemble:
         if len(set(self.fingerprints)) > 1:
             note += " The members saw different builds of the data, with the same ids and labels."
         return note
+
+    @property
+    def groups(self) -> dict[str, str] | None:
+        """Group of each example by id, from the first built dataset of a member that has them all; None if none has."""
+        splits = FIT_SPLITS[: 1 if any(member.kind == "cv" for member in self.members) else 2]
+        places = ((member.dataset, member.data_dir) for member in self.members)
+        return find_groups(self.predictions["ensemble"].ids, places, (self.split,) if self.split else splits)
 
     def _weights_note(self) -> str:
         if self.weighting == "equal":
@@ -135,20 +142,6 @@ def make_ensemble(run_dirs: Sequence[Path | str], split: str | None, tta: str, w
     predictions = {"ensemble": soft_vote(scored, votes), **named}
     fingerprints = tuple(member.fingerprint(split, tta) for member in members)
     return Ensemble(members, fingerprints, split, tta, weighting, weights, predictions)
-
-
-def find_groups(ensemble: Ensemble) -> dict[str, str] | None:
-    """Group of each example by id, from the first built dataset of a member that has them all; None if none has."""
-    if ensemble.split:
-        splits: tuple[str, ...] = (ensemble.split,)
-    else:
-        splits = ("train",) if any(member.kind == "cv" for member in ensemble.members) else FIT_SPLITS
-    ids = ensemble.predictions["ensemble"].ids.tolist()
-    for member in ensemble.members:
-        groups = cached_groups(member.dataset, member.data_dir, splits)
-        if all(example_id in groups for example_id in ids):
-            return groups
-    return None
 
 
 def _check_choices(split: str | None, tta: str, weighting: str) -> None:

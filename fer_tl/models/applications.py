@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fer_tl.models.record import Variant
@@ -29,22 +30,12 @@ def build_efficientnetb0(images: Any, variant: Variant) -> Any:
     return model
 
 
-def build_vgg16(images: Any, variant: Variant) -> Any:
-    """VGG16 (Simonyan and Zisserman, ICLR 2015): ``[B, S, S, C]`` to ``[B, S / 32, S / 32, 512]``."""
-    import keras
+def application(name: str) -> Callable[[Any, Variant], Any]:
+    """Builder of a network of ``keras.applications`` that has one form only."""
 
-    return keras.applications.VGG16(input_tensor=images, include_top=False, weights=None)
+    def build(images: Any, variant: Variant) -> Any:
+        import keras
 
+        return getattr(keras.applications, name)(input_tensor=images, include_top=False, weights=None)
 
-def build_resnet50(images: Any, variant: Variant) -> Any:
-    """ResNet50 (He et al., CVPR 2016): ``[B, S, S, C]`` to ``[B, S / 32, S / 32, 2048]``."""
-    import keras
-
-    return keras.applications.ResNet50(input_tensor=images, include_top=False, weights=None)
-
-
-def build_inceptionv3(images: Any, variant: Variant) -> Any:
-    """InceptionV3 (Szegedy et al., CVPR 2016): ``[B, S, S, C]`` to ``[B, h, w, 2048]``, 1 by 1 at 75 pixels."""
-    import keras
-
-    return keras.applications.InceptionV3(input_tensor=images, include_top=False, weights=None)
+    return build

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from fer_tl.core.config import Head
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.plugins import installed
-from fer_tl.models.applications import (
-    build_efficientnetb0,
-    build_inceptionv3,
-    build_mobilenetv2,
-    build_resnet50,
-    build_vgg16,
-)
+from fer_tl.models.applications import application, build_efficientnetb0, build_mobilenetv2
 from fer_tl.models.published import (
     EFFICIENTNETB0_IMAGENET,
     INCEPTIONV3_IMAGENET,
@@ -24,21 +19,14 @@ from fer_tl.models.published import (
 )
 from fer_tl.models.record import Backbone, Scaling
 from fer_tl.models.resnet18 import build_resnet18
-from fer_tl.models.small_cnns import (
-    build_liu_3conv,
-    build_liu_4conv,
-    build_liu_4conv_bn,
-    build_liu_residual,
-    build_pham,
-    build_shallow_cnn,
-)
+from fer_tl.models.small_cnns import build_liu, build_pham, build_shallow_cnn
 
 _GAP = Head(pooling="avg", dense=(), activation="relu", dropout=(0.2,), batch_norm=False)
 _LIU = Head(pooling="flatten", dense=(256,), activation="relu", dropout=(0.0, 0.5), batch_norm=False)  # ours
 
 _RESNET50 = Backbone(
     name="resnet50",
-    build=build_resnet50,
+    build=application("ResNet50"),
     paper="du, li",
     features=2048,
     parameters=23_587_712,
@@ -52,7 +40,7 @@ _RESNET50 = Backbone(
 
 _LIU_4CONV = Backbone(
     name="liu_4conv",
-    build=build_liu_4conv,
+    build=partial(build_liu, name="liu_4conv"),
     paper="liu",
     features=256,
     parameters=387_840,
@@ -97,7 +85,7 @@ BACKBONES: dict[str, Backbone] = {
         ),
         Backbone(
             name="vgg16",
-            build=build_vgg16,
+            build=application("VGG16"),
             paper="li",
             features=512,
             parameters=14_714_688,
@@ -131,7 +119,7 @@ BACKBONES: dict[str, Backbone] = {
         ),
         Backbone(
             name="inceptionv3",
-            build=build_inceptionv3,
+            build=application("InceptionV3"),
             paper="li",
             features=2048,
             parameters=21_802_784,
@@ -145,15 +133,26 @@ BACKBONES: dict[str, Backbone] = {
         replace(
             _LIU_4CONV,
             name="liu_3conv",
-            build=build_liu_3conv,
+            build=partial(build_liu, name="liu_3conv", blocks=3),
             features=128,
             parameters=92_672,
             macs=21_897_216,
             min_size=8,
         ),
         _LIU_4CONV,
-        replace(_LIU_4CONV, name="liu_4conv_bn", build=build_liu_4conv_bn, parameters=389_280),
-        replace(_LIU_4CONV, name="liu_residual", build=build_liu_residual, parameters=1_959_840, macs=74_981_376),
+        replace(
+            _LIU_4CONV,
+            name="liu_4conv_bn",
+            build=partial(build_liu, name="liu_4conv_bn", batch_norm=True),
+            parameters=389_280,
+        ),
+        replace(
+            _LIU_4CONV,
+            name="liu_residual",
+            build=partial(build_liu, name="liu_residual", batch_norm=True, residual=True),
+            parameters=1_959_840,
+            macs=74_981_376,
+        ),
         Backbone(
             name="pham",
             build=build_pham,

@@ -47,33 +47,23 @@ def build_pham(images: Any, variant: Variant) -> Any:
     return keras.Model(keras.utils.get_source_inputs(images), x, name="pham")
 
 
-def build_liu_3conv(images: Any, variant: Variant) -> Any:
-    """Three convolutions, each with 2x2 max pooling: ``[B, S, S, C]`` to ``[B, S / 8, S / 8, 128]``."""
-    return _liu(images, variant, 3, "liu_3conv")
-
-
-def build_liu_4conv(images: Any, variant: Variant) -> Any:
-    """Four convolutions, each with 2x2 max pooling: ``[B, S, S, C]`` to ``[B, S / 16, S / 16, 256]``."""
-    return _liu(images, variant, 4, "liu_4conv")
-
-
-def build_liu_4conv_bn(images: Any, variant: Variant) -> Any:
-    """``liu_4conv`` with BatchNorm between each convolution and its activation."""
-    return _liu(images, variant, 4, "liu_4conv_bn", batch_norm=True)
-
-
-def build_liu_residual(images: Any, variant: Variant) -> Any:
-    """``liu_4conv_bn`` with a residual block of two 3x3 convolutions behind each pooling."""
-    return _liu(images, variant, 4, "liu_residual", batch_norm=True, residual=True)
-
-
 # Of the four blocks; ours, the paper's are not known to us.
 LIU_WIDTHS = (32, 64, 128, 256)
 
 
-def _liu(
-    images: Any, variant: Variant, blocks: int, name: str, batch_norm: bool = False, residual: bool = False
+def build_liu(
+    images: Any, variant: Variant, name: str, blocks: int = 4, batch_norm: bool = False, residual: bool = False
 ) -> Any:
+    """A CNN of Liu: convolutions, each with 2x2 max pooling, ``[B, S, S, C]`` to ``[B, S / 2**blocks, ..., F]``.
+
+    Args:
+        images: scaled pixels ``[B, S, S, C]``.
+        variant: its activation.
+        name: of the model.
+        blocks: convolutions, 4 at most.
+        batch_norm: between each convolution and its activation.
+        residual: a residual block of two 3x3 convolutions behind each pooling.
+    """
     import keras
 
     def conv(x: Any, filters: int, label: str) -> Any:
