@@ -11,7 +11,8 @@ import numpy as np
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.say import Say, say_line
-from fer_tl.data.dataset import load_dataset
+from fer_tl.data.dataset import Dataset, load_dataset
+from fer_tl.reports.rendering import Table, as_text
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,6 @@ def draw_folds(
         UserError: no such data, or the table is not good, with the reason.
     """
     from fer_tl.data.folds import check_folds, count_split, make_folds, read_folds, write_folds
-    from fer_tl.reports.folds_table import folds_text
 
     if folds is not None and folds < 2:
         raise UserError(f"--folds {folds}: cross validation needs two folds or more")
@@ -86,3 +86,23 @@ def draw_folds(
 
 
 COMMAND = Command(draw_folds, positional=("data",))
+
+
+def folds_text(dataset: Dataset, assigned: np.ndarray) -> str:
+    """One row a fold: images, groups, images of each class.
+
+    Args:
+        dataset: N examples.
+        assigned: int ``[N]``, their folds.
+    """
+    folds = range(int(assigned.max()) + 1)
+    classes = range(len(dataset.class_names))
+
+    def row(name: str, chosen: np.ndarray) -> list[str]:
+        counts = np.bincount(dataset.labels[chosen], minlength=len(classes))  # [K]
+        numbers = [chosen.sum(), len(np.unique(dataset.groups[chosen])), *counts]
+        return [name, *(f"{number:,}" for number in numbers)]
+
+    rows = [row(str(fold), assigned == fold) for fold in folds]
+    header = ["fold", "images", "groups", *dataset.class_names]
+    return as_text(Table(header, [rows, [row("all", np.full(len(assigned), True))]]))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from fer_tl.commands._command import Command
+from fer_tl.core.framework import keras_home
 from fer_tl.core.say import Say, say_line
 from fer_tl.models.backbones import all_backbones, unusable_backbones
-from fer_tl.reports.models_table import ModelRow, model_row, models_table_text
+from fer_tl.models.record import Backbone
+from fer_tl.models.weights import find_cached
+from fer_tl.reports.rendering import Table, as_text
 
 
 def list_models(say: Say = say_line) -> tuple[ModelRow, ...]:
@@ -22,3 +28,50 @@ def list_models(say: Say = say_line) -> tuple[ModelRow, ...]:
 
 
 COMMAND = Command(list_models)
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A backbone, and what of it is on this machine.
+
+    Attributes:
+        backbone: its record.
+        offline: names of those of its weights whose file, for alpha 1 and the default size, is in the Keras cache.
+    """
+
+    backbone: Backbone
+    offline: tuple[str, ...]
+
+
+def model_row(backbone: Backbone) -> ModelRow:
+    """The row of a backbone; looks for files, opens none."""
+    found = (name for name, file in backbone.pretrained.items() if find_cached(file, 1.0, backbone.default_size))
+    return ModelRow(backbone, tuple(found))
+
+
+def models_table_text(rows: Sequence[ModelRow]) -> str:
+    """Terminal table of backbones, one line each, and one more for each further choice of weights."""
+    header = ["backbone", "parameters", "MACs", "size", "min.", "features", "papers", "weights", "their licence"]
+    lines = [line for row in rows for line in _lines(row)]
+    note = (
+        "parameters, MACs: without head, alpha 1, one image of the default size (pixels); "
+        "papers: as in configs/\n"
+        f"weights: all backbones also start from random ones (--weights none); offline: in {keras_home()}"
+    )
+    return f"{as_text(Table(header, [lines], left=frozenset({0, 6, 7, 8})))}\n{note}"
+
+
+def _lines(row: ModelRow) -> list[list[str]]:
+    record = row.backbone
+    numbers = [
+        f"{record.parameters:,}",
+        f"{record.macs / 1e6:,.0f} M",
+        f"{record.default_size}",
+        f"{record.min_size}",
+        f"{record.features:,}",
+    ]
+    weights = [
+        [f"{name} (offline)" if name in row.offline else name, file.licence] for name, file in record.pretrained.items()
+    ] or [["", ""]]
+    first = [record.name, *numbers, record.paper]
+    return [[*(first if index == 0 else [""] * len(first)), *cells] for index, cells in enumerate(weights)]

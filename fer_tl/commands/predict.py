@@ -241,7 +241,7 @@ def _work(
     tally: Tally,
 ) -> None:
     """Look at everything ahead in threads, answer in batches, write."""
-    from fer_tl.inference.predict.batch_predict import answer
+    from fer_tl.inference.predict.find_faces import answer
     from fer_tl.inference.predict.smoothing import Smoother
 
     kind = "live" if opened.live else "video" if opened.video else "crop" if looker.whole else "photo"

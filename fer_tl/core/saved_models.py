@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.core.errors import UserError
-from fer_tl.core.hdf5_files import MOST_BYTES, check_hdf5
 from fer_tl.core.json_files import load_member
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
@@ -27,7 +26,7 @@ def check_saved_model(path: Path) -> None:
 
     Raises:
         UserError: it names other classes or code, or layers larger than its weights; or weights that
-            ``fer_tl.core.hdf5_files.check_hdf5`` refuses.
+            ``fer_tl.core.saved_models.check_hdf5`` refuses.
         OSError, KeyError, ValueError, zipfile.BadZipFile: it is no whole Keras model.
     """
     model = load_member(path, _CONFIG)
@@ -79,3 +78,51 @@ def _check_size(described: dict[str, Any], numbers: int, path: Path) -> None:
         raise UserError(
             f"{path}: its layer {str(config.get('name'))[:60]!r} is larger than all that the file holds: do not use it"
         )
+
+
+MOST_BYTES = 1 << 32
+"""Of all arrays of a file together: VGG16 with its dense layers has 0.55 GB."""
+MOST_OBJECTS = 100_000
+
+
+def check_hdf5(source: Path | io.BytesIO, where: str) -> int:
+    """Make sure that all arrays of an HDF5 file lie in it, and are no more than a network has.
+
+    Args:
+        source: the file, or its bytes.
+        where: how to name it in a message.
+
+    Returns:
+        How many numbers its arrays hold.
+
+    Raises:
+        UserError: it has links, arrays in other files, or too many numbers.
+        OSError: it is no HDF5 file.
+    """
+    import h5py
+
+    with h5py.File(source, "r") as file:
+        waiting, seen, size, numbers = [file["/"]], 0, 0, 0
+        while waiting:
+            group = waiting.pop()
+            for name in group:
+                seen += 1
+                link = group.get(name, getlink=True)
+                place = f"{where}: '{group.name.rstrip('/')}/{name}'"
+                if not isinstance(link, h5py.HardLink):
+                    raise UserError(
+                        f"{place} is a link to elsewhere: weights lie in their own file, do not use this one"
+                    )
+                found = group.get(name)
+                if isinstance(found, h5py.Group):
+                    waiting.append(found)
+                elif isinstance(found, h5py.Dataset):
+                    if found.external or found.is_virtual:
+                        raise UserError(
+                            f"{place} reads another file: weights lie in their own file, do not use this one"
+                        )
+                    size += found.nbytes
+                    numbers += found.size
+                if size > MOST_BYTES or seen > MOST_OBJECTS:
+                    raise UserError(f"{where} says that it holds more numbers than a network has: do not use this file")
+    return numbers

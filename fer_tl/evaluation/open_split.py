@@ -18,8 +18,7 @@ from fer_tl.data.manifest import Manifest, read_manifest
 from fer_tl.data.merging import left_out, merge_dataset, parse_classes
 from fer_tl.data.splits import FIT_SPLITS, SPLITS
 from fer_tl.evaluation.class_matching import Matching, match_classes
-from fer_tl.evaluation.opening_remarks import recipe_remark, remark_on, standing_remark
-from fer_tl.evaluation.openings import openings_of
+from fer_tl.evaluation.openings import openings_of, recipe_remark, remark_on, standing_remark
 from fer_tl.evaluation.test_time_augmentation import TTA, check_tta
 from fer_tl.runs.folder import RunFolder
 

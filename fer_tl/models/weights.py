@@ -14,8 +14,7 @@ import numpy as np
 from fer_tl.core.errors import UserError, one_line
 from fer_tl.core.files import write_atomically
 from fer_tl.core.framework import keras_home
-from fer_tl.core.hdf5_files import check_hdf5
-from fer_tl.core.saved_models import check_saved_model
+from fer_tl.core.saved_models import check_hdf5, check_saved_model
 from fer_tl.models.pixels import STANDARDIZE
 from fer_tl.models.record import Backbone, Pretrained
 from fer_tl.models.resolve import ModelSpec

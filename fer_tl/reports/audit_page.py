@@ -8,9 +8,8 @@ from pathlib import Path
 
 from fer_tl.core.files import write_text
 from fer_tl.evaluation.label_errors import Audit, LabelErrors, Suspect
-from fer_tl.reports.page import render
+from fer_tl.reports.page import Tile, render
 from fer_tl.reports.rendering import Table, as_csv, as_text
-from fer_tl.reports.tiles import Tile
 
 LIST = "label_errors.csv"
 PAGE = "index.html"

@@ -15,9 +15,8 @@ from fer_tl.core.files import write_atomically, write_text
 from fer_tl.inference.explain.maps import colour_bar, enlarge, normalize, overlay, peak, place_of_maximum
 from fer_tl.inference.explain.methods import METHODS, SAMPLES, SPREAD
 from fer_tl.inference.explain.pictures import describe_pictures
-from fer_tl.reports.page import render
+from fer_tl.reports.page import Tile, render
 from fer_tl.reports.rendering import Table, as_csv, as_text
-from fer_tl.reports.tiles import Tile
 from fer_tl.sources.images import encode_image
 
 if TYPE_CHECKING:

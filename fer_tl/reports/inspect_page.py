@@ -27,8 +27,7 @@ from fer_tl.reports.inspect_tables import (
     scope_text,
     sizes_table,
 )
-from fer_tl.reports.page import render
-from fer_tl.reports.tiles import Tile, data_uri
+from fer_tl.reports.page import Tile, data_uri, render
 
 PAGE = "index.html"
 _TITLE = "What is in"

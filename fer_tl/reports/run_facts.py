@@ -18,6 +18,7 @@ from fer_tl.evaluation.open_split import results_folder
 from fer_tl.evaluation.openings import standing
 from fer_tl.evaluation.run_contents import HeldOut, RunContents
 from fer_tl.evaluation.run_dataset import RunDataset
+from fer_tl.reports.page import Tile
 from fer_tl.reports.rendering import Table
 from fer_tl.reports.run_tables import (
     count_table,
@@ -29,7 +30,6 @@ from fer_tl.reports.run_tables import (
     spell_metric,
     spell_setting,
 )
-from fer_tl.reports.tiles import Tile
 from fer_tl.runs.part import read_dated_openings, read_environments
 
 _PLAIN = ("kind", "name", "sha256")  # of the source of a dataset: all other entries are options it was built with

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fer_tl.faces.box_table import BoxTable
     from fer_tl.faces.boxes import Crop
     from fer_tl.faces.cutting import Cut
-    from fer_tl.faces.detected_crop import DetectedCrop
+    from fer_tl.faces.detection import DetectedCrop
     from fer_tl.faces.recipe import FaceRecipe
 
 VERSION = "1.2.0"

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from fer_tl.core.errors import UserError
-from fer_tl.core.hdf5_files import check_hdf5
-from fer_tl.core.saved_models import check_saved_model
+from fer_tl.core.saved_models import check_hdf5, check_saved_model
 
 
 def external_data(file: h5py.File, secret: Path) -> None:

@@ -15,10 +15,9 @@ from PIL import Image
 
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.request import BuildRequest
-from fer_tl.faces import detected_crop
+from fer_tl.faces import detection
 from fer_tl.faces.boxes import Box
-from fer_tl.faces.detected_crop import DetectedCrop
-from fer_tl.faces.detection import find_faces
+from fer_tl.faces.detection import DetectedCrop, find_faces
 from fer_tl.faces.face import Face
 from fer_tl.sources.fer2013.open_source import open_source
 
@@ -119,8 +118,8 @@ def test_a_build_says_which_detector(tmp_path: Path, monkeypatch: pytest.MonkeyP
         asked.append(arguments)
         return BrightParts()
 
-    monkeypatch.setattr(detected_crop, "open_detector", open_detector)
-    monkeypatch.setattr(detected_crop, "import_opencv", lambda: SimpleNamespace(__version__="4.14.0"))
+    monkeypatch.setattr(detection, "open_detector", open_detector)
+    monkeypatch.setattr(detection, "import_opencv", lambda: SimpleNamespace(__version__="4.14.0"))
     written = []
     for given in ({"detector": "haar"}, {"detector": "yunet", "detector_model": model, "box_margin": 0.5}):
         with closing(BuildRequest("fer2013", tmp_path / "f.csv", **given).open()) as source:

@@ -19,8 +19,7 @@ from fer_tl.faces.face import Face
 from fer_tl.faces.recipe import BEFORE, FaceRecipe, read_recipe
 from fer_tl.inference.explain.pictures import read_pictures
 from fer_tl.inference.export.formats import FORMATS, usage_text
-from fer_tl.inference.predict.cut_faces import cut_faces, cut_whole
-from fer_tl.inference.predict.find_faces import Looker
+from fer_tl.inference.predict.find_faces import Looker, cut_faces, cut_whole
 from fer_tl.inference.predict.sources import PictureFile
 from fer_tl.inference.predictor import ExpressionModel
 from fer_tl.inference.serve.uploads import decode_upload

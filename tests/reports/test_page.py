@@ -9,9 +9,8 @@ import pytest
 from html_reader import Reader, assert_sound, decoded
 from markupsafe import Markup
 
-from fer_tl.reports.page import environment
+from fer_tl.reports.page import Tile, environment
 from fer_tl.reports.rendering import Table
-from fer_tl.reports.tiles import Tile
 
 HOSTILE = "</style></td>\"'><script src=http://evil.example/x>alert(1)</script>&amp;"
 

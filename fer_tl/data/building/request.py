@@ -13,7 +13,7 @@ from fer_tl.data.building.curation import Curation
 from fer_tl.data.building.options import options_of, takers
 from fer_tl.data.splits import read_splits
 from fer_tl.faces.box_table import read_box_table
-from fer_tl.faces.detected_crop import open_detected_crop
+from fer_tl.faces.detection import open_detected_crop
 from fer_tl.sources.format import find_format
 
 if TYPE_CHECKING:

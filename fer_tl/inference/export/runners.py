@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fer_tl.core.quiet import silence
 from fer_tl.inference.export.formats import INPUT, OUTPUT, Format
-from fer_tl.inference.export.quiet import silence
 
 # uint8 [B, H, W, C], 0..255, to float32 [B, K].
 Runner = Callable[[np.ndarray], np.ndarray]

@@ -1,4 +1,4 @@
-"""From pictures and frames to faces as a model takes them."""
+"""From pictures and frames to faces as a model takes them, and to its answers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from PIL import Image
 from fer_tl.core.errors import UserError
 from fer_tl.faces.box_table import read_box_table
 from fer_tl.faces.boxes import Box
+from fer_tl.faces.cutting import cut_face
 from fer_tl.faces.detection import find_faces, import_opencv
 from fer_tl.faces.face import Detector, Face
 from fer_tl.faces.recipe import FaceRecipe
-from fer_tl.inference.predict.cut_faces import cut_faces, cut_whole
+from fer_tl.inference.predict.outputs import Row
+from fer_tl.inference.predict.smoothing import Smoother
 from fer_tl.inference.predict.sources import PictureBytes, PictureFile
 from fer_tl.inference.predict.video import VideoFrame
+from fer_tl.inference.predictor import ExpressionModel
 
 
 class Seen(NamedTuple):
@@ -163,3 +166,77 @@ def read_boxes(path: Path, pictures: Sequence[PictureFile]) -> dict[str, list[Bo
 
 def _whole(height: int, width: int) -> Face:
     return Face(Box(0, 0, height, width), 1.0)
+
+
+def answer(
+    seen: Iterable[Seen], model: ExpressionModel, most: int, smoother: Smoother, min_confidence: float
+) -> Iterator[tuple[Seen, list[Row]]]:
+    """Each picture with its rows, in order: one a face, or one without a face; none where it was not analysed.
+
+    Args:
+        seen: pictures or frames.
+        model: answers.
+        most: pictures, or faces, of one call of the network.
+        smoother: of a video; one without smoothing for pictures.
+        min_confidence: 0..1, below which a row has no label.
+    """
+    for batch in batches(seen, most):
+        probabilities = model.answer(np.concatenate([each.crops for each in batch])).probabilities  # [F, K]
+        done = 0
+        for each in batch:
+            mine = probabilities[done : done + len(each.crops)]
+            done += len(each.crops)
+            yield each, _rows(each, mine, model.class_names, smoother, min_confidence)
+
+
+def _rows(
+    seen: Seen, probabilities: np.ndarray, names: tuple[str, ...], smoother: Smoother, min_confidence: float
+) -> list[Row]:
+    if seen.faces is None:
+        return []
+    if seen.time is not None:
+        probabilities = smoother.update(seen.time, [face.box for face in seen.faces], probabilities)
+    if not seen.faces:
+        return [Row(seen.id, seen.frame, seen.time, None, "", None)]
+    rows = []
+    for face, p in zip(seen.faces, probabilities, strict=True):
+        best = int(p.argmax())
+        label = names[best] if p[best] >= min_confidence else ""
+        rows.append(Row(seen.id, seen.frame, seen.time, face, label, p))
+    return rows
+
+
+def cut_faces(
+    image: np.ndarray, faces: Sequence[Face], image_shape: tuple[int, int, int], recipe: FaceRecipe
+) -> np.ndarray:
+    """The faces of a picture as images for ``ExpressionModel.answer``, uint8 ``[F, H, W, C]`` of ``image_shape``, cut
+    as the dataset builders do.
+
+    Args:
+        image: uint8 ``[H, W, 3]``, red, green, blue, 0..255.
+        faces: F of them, with boxes in pixels of ``image``.
+        image_shape: height, width and channels that the model takes; a square.
+        recipe: how.
+
+    Raises:
+        UserError: a box that covers no pixel of the picture.
+    """
+    side, _, channels = image_shape
+    picture = Image.fromarray(image)
+    cuts = np.empty((len(faces), *image_shape), np.uint8)
+    for i, face in enumerate(faces):
+        cut = cut_face(picture, face.box, side, recipe, channels)
+        if cut is None:
+            raise UserError(
+                f"the box ({face.box}) covers no pixel of the picture, {picture.height} rows of {picture.width} pixels"
+            )
+        cuts[i] = cut.pixels
+    return cuts
+
+
+def cut_whole(picture: Image.Image, image_shape: tuple[int, int, int], recipe: FaceRecipe) -> np.ndarray:
+    """A picture in mode "L" or "RGB" that is a face itself: uint8 ``[1, H, W, C]``; else as ``cut_faces``."""
+    side, _, channels = image_shape
+    cut = cut_face(picture, None, side, recipe, channels)
+    assert cut is not None  # a whole picture has pixels
+    return cut.pixels[None]

@@ -18,7 +18,7 @@ from fer_tl.faces.detection import find_faces, open_detector
 from fer_tl.faces.face import Detector, Face
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.explain.pictures import SHOWN
-from fer_tl.inference.predict.cut_faces import cut_faces, cut_whole
+from fer_tl.inference.predict.find_faces import cut_faces, cut_whole
 from fer_tl.inference.serve.batching import Batcher, Busy
 from fer_tl.inference.serve.face_explainer import FaceExplainer
 from fer_tl.inference.serve.run_facts import RunFacts

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from fer_tl.inference.export.quiet import silence
+from fer_tl.core.quiet import silence
 
 
 def fail() -> None:
