@@ -7,7 +7,7 @@ import html
 import io
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 # What LaTeX would take for a command, or set otherwise in its default font. The brackets and the star are an argument
@@ -143,3 +143,15 @@ def for_latex(text: str) -> str:
     """Plain text for LaTeX, on one line."""
     shown = (letter if letter.isprintable() or letter in _LATEX_LETTERS else " " for letter in text)
     return "".join(_LATEX_LETTERS.get(letter, letter) for letter in shown)
+
+
+def aligned(rows: Sequence[Sequence[str]], left: Container[int] = (0,)) -> list[str]:
+    """Rows of cells as lines: columns two blanks apart, those in ``left`` aligned to the left, others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fer_tl.core.checksums import Checksum
 from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_json
-from fer_tl.core.safe_text import for_terminal
+from fer_tl.core.safe_text import aligned, for_terminal
 from fer_tl.faces.recipe import FaceRecipe, read_recipe
 
 FILE_NAME = "manifest.json"
@@ -207,12 +206,4 @@ def describe(manifest: Manifest) -> str:
     rows = {for_terminal(name): [manifest.counts[split][name] for split in splits] for name in manifest.class_names}
     rows["total"] = [sum(manifest.counts[split].values()) for split in splits]
     body = [[name, *(f"{number:,}" for number in [*row, sum(row)])] for name, row in rows.items()]
-    return "\n".join(_aligned([header, *body]))
-
-
-def _aligned(table: list[list[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        first, *numbers = row
-        cells = [first.ljust(widths[0]), *(n.rjust(w) for n, w in zip(numbers, widths[1:], strict=True))]
-        yield "  ".join(cells).rstrip()
+    return "\n".join(aligned([header, *body]))

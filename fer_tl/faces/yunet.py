@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
-import urllib.request
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from fer_tl.core.checksums import checksum
+from fer_tl.core.downloads import fetch
 from fer_tl.core.errors import UserError
-from fer_tl.core.files import write_atomically
 from fer_tl.faces.face import Face, face_of, largest_first, reduced
 
 # MIT licence. Size and hash are those of the Git LFS pointer in the repository at that commit. It takes any image size
@@ -85,20 +84,19 @@ def fetched_model() -> Path:
     """YuNet's model in the cache, from the network if it is not there yet; its hash is checked each time."""
     path = _cached()
 
-    def download(temporary: Path) -> None:
-        with urllib.request.urlopen(_YUNET_URL, timeout=30) as response:
-            data = response.read(1 << 20)  # it has 232,589 bytes
-        _refuse_other(data)
-        temporary.write_bytes(data)
-
     if path.is_file():
         try:
-            _refuse_other(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} is not YuNet's model ({error}): delete it, and it is fetched again") from None
+            digest = checksum(path).sha256
+        except OSError as error:
+            digest = str(error)
+        if digest != _YUNET_SHA256:
+            raise UserError(
+                f"{path} is not YuNet's model (the sha256 is {digest}, not {_YUNET_SHA256}): delete it, and it is "
+                "fetched again"
+            )
         return path
     try:
-        write_atomically(path, download)
+        fetch(_YUNET_URL, path, "sha256", _YUNET_SHA256)
     except (OSError, ValueError) as error:
         raise UserError(
             f"YuNet's model is not in {path} and could not be fetched ({getattr(error, 'reason', error)}): put "
@@ -106,9 +104,3 @@ def fetched_model() -> Path:
             "which brings Haar"
         ) from None
     return path
-
-
-def _refuse_other(data: bytes) -> None:
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != _YUNET_SHA256:
-        raise ValueError(f"the sha256 is {digest}, not {_YUNET_SHA256}")

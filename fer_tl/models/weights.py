@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fer_tl.core.downloads import fetch
 from fer_tl.core.errors import UserError, one_line
-from fer_tl.core.files import write_atomically
 from fer_tl.core.framework import keras_home
 from fer_tl.core.saved_models import check_hdf5, check_saved_model
 from fer_tl.models.pixels import STANDARDIZE
@@ -97,21 +95,9 @@ def _fetch(published: Pretrained, weights: str, backbone: Backbone, alpha: float
     name, url = published.file_name(alpha, size), published.url(alpha, size)
     path = keras_home() / published.cache_folders[0] / name
 
-    def download(temporary: Path) -> None:
-        with urllib.request.urlopen(url, timeout=30) as response, temporary.open("wb") as out:
-            digest = hashlib.md5(usedforsecurity=False)
-            while block := response.read(1 << 20):
-                digest.update(block)
-                out.write(block)
-            expected = response.headers.get("Content-Length")
-            if expected and out.tell() != int(expected):
-                raise OSError(f"the download broke off after {out.tell():,} of {int(expected):,} bytes")
-        if published.md5 and digest.hexdigest() != published.md5:
-            raise OSError(f"its md5 is {digest.hexdigest()}, not {published.md5}")
-
     try:
-        write_atomically(path, download)
-    except (OSError, urllib.error.URLError, ValueError) as error:
+        fetch(url, path, "md5", published.md5)
+    except (OSError, ValueError) as error:
         raise UserError(
             f"the {weights} weights of {backbone.name} are not in {path} and could not be fetched "
             f"({getattr(error, 'reason', error)}): "

@@ -9,7 +9,7 @@ from pathlib import Path
 from fer_tl.core.files import write_text
 from fer_tl.evaluation.label_errors import Audit, LabelErrors, Suspect
 from fer_tl.reports.page import Tile, render
-from fer_tl.reports.rendering import Table, as_csv, as_text
+from fer_tl.reports.rendering import Table, as_csv, as_text, per_cent
 
 LIST = "label_errors.csv"
 PAGE = "index.html"
@@ -85,11 +85,11 @@ def _notes(audit: Audit) -> list[str]:
     found = audit.found
     many = len(found.suspects)
     notes = [
-        f"{many:,} of {found.images:,} labels ({_percent(many / found.images)}) are confidently contradicted by a "
+        f"{many:,} of {found.images:,} labels ({per_cent(many / found.images)}) are confidently contradicted by a "
         "network that was not trained on the image. They are candidates for a human look, not errors: images that the "
         "networks themselves get wrong are listed too. The higher on the list, the more likely is the label wrong.",
         f"Confident learning estimates that {found.estimated:,} images belong to another class than their label. This "
-        f"is no count of wrong labels: the networks agree with {_percent(found.agreement)} of the labels, and their "
+        f"is no count of wrong labels: the networks agree with {per_cent(found.agreement)} of the labels, and their "
         "own mistakes are in the estimate.",
     ]
     conflicts = sum(bool(suspect.cluster_labels) for suspect in found.suspects)
@@ -108,7 +108,7 @@ def _class_table(found: LabelErrors) -> Table:
     estimated = images - found.joint.diagonal()  # [K]
 
     def row(name: str, count: int, *parts: int) -> list[str]:
-        return [name, f"{count:,}", *(cell for n in parts for cell in (f"{n:,}", _percent(n / max(count, 1))))]
+        return [name, f"{count:,}", *(cell for n in parts for cell in (f"{n:,}", per_cent(n / max(count, 1))))]
 
     rows = [row(*values) for values in zip(found.class_names, images, listed, estimated, strict=True)]
     last = row("all", found.images, len(found.suspects), found.estimated)
@@ -125,7 +125,7 @@ def _pair_table(found: LabelErrors) -> Table:
 
 
 def _suspect_table(suspects: Sequence[Suspect]) -> Table:
-    rows = [[s.id, s.given, _percent(s.p_given), s.suggested, _percent(s.p_suggested), str(s.fold)] for s in suspects]
+    rows = [[s.id, s.given, per_cent(s.p_given), s.suggested, per_cent(s.p_suggested), str(s.fold)] for s in suspects]
     return Table(["image", "label", "probability", "rather", "probability", "fold"], [rows], left=frozenset({0, 1, 3}))
 
 
@@ -145,7 +145,3 @@ def _caption(suspect: Suspect) -> str:
     if suspect.cluster_labels:
         lines.append(f"copies: {', '.join(suspect.cluster_labels)}")
     return "\n".join(lines)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

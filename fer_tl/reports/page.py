@@ -18,6 +18,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from fer_tl.core.safe_text import for_html
+from fer_tl.reports.rendering import per_cent
 from fer_tl.sources.images import data_uri, encode_image
 
 
@@ -53,7 +54,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters["count"] = "{:,}".format
-    found.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    found.filters["percent"] = per_cent
     # A long id breaks between its parts.
     found.filters["breakable"] = lambda text: Markup(re.sub(r"([_/.-])", r"\1<wbr>", for_html(text)))
     return found

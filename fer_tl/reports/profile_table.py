@@ -87,14 +87,14 @@ def profile_text(costs: Costs) -> str:
 
 def _seconds_table(heading: str, seconds: dict[str, float]) -> Table:
     whole = sum(seconds.values())
-    rows = [[name, f"{value:.2f} s", _share(value, whole)] for name, value in seconds.items()]
+    rows = [[name, f"{value:.2f} s", per_cent(value / whole)] for name, value in seconds.items()]
     return Table([heading, "time", "share"], [rows, [["together", f"{whole:.2f} s", ""]]])
 
 
 def _step_table(costs: Costs) -> Table:
     def row(name: str, seconds: float) -> list[str]:
         each = seconds / costs.batch_size
-        return [name, f"{1e3 * seconds:,.2f} ms", f"{1e6 * each:,.1f} µs", _share(seconds, costs.step)]
+        return [name, f"{1e3 * seconds:,.2f} ms", f"{1e6 * each:,.1f} µs", per_cent(seconds / costs.step)]
 
     rows = [row(name, seconds) for name, seconds in {**costs.parts, "rest": costs.rest}.items()]
     rate = f"{costs.batch_size / costs.step:,.0f} images/s"
@@ -106,7 +106,7 @@ def _run_table(costs: Costs) -> Table:
     if costs.features:
         expected["features of all images, once"] = costs.features
     expected["once a run"] = sum(costs.once.values())
-    rows = [[name, _duration(seconds), _share(seconds, costs.run)] for name, seconds in expected.items()]
+    rows = [[name, _duration(seconds), per_cent(seconds / costs.run)] for name, seconds in expected.items()]
     heading = f"{costs.folds} fold{'s' if costs.folds > 1 else ''} of {costs.epochs} epochs"
     return Table([heading, "expected", "share"], [rows, [["whole run", _duration(costs.run), ""]]])
 
@@ -149,10 +149,6 @@ def advice(costs: Costs) -> str:
         f"The model is {per_cent(model, 0)} of a step, so small that starting its operations counts: a larger "
         "--batch-size helps."
     )
-
-
-def _share(seconds: float, whole: float) -> str:
-    return per_cent(seconds / whole)
 
 
 def _duration(seconds: float) -> str:

@@ -6,9 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from fer_tl.core.safe_text import csv_line, for_latex, for_markdown, for_terminal
+from fer_tl.core.safe_text import aligned, csv_line, for_latex, for_markdown, for_terminal
 
 
 @dataclass(frozen=True)
@@ -52,16 +50,11 @@ def as_text(table: Table) -> str:
     header = [show(for_terminal(cell), column, False) for column, cell in enumerate(table.header)]
     blocks = table.rendered(lambda cell, column, is_marked: show(for_terminal(cell), column, is_marked))
     rows = [header, *(row for block in blocks for row in block)]
-    widths = np.array([[len(cell) for cell in row] for row in rows]).max(axis=0)  # [columns]
-
-    def line(row: list[str]) -> str:
-        sized = enumerate(zip(row, widths, strict=True))
-        return "  ".join(c.ljust(w) if column in table.left else c.rjust(w) for column, (c, w) in sized).rstrip()
-
-    rule = "─" * int(widths.sum() + 2 * (len(widths) - 1))
-    lines = [line(header)]
+    width = sum(max(map(len, column)) for column in zip(*rows, strict=True)) + 2 * (len(header) - 1)
+    first, *others = aligned(rows, table.left)
+    lines, shown = [first], iter(others)
     for block in blocks:
-        lines += [rule, *(line(row) for row in block)]
+        lines += ["─" * width, *itertools.islice(shown, len(block))]
     return "\n".join(lines) + "\n"
 
 

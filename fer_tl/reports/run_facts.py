@@ -19,7 +19,7 @@ from fer_tl.evaluation.openings import standing
 from fer_tl.evaluation.run_contents import HeldOut, RunContents
 from fer_tl.evaluation.run_dataset import RunDataset
 from fer_tl.reports.page import Tile
-from fer_tl.reports.rendering import Table
+from fer_tl.reports.rendering import Table, per_cent
 from fer_tl.reports.run_tables import (
     count_table,
     environment_table,
@@ -48,7 +48,7 @@ def mistakes(contents: RunContents, held_out: HeldOut, top: int) -> dict[str, An
     confusions = worst_confusions(held_out.predictions, held_out.groups, top)
     several = [(names[c.label], names[c.predicted], m) for c in confusions for m in c.mistakes]
     if contents.source is None:
-        rows = [[m.id, label, predicted, f"{100 * m.probability:.1f} %"] for label, predicted, m in several]
+        rows = [[m.id, label, predicted, per_cent(m.probability)] for label, predicted, m in several]
         header = ["image", "true class", "taken for", "probability"]
         found: Any = Table(header, [rows], left=frozenset({0, 1, 2})) if rows else None
     else:

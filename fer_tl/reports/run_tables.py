@@ -18,26 +18,21 @@ from fer_tl.reports.rendering import Table, per_cent
 Intervals = Mapping[str, tuple[float, float]]
 
 
-def spell_metric(name: str, value: float) -> str:
-    """A metric as people read it."""
-    return _spell(name, value)
+def spell_metric(name: str, *values: float, between: str = "") -> str:
+    """Numbers of a measure as people read them, or of a class: its precision, recall and F1 are shares."""
+    if name in MEASURES and not MEASURES[name].is_share:
+        return between.join(f"{value:.3f}" for value in values)
+    return f"{between.join(f'{100 * value:.1f}' for value in values)} %"
 
 
 def spell_interval(name: str, interval: tuple[float, float] | np.ndarray) -> str:
     """Both ends of an interval of a metric; a dash where there is none."""
-    return _spell(name, *interval, between="–") if np.isfinite(interval).all() else "–"
+    return spell_metric(name, *interval, between="–") if np.isfinite(interval).all() else "–"
 
 
 def spell_spread(name: str, mean: float, sd: float) -> str:
     """A mean with its standard deviation."""
-    return _spell(name, mean, sd, between=" ± ")
-
-
-def _spell(name: str, *values: float, between: str = "") -> str:
-    """Numbers of a measure, or of a class: its precision, recall and F1 are shares."""
-    if name in MEASURES and not MEASURES[name].is_share:
-        return between.join(f"{value:.3f}" for value in values)
-    return f"{between.join(f'{100 * value:.1f}' for value in values)} %"
+    return spell_metric(name, mean, sd, between=" ± ")
 
 
 def measure_table(metrics: Metrics, intervals: Intervals, folds: Sequence[Metrics] = ()) -> Table:

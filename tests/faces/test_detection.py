@@ -158,7 +158,7 @@ def test_the_fetched_model_is_kept_if_its_hash_is_right_and_checked_again(
     monkeypatch.setattr(cv2, "FaceDetectorYN", Networks())
     (tmp_path / "served").write_bytes(b"the model")
     monkeypatch.setattr(yunet, "_YUNET_URL", (tmp_path / "served").as_uri())
-    with pytest.raises(UserError, match=r"could not be fetched .the sha256 is .*: put file:.* give .*--detector-model"):
+    with pytest.raises(UserError, match=r"could not be fetched .its sha256 is .*: put file:.* give .*--detector-model"):
         open_detector("yunet")
     assert not list((tmp_path / "cache").rglob("*.onnx"))
     monkeypatch.setattr(yunet, "_YUNET_SHA256", hashlib.sha256(b"the model").hexdigest())

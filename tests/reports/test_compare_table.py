@@ -13,7 +13,7 @@ from html_reader import assert_sound
 from test_rendering import HOSTILE, assert_balanced
 
 from fer_tl.commands.compare import CompareResult, compare
-from fer_tl.reports.bibliography import PAPERS
+from fer_tl.reports.bibliography import all_papers
 
 NAMES = ("good", HOSTILE.replace("/", ""), "poor")
 
@@ -26,7 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> CompareResult:
         patch.chdir(place)
         build_data()
         runs = [make_run(Path(name), logits_of(seed, 2.0 - seed), counted=seed < 2) for seed, name in enumerate(NAMES)]
-        result = compare(runs, paper=list(PAPERS), say=lambda line: None)
+        result = compare(runs, paper=list(all_papers()), say=lambda line: None)
     return CompareResult(place / result.out_dir, result.rows, result.pairs, result.text)
 
 
@@ -67,7 +67,7 @@ def test_the_best_of_each_metric_is_marked_and_a_claim_never(made: CompareResult
 def test_claims_stand_in_a_block_of_their_own_with_their_protocol(made: CompareResult):
     _, *rows = rows_of(read(made, "table.md"))
     claims = {(row[0], row[1]): row for row in rows[3:]}
-    assert len(claims) == sum(len(paper.claims) for paper in PAPERS.values())
+    assert len(claims) == sum(len(paper.claims) for paper in all_papers().values())
     assert claims["sikic: MobileNetV2 optimized", "4 folds"][2:4] == ["71.2 %", "claim"]
     assert claims["du: ResNet50, two dense blocks", ""][2:7] == ["57.31 %", "claim", "", "", "1.156"]
     assert claims["liu: residual CNN", "validation"][2] == "85 %"
