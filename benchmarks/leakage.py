@@ -23,7 +23,7 @@ from fer_tl.core.options import from_flat
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.folds import read_folds
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.held_out import load_fold_predictions
+from fer_tl.runs.predictions import load_fold_predictions
 
 RESAMPLES = 5000
 ARMS = {"random": False, "grouped": True}

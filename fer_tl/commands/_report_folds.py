@@ -13,8 +13,7 @@ from fer_tl.core.files import remove_temporaries
 from fer_tl.core.say import Say
 from fer_tl.evaluation.summary import CvSummary
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.held_out import load_fold_predictions
-from fer_tl.runs.predictions import Predictions
+from fer_tl.runs.predictions import Predictions, load_fold_predictions
 from fer_tl.sources.format import is_drawn
 
 

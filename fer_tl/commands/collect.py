@@ -18,10 +18,9 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_atomically, write_json
 from fer_tl.core.lock import hold
 from fer_tl.core.say import Say, say_line
-from fer_tl.data.dataset import group_by_id, load_dataset
-from fer_tl.data.merging import take_classes
+from fer_tl.data.dataset import group_by_id
+from fer_tl.evaluation.run_dataset import find_dataset
 from fer_tl.runs.folder import RunFolder, differences
-from fer_tl.runs.held_out import load_fold_predictions
 from fer_tl.runs.history import read_history
 from fer_tl.runs.part import (
     ENVIRONMENT,
@@ -37,7 +36,7 @@ from fer_tl.runs.part import (
     read_result,
     train_again,
 )
-from fer_tl.runs.predictions import Predictions, load_predictions
+from fer_tl.runs.predictions import Predictions, load_fold_predictions, load_predictions
 from fer_tl.runs.run_file import refuse_strangers
 
 
@@ -247,21 +246,15 @@ def _copy(source: Path, target: Path) -> None:
 
 def _find_groups(runs: Sequence[RunFolder], data_dir: Path | str | None) -> dict[str, str]:
     """The group of each image by its id, empty if the dataset is nowhere."""
-    about = runs[0].read_run()
     for run in runs:
-        experiment = run.read_experiment()
-        place = data_dir or experiment.data_dir
         try:
-            dataset = load_dataset(about["dataset"], place, "train", "stream")  # no image is looked at
+            found, _ = find_dataset(run, data_dir, "stream")  # no image is looked at
         except UserError:
             if data_dir:
                 raise
             continue
-        dataset = take_classes(dataset, experiment.classes, lambda line: None)
-        if dataset.fingerprint == about["fingerprint"]:
-            return group_by_id(dataset)
-        if data_dir:
-            raise UserError(f"{data_dir} holds another build of '{dataset.name}' than the runs were trained on")
+        if found:
+            return group_by_id(found.dataset)
     return {}
 
 

@@ -31,13 +31,7 @@ from fer_tl.core.archive_members import (
 )
 from fer_tl.core.checksums import hash_stream
 from fer_tl.core.errors import UserError
-from fer_tl.core.file_kinds import (
-    TAR_MAGIC,
-    UNPACKERS,
-    ZIP_MAGIC,
-    readable,
-    refuse_non_data,
-)
+from fer_tl.core.file_kinds import TAR_MAGIC, UNPACKERS, ZIP_MAGIC, readable, refuse_non_data
 
 _LONGEST_NAME = 4096  # bytes, of Linux
 

@@ -13,8 +13,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import name_runs
 from fer_tl.evaluation.open_split import check_finished, ensemble_name, last_fingerprint, results_folder
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.held_out import load_fold_predictions
-from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions
+from fer_tl.runs.predictions import Predictions, join_predictions, load_fold_predictions, load_predictions
 
 
 @dataclass(frozen=True)

@@ -14,28 +14,14 @@ import numpy as np
 
 from fer_tl.core.config import Experiment, dump_yaml, identity
 from fer_tl.core.errors import UserError
-from fer_tl.core.files import (
-    FULL,
-    is_temporary,
-    unreadable,
-    write_json,
-    write_text,
-)
+from fer_tl.core.files import FULL, is_temporary, unreadable, write_json, write_text
 from fer_tl.core.lock import take_turns
 from fer_tl.core.options import load_experiment
 from fer_tl.data.directory import newest_version
 from fer_tl.data.folds import read_folds
 from fer_tl.data.manifest import read_manifest
 from fer_tl.faces.recipe import BEFORE, FaceRecipe, read_recipe
-from fer_tl.runs.part import (
-    FAILED,
-    PART_FILES,
-    RESULT,
-    check_part,
-    known_seconds,
-    read_failure,
-    read_model_recipe,
-)
+from fer_tl.runs.part import FAILED, PART_FILES, RESULT, check_part, known_seconds, read_failure, read_model_recipe
 from fer_tl.runs.run_file import part_folder, read_run_file, refuse_strangers
 
 

@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.core.errors import UserError
-from fer_tl.core.files import (
-    unreadable,
-    write_text,
-)
+from fer_tl.core.files import unreadable, write_text
 from fer_tl.core.json_files import read_bounded
 from fer_tl.core.say import Say
 from fer_tl.runs.part import check_part

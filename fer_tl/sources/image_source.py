@@ -11,8 +11,8 @@ from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
 from fer_tl.faces.opening import is_grey, open_image, several_frames
 from fer_tl.sources.images import is_constant
-from fer_tl.sources.origin import Origin
-from fer_tl.sources.records import Record, Skipped, Source, reason_of, tabulate
+from fer_tl.sources.origin import FileSource, Origin
+from fer_tl.sources.records import Record, Skipped, reason_of, tabulate
 
 _HALF_WHITE = 1 << 15
 _USUAL_BITS = (8, 10, 12, 14, 15)  # of cameras and scanners
@@ -28,7 +28,7 @@ class Entry:
     label: int
 
 
-class ImageSource(Source):
+class ImageSource(FileSource):
     """Image files with labels; the group of an image is its id.
 
     Args:
@@ -58,14 +58,11 @@ class ImageSource(Source):
         notes: list[str],
         fit: str = "pad",
     ) -> None:
-        self.name = origin.name
-        self.class_names = class_names
-        self.options = options
-        self.notes = notes
-        self._origin, self._files, self._entries = origin, files, entries
+        super().__init__(origin, class_names, options, notes)
+        self._files, self._entries = files, entries
         self._size, self._channels, self.fit = size, channels, fit
         self.converted = 0  # images read that had another size or colour mode
-        self._constant = self._several = 0
+        self._several = 0
         self._largest: list[int] = []  # of each image of 16 bits that does not say how many are used
         self._skipped: list[Skipped] = []
 
@@ -142,12 +139,5 @@ class ImageSource(Source):
         except UserError:
             return True
 
-    def sha256(self) -> str:
-        return self._origin.sha256()
-
     def warnings(self) -> list[str]:
-        lines = [f"{self._constant:,} images are one flat colour: there is no face in them."] if self._constant else []
-        return lines + ([f"{several_frames(self._several)}."] if self._several else [])
-
-    def close(self) -> None:
-        self._origin.files.close()
+        return super().warnings() + ([f"{several_frames(self._several)}."] if self._several else [])

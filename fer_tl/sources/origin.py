@@ -7,10 +7,8 @@ from pathlib import Path
 
 from fer_tl.core.archives import Files
 from fer_tl.core.checksums import hash_stream
-from fer_tl.core.file_kinds import (
-    readable,
-    refuse_names_that_are_no_text,
-)
+from fer_tl.core.file_kinds import readable, refuse_names_that_are_no_text
+from fer_tl.sources.records import Source
 
 
 @dataclass(frozen=True)
@@ -44,3 +42,29 @@ class Origin:
             return self.files.sha256(self.used)
         with readable(self.path.name), self.path.open("rb") as stream:
             return hash_stream(stream)
+
+
+class FileSource(Source):
+    """A source that reads files.
+
+    Args:
+        origin: where they were found.
+        class_names: see ``Source``.
+        options: see ``Source``.
+        notes: see ``Source``.
+    """
+
+    def __init__(self, origin: Origin, class_names: tuple[str, ...], options: dict[str, str], notes: list[str]) -> None:
+        self.name = origin.name
+        self.class_names, self.options, self.notes = class_names, options, notes
+        self._origin = origin
+        self._constant = 0  # images read that are one flat colour
+
+    def sha256(self) -> str:
+        return self._origin.sha256()
+
+    def warnings(self) -> list[str]:
+        return [f"{self._constant:,} images are one flat colour: there is no face in them."] if self._constant else []
+
+    def close(self) -> None:
+        self._origin.files.close()

@@ -15,8 +15,7 @@ from fer_tl.evaluation.calibration import choose_scaling
 from fer_tl.evaluation.run_dataset import find_dataset
 from fer_tl.inference.explain.pictures import Picture, magnify
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.held_out import load_fold_predictions
-from fer_tl.runs.predictions import Predictions, load_predictions, predicted_labels, softmax
+from fer_tl.runs.predictions import Predictions, load_fold_predictions, load_predictions, predicted_labels, softmax
 
 
 @dataclass(frozen=True, eq=False)

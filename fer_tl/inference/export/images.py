@@ -14,8 +14,7 @@ from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.merging import parse_classes
 from fer_tl.evaluation.run_dataset import RunDataset
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.held_out import load_joined
-from fer_tl.runs.predictions import Predictions
+from fer_tl.runs.predictions import Predictions, load_joined
 
 COMPARED = 512  # images
 CALIBRATED = 512  # images; MobileNetV2's ranges change little after some 200

@@ -9,13 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fer_tl.core.archive_members import (
-    DEAD_LINKS,
-    SPECIAL,
-    PassedOver,
-    describe_passed_over,
-    summarize_passed_over,
-)
+from fer_tl.core.archive_members import DEAD_LINKS, SPECIAL, PassedOver, describe_passed_over, summarize_passed_over
 from fer_tl.core.archives import open_files
 from fer_tl.core.errors import UserError
 from fer_tl.faces.opening import Opened, open_file, open_image, size_of

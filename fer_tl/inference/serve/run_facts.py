@@ -9,7 +9,7 @@ from fer_tl.core.files import read_json
 from fer_tl.evaluation.metrics import score, zero_recall
 from fer_tl.inference.predictor import ExpressionModel
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.held_out import load_joined
+from fer_tl.runs.predictions import load_joined
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from fer_tl.sources.expw.photos import Picture, UnusablePhoto, cut_photos, defau
 from fer_tl.sources.expw.survey import Cut, Survey, take_stock
 from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.images import is_constant
-from fer_tl.sources.origin import Origin
-from fer_tl.sources.records import Record, Skipped, Source, UnusableExamples
+from fer_tl.sources.origin import FileSource, Origin
+from fer_tl.sources.records import Record, Skipped, UnusableExamples
 from fer_tl.sources.votes import check_mode
 
 NOT_LISTED = "files that the list does not name"
@@ -36,7 +35,7 @@ class Cutting:
     workers: int
 
 
-class ExpwSource(Source):
+class ExpwSource(FileSource):
     """Faces cut out of photos, or face crops: photo by photo in the order of the list; the group is the photo.
 
     Args:
@@ -49,14 +48,11 @@ class ExpwSource(Source):
 
     def __init__(self, origin: Origin, files: Files, found: Found, cutting: Cutting, options: dict[str, str]) -> None:
         self.kind = found.kind
-        self.name = origin.name
-        self.class_names = CLASS_NAMES
-        self.options = options
-        self.notes = found.notes
-        self._origin, self._files, self._found, self._cutting = origin, files, found, cutting
+        super().__init__(origin, CLASS_NAMES, options, found.notes)
+        self._files, self._found, self._cutting = files, found, cutting
         self._surveyed: Survey | None = None
         self._undecoded: list[Problem] = []
-        self._seen: Counter[str] = Counter()  # faces read: "clipped", "flat"
+        self._clipped = 0  # faces read
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -72,7 +68,7 @@ class ExpwSource(Source):
 
     def records(self) -> Iterator[Record]:
         photos = self._survey().photos
-        self._undecoded, self._seen = [], Counter()
+        self._undecoded, self._clipped, self._constant = [], 0, 0
         windows = ((name, [cut.window for cut in cuts]) for name, cuts in photos)
         good = 0
         with closing(cut_photos(self._files, windows, self._cutting.image_size, self._cutting.workers)) as cut:
@@ -84,17 +80,13 @@ class ExpwSource(Source):
                 yield from map(self._record, cuts, pictures)
         self.stop_at_errors(good)
 
-    def sha256(self) -> str:
-        return self._origin.sha256()
-
     def warnings(self) -> list[str]:
         survey = self._survey()
         lines = self._left_out(survey)
-        if self._seen["clipped"]:
+        if self._clipped:
             wide = " with their margin" if self._cutting.margin else ""
-            lines.append(f"{self._seen['clipped']:,} boxes{wide} reach beyond their photo, which is black there.")
-        if self._seen["flat"]:
-            lines.append(f"{self._seen['flat']:,} images are one flat colour: there is no face in them.")
+            lines.append(f"{self._clipped:,} boxes{wide} reach beyond their photo, which is black there.")
+        lines += super().warnings()
         if survey.turned:
             lines.append(
                 f"{survey.turned:,} photos have an EXIF tag that asks for a turn; they are taken as they are stored."
@@ -104,13 +96,10 @@ class ExpwSource(Source):
     def skipped(self) -> list[Skipped]:
         return self._described([*self._survey().problems, *self._undecoded])
 
-    def close(self) -> None:
-        self._origin.files.close()
-
     def _record(self, cut: Cut, picture: Picture) -> Record:
         face, clipped = cut.face, cut.window.clipped
-        self._seen["clipped"] += clipped
-        self._seen["flat"] += is_constant(picture.image)
+        self._clipped += clipped
+        self._constant += is_constant(picture.image)
         return Record(
             None,
             face.id,

@@ -16,11 +16,11 @@ from fer_tl.sources.fer2013.csv_survey import NO_LABEL, Survey, survey
 from fer_tl.sources.fer2013.ferplus import FerPlus
 from fer_tl.sources.fer2013.labels import CONTEMPT_LABEL, READ_AS_FER, count_warnings
 from fer_tl.sources.images import is_constant
-from fer_tl.sources.origin import Origin
-from fer_tl.sources.records import Record, Skipped, Source, UnusableExamples, reason_of, tabulate
+from fer_tl.sources.origin import FileSource, Origin
+from fer_tl.sources.records import Record, Skipped, UnusableExamples, reason_of, tabulate
 
 
-class CsvSource(Source):
+class CsvSource(FileSource):
     """FER-2013 rows; an id is the row's number from 0 in five digits, after the file's name if there are several.
 
     Args:
@@ -33,20 +33,16 @@ class CsvSource(Source):
     kind = "csv"
 
     def __init__(self, origin: Origin, tables: list[CsvFile], labels: str | None, notes: list[str]) -> None:
-        self.name = origin.name
-        self.class_names = CLASS_NAMES
-        self.options = {"labels": labels} if labels else {}
-        self.notes = notes + [
+        said = [
             f"{table.where} has no Usage column: all rows go to {table.split}."
             + (" (Its name says no split.)" if table.guessed else "")
             for table in tables
             if table.split
         ]
-        self._origin = origin
+        super().__init__(origin, CLASS_NAMES, {"labels": labels} if labels else {}, notes + said)
         self._tables = tables
         self._order = labels
         self._votes: FerPlus | None = None
-        self._constant = 0
         self._unread: list[Skipped] = []  # whose pixels cannot be used
 
     def use_votes(self, votes: FerPlus) -> None:
@@ -116,9 +112,6 @@ class CsvSource(Source):
         targets = self._votes.verdicts[row.index].targets if self._votes else None
         return Record(split, identity, label, image, identity, targets, crop, size, photo)
 
-    def sha256(self) -> str:
-        return self._origin.sha256()
-
     def warnings(self) -> list[str]:
         lines = []
         contempt = sum(label == CONTEMPT_LABEL for found in self._surveys for label in found.labels)
@@ -126,14 +119,10 @@ class CsvSource(Source):
             lines += self._votes.warnings(self._surveys[0])
         elif contempt:
             lines.append(f"{contempt:,} rows of contempt left out: FER-2013 has no such class.")
-        if self._constant:
-            lines.append(f"{self._constant:,} images are one flat colour: there is no face in them.")
+        lines += super().warnings()
         differing = count_warnings(self._tabulate(self._emotions), whole=False)
         guessed = differing and self._order is None and any(found.numbered for found in self._surveys)
         return [*lines, *differing, *([READ_AS_FER] if guessed else [])]
-
-    def close(self) -> None:
-        self._origin.files.close()
 
     def _id(self, table: CsvFile, index: int) -> str:
         return f"{table.stem}-{index:05d}" if len(self._tables) > 1 else f"{index:05d}"
