@@ -45,8 +45,7 @@ def compare(name: str, count: int, side: int, place: Path) -> None:
     """Export a backbone with random weights in all formats, and compare each with the model as it was built."""
     import keras
 
-    from fer_tl.inference.export.network import build_network, write_model
-    from fer_tl.inference.export.runners import open_exported
+    from fer_tl.inference.export.network import build_network, open_exported, write_model
     from fer_tl.models.classifier import build_classifier
     from fer_tl.runs.saved_model import save_model
 

@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_tl.faces.boxes import Box
+from fer_tl.faces.boxes import Box, Detector, Face
 from fer_tl.faces.detection import open_detector
-from fer_tl.faces.face import Detector, Face
 from fer_tl.inference.predict.find_faces import cut_faces
 from fer_tl.inference.predict.smoothing import overlap
 from fer_tl.inference.predictor import ExpressionModel, load

@@ -46,34 +46,11 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.inference.predictor import load
 
 __all__ = [
-    "Experiment",
-    "UserError",
-    "__version__",
-    "audit",
-    "build",
-    "clean",
-    "collect",
-    "compare",
-    "cross_validate",
-    "doctor",
-    "draw_folds",
-    "ensemble",
-    "evaluate",
-    "explain",
-    "export",
-    "fit",
-    "inspect_dataset",
-    "list_models",
-    "load",
-    "load_dataset",
-    "load_experiment",
-    "predict",
-    "profile",
-    "report",
-    "serve",
-    "sweep",
+    "Experiment", "UserError", "__version__", "audit", "build", "clean", "collect", "compare", "cross_validate",
+    "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit", "inspect_dataset",
+    "list_models", "load", "load_dataset", "load_experiment", "predict", "profile", "report", "serve", "sweep",
     "verify",
-]
+]  # fmt: skip
 _BESIDES_COMMANDS = {
     "Experiment": "core.config",
     "load_experiment": "core.options",

@@ -10,8 +10,7 @@ import numpy as np
 from PIL import Image
 
 from fer_tl.core.errors import UserError
-from fer_tl.faces.boxes import Box
-from fer_tl.faces.face import Face
+from fer_tl.faces.boxes import Box, Face
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.predictor import Answers
 from fer_tl.inference.serve.batching import Batcher

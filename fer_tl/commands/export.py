@@ -126,8 +126,7 @@ def _export(request: _Request, contents: RunContents, folder: Path, new: Path, s
     if request.int8 and held_out:
         calibration = calibration_images(run, request.parts[0], held_out, request.data_dir)
     original = load(run.path, request.fold, brief=True)
-    from fer_tl.inference.export.network import build_network, write_model
-    from fer_tl.inference.export.runners import open_exported
+    from fer_tl.inference.export.network import build_network, open_exported, write_model
     from fer_tl.reports.model_card import NAME, card_text, export_text
 
     network = build_network([run.part(part) / "model.keras" for part in request.parts], original.temperature)

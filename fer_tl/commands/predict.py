@@ -17,7 +17,7 @@ from fer_tl.core.say import Say, say_line
 from fer_tl.inference.predict.opened import STDOUT, Opened, open, refuse_misplaced
 
 if TYPE_CHECKING:
-    from fer_tl.faces.face import Detector
+    from fer_tl.faces.boxes import Detector
     from fer_tl.inference.predict.find_faces import Looker, Seen
     from fer_tl.inference.predict.outputs import Results
     from fer_tl.inference.predict.sources import PictureBytes, PictureFile

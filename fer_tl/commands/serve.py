@@ -15,7 +15,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.say import Say, say_line
 
 if TYPE_CHECKING:
-    from fer_tl.faces.face import Detector
+    from fer_tl.faces.boxes import Detector
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ import numpy as np
 from PIL import Image
 
 from fer_tl.core.errors import UserError, suggest
-from fer_tl.faces.boxes import Box
-from fer_tl.faces.face import Detector, Face, face_of, largest_first, reduced
+from fer_tl.faces.boxes import Box, Detector, Face, face_of, largest_first, reduced
 from fer_tl.faces.yunet import YuNet, fetched_model
 
 NAMES = ("auto", "haar", "yunet", "none")

@@ -13,7 +13,7 @@ import numpy as np
 from fer_tl.core.checksums import checksum
 from fer_tl.core.downloads import fetch
 from fer_tl.core.errors import UserError
-from fer_tl.faces.face import Face, face_of, largest_first, reduced
+from fer_tl.faces.boxes import Face, face_of, largest_first, reduced
 
 # MIT licence. Size and hash are those of the Git LFS pointer in the repository at that commit. It takes any image size
 # on OpenCV's own DNN engine, and is what the score of YuNet was defined on.

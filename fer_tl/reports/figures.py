@@ -132,7 +132,7 @@ def learning_curves_figure(
         axes.set_ylabel(key)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
-        lighten(axes)
+        _lighten(axes)
         if key == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     # One legend, above the panels, where it hides no point.
@@ -176,7 +176,7 @@ def reliability_figure(drawn: Reliability, title: str, scaled: Reliability | Non
     counts.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     for panel in (axes, counts):
         panel.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-        lighten(panel)
+        _lighten(panel)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     return figure
 
@@ -206,7 +206,7 @@ def _filled(title: str, width: int) -> str:
     return "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in title.split("\n"))
 
 
-def lighten(axes: Axes) -> None:
+def _lighten(axes: Axes) -> None:
     """Thin rules behind the data, small numbers, and no frame."""
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)

@@ -29,8 +29,8 @@ from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.export import network as exporter
 from fer_tl.inference.export.formats import choose_format
 from fer_tl.inference.export.images import draw_stratified
+from fer_tl.inference.export.network import open_exported
 from fer_tl.inference.export.parity import Parity, measure_loss
-from fer_tl.inference.export.runners import open_exported
 from fer_tl.inference.predictor import load
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.pixels import scale_pixels

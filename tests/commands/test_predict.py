@@ -21,8 +21,7 @@ from PIL import Image
 from fer_tl.commands.predict import PredictResult, predict
 from fer_tl.core.errors import UserError
 from fer_tl.faces.box_table import read_box_table
-from fer_tl.faces.boxes import Box
-from fer_tl.faces.face import Face
+from fer_tl.faces.boxes import Box, Face
 from fer_tl.inference.predict import outputs
 from fer_tl.inference.predict.video import VideoFrame, VideoReader
 from fer_tl.inference.predictor import ExpressionModel

@@ -16,9 +16,8 @@ from PIL import Image
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.request import BuildRequest
 from fer_tl.faces import detection
-from fer_tl.faces.boxes import Box
+from fer_tl.faces.boxes import Box, Face
 from fer_tl.faces.detection import DetectedCrop, find_faces
-from fer_tl.faces.face import Face
 from fer_tl.sources.fer2013.open_source import open_source
 
 

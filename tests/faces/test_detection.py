@@ -12,8 +12,8 @@ import pytest
 
 from fer_tl.core.errors import UserError
 from fer_tl.faces import yunet
+from fer_tl.faces.boxes import Detector
 from fer_tl.faces.detection import open_detector
-from fer_tl.faces.face import Detector
 
 cv2 = pytest.importorskip("cv2")
 has_haar = hasattr(cv2, "CascadeClassifier")

@@ -13,9 +13,8 @@ from PIL import Image
 
 from fer_tl.core.errors import UserError
 from fer_tl.faces.box_table import read_box_table
-from fer_tl.faces.boxes import Box
+from fer_tl.faces.boxes import Box, Face
 from fer_tl.faces.cutting import cut_face
-from fer_tl.faces.face import Face
 from fer_tl.faces.recipe import BEFORE, FaceRecipe, read_recipe
 from fer_tl.inference.explain.pictures import read_pictures
 from fer_tl.inference.export.formats import FORMATS, usage_text

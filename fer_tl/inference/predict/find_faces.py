@@ -12,10 +12,9 @@ from PIL import Image
 
 from fer_tl.core.errors import UserError
 from fer_tl.faces.box_table import read_box_table
-from fer_tl.faces.boxes import Box
+from fer_tl.faces.boxes import Box, Detector, Face
 from fer_tl.faces.cutting import cut_face
 from fer_tl.faces.detection import find_faces, import_opencv
-from fer_tl.faces.face import Detector, Face
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.predict.outputs import Row
 from fer_tl.inference.predict.smoothing import Smoother

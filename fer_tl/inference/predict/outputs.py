@@ -16,8 +16,7 @@ import numpy as np
 
 from fer_tl.core.files import is_temporary, sync, temporary_of, write_json
 from fer_tl.core.safe_text import csv_line
-from fer_tl.faces.boxes import Box
-from fer_tl.faces.face import Face
+from fer_tl.faces.boxes import Box, Face
 from fer_tl.inference.predict.annotate import Mark, annotate
 from fer_tl.inference.predict.video import VideoWriter
 

@@ -14,8 +14,8 @@ from PIL import Image
 from werkzeug.exceptions import HTTPException
 
 from fer_tl.core.errors import UserError
+from fer_tl.faces.boxes import Detector, Face
 from fer_tl.faces.detection import find_faces, open_detector
-from fer_tl.faces.face import Detector, Face
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.explain.pictures import SHOWN
 from fer_tl.inference.predict.find_faces import cut_faces, cut_whole

@@ -13,8 +13,7 @@ from fer_tl.core.csv_tables import encoding_of
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import is_archive, refuse_non_data
 from fer_tl.sources.expw.cleaned import WIDTH, is_vote_header, read_vote_table
-from fer_tl.sources.expw.faces import Listing
-from fer_tl.sources.expw.label_list import FIELDS, is_label_line, read_label_list
+from fer_tl.sources.expw.faces import FIELDS, Listing, is_label_line, read_label_list
 from fer_tl.sources.images import IMAGE_SUFFIXES
 
 ORIGINAL, CLEANED = "expw", "expw cleaned"
