@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fer_tl.core.progress import duration
 from fer_tl.reports.rendering import Table, as_text, per_cent
 
 MODEL_PARTS = ("forward", "backward", "update")
@@ -106,9 +107,9 @@ def _run_table(costs: Costs) -> Table:
     if costs.features:
         expected["features of all images, once"] = costs.features
     expected["once a run"] = sum(costs.once.values())
-    rows = [[name, _duration(seconds), per_cent(seconds / costs.run)] for name, seconds in expected.items()]
+    rows = [[name, duration(seconds), per_cent(seconds / costs.run)] for name, seconds in expected.items()]
     heading = f"{costs.folds} fold{'s' if costs.folds > 1 else ''} of {costs.epochs} epochs"
-    return Table([heading, "expected", "share"], [rows, [["whole run", _duration(costs.run), ""]]])
+    return Table([heading, "expected", "share"], [rows, [["whole run", duration(costs.run), ""]]])
 
 
 def advice(costs: Costs) -> str:
@@ -149,10 +150,3 @@ def advice(costs: Costs) -> str:
         f"The model is {per_cent(model, 0)} of a step, so small that starting its operations counts: a larger "
         "--batch-size helps."
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f} h"
