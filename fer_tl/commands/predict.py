@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,7 +159,7 @@ def predict(
         written = results.finish({**about, **tally.counts()})
     seconds = time.perf_counter() - began
     text = "\n".join(filter(None, [tally.describe(seconds, written), model.calibration]))
-    (say if folder else _say_on_stderr)(text)
+    (say if folder else partial(print, file=sys.stderr))(text)
     return PredictResult(folder, **tally.counts(), problems=tuple(tally.problems), seconds=seconds, text=text)
 
 
@@ -269,10 +270,6 @@ def _look(opened: Opened, looker: Looker, every: int, waiting: int) -> Generator
 
     frames = opened.video.read(lambda number: looker.keep or number % every == 0)
     return map_ahead(look, frames, _THREADS, waiting)
-
-
-def _say_on_stderr(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 COMMAND = Command(predict, positional=("run_dir", "source"))

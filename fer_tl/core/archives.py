@@ -89,7 +89,8 @@ class Files:
 
     def nested(self, name: str) -> Files:
         """Open a file of this folder or archive that is an archive itself."""
-        spool = self._keep(tempfile.TemporaryFile())  # noqa: SIM115  # closed by `close`
+        spool = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `close`
+        self._closing.append(spool)
         with readable(self.where(name)), self.open(name) as stream:
             shutil.copyfileobj(stream, spool, 1 << 20)
         spool.seek(0)
@@ -108,10 +109,6 @@ class Files:
     def close(self) -> None:
         for item in reversed(self._closing):
             item.close()
-
-    def _keep(self, stream: IO[bytes]) -> IO[bytes]:
-        self._closing.append(stream)
-        return stream
 
 
 class _Folder(Files):

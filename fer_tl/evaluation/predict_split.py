@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 
@@ -75,17 +74,13 @@ def predict_opening(opening: Opening, say: Say) -> dict[str, Predictions]:
         logits = merge_logits(logits, known, opening.matching.model)  # [V, N, M]
         seen = [Predictions(dataset.ids, dataset.labels, each, dataset.class_names) for each in logits]
         single[name] = seen[0] if len(seen) == 1 else soft_vote(seen)
-        seconds = clock.lap()
-        say(f"{name}: predicted in {seconds:.1f} s, {len(dataset) / seconds:,.0f} images/s with loading{_each(views)}")
+        seconds, each = clock.lap(), f", {len(views)} views each" if len(views) > 1 else ""
+        say(f"{name}: predicted in {seconds:.1f} s, {len(dataset) / seconds:,.0f} images/s with loading{each}")
     first = {ensemble_name(run.parts): soft_vote(list(single.values()))} if len(single) > 1 else {}
     predictions = first | single
     for name, part in predictions.items():
         save_predictions(opening.folder / f"{name}.npz", part)
     return predictions
-
-
-def _each(views: list[Any]) -> str:
-    return f", {len(views)} views each" if len(views) > 1 else ""
 
 
 def _record(opening: Opening) -> str:

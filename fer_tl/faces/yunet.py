@@ -76,14 +76,9 @@ def _check_model(path: Path) -> None:
         raise UserError(f"{path} is a Git LFS pointer, not the model itself: get it from {_YUNET_URL}")
 
 
-def _cached() -> Path:
-    return Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "fer-tl" / _YUNET_FILE
-
-
 def fetched_model() -> Path:
     """YuNet's model in the cache, from the network if it is not there yet; its hash is checked each time."""
-    path = _cached()
-
+    path = Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "fer-tl" / _YUNET_FILE
     if path.is_file():
         try:
             digest = checksum(path).sha256

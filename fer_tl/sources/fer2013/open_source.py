@@ -64,7 +64,7 @@ def _find(path: Path, top: Files, files: Files, outer: str | None, labels: str |
         return Origin(path, top, [outer] if outer else used)
 
     single = not path.is_dir() and len(files.names) == 1 and files.names[0] == files.label
-    if single and not _is_image(files.names[0]):
+    if single and Path(files.names[0]).suffix.lower() not in IMAGE_SUFFIXES:
         return CsvSource(origin(files.names), [CsvFile(files, files.names[0])], labels, [])
     for stem in _WHOLE:
         for name in _named(files, (stem,)):
@@ -135,7 +135,3 @@ def _named(files: Files, stems: tuple[str, ...]) -> list[str]:
         if key not in best or rank < best[key][0]:
             best[key] = rank, name
     return [name for _, name in sorted(best.values())]
-
-
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
