@@ -18,6 +18,7 @@ import numpy as np
 
 from fer_tl.core.config import Experiment
 from fer_tl.core.quiet import import_tensorflow
+from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.export.formats import FORMATS
 from fer_tl.inference.export.parity import compare_probabilities, run_batched, time_one
 from fer_tl.models.backbones import BACKBONES
@@ -59,12 +60,14 @@ def compare(name: str, count: int, side: int, place: Path) -> None:
     logits = np.concatenate([np.asarray(model(images[i : i + 32], training=False)) for i in range(0, count, 32)])
     temperature = float(logits.std())  # probabilities that are neither 0 nor 1
     original = np.asarray(keras.ops.softmax(logits / temperature))
-    network = build_network([place / "original.keras"], temperature)
-    for chosen in FORMATS.values():
-        for int8 in (False, True) if chosen.int8 else (False,):
+    for int8 in (False, True):
+        network = build_network([place / "original.keras"], temperature, images if int8 else None)
+        for chosen in FORMATS.values():
+            if int8 and not chosen.int8:
+                continue
             folder = place / f"{chosen.name}{int8}"
             folder.mkdir()
-            path = write_model(network, CLASSES, chosen, folder, images if int8 else None)
+            path = write_model(network, CLASSES, chosen, folder, FaceRecipe(), images if int8 else None)
             run = open_exported(path, chosen)
             parity = compare_probabilities(original, run_batched(run, images, np.arange(count)))
             files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]

@@ -129,7 +129,8 @@ def _export(request: _Request, contents: RunContents, folder: Path, new: Path, s
     from fer_tl.inference.export.network import build_network, open_exported, write_model
     from fer_tl.reports.model_card import NAME, card_text, export_text
 
-    network = build_network([run.part(part) / "model.keras" for part in request.parts], original.temperature)
+    paths = [run.part(part) / "model.keras" for part in request.parts]
+    network = build_network(paths, original.temperature, calibration)
     path = write_model(network, original.class_names, chosen, new, original.recipe, calibration)
     facts = _check(original, open_exported(path, chosen), held_out, contents, request, path)
     facts = replace(facts, calibrated=0 if calibration is None else len(calibration))

@@ -16,6 +16,7 @@ import tensorflow as tf
 from fer_tl.core.quiet import silence
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.export.formats import CLASS_NAMES, INPUT, LABELS, OUTPUT, Format
+from fer_tl.inference.export.int8_weights import round_weights
 from fer_tl.models.folding import fold_batch_norm
 from fer_tl.runs.saved_model import compute_in_float32, load_model, save_model
 
@@ -23,7 +24,7 @@ from fer_tl.runs.saved_model import compute_in_float32, load_model, save_model
 OPSET = 18
 
 
-def build_network(paths: Sequence[Path], temperature: float) -> keras.Model:
+def build_network(paths: Sequence[Path], temperature: float, calibration: np.ndarray | None = None) -> keras.Model:
     """The model to export: that of a part, or the mean of the probabilities of several.
 
     BatchNorm is folded into the convolutions, and all is float32 whatever it was trained in. All layers are Keras's
@@ -32,6 +33,8 @@ def build_network(paths: Sequence[Path], temperature: float) -> keras.Model:
     Args:
         paths: of ``model.keras`` files of the same classes.
         temperature: what the logits are divided by before the softmax.
+        calibration: uint8 ``[N, H, W, C]``, images of the training, where int8 is exported: the weights are rounded to
+            it, see ``round_weights``; None for floats.
 
     Returns:
         From uint8 ``image`` ``[B, H, W, C]``, 0..255, to float32 ``probabilities`` ``[B, K]``.
@@ -39,7 +42,7 @@ def build_network(paths: Sequence[Path], temperature: float) -> keras.Model:
     Raises:
         UserError: a file that is missing, damaged, or not written by fer-tl.
     """
-    models = [_load(path) for path in paths]
+    models = [_load(path, calibration) for path in paths]
     images = keras.Input(models[0].input_shape[1:], dtype="uint8", name=INPUT)
     # A cast: Keras has no other layer for it.
     pixels = keras.layers.Rescaling(1.0, dtype="float32", name="pixels")(images)
@@ -55,10 +58,13 @@ def build_network(paths: Sequence[Path], temperature: float) -> keras.Model:
     return keras.Model(images, output, name="expressions")
 
 
-def _load(path: Path) -> keras.Model:
+def _load(path: Path, calibration: np.ndarray | None) -> keras.Model:
     model, _ = load_model(path)
     compute_in_float32(model)
-    return exchange_layers(fold_batch_norm(model))
+    plain = exchange_layers(fold_batch_norm(model))
+    if calibration is not None:
+        round_weights(plain, calibration)
+    return plain
 
 
 def write_model(
