@@ -13,7 +13,15 @@ import psutil
 from fer_tl.commands._command import Command
 from fer_tl.core.environment import count_cores
 from fer_tl.core.errors import UserError, one_line
-from fer_tl.core.framework import BACKENDS, asked_backend, choose_backend, is_installed, keras_home, version_of
+from fer_tl.core.framework import (
+    BACKENDS,
+    asked_backend,
+    choose_backend,
+    is_installed,
+    keras_home,
+    slower_backend,
+    version_of,
+)
 from fer_tl.core.say import Say, say_line
 from fer_tl.core.version import __version__
 from fer_tl.reports.rendering import Table, as_text
@@ -94,6 +102,8 @@ def doctor(say: Say = say_line) -> Diagnosis:
         tell(f"backend: {backend} {version_of(backend)}, {chosen}{also}")
         devices = _devices()
         tell(f"devices: {devices}")
+        if hint := slower_backend(backend, "CPU" if "CPU" in devices else ""):
+            tell(hint)
         faults += _unused_hardware(backend, devices)
     except UserError as error:
         faults.append(str(error))

@@ -71,6 +71,21 @@ def version_of(package: str) -> str:
         return ""
 
 
+def slower_backend(backend: str, kind: str) -> str:
+    """A line where the other framework, which is installed, would train faster; "" elsewhere.
+
+    Args:
+        backend: the framework that computes.
+        kind: of the devices, such as ``CPU``.
+    """
+    if backend == "jax" and kind == "CPU" and is_installed("tensorflow"):
+        # 4 to 9 times on networks of all kinds: XLA's convolutions on a CPU (measured, benchmarks/results/jax.md).
+        return (
+            f"on a CPU TensorFlow, which is installed, trains several times faster than JAX: set {SETTING}=tensorflow"
+        )
+    return ""
+
+
 def import_backend() -> Backend:
     """Import Keras with its framework, quietly; call it before anything else imports Keras.
 

@@ -15,7 +15,7 @@ from fer_tl.core.config import Experiment
 from fer_tl.core.environment import describe_environment
 from fer_tl.core.errors import TrainingFailed, UserError
 from fer_tl.core.files import write_json
-from fer_tl.core.framework import choose_backend, import_backend
+from fer_tl.core.framework import choose_backend, import_backend, slower_backend
 from fer_tl.core.lock import take_turns
 from fer_tl.core.progress import Clock, Progress, duration
 from fer_tl.core.randomness import key_of
@@ -106,14 +106,7 @@ def train_parts(
         begin(session.experiment.precision)  # not before the model stands: what cannot be built leaves no folder behind
         if session.experiment.precision != run.precision():  # another fold's process was faster
             session = open_session(experiment, dataset, weights_file, rows, run.precision(), say)
-    # Without a file it is the seed's random kernels that it tells apart.
-    checksum = kernel_checksum(session.classifier.backbone_layers)
-    weights = weights_file.name if weights_file else "none"
-    say(f"model: {session.describe()}, weights: {weights}, kernels {checksum}")
-    start = {"weights": weights, "kernel_checksum": checksum, "pixels": session.spec.describe_pixels()}
-    start["precision"] = session.experiment.precision
-    start["network"] = network_checksum(session.classifier.model)
-    _record_environment(run, session.describe(), start, say)
+    _record_start(session, run, weights_file, say)
     waiting = _agree(session, waiting)
     # Workers keep nothing: what each has kept could differ, and they compute in step.
     session.prepare(None if experiment.strategy == "multiworker" else Path(experiment.data_dir) / CACHE)
@@ -188,6 +181,20 @@ def _train_part(session: Session, part: Part, run: RunFolder, progress: Progress
     )
     loop.forget()
     progress.line(f"{part.name}: done in {duration(seconds)}, held-out accuracy {accuracy:.3f}")
+
+
+def _record_start(session: Session, run: RunFolder, weights_file: Path | None, say: Say) -> None:
+    """Say and record what is trained, from which weights and on what."""
+    # Without a file it is the seed's random kernels that it tells apart.
+    checksum = kernel_checksum(session.classifier.backbone_layers)
+    weights = weights_file.name if weights_file else "none"
+    say(f"model: {session.describe()}, weights: {weights}, kernels {checksum}")
+    if hint := slower_backend(choose_backend(), session.devices.kind):
+        say(hint)
+    start = {"weights": weights, "kernel_checksum": checksum, "pixels": session.spec.describe_pixels()}
+    start["precision"] = session.experiment.precision
+    start["network"] = network_checksum(session.classifier.model)
+    _record_environment(run, session.describe(), start, say)
 
 
 def _record_environment(run: RunFolder, devices: str, start: dict[str, str], say: Say) -> None:

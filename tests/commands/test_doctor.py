@@ -36,6 +36,22 @@ def test_what_is_there_is_shown_with_its_version_and_what_is_missing_with_its_re
     assert "all parts of fer-tl can be used here" in doctor(lines.append).text
 
 
+@pytest.mark.parametrize(
+    ("backend", "kind", "installed", "told"),
+    [
+        ("jax", "CPU", ("tensorflow", "jax"), True),
+        ("jax", "CPU", ("jax",), False),
+        ("jax", "GPU", ("tensorflow", "jax"), False),
+        ("tensorflow", "CPU", ("tensorflow", "jax"), False),
+    ],
+)
+def test_who_trains_on_jax_without_need_is_told_the_faster_way(
+    backend: str, kind: str, installed: tuple[str, ...], told: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(framework, "is_installed", lambda name: name in installed)
+    assert ("KERAS_BACKEND=tensorflow" in framework.slower_backend(backend, kind)) == told
+
+
 def test_every_remedy_is_an_extra_of_setup_cfg():
     text = (Path(__file__).parents[2] / "setup.cfg").read_text()
     for extra in {extra for need in NEEDS for extra in need.extra.split(",")} | {"gpu", "jax-gpu", "jax-tpu"}:
