@@ -13,6 +13,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.progress import CountProgress
 from fer_tl.core.say import Say
 from fer_tl.data.building.copy_check import MOST_LOST, refuse_what_is_suspicious
+from fer_tl.data.building.crowding import MOST
 from fer_tl.data.building.curation import Curation, Stored
 from fer_tl.data.building.duplicates import Duplicates, find_duplicates
 from fer_tl.data.building.grouping import Photos, hash_pixels, merge_groups
@@ -66,8 +67,8 @@ class Curated:
         self.image_shape = source.image_shape
         self.encoding = curation.encoding
         self._spool = Spool(place, curation.encoding, sketched=curation.duplicates != "keep")
+        photos = self._photos = Photos(place) if curation.duplicates != "keep" else None
         try:
-            photos = Photos() if curation.duplicates != "keep" else None
             self.tones = Tones()
             self._rows = _read(source, self._spool, photos, self.tones)
             found = None
@@ -79,6 +80,11 @@ class Curated:
                     say(
                         "The images share ground, light or a mask: only those of nearly equal pixels are taken for "
                         "copies, for others may be takes of one person."
+                    )
+                if found.limited:
+                    say(
+                        f"{found.limited:,} images look like more than {MOST} others each: they were compared with the "
+                        f"{MOST} most alike, so copies that were moved or cropped may be missed among the rest."
                     )
                 groups = merge_groups(photos.merge(groups), found.clusters)
             self.examples = _describe(self._rows, groups, self.class_names, curation, found)
@@ -152,6 +158,8 @@ class Curated:
 
     def close(self) -> None:
         self._spool.close()
+        if self._photos is not None:
+            self._photos.close()
 
 
 def _read(source: Source, spool: Spool, photos: Photos | None, tones: Tones) -> list[_Row]:

@@ -23,8 +23,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fer_tl.data.building.crowding import MOST, most_alike
 from fer_tl.data.building.likeness import ENOUGH, SAMPLE, Likeness, look_at
-from fer_tl.data.building.pairs import BLOCK, CHUNK, Compared, Signatures, alike_pairs, like_middle, signatures_of
+from fer_tl.data.building.pairs import (
+    BLOCK,
+    CHUNK,
+    LEAST,
+    Compared,
+    Signatures,
+    alike_pairs,
+    like_middle,
+    signatures_of,
+)
 
 _EDGES = 2**18
 """Pairs that are kept, 16 bytes each, before they are merged into clusters; or as many as there are images."""
@@ -38,17 +48,20 @@ class Duplicates:
         clusters: int64 ``[N]``, the first row of the cluster that an image is in; its own row where it is alone.
         exact: bool ``[N]``, whether the pixels equal another image's.
         one_scene: whether the images share so much that only copies of nearly equal pixels could be told.
+        limited: images that look like so many others that they were compared with the most alike only, see `MOST`.
     """
 
     clusters: np.ndarray
     exact: np.ndarray
     one_scene: bool = False
+    limited: int = 0
 
 
 def find_duplicates(
     pixels: Sequence[bytes | str], sketches: np.ndarray, image: Callable[[int], np.ndarray] | None = None
 ) -> Duplicates:
-    """Find all images that are copies of each other, on all cores. Time grows with N squared, memory with N.
+    """Find all images that are copies of each other, on all cores. Time grows with N squared, at a billion pairs a
+    second, and that of a closer look with N, as memory does.
 
     Which images are together does not depend on their order.
 
@@ -69,10 +82,11 @@ def find_duplicates(
     likeness = look_at(sketches[rows[:SAMPLE]]) if len(rows) >= ENOUGH else Likeness()
     compared = Compared(sketches, likeness, image)
     clusters = _Clusters(originals)
-    signed = _join_near_copies(compared, np.sort(rows), clusters)
+    signed = signatures_of(compared, np.sort(rows))
+    limited = _join_near_copies(compared, signed, clusters)
     found = _split_chains(compared, rows, signed, clusters.first_rows())[originals]  # [N]
     _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
-    return Duplicates(first[inverse].astype(np.int64), exact, compared.one_scene)
+    return Duplicates(first[inverse].astype(np.int64), exact, compared.one_scene, limited)
 
 
 class _Clusters:
@@ -120,17 +134,21 @@ class _Clusters:
         self._edges, self._waiting = [], 0
 
 
-def _join_near_copies(sketches: Compared, rows: np.ndarray, clusters: _Clusters) -> Signatures:
-    """Join all pairs of ``rows`` whose sketches show the same; gives what they were looked up by."""
+def _join_near_copies(sketches: Compared, signed: Signatures, clusters: _Clusters) -> int:
+    """Join all pairs whose sketches show the same; gives how many images look like more than are compared."""
     from threadpoolctl import threadpool_limits
 
-    signed = signatures_of(sketches, rows)
     rows, even, odd = signed
+    starts = range(0, len(rows), BLOCK)
+    needed = None
+
+    def look_up(start: int) -> tuple[np.ndarray, np.ndarray]:
+        return most_alike(even, odd, slice(start, start + BLOCK), LEAST)
 
     def join_strip(start: int) -> None:
         """Compare a block of rows with itself and all later ones."""
         waiting, count = [], 0
-        for pairs in alike_pairs(even, odd, rows, start):
+        for pairs in alike_pairs(even, odd, rows, start, needed):
             waiting.append(pairs)
             count += pairs.shape[1]
             if count >= CHUNK:  # a block has a hundred, and a call costs as much as twenty
@@ -139,11 +157,16 @@ def _join_near_copies(sketches: Compared, rows: np.ndarray, clusters: _Clusters)
         if count:
             _join_copies(sketches, np.concatenate(waiting, axis=1), clusters)
 
+    limited = 0
     # NumPy's own threads wait for each other in products this small: 1e9 pairs a second on two cores against 4e8.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(join_strip, range(0, len(rows), BLOCK)):
+        if sketches.crowded and len(rows) > MOST:
+            scores, numbers = zip(*pool.map(look_up, starts), strict=True)
+            needed = np.concatenate(scores)
+            limited = int((np.concatenate(numbers) > MOST).sum())
+        for _ in pool.map(join_strip, starts):
             pass
-    return signed
+    return limited
 
 
 def _split_chains(sketches: Compared, rows: np.ndarray, signed: Signatures, first: np.ndarray) -> np.ndarray:
@@ -153,7 +176,7 @@ def _split_chains(sketches: Compared, rows: np.ndarray, signed: Signatures, firs
     Args:
         sketches: of all images.
         rows: of the images that are no exact copies of earlier ones, in an order that theirs has no part in.
-        signed: what ``_join_near_copies`` gave.
+        signed: what they were looked up by.
         first: int64 ``[N]``, the first row of each row's cluster.
 
     Returns:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from pathlib import Path
 
 import numpy as np
 
 from fer_tl.data.building.duplicates import find_duplicates
+from fer_tl.data.building.registration import SIDE, small_content
 from fer_tl.data.building.sketches import sketch
 from fer_tl.sources.records import Record
 
@@ -17,26 +20,44 @@ def hash_pixels(image: np.ndarray) -> str:
 
 
 class Photos:
-    """The photos that faces were cut from, one sketch a group: 1 kB each."""
+    """The photos that faces were cut from: of each group one sketch in memory, 1 kB, and a small picture on the disk.
 
-    def __init__(self) -> None:
+    Args:
+        place: a folder for the pictures meanwhile.
+    """
+
+    def __init__(self, place: Path) -> None:
         self._seen: dict[str, tuple[str, np.ndarray]] = {}
+        self._pictures = (place / "photos").open("w+b")
+        self._place = threading.Lock()
 
     def add(self, record: Record) -> None:
         """Remembers the photo of a group, once."""
         if record.photo is not None and record.group not in self._seen:
             self._seen[record.group] = hash_pixels(record.photo), sketch(record.photo)
+            small = small_content(record.photo)
+            self._pictures.write(np.broadcast_to(small, (SIDE, SIDE, 3)).tobytes())
 
     def merge(self, groups: np.ndarray) -> np.ndarray:
-        """Groups, text [N], of which those whose photos are copies become one: a detector may box other faces, or the
-        same one otherwise, where a photo is there twice."""
+        """Groups, text [N], of which those whose photos are copies become one, by the rule of `find_duplicates`: a
+        detector may box other faces, or the same one otherwise, where a photo is there twice."""
         if not self._seen:
             return groups
         names = list(self._seen)
         pixels, sketches = zip(*self._seen.values(), strict=True)
-        clusters = find_duplicates(pixels, np.stack(sketches)).clusters
+        clusters = find_duplicates(pixels, np.stack(sketches), self._picture).clusters
         first = {name: names[row] for name, row in zip(names, clusters.tolist(), strict=True)}
         return np.array([first.get(group, group) for group in groups.tolist()])
+
+    def close(self) -> None:
+        self._pictures.close()
+
+    def _picture(self, row: int) -> np.ndarray:
+        size = SIDE * SIDE * 3
+        with self._place:
+            self._pictures.seek(row * size)
+            found = self._pictures.read(size)
+        return np.frombuffer(found, np.uint8).reshape(SIDE, SIDE, 3)
 
 
 def merge_groups(groups: np.ndarray, clusters: np.ndarray) -> np.ndarray:

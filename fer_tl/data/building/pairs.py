@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -35,10 +36,14 @@ _COARSE = 6
 _UNIT = 4000.0
 """Length of a signature. Its entries are whole numbers, so that float32 holds every sum of products, at most 1.6e7 <
 2^24, exactly: the result depends neither on the order of the images nor on the processor."""
+LEAST = CORRELATION * _UNIT**2
+"""Product of two signatures from which their images look alike."""
 BLOCK = 512
 """Rows and columns of a block of pairs: its two float32 matrices, 2 MB, stay in a core's cache."""
 CHUNK = 256
 """Sketches that are worked on at once: 1 MB as float32."""
+_REMEMBERED = 4096
+"""Pictures that are kept in memory, up to 16 kB each."""
 _COARSE_COSINES = cosines(_COARSE)
 Signatures = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -79,6 +84,8 @@ class Compared:
         self._sketches = sketches
         self._likeness = likeness
         self._image = image
+        self._pictures: dict[int, np.ndarray] = {}
+        self._lock = threading.Lock()
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """uint8 ``[B, 32, 32]``."""
@@ -105,14 +112,33 @@ class Compared:
         return same
 
     def _fit(self, left: np.ndarray, right: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-        assert self._image
-        pairs = []
-        for rows in zip(left.tolist(), right.tolist(), strict=True):
-            # Which one is moved must not depend on the order of the images.
-            pairs.append(sorted((picture(self._image(row)) for row in rows), key=lambda image: image.tobytes()))
-        first, second = np.array(pairs).swapaxes(0, 1)  # [P, 64, 64]
+        # Which one is moved must not depend on the order of the images.
+        pairs = [
+            sorted((self._picture(one), self._picture(other)), key=lambda shown: shown[..., 0].tobytes())
+            for one, other in zip(left.tolist(), right.tolist(), strict=True)
+        ]
+        deepest = max(shown.shape[2] for pair in pairs for shown in pair)
+        same_depth = [[np.broadcast_to(shown, (*shown.shape[:2], deepest)) for shown in pair] for pair in pairs]
+        first, second = np.array(same_depth).swapaxes(0, 1)  # [P, 64, 64, C]
         second[mirrored] = second[mirrored, :, ::-1]
         return are_one(first, second)
+
+    def _picture(self, row: int) -> np.ndarray:
+        """See ``picture``; those that were asked for last are remembered."""
+        assert self._image
+        with self._lock:
+            found = self._pictures.pop(row, None)
+        if found is None:
+            found = picture(self._image(row))
+        with self._lock:
+            self._pictures[row] = found
+            if len(self._pictures) > _REMEMBERED:
+                del self._pictures[next(iter(self._pictures))]
+        return found
+
+    @property
+    def crowded(self) -> bool:
+        return self._likeness.crowded
 
     @property
     def one_scene(self) -> bool:
@@ -169,12 +195,15 @@ def signatures_of(sketches: Compared, rows: np.ndarray) -> Signatures:
     return rows[clear], even[clear], odd[clear]
 
 
-def alike_pairs(even: np.ndarray, odd: np.ndarray, rows: np.ndarray, start: int) -> Iterator[np.ndarray]:
+def alike_pairs(
+    even: np.ndarray, odd: np.ndarray, rows: np.ndarray, start: int, needed: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
     """Pairs of a block of rows and later ones whose signatures correlate: int64 ``[3, P]``: left row, right row, and
     whether one is mirrored; block by block.
 
     Mirroring changes the sign of the odd horizontal frequencies, so the products of the even ones plus or minus those
-    of the odd ones are the correlations both ways round.
+    of the odd ones are the correlations both ways round. ``needed``, ``[M]`` from ``most_alike``, leaves those that are
+    among the most alike of one of the two.
     """
     own = slice(start, start + BLOCK)
     for begin in range(start, len(rows), BLOCK):
@@ -182,7 +211,8 @@ def alike_pairs(even: np.ndarray, odd: np.ndarray, rows: np.ndarray, start: int)
         products = odd[own] @ odd[other].T  # [A, B]
         correlations = np.abs(products)
         correlations += even[own] @ even[other].T
-        found = np.flatnonzero(correlations >= CORRELATION * _UNIT**2)
+        least = LEAST if needed is None else np.minimum(needed[own, None], needed[other])
+        found = np.flatnonzero(correlations >= least)
         left, right = np.divmod(found, products.shape[1])
         pairs = np.stack([rows[own][left], rows[other][right], products.ravel()[found] < 0])
         yield pairs[:, pairs[0] < pairs[1]]

@@ -12,15 +12,17 @@ import pytest
 from PIL import Image
 
 from fer_tl.core.errors import UserError
+from fer_tl.data.building import crowding, drop_copies, duplicates
 from fer_tl.data.building.build import build
 from fer_tl.data.building.copy_check import suspicions
 from fer_tl.data.building.curation import Curation
 from fer_tl.data.building.drop_copies import Curated, describe_duplicates
-from fer_tl.data.building.grouping import hash_pixels
+from fer_tl.data.building.grouping import Photos, hash_pixels
 from fer_tl.data.examples import KEPT, Example, read_examples, write_examples
 from fer_tl.data.records.stream import decode_stored
 from fer_tl.data.splits import read_splits
 from fer_tl.sources.records import Record, Source
+from tests.drawn_faces import PLAIN, faces_in
 
 CLASSES = ("angry", "happy")
 
@@ -38,6 +40,11 @@ def brighter(image: np.ndarray) -> np.ndarray:
 def varied(image: np.ndarray, way: int) -> np.ndarray:
     """A near copy, another one for each way."""
     return (image * (1 - way / 50) + way).astype(np.uint8)
+
+
+def crowded(seed: int) -> np.ndarray:
+    """A drawn face before one colour, uint8 [48, 48, 1]: each looks like many others."""
+    return np.asarray(Image.fromarray(faces_in(PLAIN, 1, seed)[0]).convert("L").resize((48, 48)))[..., None]
 
 
 class Given(Source):
@@ -238,6 +245,33 @@ def test_one_photo_under_two_names_is_one_group(tmp_path: Path) -> None:
     assert groups == {"p0#0": "p0", "p1#0": "p1", "p2#0": "p0", "p3#0": "p3", "p4#0": "p1"}
     kept = by_id(curate(tmp_path, records, duplicates="keep"))
     assert all(example.group == name[:2] for name, example in kept.items())
+
+
+def test_photos_that_look_alike_are_compared_at_full_size_as_faces_are(tmp_path: Path) -> None:
+    photos = faces_in(PLAIN, 100)
+    photos += [np.asarray(Image.fromarray(photo).resize((200, 200))) for photo in photos[:5]]
+    photos += [np.asarray(Image.fromarray(photo).convert("L"))[..., None] for photo in photos[5:10]]
+    seen = Photos(tmp_path)
+    names = np.array([f"p{number:03d}" for number in range(len(photos))])
+    for name, photo in zip(names, photos, strict=True):
+        seen.add(replace(record(name, picture(0), group=name), photo=photo))
+    merged = seen.merge(names)
+    seen.close()
+    assert merged[100:].tolist() == names[:10].tolist()
+    assert (merged[:100] == names[:100]).all()
+
+
+def test_what_was_not_compared_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [record(f"{seed:03d}", crowded(seed), "train", seed % 2) for seed in range(80)]
+    told: list[str] = []
+    for module in (duplicates, crowding, drop_copies):
+        monkeypatch.setattr(module, "MOST", 4)
+    Curated(Given(records), Curation(), tmp_path, told.append).close()
+    (line,) = (line for line in told if "others each" in line)
+    assert "images look like more than 4 others each: they were compared with the 4 most alike" in line
+    monkeypatch.undo()
+    Curated(Given(records), Curation(), tmp_path, told.append).close()
+    assert sum("others each" in line for line in told) == 1
 
 
 def test_too_few_photos_for_a_split(tmp_path: Path) -> None:

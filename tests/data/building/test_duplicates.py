@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_tl.data.building import crowding
 from fer_tl.data.building import duplicates as module
 from fer_tl.data.building.duplicates import Duplicates, find_duplicates
-from fer_tl.data.building.pairs import aligned_correlation
+from fer_tl.data.building.pairs import Compared, aligned_correlation
 from fer_tl.data.building.sketches import content_box, sketch
-from tests.drawn_faces import SETTINGS, faces_in, laboratory
+from tests.drawn_faces import PLAIN, SETTINGS, faces_in, laboratory
 
 SIZE = 64
 
@@ -133,6 +134,56 @@ def test_faces_whose_sketches_are_alike_are_compared_at_full_size(setting: str) 
     order = np.random.default_rng(0).permutation(len(images))
     mixed = search([images[row] for row in order])
     assert {frozenset(order[list(rows)].tolist()) for rows in together(mixed)} == expected
+
+
+def test_of_drawings_before_one_colour_each_at_most_three_in_a_thousand_are_joined() -> None:
+    faces = faces_in(PLAIN, 420)
+    assert sum(map(len, together(search(faces)))) <= 420 * 0.003
+    copies = [face[:, ::-1] for face in faces[:10]] + [as_jpeg(face, 40) for face in faces[10:20]]
+    assert together(search([*faces[:200], *copies])) == {frozenset({row, 200 + row}) for row in range(20)}
+
+
+def test_no_image_is_compared_with_more_than_the_most_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many look alike, and what was limited is said; the copies are among the most alike."""
+    faces = faces_in(PLAIN, 150)
+    images = [*faces, *(as_jpeg(face, 60) for face in faces[:15])]
+    expected = {frozenset({row, 150 + row}) for row in range(15)}
+    whole = search(images)
+    assert together(whole) == expected and whole.limited == 0
+    compared = 0
+    look = Compared.are_copies
+
+    def counted(self: Compared, left: np.ndarray, right: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+        nonlocal compared
+        compared += len(left)
+        return look(self, left, right, mirrored)
+
+    monkeypatch.setattr(Compared, "are_copies", counted)
+    for name in (module, crowding):
+        monkeypatch.setattr(name, "MOST", 3)
+    limited = search(images)
+    assert together(limited) == expected and limited.limited > 50
+    assert compared <= 3 * len(images)
+    order = np.random.default_rng(0).permutation(len(images))
+    mixed = search([images[row] for row in order])
+    assert {frozenset(order[list(rows)].tolist()) for rows in together(mixed)} == expected
+    assert mixed.limited == limited.limited
+
+
+def test_the_most_alike_of_each_are_those_of_a_sorted_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    signatures = rng.normal(size=36) + rng.normal(size=(300, 36))
+    signatures = np.rint(4000 * signatures / np.linalg.norm(signatures, axis=1, keepdims=True)).astype(np.float32)
+    even, odd = signatures[:, :18], signatures[:, 18:]
+    scores = even @ even.T + np.abs(odd @ odd.T)
+    np.fill_diagonal(scores, np.inf)  # itself is in no list
+    least = float(np.quantile(scores, 0.8))
+    for name, value in (("MOST", 10), ("_COLUMNS", 64), ("_WAITING", 500)):
+        monkeypatch.setattr(crowding, name, value)
+    needed, number = crowding.most_alike(even, odd, slice(100, 200), least)
+    own = scores[100:200]
+    assert (number == (own >= least).sum(axis=1) - 1).all()
+    np.testing.assert_array_equal(needed, np.maximum(np.sort(own, axis=1)[:, -11], least).astype(np.float32))
 
 
 def test_no_two_expressions_of_a_laboratory_and_no_two_persons_are_copies() -> None:
