@@ -12,7 +12,8 @@ from small_run import CLASSES, FOLDS, IMAGES, SIDE, make_run, seal
 
 from fer_tl.core.errors import UserError
 from fer_tl.evaluation.calibration import choose_scaling
-from fer_tl.inference.predictor import BATCH, load
+from fer_tl.inference import compiled
+from fer_tl.inference.predictor import BATCH, PRECISIONS, load
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import load_predictions
 
@@ -44,6 +45,35 @@ def test_a_fold_answers_what_it_predicted_calibrated_on_what_it_held_out(run: Ru
     expected = softmax(saved(run, "fold-1") / model.temperature)
     np.testing.assert_allclose(answers.probabilities, expected, atol=1e-5)
     assert answers.labels == tuple(CLASSES[k] for k in expected.argmax(axis=1)) and len(set(answers.labels)) > 1
+
+
+@pytest.mark.engines
+def test_bfloat16_answers_nearly_the_same_and_not_quite(run: RunFolder):
+    exact, half = (load(run.path, precision=precision).predict(IMAGES).probabilities for precision in PRECISIONS[:2])
+    difference = np.abs(exact - half).max()
+    assert 1e-6 < difference < 0.05
+    np.testing.assert_allclose(half.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize(
+    ("gain", "difference", "chosen"), [(0.0, 1.0, "bfloat16"), (0.0, 1e-7, "float32"), (1e9, 1.0, "float32")]
+)
+def test_a_trial_takes_bfloat16_where_it_is_faster_and_near_enough(
+    gain: float, difference: float, chosen: str, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(compiled, "LEAST_GAIN", gain)
+    monkeypatch.setattr(compiled, "LARGEST_DIFFERENCE", difference)
+    model = load(run.path, precision="auto")
+    assert model.outcome == ""
+    answers = model.predict(IMAGES).probabilities
+    assert model.outcome.startswith(f"precision: {chosen}; bfloat16 takes ")
+    np.testing.assert_array_equal(answers, load(run.path, precision=chosen).predict(IMAGES).probabilities)
+
+
+def test_a_precision_that_is_none_is_one_line(run: RunFolder):
+    with pytest.raises(UserError, match="'precision' should be float32, bfloat16 or auto, but is 'half'"):
+        load(run.path, precision="half")
 
 
 def test_all_folds_are_averaged(run: RunFolder):
