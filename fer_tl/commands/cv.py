@@ -5,17 +5,17 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
-from fer_tl.commands._report_folds import CvResult, report_folds
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.lock import take_turns
 from fer_tl.core.say import Say, say_line
-from fer_tl.data.dataset import group_by_id, load_dataset
-from fer_tl.data.merging import take_classes
-from fer_tl.runs.part import NEEDED, check_part
-from fer_tl.training.prepare_run import Work, prepare
+
+if TYPE_CHECKING:
+    from fer_tl.commands._report_folds import CvResult
+    from fer_tl.training.prepare_run import Work
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,13 @@ def cross_validate(experiment: Experiment | None = None, say: Say = say_line) ->
         UserError: bad settings, missing or half-built data, missing weights, another run in the folder, another process
             at work there, or folds whose training failed, if that is all or the one that was asked for.
     """
+    # Not above: --help needs none of them, and NumPy alone takes a third of a second.
+    from fer_tl.commands._report_folds import report_folds
+    from fer_tl.data.dataset import group_by_id, load_dataset
+    from fer_tl.data.merging import take_classes
+    from fer_tl.runs.part import NEEDED, check_part
+    from fer_tl.training.prepare_run import prepare
+
     with prepare(experiment, "cv", say) as work:
         if work.worker and work.trained:
             return leave_to_chief(work, say)
@@ -107,6 +114,8 @@ def say_chief(worker: int, say: Say) -> str:
 
 
 def _refuse_failed(found: CvResult | PartResult) -> None:
+    from fer_tl.commands._report_folds import CvResult
+
     if isinstance(found, CvResult):
         found.refuse_failed()
 

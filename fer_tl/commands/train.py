@@ -7,21 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
-from fer_tl.commands._report_folds import where_results_are
 from fer_tl.commands.cv import PartResult, leave_to_chief
 from fer_tl.core.config import Experiment
-from fer_tl.core.files import remove_temporaries
 from fer_tl.core.say import Say, say_line
-from fer_tl.data.dataset import group_by_id, load_dataset
-from fer_tl.data.directory import dataset_directory
-from fer_tl.data.manifest import read_manifest
-from fer_tl.data.merging import take_classes
-from fer_tl.data.splits import FIT_SPLITS
-from fer_tl.runs.predictions import Predictions, load_predictions
-from fer_tl.training.prepare_run import prepare
 
 if TYPE_CHECKING:
     from fer_tl.reports.run_report import Result
+    from fer_tl.runs.predictions import Predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +31,17 @@ def fit(experiment: Experiment | None = None, say: Say = say_line) -> FitResult 
 
     Args, errors and what workers other than the chief return as ``cross_validate``; a training that fails is an error.
     """
+    # Not above: --help needs none of them, and NumPy alone takes a third of a second.
+    from fer_tl.commands._report_folds import where_results_are
+    from fer_tl.core.files import remove_temporaries
+    from fer_tl.data.dataset import group_by_id, load_dataset
+    from fer_tl.data.directory import dataset_directory
+    from fer_tl.data.manifest import read_manifest
+    from fer_tl.data.merging import take_classes
+    from fer_tl.data.splits import FIT_SPLITS
+    from fer_tl.runs.predictions import load_predictions
+    from fer_tl.training.prepare_run import prepare
+
     with prepare(experiment, "train", say) as work:
         if work.worker and work.trained:
             return leave_to_chief(work, say)
