@@ -27,6 +27,8 @@ def round_weights(model: keras.Model, images: np.ndarray) -> None:
         images: uint8 or float32 ``[N, H, W, C]``, what it takes.
     """
     layers = [layer for layer in model.layers if _is_rounded(layer)]
+    if not layers:
+        return
     rounded = {layer.name: _rounded(layer) for layer in layers}
     errors = [_error(layer, layer.get_weights()[0] - rounded[layer.name]) for layer in layers]
     means = _means(keras.Model(model.input, errors), images)
@@ -53,9 +55,10 @@ def _error(layer: Any, difference: np.ndarray) -> Any:
     """What the layer computes less for its rounded kernel, an output of the model: ``[B, F]``."""
     config = layer.get_config() | {"use_bias": False, "activation": "linear", "name": f"{layer.name}_rounding"}
     twin = layer.__class__.from_config(config)
-    lost = twin(layer.input)  # [B, h, w, F] or [B, F]
+    lost = twin(layer.input)  # [B, ..., F]
     twin.set_weights([difference])
-    return keras.layers.GlobalAveragePooling2D()(lost) if len(lost.shape) == 4 else lost
+    places = tuple(range(1, len(lost.shape) - 1))
+    return keras.ops.mean(lost, axis=places) if places else lost
 
 
 def _means(model: keras.Model, images: np.ndarray) -> list[np.ndarray]:

@@ -86,3 +86,23 @@ def test_a_channel_of_zeros_stays_one() -> None:
     found = rounded(model, correct=True)
     assert all(np.isfinite(weights).all() for weights in found.get_weights())
     np.testing.assert_array_equal(found.get_layer("first").get_weights()[0][..., 0], 0)
+
+
+def test_layers_along_rows_of_features_are_corrected_too() -> None:
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    inputs = keras.Input(IMAGES.shape[1:])
+    x = layers.Dense(6, name="along")(layers.Reshape((-1, 12))(layers.Rescaling(1 / 255)(inputs)))  # [B, 12, 6]
+    model = keras.Model(inputs, layers.Dense(5, name="classes")(layers.GlobalAveragePooling1D()(x)))
+    found = rounded(model, correct=True)
+    means = [np.mean(keras.Model(m.input, m.get_layer("along").output)(IMAGES), axis=(0, 1)) for m in (found, model)]
+    np.testing.assert_allclose(*means, atol=2e-6)
+
+
+def test_a_network_without_biases_stays_as_it_is() -> None:
+    inputs = keras.Input(IMAGES.shape[1:])
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(5, 3, use_bias=False)(inputs))
+    model = keras.Model(inputs, x)
+    before = model.get_weights()
+    round_weights(model, IMAGES)
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
