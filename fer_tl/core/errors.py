@@ -18,6 +18,10 @@ class Unreadable(UserError):
     with what is in it, so nobody is told to delete anything."""
 
 
+class OutOfMemory(UserError):
+    """A step does not fit into the memory of the devices."""
+
+
 class TrainingFailed(UserError):
     """The loss of a fold became NaN or infinite; its last good checkpoint is kept.
 

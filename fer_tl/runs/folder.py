@@ -190,14 +190,13 @@ class RunFolder:
                 "go on with it, or give another --run-dir"
             )
 
-    def precision(self) -> str:
+    def precision(self, asked: str) -> str:
         """The arithmetic that a begun run is trained in, ``float32``, ``mixed_bfloat16`` or ``mixed_float16``, also
-        where its settings leave it to what is faster.
+        where its settings, ``asked``, leave it to what is faster.
 
         Raises:
             UserError: ``run.json`` says something else.
         """
-        asked = self.read_experiment().precision
         found = str(self.read_run().get("precision", asked))  # not in runs of before 2026-11-29
         if found not in (("float32", "mixed_bfloat16") if asked == "auto" else (asked,)):
             raise UserError(

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 
 from fer_tl.core.config import Augment, Experiment
-from fer_tl.core.errors import UserError
 from fer_tl.engines.choose import choose_engine
 from fer_tl.engines.plan import EpochPlan
 from fer_tl.models.folding import fold_batch_norm
@@ -67,13 +66,12 @@ class FrozenSession(Session):
             None if dataset.targets is None else np.tile(dataset.targets, (copies, 1)),
         )
 
-    def explain_failure(self, error: Exception, compiled: CompiledStage, plan: EpochPlan) -> None:
-        """The same; a head takes so little memory that no other batch is looked for."""
-        if self.engine.ran_out_of_memory(error):
-            raise UserError(
-                f"{len(self.dataset):,} images' features and a batch of {self.experiment.batch_size} do not fit into "
-                f"the memory of the devices ({self.devices.describe()}): use fewer --views, or a smaller --batch-size"
-            ) from None
+    def _say_what_fits(self, compiled: CompiledStage, plan: EpochPlan) -> str:
+        """A head takes so little memory that no other batch is looked for."""
+        return (
+            f"{len(self.dataset):,} images' features and a batch of {self.experiment.batch_size} do not fit into "
+            f"the memory of the devices ({self.devices.describe()}): use fewer --views, or a smaller --batch-size"
+        )
 
     def rows_in_engine(self, rows: np.ndarray, *stream: object) -> np.ndarray:
         """The images' rows in the view of this epoch, which is the last of ``stream``."""

@@ -213,11 +213,7 @@ class Loop:
             self.progress.skip(int(plan.counts[: at.step].sum()))
         while at.step < len(plan):
             stop = min(at.step + self._steps_per_call, len(plan))
-            try:
-                new = compiled.train(plan, at.step, stop)  # [S, 3]
-            except Exception as error:
-                self.session.explain_failure(error, compiled, plan)
-                raise
+            new = compiled.train(plan, at.step, stop)  # [S, 3]
             seconds = clock.lap()
             if self._seconds_to_first_step is None:
                 self._seconds_to_first_step = round(self._idle.lap(), 2)

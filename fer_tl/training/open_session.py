@@ -10,6 +10,7 @@ import numpy as np
 
 from fer_tl.core.config import Experiment
 from fer_tl.core.environment import processor_features
+from fer_tl.core.errors import OutOfMemory
 from fer_tl.core.progress import Clock
 from fer_tl.core.say import Say
 from fer_tl.data.dataset import Dataset
@@ -24,6 +25,9 @@ LEAST_GAIN = 1.05
 ROUNDS = 5
 SECONDS_PER_ROUND = 0.2
 
+# Trains so many steps, and says how many seconds they took.
+Trial = Callable[[int], float]
+
 
 def open_session(
     experiment: Experiment,
@@ -35,8 +39,8 @@ def open_session(
 ) -> Session:
     """Build the model on its devices.
 
-    Where ``precision`` is ``auto``, both float32 and bfloat16 train a few steps, and the faster one stays; its stages
-    are still to start.
+    Where ``precision`` is ``auto``, both float32 and bfloat16 train a few steps, and the faster one stays, or the only
+    one whose steps fit into memory; it has the initial weights, and its stages are still to start.
 
     Args:
         experiment: what to build.
@@ -45,6 +49,9 @@ def open_session(
         rows: those of the dataset that may be tried on, int64 ``[N]``.
         begun_in: the precision that the run was begun in, which it keeps; None for a run that begins.
         say: prints a line: what was chosen and why.
+
+    Raises:
+        OutOfMemory: the steps of neither fit.
     """
     kind = FrozenSession if uses_features(experiment) else Session
 
@@ -53,17 +60,27 @@ def open_session(
 
     if experiment.precision != "auto" or begun_in:
         return open_in(begun_in or experiment.precision)
-    float32 = open_in("float32")
-    if reason := _reason_for_float32(float32):
+    session = open_in("float32")
+    if reason := _reason_for_float32(session):
         say(f"precision: float32, since {reason}")
-        return float32
-    bfloat16 = open_in("mixed_bfloat16")
-    rates = np.median(_measure([float32, bfloat16], rows), axis=0)  # [2]
-    chosen = bfloat16 if rates[1] > LEAST_GAIN * rates[0] else float32
-    say(
-        f"precision: {chosen.experiment.precision}, tried: {rates[0]:,.0f} images/s in float32, {rates[1]:,.0f} in "
-        "mixed_bfloat16"
-    )
+        return session
+    tried: list[tuple[Session, Trial]] = []
+    problem = ""
+    for precision in ("float32", "mixed_bfloat16"):
+        session = session if precision == "float32" else open_in(precision)
+        try:
+            tried.append((session, _trial(session, rows)))
+        except OutOfMemory as error:
+            problem = str(error)
+    if not tried:
+        raise OutOfMemory(problem)
+    chosen, why = tried[0][0], "the only one whose trial fits into memory"
+    if len(tried) == 2:
+        rates = np.median(_measure(tried), axis=0)  # [2]
+        chosen = tried[bool(rates[1] > LEAST_GAIN * rates[0])][0]
+        why = f"tried: {rates[0]:,.0f} images/s in float32, {rates[1]:,.0f} in mixed_bfloat16"
+    chosen.reset(rows)  # what a run starts from is recorded before its first fold
+    say(f"precision: {chosen.experiment.precision}, {why}")
     return chosen
 
 
@@ -77,19 +94,20 @@ def _reason_for_float32(session: Session) -> str:
     return ""
 
 
-def _measure(sessions: list[Session], rows: np.ndarray) -> np.ndarray:
+def _measure(tried: list[tuple[Session, Trial]]) -> np.ndarray:
     """Images a second of each session in each round, ``[ROUNDS, sessions]``."""
-    runs = [_trial(session, rows) for session in sessions]
-    for run in runs:
-        run(1)  # traces
-    longest = min(session.engine.steps_at_once for session in sessions)
-    steps = max(1, min(longest, round(SECONDS_PER_ROUND / max(run(1) for run in runs))))
-    images = steps * sessions[0].experiment.batch_size
-    return np.array([[images / run(steps) for run in runs] for _ in range(ROUNDS)])
+    longest = min(session.engine.steps_at_once for session, _ in tried)
+    steps = max(1, min(longest, round(SECONDS_PER_ROUND / max(run(1) for _, run in tried))))
+    images = steps * tried[0][0].experiment.batch_size
+    return np.array([[images / run(steps) for _, run in tried] for _ in range(ROUNDS)])
 
 
-def _trial(session: Session, rows: np.ndarray) -> Callable[[int], float]:
-    """Trains the first steps of the main stage, and says how many seconds they took."""
+def _trial(session: Session, rows: np.ndarray) -> Trial:
+    """Train the first step of the main stage, so that it is traced.
+
+    Raises:
+        OutOfMemory: it does not fit.
+    """
     session.reset(rows)
     compiled = session.start(session.stages[-1])
     plan = EpochPlans(session, 0, rows).plan(compiled, 0, 1)
@@ -100,4 +118,5 @@ def _trial(session: Session, rows: np.ndarray) -> Callable[[int], float]:
             compiled.train(plan, 0, min(len(plan), steps - start))
         return clock.lap()
 
+    run(1)
     return run

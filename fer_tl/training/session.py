@@ -10,12 +10,12 @@ import keras
 import numpy as np
 
 from fer_tl.core.config import Experiment
-from fer_tl.core.errors import UserError
+from fer_tl.core.errors import OutOfMemory
 from fer_tl.core.framework import set_seed
 from fer_tl.core.randomness import example_keys
 from fer_tl.data.dataset import Dataset
 from fer_tl.devices.choose import choose_devices
-from fer_tl.engines.base import Train
+from fer_tl.engines.base import Sums, Train
 from fer_tl.engines.choose import choose_engine
 from fer_tl.engines.optimizers import make_optimizer
 from fer_tl.engines.plan import EpochPlan, plan_epoch
@@ -30,7 +30,12 @@ from fer_tl.training.stages import Stage, set_trainable, stages_of
 
 @dataclass
 class CompiledStage:
-    """A stage, the optimizer over what learns in it, and its compiled training function."""
+    """A stage, the optimizer over what learns in it, and its compiled training function.
+
+    Attributes:
+        train: see ``fer_tl.engines.base.Train``; where memory is too small, it raises ``OutOfMemory``, and the model is
+            not of use afterwards.
+    """
 
     stage: Stage
     optimizer: Any
@@ -99,12 +104,9 @@ class Session:
             with self.devices.scope():
                 optimizer = make_optimizer(self.experiment.optimizer, self.experiment.precision)
                 optimizer.build(self.model.trainable_variables)
-            compiled = CompiledStage(
-                stage,
-                optimizer,
-                read_values(optimizer.variables),
-                self.engine.compile_training(optimizer, self.experiment.optimizer.clip, self.experiment.loss),
-            )
+            train = self.engine.compile_training(optimizer, self.experiment.optimizer.clip, self.experiment.loss)
+            compiled = CompiledStage(stage, optimizer, read_values(optimizer.variables), train)
+            compiled.train = self._explaining(train, compiled)
             self._compiled[stage.name] = compiled
         assign_values(compiled.optimizer.variables, compiled.initial_optimizer)
         # Keras callbacks look for the optimizer and for stop_training on the model.
@@ -112,26 +114,28 @@ class Session:
         self.model.stop_training = False
         return compiled
 
-    def explain_failure(self, error: Exception, compiled: CompiledStage, plan: EpochPlan) -> None:
-        """Say which batch would fit, where an error is that the devices' memory was too small for a step; the model is
-        not of use afterwards.
+    def _explaining(self, train: Train, compiled: CompiledStage) -> Train:
+        """The same, with ``OutOfMemory`` for a framework's own error."""
 
-        Raises:
-            UserError: in place of such an error.
-        """
-        if not self.engine.ran_out_of_memory(error):
-            return
+        def run(plan: EpochPlan, start: int = 0, stop: int | None = None) -> Sums:
+            try:
+                return train(plan, start, stop)
+            except Exception as error:
+                if self.engine.ran_out_of_memory(error):
+                    raise OutOfMemory(self._say_what_fits(compiled, plan)) from None
+                raise
+
+        return run
+
+    def _say_what_fits(self, compiled: CompiledStage, plan: EpochPlan) -> str:
+        """Which batch would fit, where a step is too large for the devices' memory."""
         batch_size = asked = self.experiment.batch_size
         place = f"the memory of the devices ({self.devices.describe()})"
         while batch_size % (2 * self.devices.replicas) == 0:
             batch_size //= 2
             if self._fits(batch_size, compiled, plan):
-                raise UserError(
-                    f"a batch of {asked} images does not fit into {place}: use --batch-size {batch_size}, which does"
-                ) from None
-        raise UserError(
-            f"not even a batch of {batch_size} images fits into {place}: use a smaller --image-size or backbone"
-        ) from None
+                return f"a batch of {asked} images does not fit into {place}: use --batch-size {batch_size}, which does"
+        return f"not even a batch of {batch_size} images fits into {place}: use a smaller --image-size or backbone"
 
     def _fits(self, batch_size: int, compiled: CompiledStage, plan: EpochPlan) -> bool:
         """Whether a step of so many images can be trained."""

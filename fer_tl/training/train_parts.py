@@ -100,12 +100,13 @@ def train_parts(
     import_backend()
     from fer_tl.training.open_session import open_session
 
-    rows = waiting[0].train
-    session = open_session(experiment, dataset, weights_file, rows, run.precision() if begun else None, say)
+    rows, asked = waiting[0].train, experiment.precision
+    precision = run.precision(asked) if begun else None
+    session = open_session(experiment, dataset, weights_file, rows, precision, say)
     if not begun:
         begin(session.experiment.precision)  # not before the model stands: what cannot be built leaves no folder behind
-        if session.experiment.precision != run.precision():  # another fold's process was faster
-            session = open_session(experiment, dataset, weights_file, rows, run.precision(), say)
+        if session.experiment.precision != (precision := run.precision(asked)):  # another fold's process was faster
+            session = open_session(experiment, dataset, weights_file, rows, precision, say)
     _record_start(session, run, weights_file, say)
     waiting = _agree(session, waiting)
     # Workers keep nothing: what each has kept could differ, and they compute in step.

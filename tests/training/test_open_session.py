@@ -16,11 +16,15 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json, write_json
 from fer_tl.core.options import load_experiment
 from fer_tl.data.dataset import Dataset
+from fer_tl.engines.choose import choose_engine
+from fer_tl.engines.plan import EpochPlan
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import load_predictions
 from fer_tl.runs.saved_model import load_model
 from fer_tl.training import fold_checkpoints, loop, open_session
 from fer_tl.training.cross_validation import train_one
+
+ENGINE = choose_engine()
 
 pytestmark = pytest.mark.usefixtures("thin_backbone")
 
@@ -68,8 +72,10 @@ def test_a_trial_chooses_what_training_by_hand_gives_too(
     said = train(experiment(precision="auto"), faces, tmp_path / "auto")
     train(experiment(precision=precision), faces, tmp_path / "by-hand")
     assert f"precision: {precision}, tried: " in said and "images/s in float32" in said
-    assert RunFolder(tmp_path / "auto").precision() == precision
-    assert read_json(tmp_path / "auto" / "environment.json")[0]["precision"] == precision
+    assert RunFolder(tmp_path / "auto").precision("auto") == precision
+    recorded = [read_json(tmp_path / name / "environment.json")[0] for name in ("auto", "by-hand")]
+    assert recorded[0]["precision"] == precision
+    assert recorded[0]["kernel_checksum"] == recorded[1]["kernel_checksum"]  # the weights before the trial
     model, _ = load_model(tmp_path / "auto" / "model" / "model.keras")
     assert model.get_layer("conv1").compute_dtype == precision.removeprefix("mixed_")
     both = [load_predictions(tmp_path / name / "model" / "predictions.npz").logits for name in ("auto", "by-hand")]
@@ -113,9 +119,40 @@ def test_what_cannot_win_is_not_tried(faces: Dataset, tmp_path: Path, monkeypatc
     assert "precision: float32, since this processor has no instructions for bfloat16" in said
 
 
+@pytest.mark.parametrize("fitting", [{"float32"}, {"mixed_bfloat16"}, set()], ids=str)
+def test_what_does_not_fit_into_memory_is_not_chosen(
+    fitting: set[str], faces: Dataset, faster: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile_training = ENGINE.compile_training
+
+    def limited(engine: Any, *given: Any) -> Any:
+        run = compile_training(engine, *given)
+        precision = engine.model.get_layer("conv1").dtype_policy.name
+
+        def train(plan: EpochPlan, *cut: int) -> np.ndarray:
+            if precision not in fitting and plan.rows.shape[1] > 4:
+                raise MemoryError
+            return run(plan, *cut)
+
+        return train
+
+    monkeypatch.setattr(ENGINE, "compile_training", limited)
+    monkeypatch.setattr(ENGINE, "ran_out_of_memory", lambda engine, error: isinstance(error, MemoryError))
+    faster("mixed_bfloat16" if fitting == {"float32"} else "float32")
+    if fitting:
+        (only,) = fitting
+        assert f"precision: {only}, the only one whose trial fits" in train(
+            experiment(precision="auto"), faces, tmp_path / "run"
+        )
+        return
+    with pytest.raises(UserError, match=r"a batch of 16 images does not fit into .+: use --batch-size 4, which does"):
+        train(experiment(precision="auto"), faces, tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
 def test_an_edited_run_is_refused(faces: Dataset, tmp_path: Path) -> None:
     train(experiment(), faces, tmp_path / "run")
     about = read_json(tmp_path / "run" / "run.json")
     write_json(tmp_path / "run" / "run.json", {**about, "precision": "mixed_bfloat16"})
     with pytest.raises(UserError, match="'precision' is 'mixed_bfloat16' in a run of 'float32'"):
-        RunFolder(tmp_path / "run").precision()
+        RunFolder(tmp_path / "run").precision("float32")
