@@ -131,7 +131,8 @@ def _refuse_other_run(first: RunFolder, other: RunFolder) -> None:
         raise UserError(f"{both} were trained on other builds of '{one['dataset']}' ({fingerprints})")
     for key in ("dataset", "class_names", "parts", "backend", "precision"):
         if one.get(key, two.get(key)) != two.get(key, one.get(key)):  # older runs lack some
-            raise UserError(f"{both} differ in '{key}': {two[key]}, {one[key]}")
+            remedy = f": train both with --precision {one[key]}" if key == "precision" else ""
+            raise UserError(f"{both} differ in '{key}': {two[key]}, {one[key]}{remedy}")
     tables = [_read_table(run) for run in (first, other)]
     if tables[0] != tables[1]:
         rows = sorted(tables[1] - tables[0]) or sorted(tables[0] - tables[1])

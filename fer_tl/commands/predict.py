@@ -160,7 +160,7 @@ def predict(
             if not opened.live:  # a camera has no other end
                 raise
         tally.refuse_nothing()
-        written = results.finish({**about, **tally.counts()})
+        written = results.finish({**about, "precision_trial": model.outcome, **tally.counts()})
     seconds = time.perf_counter() - began
     text = "\n".join(filter(None, [tally.describe(seconds, written), model.calibration, model.outcome]))
     (say if folder else partial(print, file=sys.stderr))(text)

@@ -77,9 +77,8 @@ def serve(
         allowed = allowed_host.split(",") if isinstance(allowed_host, str) else tuple(allowed_host)
         from fer_tl.inference.predictor import load
 
-        model = load(
-            run_dir, fold, precision=precision
-        )  # first, since the others take a second to import, too long for a wrong path
+        # First, since the others take a second to import, too long for a wrong path.
+        model = load(run_dir, fold, precision=precision)
         recipe = model.recipe if margin is None else replace(model.recipe, margin=float(margin))
         chosen = named or _open_detector(recipe.detector("auto"), detector_model, say)
 
@@ -113,6 +112,8 @@ def serve(
         finally:
             batcher.close()
         say(f"\nStopped after {batcher.faces:,} face{'' if batcher.faces == 1 else 's'}.")
+        if model.outcome:
+            say(model.outcome)
         return ServeResult(address, batcher.faces, batcher.calls)
 
 

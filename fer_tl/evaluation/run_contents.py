@@ -100,6 +100,16 @@ class RunContents:
         return bool(self.about["kind"] == "cv")
 
     @property
+    def as_trained(self) -> Experiment:
+        """Its configuration with the precision that it was trained in, where that was left to a trial.
+
+        Raises:
+            UserError: its ``run.json`` was changed.
+        """
+        found = self.run.precision(self.experiment.precision)
+        return replace(self.experiment, precision=found)  # type: ignore[arg-type]
+
+    @property
     def is_finished(self) -> bool:
         """Whether all its parts are done."""
         return all(part.is_done for part in self.parts)

@@ -93,8 +93,8 @@ class ExpressionModel:
 
     @property
     def outcome(self) -> str:
-        """What a trial of precisions has shown, a line; "" where none is made, or before the first images."""
-        return getattr(self._networks[0], "outcome", "")
+        """What trials of precisions have shown, a line for each network that had one; "" before the first images."""
+        return "\n".join(filter(None, (getattr(network, "outcome", "") for network in self._networks)))
 
     def _average(self, batch: np.ndarray) -> np.ndarray:
         found = [softmax(network(batch) / self.temperature) for network in self._networks]  # P of [B, K]

@@ -217,7 +217,7 @@ def _licences(experiment: Experiment) -> str:
 
 def _reproduce(contents: RunContents, facts: ExportFacts) -> str:
     about, dataset = contents.about, contents.about["dataset"]
-    train = " ".join(["fer-tl", about["kind"], *map(shlex.quote, flags(contents.experiment)), "--run-dir", "RUN"])
+    train = " ".join(["fer-tl", about["kind"], *map(shlex.quote, flags(contents.as_trained)), "--run-dir", "RUN"])
     int8 = " --int8" if facts.loss else ""
     fold = "" if not contents.is_cv else " --fold all" if len(facts.parts) > 1 else f" --fold {facts.parts[0][5:]}"
     begun = read_environments(contents.run.path, lambda line: None)

@@ -175,9 +175,14 @@ def recipes(contents: RunContents) -> dict[str, str]:
     manifest = contents.source.manifest if contents.source else None
     options = {key: value for key, value in manifest.source.items() if key not in _PLAIN} if manifest else {}
     building = build_arguments(dataset, manifest)
+    trained = contents.as_trained
+    # A trial may choose another one the next time.
+    precision = ["--precision", trained.precision] if trained != contents.experiment else []
     return {
-        "again": shlex.join(["fer-tl", kind, "--config", f"{name}/config.yaml", "--run-dir", f"{name}-again"]),
-        "without_files": shlex.join(["fer-tl", kind, *flags(contents.experiment)]),
+        "again": shlex.join(
+            ["fer-tl", kind, "--config", f"{name}/config.yaml", *precision, "--run-dir", f"{name}-again"]
+        ),
+        "without_files": shlex.join(["fer-tl", kind, *flags(trained)]),
         # Drawn faces are drawn where they are missing.
         "build": f"fer-tl build {building}" if building != dataset else "",
         "build_options": ", ".join(f"{key} {value}" for key, value in options.items()),

@@ -38,6 +38,7 @@ def make_run(path: Path, *done: int, experiment: Experiment = EXPERIMENT, **chan
     run = RunFolder(path)
     about = {"kind": "cv", "parts": NAMES, "dataset": "folder/mine", "fingerprint": "f" * 64}
     about |= {"class_names": ["happy", "sad"], "settings": identity(experiment), "backend": "tensorflow"}
+    about |= {"precision": "float32"}
     run.start(replace(experiment, run_dir=str(path)), about | changed)
     write_folds(path / "folds.csv", IDS, FOLDS)
     date, weights = f"2026-01-0{1 + sum(done)}", "w.h5" if experiment.backbone == "vgg16" else "none"
@@ -184,6 +185,11 @@ REFUSED: dict[str, tuple[dict[str, object], Callable[[Path], object] | None, str
     ),
     "folds": ({}, other_folds, "have other folds: 1 of 25 rows of folds.csv differ, such as image-00,1"),
     "another framework": ({"backend": "jax"}, None, "differ in 'backend': jax, tensorflow"),
+    "another precision": (
+        {"precision": "mixed_bfloat16"},
+        None,
+        "differ in 'precision': mixed_bfloat16, float32: train both with --precision float32",
+    ),
     "no table": ({}, lambda path: (path / "folds.csv").unlink(), r"folds\.csv cannot be read"),
     "edited": ({}, edit, r"config\.yaml was changed since the run began \(epochs 8 -> 77\)"),
     "missing": (

@@ -69,6 +69,9 @@ def test_a_trial_takes_bfloat16_where_it_is_faster_and_near_enough(
     answers = model.predict(IMAGES).probabilities
     assert model.outcome.startswith(f"precision: {chosen}; bfloat16 takes ")
     np.testing.assert_array_equal(answers, load(run.path, precision=chosen).predict(IMAGES).probabilities)
+    three = load(run.path, "all", precision="auto")
+    three.predict(IMAGES)
+    assert three.outcome.count(f"precision: {chosen}; ") == 3  # each network has its own
 
 
 def test_a_precision_that_is_none_is_one_line(run: RunFolder):

@@ -13,7 +13,9 @@ import pytest
 from html_reader import assert_sound
 from made_run import build, make_faces, make_run
 
+from fer_tl.core.files import read_json, write_json
 from fer_tl.evaluation.run_contents import open_contents
+from fer_tl.reports.run_facts import recipes
 from fer_tl.reports.run_page import run_page
 
 HOSTILE = ("<b>angry</b>", "</style>\"'&amp;", "sad | tired")
@@ -51,6 +53,16 @@ def test_the_page_is_sound_and_loads_nothing(kind: str):
     assert headings == [*wanted, "Settings and environment", "How to reproduce"]
     buttons = [button["name"] for button in reader.all("input")]
     assert buttons == ["cells"] * 2 + ["matrix"] * (4 if kind == "cv" else 0)
+
+
+def test_a_precision_that_was_tried_is_named_where_it_is_done_again(tmp_path: Path):
+    run = make_run(tmp_path / "run", make_faces(), precision="auto")
+    about = read_json(run.path / "run.json")
+    write_json(run.path / "run.json", {**about, "precision": "mixed_bfloat16"})
+    commands = recipes(open_contents(run, None, print))
+    for name in ("again", "without_files"):
+        assert "--precision mixed_bfloat16" in commands[name] and "auto" not in commands[name]
+    assert "--precision" not in recipes(open_contents(make_run(tmp_path / "plain", make_faces()), None, print))["again"]
 
 
 def test_what_users_wrote_is_shown_and_never_run():
