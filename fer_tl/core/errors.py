@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 
@@ -56,6 +57,13 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     text = text.partition(" List of objects that could not be loaded")[0]  # Keras's, longer than all before it
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST * 2 // 3]} ... {text[-_LONGEST // 3 :]}"
+
+
+def raised_where(error: BaseException) -> str:
+    """An exception of code that a contributor or another package gave: its class, its message, and the line of it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {one_line(error)}{where}"
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -59,10 +59,10 @@ def bootstrap_intervals(
         raise ValueError(f"statistic must be one of {', '.join(MEASURES)}: {unknown[0]!r}")
     groups = _check(predictions, groups, resamples, level)
     scores: dict[str, np.ndarray] = {}  # [resamples] each
-    of_counts = {name: count for name in statistics if (count := MEASURES[name].of_counts)}
+    of_counts = [MEASURES[name] for name in statistics if MEASURES[name].of_counts]
     if of_counts:
         confusions = _resampled_confusions(predictions, groups, resamples, seed)  # [resamples, K, K]
-        scores = {name: count(confusions) for name, count in of_counts.items()}
+        scores = {measure.name: measure.from_counts(confusions) for measure in of_counts}
     if len(of_counts) < len(statistics):
         scores |= _resampled_means(predictions, groups, resamples, seed)
     return {name: _ends(scores[name], level) for name in statistics}
@@ -193,7 +193,7 @@ def _resampled_means(predictions: Predictions, groups: np.ndarray, resamples: in
     order = np.argsort(predictions.ids)  # so that sums within a group are the same to the last bit
     sums = _resampled_sums(sums_of_groups(values[order], groups[order]), resamples, seed)
     means = np.split(sums[:, 1:] / sums[:, :1], np.cumsum([len(each) for each in parts])[:-1], axis=1)
-    return {measure.name: measure.of_means(each) for measure, each in zip(measures, means, strict=True)}
+    return {measure.name: measure.from_means(each) for measure, each in zip(measures, means, strict=True)}
 
 
 def _ends(scores: np.ndarray, level: float) -> Interval:

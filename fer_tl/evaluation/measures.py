@@ -5,11 +5,12 @@ To add one, add its record to ``MEASURES``; nothing else names them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from fer_tl.core.errors import UserError, raised_where
 from fer_tl.evaluation.calibration import BINS, confidence_bins, reliability_of
 from fer_tl.runs.predictions import Predictions, cross_entropies, predicted_labels
 
@@ -33,6 +34,10 @@ class Measure:
         is_share: shown in per cent; else with three decimals.
         higher_is_better: which model tables mark as the best.
         interval_beside: whether tables with one row a model have a column for its interval.
+
+    Raises:
+        UserError: it has both ways of being computed, or none; a formula of it raises or gives another shape than it
+            should, or no finite number for predictions with finite logits.
     """
 
     name: str
@@ -47,18 +52,45 @@ class Measure:
     higher_is_better: bool = True
     interval_beside: bool = False
 
+    def __post_init__(self) -> None:
+        if (self.of_counts is None) == (self.of_examples is None):
+            raise UserError(f"the measure '{self.name}' needs one of of_counts and of_examples, and not both")
+
     def value(self, predictions: Predictions) -> float:
         """The number for predictions with finite logits."""
         if self.exact:
-            return self.exact(predictions)
-        if self.of_counts:
-            return float(self.of_counts(confusion_matrix(predictions)[None].astype(np.float64))[0])
-        return float(self.of_means(self.parts(predictions).mean(axis=1)[None])[0])
+            number = self._call("exact", predictions, ())
+        elif self.of_counts:
+            number = self.from_counts(confusion_matrix(predictions)[None].astype(np.float64))[0]
+        else:
+            number = self.from_means(self.parts(predictions).mean(axis=1)[None])[0]
+        if not np.isfinite(number):
+            raise UserError(f"the measure '{self.name}' is {number:g} for predictions that are all finite")
+        return float(number)
+
+    def from_counts(self, confusions: np.ndarray) -> np.ndarray:
+        """A measure of counts, of confusion matrices: float64 ``[R, K, K]`` to ``[R]``."""
+        return self._call("of_counts", confusions, (len(confusions),))
+
+    def from_means(self, means: np.ndarray) -> np.ndarray:
+        """A measure of examples, of means of its parts: float64 ``[R, F]`` to ``[R]``."""
+        return self._call("of_means", means, (len(means),))
 
     def parts(self, predictions: Predictions) -> np.ndarray:
         """What each example adds to a measure of examples: float64 ``[F, N]``."""
-        assert self.of_examples
-        return np.atleast_2d(self.of_examples(predictions)).astype(np.float64)
+        return np.atleast_2d(self._call("of_examples", predictions, (len(predictions.labels),))).astype(np.float64)
+
+    def _call(self, formula: str, given: np.ndarray | Predictions, shape: tuple[int, ...]) -> np.ndarray:
+        """What a formula of this record gives; of ``of_examples`` alone there may be several rows of the shape."""
+        try:
+            found = np.asarray(getattr(self, formula)(given), np.float64)
+        except Exception as error:  # whatever the code of a contributor raises
+            raise UserError(f"{formula} of the measure '{self.name}' fails: {raised_where(error)}") from error
+        if (found.shape[1:] if formula == "of_examples" and found.ndim == 2 else found.shape) != shape:
+            wanted = "a number" if not shape else f"an array {list(shape)}"
+            wanted += f" or [F, {shape[0]}]" if formula == "of_examples" else ""
+            raise UserError(f"{formula} of the measure '{self.name}' gives an array {list(found.shape)}, not {wanted}")
+        return found
 
 
 def headline_measures() -> list[Measure]:
@@ -199,5 +231,15 @@ _ALL = (
         higher_is_better=False,
     ),
 )
-MEASURES: dict[str, Measure] = {measure.name: measure for measure in _ALL}
+
+
+def _by_name(measures: Iterable[Measure]) -> dict[str, Measure]:
+    found: dict[str, Measure] = {}
+    for measure in measures:
+        if found.setdefault(measure.name, measure) is not measure:
+            raise UserError(f"there are two measures '{measure.name}': give one of them another name")
+    return found
+
+
+MEASURES: dict[str, Measure] = _by_name(_ALL)
 """By name, in the order of the tables."""
