@@ -11,6 +11,8 @@ import pkgutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fer_tl.core.errors import UserError, raised_where
+
 if TYPE_CHECKING:
     from fer_tl.commands._command import Command
 
@@ -32,13 +34,30 @@ def summary_of(name: str) -> str:
     spec = importlib.util.find_spec(f"{__name__}.{name}")
     assert spec and spec.origin
     with open(spec.origin, encoding="utf-8") as source:
-        first = source.readline().strip('".\n')
+        line = source.readline()
+    first = line.strip('".\n ') if line.startswith('"""') else ""
+    if not first:
+        raise UserError(f"{spec.origin} begins with no docstring: its first line is the help of `fer-tl {name}`")
     return first[:1].lower() + first[1:]
 
 
 def load_command(name: str) -> Command:
-    """What the module of a command declares."""
-    command: Command = importlib.import_module(f"{__name__}.{name}").COMMAND
+    """What the module of a command declares.
+
+    Raises:
+        UserError: the module cannot be imported or declares nothing.
+    """
+    from fer_tl.commands._command import Command as Wanted
+
+    try:
+        module = importlib.import_module(f"{__name__}.{name}")
+    except UserError:
+        raise
+    except Exception as error:  # whatever the code of a contributor raises
+        raise UserError(f"the command '{name}' cannot be imported: {raised_where(error)}") from error
+    command: Command | None = getattr(module, "COMMAND", None)
+    if not isinstance(command, Wanted):
+        raise UserError(f"{module.__file__} declares no command: end it with `COMMAND = Command(...)`")
     return command
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
-METAVARS = {"run_dir": "RUN", "run_dirs": "RUN", "data": "DATASET", "name": "DATASET", "images": "IMAGE"}
+from fer_tl.core.errors import UserError, suggest
+
+METAVARS = {"run_dir": "RUN", "run_dirs": "RUN", "data": "DATASET", "images": "IMAGE"}
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,9 @@ class Command:
 
     Attributes:
         run: does it; its keywords are the options, and its name is that of the Python API, ``fer_tl.<name>``.
-        positional: parameters of ``run`` that are given without a flag.
+        positional: parameters of ``run`` that are given without a flag. The command line needs each of them, whatever
+            its default, but for several of the default ``()``.
+        metavars: what the help calls a positional one, where it is not the parameter in capitals.
         flags: flags by parameter, where the name cannot be one of Python, such as ``--class``.
         add_arguments: declares the options on a ``jsonargparse.ArgumentParser``, where they do not follow from ``run``.
         takes_experiment: whether the options are those of an experiment, which ``run`` takes.
@@ -29,6 +33,7 @@ class Command:
 
     run: Callable[..., Any]
     positional: tuple[str, ...] = ()
+    metavars: Mapping[str, str] = field(default_factory=dict)
     flags: Mapping[str, str] = field(default_factory=dict)
     add_arguments: Callable[[Any], None] | None = None
     takes_experiment: bool = False
@@ -36,7 +41,11 @@ class Command:
     finish: Callable[[Any], None] | None = None
 
     def declare(self, parser: Any) -> None:
-        """Add the options to a ``jsonargparse.ArgumentParser``."""
+        """Add the options to a ``jsonargparse.ArgumentParser``.
+
+        Raises:
+            UserError: the declaration does not fit ``run``.
+        """
         if self.add_arguments:
             self.add_arguments(parser)
             return
@@ -46,14 +55,27 @@ class Command:
             parser.add_argument("--config", type=str | None, help="YAML file of these options; flags override it")
             add_options(parser)
             return
-        texts, where = argument_texts(self.run), self.run.__module__
-        for name, parameter in inspect.signature(self.run).parameters.items():
+        texts, where = argument_texts(self.run), f"{self.run.__module__}.{self.run.__name__}"
+        parameters = inspect.signature(self.run).parameters
+        for name in (*self.positional, *self.metavars, *self.flags):
+            if name not in parameters:
+                raise UserError(
+                    f"{where} has no parameter '{name}', which its COMMAND names{suggest(name, parameters)}"
+                )
+        for name, parameter in parameters.items():
             if name == "say":
                 continue
-            if name not in texts or not isinstance(parameter.annotation, str):
-                raise TypeError(f"{where}: '{name}' needs a text under Args and a type, under future annotations")
-            # By itself: the types that a verb returns are known to type checkers only.
-            kind = eval(parameter.annotation, self.run.__globals__)
+            if name not in texts:
+                raise UserError(f"{where}: '{name}' needs a text under Args of the docstring, as '{name}: what it is.'")
+            if not isinstance(parameter.annotation, str) or parameter.annotation == "":
+                raise UserError(f"{where}: '{name}' needs a type, and the module `from __future__ import annotations`")
+            try:  # by itself: the types that a verb returns are known to type checkers only
+                kind = eval(parameter.annotation, self.run.__globals__)
+            except Exception as error:
+                raise UserError(
+                    f"{where}: the type '{parameter.annotation}' of '{name}' cannot be used "
+                    f"({type(error).__name__}: {error}): import it for good, not under TYPE_CHECKING"
+                ) from error
             self._declare_one(parser, name, kind, parameter.default, texts[name])
 
     def _declare_one(self, parser: Any, name: str, kind: Any, default: Any, text: str) -> None:
@@ -62,7 +84,7 @@ class Command:
         )
         if name in self.positional:
             options = {
-                "metavar": METAVARS.get(name, name.upper()),
+                "metavar": self.metavars.get(name, METAVARS.get(name, name.upper())),
                 "help": text,
                 "type": str if several else _typed(kind),
             }

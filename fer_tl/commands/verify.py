@@ -27,4 +27,4 @@ def verify(name: str = "toyfaces", data_dir: Path | str = "data", say: Say = say
     verify_dataset(name, data_dir, say)
 
 
-COMMAND = Command(verify, positional=("name",))
+COMMAND = Command(verify, positional=("name",), metavars={"name": "DATASET"})

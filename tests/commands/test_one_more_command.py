@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +14,30 @@ from stored_dataset import Stored, store_dataset
 
 import fer_tl
 from fer_tl.cli import main
-from fer_tl.commands import command_names
+from fer_tl.commands import command_names, load_command
 from fer_tl.commands._command import Command
+from fer_tl.core.errors import UserError
 
 DOCS = Path(__file__).parents[2] / "docs" / "architecture.md"
 CODE = next(block for block in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL) if "COMMAND" in block)
 
 
-def test_the_command_of_the_docs_is_one_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], object]]:
+    """Writes the module of a command ``count``, forgotten at the end."""
     folder = tmp_path / "commands"
     folder.mkdir()
-    (folder / "count.py").write_text(CODE)
     monkeypatch.setattr(fer_tl.commands, "__path__", [*fer_tl.commands.__path__, str(folder)])
     monkeypatch.delitem(sys.modules, "fer_tl.commands.count", raising=False)
+    yield lambda code: (folder / "count.py").write_text(code)
+    sys.modules.pop("fer_tl.commands.count", None)
+    vars(fer_tl.commands).pop("count", None)
+
+
+def test_the_command_of_the_docs_is_one_file(
+    add: Callable[[str], object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(CODE)
     assert command_names()[-1] == "count"
     with pytest.raises(SystemExit):
         main(["--help"])
@@ -69,5 +79,60 @@ def test_options_follow_from_types_and_defaults() -> None:
     def mute(number: int) -> None:
         """Say nothing of its argument."""
 
-    with pytest.raises(TypeError, match="'number' needs a text under Args"):
+    with pytest.raises(UserError, match="mute: 'number' needs a text under Args"):
         Command(mute).declare(ArgumentParser(exit_on_error=False))
+
+
+WRONG = {
+    "nothing declared": (("COMMAND = ", "OTHER = "), "count.py declares no command: end it with `COMMAND = Command("),
+    "another thing": (("COMMAND = ", "COMMAND = 0, "), "count.py declares no command"),
+    "syntax": (("def count", "deff count"), "the command 'count' cannot be imported: SyntaxError"),
+    "missing module": (
+        ("fer_tl.data.dataset", "fer_tl.data.set"),
+        "cannot be imported: ModuleNotFoundError: No",
+    ),
+    "no docstring": (
+        ('"""Count the images of a built dataset."""', ""),
+        "count.py begins with no docstring",
+    ),
+    "no text": (("        data: a built dataset.\n", ""), "count.count: 'data' needs a text under Args"),
+    "no type": (("data: str,", "data,"), "count.count: 'data' needs a type"),
+    "no future": (("from __future__ import annotations", ""), "count.count: 'data' needs a type, and the module"),
+    "unknown type": (("data: str,", "data: Strr,"), "count.count: the type 'Strr' of 'data' cannot be used (Name"),
+    "unknown positional": (
+        ('("data",)', '("dataa",)'),
+        "count.count has no parameter 'dataa', which its",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), WRONG.values(), ids=WRONG)
+def test_a_mistake_in_a_command_is_one_line_that_names_it(
+    add: Callable[[str], object], capsys: pytest.CaptureFixture[str], change: tuple[str, str], said: str
+) -> None:
+    assert change[0] in CODE
+    add(CODE.replace(*change))
+    assert main(["count", "fer2013"]) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
+
+
+def test_no_two_commands_have_one_function_name() -> None:
+    """The Python API would have only one of them."""
+    names = [load_command(name).run.__name__ for name in command_names()]
+    assert len(set(names)) == len(names), sorted(names)
+
+
+def test_what_the_help_calls_a_positional_argument() -> None:
+    def greet(name: str, data: str, other: str) -> None:
+        """Greet.
+
+        Args:
+            name: of somebody.
+            data: a dataset.
+            other: what else.
+        """
+
+    parser = ArgumentParser(exit_on_error=False)
+    Command(greet, positional=("name", "data", "other"), metavars={"other": "THING"}).declare(parser)
+    assert "NAME DATASET THING" in parser.format_help()
