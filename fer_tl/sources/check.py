@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from fer_tl.core.errors import UserError
+from fer_tl.core.errors import UserError, raised_where
 from fer_tl.sources.records import SPLITS, Record, Source
+
+_NOT_OURS = (UserError, OSError, MemoryError)  # are told as they are
+
+
+def check_source(source: Source) -> str:
+    """The SHA-256 of a source that says of itself what the manifest writes down.
+
+    Raises:
+        UserError: something of it is missing or is none.
+    """
+    where = f"a source of the class {type(source).__name__}"
+    kinds: dict[str, Any] = {"kind": str, "name": str, "options": dict, "notes": (list, tuple)}
+    for name, kind in kinds.items():
+        value: Any = getattr(source, name, None)
+        if not isinstance(value, kind) or not all(isinstance(text, str) for text in value):
+            what = {"options": "a dict of texts", "notes": "a list of texts"}.get(name, "a text")
+            raise UserError(f"{where}: {name} is {value!r:.60}, not {what}; set it before `records` is read")
+    if not all(isinstance(text, str) for text in source.options.values()):
+        raise UserError(f"{where}: options are {source.options!r:.200}, not a dict of texts")
+    found = source.sha256()
+    if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
+        raise UserError(f"{where}: sha256() gives {found!r:.80}, not 64 hexadecimal digits")
+    return found
+
+
+def _told(source: Source, where: str) -> Iterator[Record]:
+    """The records of a source; whatever its code raises, with the line of it."""
+    number = 0
+    try:
+        for record in source.records():
+            yield record
+            number += 1
+    except _NOT_OURS:
+        raise
+    except Exception as error:
+        raise UserError(f"{where}: reading record {number:,} fails: {raised_where(error)}") from error
 
 
 def checked_records(source: Source) -> Iterator[Record]:
@@ -23,11 +61,14 @@ def checked_records(source: Source) -> Iterator[Record]:
         raise UserError(f"{where}: image_shape is {shape}, not (H, W, 1) or (H, W, 3)")
     if not names or len({*names}) < len(names) or not all(isinstance(name, str) and name.strip() for name in names):
         raise UserError(f"{where}: class_names are {names}, not different texts")
-    for number, record in enumerate(source.records()):
+    number = -1
+    for number, record in enumerate(_told(source, where)):
         if problem := _problem(record, shape, len(names)):
             name = f" ({str(record.id)!r:.60})" if isinstance(record, Record) else ""
             raise UserError(f"{where}, record {number:,}{name}: {problem}")
         yield record if type(record.label) is int else replace(record, label=int(record.label))
+    if not source.skipped() and number + 1 != (total := source.total()):
+        raise UserError(f"{where}: total() promises {total:,} records, and records() gives {number + 1:,}")
 
 
 def _problem(record: object, shape: tuple[int, ...], classes: int) -> str:

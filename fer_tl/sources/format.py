@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_tl.core.errors import UserError, one_line, suggest
+from fer_tl.core.errors import UserError, one_line, raised_where, suggest
 from fer_tl.core.plugins import installed
 from fer_tl.sources.label_orders import LABEL_ORDERS
 
@@ -121,7 +121,15 @@ class Format:
                 f"the reader {self.reader!r} of the dataset format '{self.name}' cannot be imported "
                 f"({one_line(error)}): it should be 'module:function'"
             ) from error
-        source: Source = reader(*(() if self.drawn else (path,)), **options)
+        try:
+            source: Source = reader(*(() if self.drawn else (path,)), **options)
+        except (UserError, OSError, MemoryError):
+            raise
+        except Exception as error:  # whatever the code of a contributor or another package raises
+            given = ", ".join([*([] if self.drawn else ["path"]), *(f"{name}=" for name in options)])
+            raise UserError(
+                f"the reader {self.reader}({given}) of the dataset format '{self.name}' fails: {raised_where(error)}"
+            ) from error
         if not isinstance(source, Wanted):
             raise UserError(
                 f"the reader {self.reader} of the dataset format '{self.name}' returned a {type(source).__name__}, not "
@@ -170,8 +178,16 @@ def _built_in() -> dict[str, Format]:
     from fer_tl import sources
 
     folders = [module.name for module in pkgutil.iter_modules(sources.__path__) if module.ispkg]
-    found = [importlib.import_module(f"{sources.__name__}.{folder}").FORMAT for folder in folders]
-    return {form.name: form for form in found}
+    found: dict[str, Format] = {}
+    for folder in folders:
+        module = importlib.import_module(f"{sources.__name__}.{folder}")
+        form = getattr(module, "FORMAT", None)
+        if not isinstance(form, Format):
+            raise UserError(f"{module.__file__} declares no format: give it `FORMAT = Format(...)`")
+        if form.name in found:
+            raise UserError(f"{module.__file__}: another folder declares the dataset format '{form.name}' already")
+        found[form.name] = form
+    return found
 
 
 def all_formats() -> dict[str, Format | UserError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fer_tl import sources
 from fer_tl.core.errors import UserError
-from fer_tl.sources.check import checked_records
+from fer_tl.sources.check import check_source, checked_records
 from fer_tl.sources.format import Format
+from fer_tl.sources.format import _built_in as built_in
 from fer_tl.sources.records import Record, Source
 
 IMAGE = np.zeros((4, 6, 1), np.uint8)
@@ -100,3 +103,70 @@ def test_what_no_dataset_can_have_is_refused(shape: Any, names: Any, message: st
 def test_a_reader_that_is_none_is_named(tmp_path: Path, reader: str, message: str) -> None:
     with pytest.raises(UserError, match=f"{reader}.*'mine'.*{message}"):
         Format("mine", "files", reader).open(tmp_path)
+
+
+SELF = {
+    "kind": ({"kind": None}, "kind is None, not a text"),
+    "name": ({"name": 3}, "name is 3, not a text"),
+    "no options": ({}, "options is None, not a dict of texts"),
+    "numbers in options": ({"options": {"tone": 3}, "notes": ()}, r"options are {'tone': 3}, not a dict of texts"),
+    "notes": ({"options": {}, "notes": [3]}, r"notes is \[3\], not a list of texts"),
+    "hash": ({"options": {}, "notes": (), "sha256": lambda: "abc"}, r"sha256\(\) gives 'abc', not 64 hexadecimal"),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), SELF.values(), ids=SELF)
+def test_what_a_source_says_of_itself_is_checked(given: dict[str, Any], message: str) -> None:
+    source = Given([])
+    for name, value in given.items():
+        setattr(source, name, value)
+    with pytest.raises(UserError, match=f"a source of the class Given: {message}"):
+        check_source(source)
+
+
+def test_what_reading_raises_is_told_with_its_line_and_the_number_of_records() -> None:
+    class Broken(Given):
+        def records(self) -> Iterator[Record]:
+            yield Record(**GOOD)
+            yield Record(**GOOD | {"label": int("three")})
+
+    with pytest.raises(UserError, match=r"^records \(given\): reading record 1 fails: ValueError: .*test_check"):
+        list(checked_records(Broken([])))
+
+
+def test_a_total_that_is_not_kept_is_told() -> None:
+    class Short(Given):
+        def total(self) -> int:
+            return 7
+
+    with pytest.raises(UserError, match=r"total\(\) promises 7 records, and records\(\) gives 1"):
+        list(checked_records(Short([Record(**GOOD)])))
+
+
+def test_a_reader_that_fails_is_named(tmp_path: Path) -> None:
+    form = Format("mine", "mine", f"{__name__}:Given")  # is given a path, and options that it does not take
+    with pytest.raises(UserError, match=r"Given\(path, tone=\) of the dataset format 'mine' fails: TypeError"):
+        form.open(tmp_path, tone=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "declares no format"),
+        ("FORMAT = 3", "declares no format"),
+        ("FOLDER", "another folder declares .*'folder'"),
+    ],
+)
+def test_a_folder_of_formats_that_declares_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    (tmp_path / "zz_mine").mkdir()
+    text = text.replace("FOLDER", "from fer_tl.sources.folder import FORMAT")
+    (tmp_path / "zz_mine" / "__init__.py").write_text(text)
+    monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(tmp_path)])
+    try:
+        with pytest.raises(UserError, match=f"zz_mine.__init__.py.* {message}"):
+            built_in.__wrapped__()
+    finally:
+        sys.modules.pop("fer_tl.sources.zz_mine", None)
+        vars(sources).pop("zz_mine", None)

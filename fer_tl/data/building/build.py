@@ -28,6 +28,7 @@ from fer_tl.data.manifest import DEFAULT_SHARDS, FILE_NAME, Manifest, describe, 
 from fer_tl.data.records.index import index_split
 from fer_tl.data.splits import SPLITS
 from fer_tl.faces.boxes import describe_crops
+from fer_tl.sources.check import check_source
 from fer_tl.sources.records import VERSION, UnusableExamples
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def build(
     with contextlib.closing(request.open()) as opened:
         config = request.config or (_slug(opened.name) if form.variants else "")
         target = root / form.name / config / VERSION
-        entry = {"kind": opened.kind, "name": opened.name, "sha256": opened.sha256(), **opened.options}
+        sha256 = check_source(opened)
+        entry = {"kind": opened.kind, "name": opened.name, "sha256": sha256, **opened.options}
         entry |= request.options
 
         def look() -> Path | None:
