@@ -33,11 +33,17 @@ def installed(group: str, kind: type, what: str, built_in: Iterable[str]) -> dic
     return found
 
 
+def _described(record: Any) -> str:
+    """A record by its class and name, for its whole text is long; anything else by its text."""
+    name = getattr(record, "name", None)
+    return f"a {type(record).__name__} of the name {name!r:.60}" if name is not None else f"{record!r:.80}"
+
+
 def _load(point: EntryPoint, kind: type, what: str, giver: str) -> Any:
     try:
         record = point.load()
         if not isinstance(record, kind) or getattr(record, "name", None) != point.name:
-            raise TypeError(f"{point.value} is {record!r:.80}, not a {kind.__name__} of this name")
+            raise TypeError(f"{point.value} is {_described(record)}, not a {kind.__name__} of this name")
     except Exception as error:  # whatever the code of somebody else raises
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return UserError(

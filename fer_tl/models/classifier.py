@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.core.config import Experiment, Head
-from fer_tl.core.errors import UserError, one_line
+from fer_tl.core.errors import UserError, one_line, raised_where
 from fer_tl.core.saved_models import NO_LAYERS
 from fer_tl.models.pixels import copy_standardization, scale_pixels
 from fer_tl.models.resolve import ModelSpec, resolve_model
@@ -70,10 +70,19 @@ def _build_backbone(spec: ModelSpec, scaled: Any) -> tuple[Any, Any]:
         alone = keras.Model(scaled, base.output) if isinstance(base, keras.Model) else None
     except (AttributeError, TypeError, ValueError) as error:
         raise UserError(f"the backbone {name} cannot be built at {spec.size} pixels: {one_line(error)}") from error
+    except (UserError, OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever else the code of a package raises
+        raise UserError(f"the backbone {name} cannot be built at {spec.size} pixels: {raised_where(error)}") from error
     if not isinstance(base, keras.Model) or len(base.output.shape) != 4:
         found = f"a model with the output {base.output.shape}" if isinstance(base, keras.Model) else type(base).__name__
         raise UserError(
             f"the backbone {name} was built as {found}, not as a keras.Model with a feature map [B, h, w, F]"
+        )
+    if spec.variant.alpha == 1 and base.output.shape[-1] != spec.backbone.features:
+        raise UserError(
+            f"the backbone {name} has features={spec.backbone.features} in its record, and its feature map "
+            f"{base.output.shape[-1]}: correct the record"
         )
     for layer in base.layers:
         kind = type(layer)

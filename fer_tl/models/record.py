@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fer_tl.core.config import Head
+from fer_tl.core.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,9 @@ class Backbone:
         alphas: widths that it is known with; just 1 where it has no width multiplier.
         activations: those that it can be built with; empty where there is no choice.
         stems: likewise.
+
+    Raises:
+        UserError: the function, the head, the scaling or the weights are none.
     """
 
     name: str
@@ -131,6 +135,14 @@ class Backbone:
     alphas: tuple[float, ...] = (1.0,)
     activations: tuple[str, ...] = ()
     stems: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        kinds: dict[str, Any] = {"build": Callable, "head": Head, "scaling": Scaling, "pretrained": Mapping}
+        for name, kind in kinds.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                wanted = "a function" if name == "build" else f"a {kind.__name__}"
+                raise UserError(f"the backbone '{self.name}' has {name}={value!r:.60}, not {wanted}")
 
     def published(self, file_name: str, alpha: float, size: int) -> Pretrained | None:
         """The published weights that a file of this name holds; None for any other file."""

@@ -72,7 +72,17 @@ def test_one_of_fer_tls_own_names_stays_its_own(site: Path) -> None:
 
 @pytest.mark.parametrize(
     ("code", "why"),
-    [("import nothing_of_this_name\n", "ModuleNotFoundError"), ("RECORD = 5\n", "is 5, not a Backbone of this name")],
+    [
+        ("import nothing_of_this_name\n", "ModuleNotFoundError"),
+        ("RECORD = 5\n", "is 5, not a Backbone of this name"),
+        (
+            CODE.replace('name="striding",\n    build', 'name="other",\n    build'),
+            "is a Backbone of the name 'other', not a",
+        ),
+        (re.sub(r"head=.*", "head=3,", CODE), "UserError: the backbone 'striding' has head=3, not a Head"),
+        (CODE.replace("build=build", "build=None"), "the backbone 'striding' has build=None, not a function"),
+        (CODE.replace("rgb=False", "rgb=False, scaling=255"), "'striding' has scaling=255, not a Scaling"),
+    ],
 )
 def test_a_package_that_cannot_be_used_is_named_when_it_is_asked_for_and_only_then(
     site: Path, code: str, why: str
@@ -95,6 +105,14 @@ BODIES = {
     "code of its own": (
         "x = keras.layers.Lambda(lambda x: x)(features); return keras.Model(keras.utils.get_source_inputs(images), x)",
         "has a layer of the class Lambda, which no saved model may have",
+    ),
+    "another error": (
+        "raise KeyError('stem')",
+        r"cannot be built at 48 pixels: KeyError: 'stem' \(.*odd_faces.py",
+    ),
+    "fewer features": (
+        "x = keras.layers.Conv2D(5, 3)(images); return keras.Model(keras.utils.get_source_inputs(images), x)",
+        "has features=8 in its record, and its feature map 5: correct the record",
     ),
     "an error": ("raise ValueError('too small')", "cannot be built at 48 pixels: too small"),
 }

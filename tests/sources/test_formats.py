@@ -126,7 +126,7 @@ BAD = {
     ),
     "nothing": ("", "package acme-bad gives the dataset format 'bad', which cannot be used .*FORMAT"),
     "no format": ("FORMAT = 3", "acme_bad:FORMAT is 3, not a Format of this name"),
-    "another name": (DECLARED, "is Format.*, not a Format of this name"),
+    "another name": (DECLARED, "is a Format of the name 'dots', not a Format of this name"),
     "no name": (DECLARED.replace('"dots"', '"no name"'), "'no name' cannot be the name of a dataset format"),
 }
 
