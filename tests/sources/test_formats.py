@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import fer_tl
 from fer_tl.cli import main, parse
@@ -27,7 +29,7 @@ SOURCES = Path(__file__).parents[2] / "fer_tl" / "sources"
 BUILT_IN = sorted(path.parent.name for path in SOURCES.glob("*/__init__.py"))
 
 DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
-DECLARED, DRAWING = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+DECLARED, DRAWING, LISTED, READING = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
 
 
 @pytest.fixture
@@ -81,6 +83,58 @@ def test_a_format_of_another_package_is_one_like_those_built_in(
     manifest = read_manifest(dataset_directory(tmp_path / "data", "dots"))
     assert manifest.counts == {"train": {"left": 20, "right": 10}, "test": {"left": 0, "right": 10}}
     assert build_arguments("dots", manifest) == "dots --tone 20 --shards 2"
+
+
+@pytest.fixture
+def listed(install: Callable[..., None], tmp_path: Path) -> Path:
+    """The other format of the docs, and a folder of it: 24 images of 8 persons."""
+    install("acme_listed", "listed = acme_listed:FORMAT", __init__=LISTED, reading=READING)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    lines = []
+    for row in range(24):
+        pixels = np.random.default_rng(row).integers(0, 256, (20, 20), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{row}.png")
+        lines.append(
+            f"{row}.png {('happy', 'sad')[row % 2]} {('train', 'train', 'dev', 'test')[row // 6]} p{row // 3}\n"
+        )
+    (folder / "labels.txt").write_text("".join(lines))
+    return folder
+
+
+def test_the_format_of_image_files_in_the_docs_is_built_with_its_groups(listed: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert main(["build", "listed", "--source", str(listed), "--image-size", "16", "--data-dir", str(data)]) == 0
+    loaded = fer_tl.load_dataset("listed", str(data), "train")
+    assert loaded.images.shape == (12, 16, 16, 1) and loaded.class_names == ("happy", "sad")
+    assert {str(i): str(g) for i, g in zip(loaded.ids, loaded.groups, strict=True)} == {
+        f"{row}.png": f"p{row // 3}" for row in range(12)
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            ("3.png sad train p1", "3.png sad train"),
+            "labels.txt in pictures, line 4: write a file, an emotion",
+        ),
+        (("3.png sad train p1", "3.png sad training_ p1 p"), "labels.txt in pictures, line 4: write"),
+        (("3.png sad train p1", "33.png sad train p1"), "labels.txt in pictures, line 4: there is no file 33.png"),
+        (None, "pictures has no labels.txt: give a folder with it"),
+    ],
+)
+def test_it_names_what_is_wrong_with_its_list(
+    listed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str] | None, said: str
+) -> None:
+    text = listed / "labels.txt"
+    if change:
+        assert change[0] in text.read_text()
+        text.write_text(text.read_text().replace(*change))
+    else:
+        text.unlink()
+    assert main(["build", "listed", "--source", str(listed), "--data-dir", str(tmp_path / "data")]) == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("dots")
