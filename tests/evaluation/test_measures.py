@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,17 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "typing error": ({"of_examples": lambda p: p.logit}, "of_examples of the measure 'odd' fails: AttributeError: "),
     "not a number": ({"of_examples": lambda p: p.logits[:, 0] * np.nan}, "'odd' is nan for predictions that are all"),
 }
+
+DOCS = Path(__file__).parents[2] / "docs" / "architecture.md"
+CODE = next(block for block in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL) if "Measure(" in block)
+
+
+def test_the_measure_of_the_docs_is_what_it_says() -> None:
+    measure = eval(CODE, {"Measure": Measure, "np": np})
+    assert measure.name == "top3_accuracy" and measure.value(PREDICTIONS) == 1  # of three classes
+    logits = np.array([[4, 3, 2, 1], [4, 3, 2, 1], [1, 1, 1, 1], [1, 1, 1, 1]], np.float32)
+    four = Predictions(PREDICTIONS.ids[:4], np.array([2, 3, 2, 3]), logits, ("a", "b", "c", "d"))
+    assert measure.value(four) == 0.5
 
 
 @pytest.mark.parametrize(("given", "said"), WRONG.values(), ids=WRONG)
