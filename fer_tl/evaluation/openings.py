@@ -102,9 +102,11 @@ def record_opening(data_dir: Path, run: RunFolder, entry: dict[str, Any], before
     known = {(each["run"], each["dataset"], each["split"], each["date"]) for each in read_ledger(data_dir)}
     entries = [
         {"run": key, "path": str(run.path.resolve()), **each}
-        for each in [*before, entry]
+        for each in before
         if (key, each.get("dataset"), each.get("split"), each.get("date")) not in known
     ]
+    # Always, for dates are whole seconds: one of the same second is another opening.
+    entries.append({"run": key, "path": str(run.path.resolve()), **entry})
     path = data_dir / LEDGER
     lines = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in entries).encode()
     try:

@@ -61,6 +61,13 @@ def test_models_are_counted_by_dataset_and_split(data: Path, tmp_path: Path):
     assert str(standing(data, "folder/mine", "test", new, opening=True)) == "the 4th of 4 models opened on it"
 
 
+def test_two_openings_of_one_second_are_two(data: Path, tmp_path: Path):
+    run = made(tmp_path / "run")
+    record_opening(data, run, OPENED)
+    record_opening(data, run, OPENED, [OPENED])
+    assert [entry["date"] for entry in read_ledger(data)] == [OPENED["date"]] * 2
+
+
 def test_a_run_is_the_same_wherever_it_lies(data: Path, tmp_path: Path):
     run = made(tmp_path / "here")
     record_opening(data, run, OPENED)
