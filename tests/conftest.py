@@ -98,7 +98,9 @@ def thin_backbone() -> Iterator[None]:
     from fer_tl.models.backbones import BACKBONES
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BACKBONES, "shallow_cnn", replace(BACKBONES["shallow_cnn"], build=thin_network.build))
+        patch.setitem(
+            BACKBONES, "shallow_cnn", replace(BACKBONES["shallow_cnn"], build=thin_network.build, features=16)
+        )
         yield
 
 

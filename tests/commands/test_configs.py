@@ -93,7 +93,7 @@ def small(images: Any, variant: Variant) -> keras.Model:
 
 
 def shrink(backbone: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BACKBONES, backbone, replace(BACKBONES[backbone], build=small))
+    monkeypatch.setitem(BACKBONES, backbone, replace(BACKBONES[backbone], build=small, features=8))
 
 
 def shortened(command: str, experiment: Experiment, data_dir: Path, run_dir: Path) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def train(arguments: list[str], seconds_per_call: float, dies_at: str) -> int:
     """A command with a checkpoint after each call of the engine and no pictures; killed from outside where the progress
     says so."""
     run_report.save_figure = lambda figure, path: None
-    BACKBONES["liu_3conv"] = replace(BACKBONES["liu_3conv"], build=one_layer)
+    BACKBONES["liu_3conv"] = replace(BACKBONES["liu_3conv"], build=one_layer, features=16)
     fold_checkpoints.WRITING_SHARE = np.inf
     loop.SECONDS_PER_CHECKPOINT = 0.0
     loop.SECONDS_PER_CALL = seconds_per_call

@@ -78,7 +78,7 @@ def test_features_before_the_first_step_are_those_of_the_first_stage(
     tmp_path: Path, backbone: str, as_published: bool, pixels: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if backbone != "efficientnetb0":  # whose scaling is among its own layers
-        monkeypatch.setitem(BACKBONES, backbone, replace(BACKBONES[backbone], build=thin))
+        monkeypatch.setitem(BACKBONES, backbone, replace(BACKBONES[backbone], build=thin, features=8))
     first = trained(backbone, tmp_path / "model.keras", as_published=as_published, pixels=pixels)
     second = settings(backbone, tmp_path / "model.keras")
     built = build_classifier(second, SHAPE, 5, tmp_path / "model.keras").model

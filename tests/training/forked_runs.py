@@ -32,7 +32,7 @@ assert keras and tf and cv and train_parts and session and tensorflow_devices an
 fold_checkpoints.WRITING_SHARE = 1.0
 loop.SECONDS_PER_CHECKPOINT = 0.1
 loop.SECONDS_PER_CALL = 0.05
-BACKBONES["shallow_cnn"] = replace(BACKBONES["shallow_cnn"], build=thin_network.build)
+BACKBONES["shallow_cnn"] = replace(BACKBONES["shallow_cnn"], build=thin_network.build, features=16)
 
 # Pictures, which have tests of their own, are half of such a run.
 run_report.save_figure = lambda figure, path: None
