@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
@@ -50,7 +51,7 @@ def processor_features() -> tuple[str, ...] | None:
     Returns:
         Of ``AVX2``, ``AVX-512``, ``bfloat16`` (instructions that multiply it) and ``AMX``, those that it has.
     """
-    flags = set((_cpuinfo("flags") or _cpuinfo("Features") or "").split())
+    flags = set((_cpuinfo().get("flags") or _cpuinfo().get("Features") or "").split())
     if not flags:
         return None
     bfloat16 = {"avx512_bf16", "amx_bf16", "bf16"} & flags  # the last one is Arm's
@@ -59,13 +60,14 @@ def processor_features() -> tuple[str, ...] | None:
 
 
 def _processor() -> str:
-    return _cpuinfo("model name") or platform.processor() or "unknown"
+    return _cpuinfo().get("model name") or platform.processor() or "unknown"
 
 
-def _cpuinfo(key: str) -> str | None:
-    """What Linux says of the first core."""
+@functools.cache
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the first core that says it, read once: the file has as many parts as there are cores."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return None
-    return next((line.split(":", 1)[1].strip() for line in lines if line.split(":")[0].strip() == key), None)
+        return {}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
