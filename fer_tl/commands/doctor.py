@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -25,6 +26,9 @@ from fer_tl.core.framework import (
 from fer_tl.core.say import Say, say_line
 from fer_tl.core.version import __version__
 from fer_tl.reports.rendering import Table, as_text
+
+if TYPE_CHECKING:
+    from fer_tl.devices.base import Devices
 
 # Vendors on the PCI bus, as in pci.ids.
 _NVIDIA, _GOOGLE = "0x10de", "0x1ae0"
@@ -100,11 +104,12 @@ def doctor(say: Say = say_line) -> Diagnosis:
         chosen = f"{where} is {asked}" if asked else "the default"
         also = f"; {', '.join(others)} is installed too, KERAS_BACKEND={others[0]} takes it" if others else ""
         tell(f"backend: {backend} {version_of(backend)}, {chosen}{also}")
-        devices = _devices()
+        found = _devices()
+        devices = found.describe()
         tell(f"devices: {devices}")
-        if hint := slower_backend(backend, "CPU" if "CPU" in devices else ""):
+        if hint := slower_backend(backend, found.kind):
             tell(hint)
-        faults += _unused_hardware(backend, devices)
+        faults += _unused_hardware(backend, found.kind)
     except UserError as error:
         faults.append(str(error))
     table, missing = _needs()
@@ -128,24 +133,24 @@ def _machine() -> Iterator[str]:
     yield f"weights: {count} files in {folder}" if count else f"weights: none in {folder} yet; fer-tl models lists them"
 
 
-def _devices() -> str:
+def _devices() -> Devices:
     from fer_tl.devices.choose import choose_devices
 
     try:
-        return choose_devices("auto").describe()
+        return choose_devices("auto")
     except ImportError as error:
         said = one_line(error)
         raise UserError(f"{choose_backend()} is installed but cannot be imported ({said}): install it anew") from None
 
 
-def _unused_hardware(backend: str, devices: str) -> Iterator[str]:
+def _unused_hardware(backend: str, kind: str) -> Iterator[str]:
     """Accelerators that are in the machine, but that the framework does not find."""
     vendors = {path.read_text().strip() for path in PCI.glob("*/vendor")}
-    if "GPU" not in devices and "TPU" not in devices and (_NVIDIA in vendors or Path("/dev/nvidia0").exists()):
+    if kind not in ("GPU", "TPU") and (_NVIDIA in vendors or Path("/dev/nvidia0").exists()):
         driver = "" if Path("/proc/driver/nvidia/version").exists() else " (its driver is not loaded)"
         extra = "gpu" if backend == "tensorflow" else "jax-gpu"
         yield f"an NVIDIA GPU is in this machine, but {backend} finds none{driver}: pip install 'fer-tl[{extra}]'"
-    if "TPU" not in devices and (_GOOGLE in vendors or any(Path("/dev").glob("accel*"))):
+    if kind != "TPU" and (_GOOGLE in vendors or any(Path("/dev").glob("accel*"))):
         driver = "" if is_installed("libtpu") else " (libtpu is not installed)"
         yield f"a TPU is in this machine, but {backend} finds none{driver}: pip install 'fer-tl[jax-tpu]', and set " + (
             "KERAS_BACKEND=jax"
