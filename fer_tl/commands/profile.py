@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from fer_tl.commands._command import Command
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import choose_backend, import_backend
-from fer_tl.core.progress import Clock
+from fer_tl.core.progress import Clock, seconds_by_turns
 from fer_tl.core.say import Say, say_line
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.merging import take_classes
@@ -230,8 +231,7 @@ def _walk(train: Train, plan: EpochPlan, calls: int = 1) -> Callable[[int], obje
 
 
 def _time(timed: dict[str, Timed]) -> dict[str, float]:
-    """Seconds a step of each: medians over rounds in which every one has its turn, so that a machine which slows down
-    meanwhile slows all of them. The first call, which traces, does not count."""
+    """Seconds a step of each, by turns. The first call, which traces, does not count."""
     clock = Clock()
     steps = {}
     for name, (run, most) in timed.items():
@@ -239,15 +239,8 @@ def _time(timed: dict[str, Timed]) -> dict[str, float]:
         clock.lap()
         run(1)
         steps[name] = max(1, min(round(SECONDS_PER_CALL / max(clock.lap(), 1e-6)), most))
-    rounds = []
-    for _ in range(ROUNDS):
-        seconds = []
-        for name, (run, _) in timed.items():
-            clock.lap()
-            run(steps[name])
-            seconds.append(clock.lap() / steps[name])
-        rounds.append(seconds)
-    return dict(zip(timed, np.median(rounds, axis=0).tolist(), strict=True))
+    taken = seconds_by_turns([partial(run, steps[name]) for name, (run, _) in timed.items()], ROUNDS)
+    return {name: seconds / steps[name] for name, seconds in zip(timed, taken, strict=True)}
 
 
 COMMAND = Command(profile, takes_experiment=True)

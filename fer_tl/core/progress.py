@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
+from statistics import median
 from typing import TextIO
 
 from fer_tl.core.say import says_progress
@@ -123,3 +125,18 @@ class Clock:
     def look(self) -> float:
         """The same, without starting anew."""
         return time.perf_counter() - self._last
+
+
+def seconds_by_turns(calls: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """Seconds of each call, the median over rounds in which every one has its turn, so that a machine which slows down
+    meanwhile slows all of them."""
+    clock = Clock()
+    taken = []
+    for _ in range(rounds):
+        seconds = []
+        for call in calls:
+            clock.lap()
+            call()
+            seconds.append(clock.lap())
+        taken.append(seconds)
+    return [median(of_one) for of_one in zip(*taken, strict=True)]

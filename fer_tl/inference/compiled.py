@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fer_tl.core.framework import import_backend, switch_off_graph_rewriting
-from fer_tl.core.progress import Clock
+from fer_tl.core.progress import seconds_by_turns
 from fer_tl.runs.predictions import softmax
 
 Logits = Callable[[np.ndarray], np.ndarray]
@@ -96,20 +97,14 @@ class Trial:
     def _try(self, images: np.ndarray) -> None:
         answers = [softmax(logits(images) / self._temperature) for logits in self._pair]  # traces as well
         difference = float(np.abs(answers[0] - answers[1]).max())
-        seconds = np.median([[_seconds(logits, images) for logits in self._pair] for _ in range(ROUNDS)], axis=0)  # [2]
+        seconds = seconds_by_turns([partial(logits, images) for logits in self._pair], ROUNDS)
         is_near, gain = difference <= LARGEST_DIFFERENCE, seconds[0] / seconds[1]
-        wins = bool(is_near and gain > LEAST_GAIN)
+        wins = is_near and gain > LEAST_GAIN
         self._chosen = self._pair[wins]
         self.outcome = (
             f"precision: {'bfloat16' if wins else 'float32'}; bfloat16 takes {1 / gain:.2f} of the time, and moves a "
             f"probability by {difference:.4f} at most"
         )
-
-
-def _seconds(logits: Logits, images: np.ndarray) -> float:
-    clock = Clock()
-    logits(images)
-    return clock.lap()
 
 
 def _compile_for_tensorflow(network: Any) -> Logits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from fer_tl.core.config import Experiment
 from fer_tl.core.environment import processor_features
 from fer_tl.core.errors import OutOfMemory
-from fer_tl.core.progress import Clock
+from fer_tl.core.progress import seconds_by_turns
 from fer_tl.core.say import Say
 from fer_tl.data.dataset import Dataset
 from fer_tl.training.epoch_plans import EpochPlans
@@ -25,8 +26,8 @@ LEAST_GAIN = 1.05
 ROUNDS = 5
 SECONDS_PER_ROUND = 0.2
 
-# Trains so many steps, and says how many seconds they took.
-Trial = Callable[[int], float]
+# Trains so many steps.
+Trial = Callable[[int], None]
 
 
 def open_session(
@@ -76,7 +77,7 @@ def open_session(
         raise OutOfMemory(problem)
     chosen, why = tried[0][0], "the only one whose trial fits into memory"
     if len(tried) == 2:
-        rates = np.median(_measure(tried), axis=0)  # [2]
+        rates = _measure(tried)
         chosen = tried[bool(rates[1] > LEAST_GAIN * rates[0])][0]
         why = f"tried: {rates[0]:,.0f} images/s in float32, {rates[1]:,.0f} in mixed_bfloat16"
     chosen.reset(rows)  # what a run starts from is recorded before its first fold
@@ -94,12 +95,13 @@ def _reason_for_float32(session: Session) -> str:
     return ""
 
 
-def _measure(tried: list[tuple[Session, Trial]]) -> np.ndarray:
-    """Images a second of each session in each round, ``[ROUNDS, sessions]``."""
+def _measure(tried: list[tuple[Session, Trial]]) -> list[float]:
+    """Images a second of each session."""
     longest = min(session.engine.steps_at_once for session, _ in tried)
-    steps = max(1, min(longest, round(SECONDS_PER_ROUND / max(run(1) for _, run in tried))))
+    one = max(seconds_by_turns([partial(run, 1) for _, run in tried], 1))
+    steps = max(1, min(longest, round(SECONDS_PER_ROUND / one)))
     images = steps * tried[0][0].experiment.batch_size
-    return np.array([[images / run(steps) for _, run in tried] for _ in range(ROUNDS)])
+    return [images / seconds for seconds in seconds_by_turns([partial(run, steps) for _, run in tried], ROUNDS)]
 
 
 def _trial(session: Session, rows: np.ndarray) -> Trial:
@@ -112,11 +114,9 @@ def _trial(session: Session, rows: np.ndarray) -> Trial:
     compiled = session.start(session.stages[-1])
     plan = EpochPlans(session, 0, rows).plan(compiled, 0, 1)
 
-    def run(steps: int) -> float:
-        clock = Clock()
+    def run(steps: int) -> None:
         for start in range(0, steps, len(plan)):
             compiled.train(plan, 0, min(len(plan), steps - start))
-        return clock.lap()
 
     run(1)
     return run

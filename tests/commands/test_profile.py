@@ -16,6 +16,7 @@ from differentiation import value_and_gradients
 import fer_tl
 from fer_tl.commands import profile as command
 from fer_tl.commands.profile import ProfileResult, Timed, profile
+from fer_tl.core import progress
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
@@ -81,6 +82,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(command, "SECONDS_PER_CALL", 0.03)
         patch.setattr(command, "ROUNDS", 3)
         patch.setattr(command, "Clock", Clock)
+        patch.setattr(progress, "Clock", Clock)
         patch.setattr(command, "_time", invented)
         patch.setattr(command, "load_dataset", read_slowly)
         patch.chdir(root / "work")
