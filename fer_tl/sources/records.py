@@ -238,8 +238,9 @@ class Source(ABC):
         return cut if self.crop is not None else cut._replace(crop="")
 
     def names(self) -> dict[str, str | None]:
-        """{name: id} for every name by which a table of boxes may call an image, None if several images have it."""
-        raise NotImplementedError(f"{self.kind} images take no boxes")
+        """{name: id} for every name by which a table may call an image, None if several images have it; empty where
+        an image has no name but its id. Those that take boxes have at least the ids."""
+        return {}
 
     @property
     @abstractmethod

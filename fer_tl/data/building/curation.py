@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from fer_tl.data.building.exclusions import Exclusions
 
 
 @dataclass(frozen=True)
@@ -18,12 +22,14 @@ class Curation:
         encoding: "png" or "jpeg", how the records hold the images.
         split_seed: draws the split of a dataset that has none.
         splits: {id: split} to use in its place.
+        exclude: examples to leave out of every split; the others are split as if these were there.
     """
 
     duplicates: str = "group"
     encoding: str = "png"
     split_seed: int = 0
     splits: Mapping[str, str] | None = None
+    exclude: Exclusions | None = None
 
 
 @dataclass(frozen=True)

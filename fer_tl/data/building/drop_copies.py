@@ -16,6 +16,7 @@ from fer_tl.data.building.copy_check import MOST_LOST, refuse_what_is_suspicious
 from fer_tl.data.building.crowding import MOST
 from fer_tl.data.building.curation import Curation, Stored
 from fer_tl.data.building.duplicates import Duplicates, find_duplicates
+from fer_tl.data.building.exclusions import EXCLUDED
 from fer_tl.data.building.grouping import Photos, hash_pixels, merge_groups
 from fer_tl.data.building.image_buffer import Spool
 from fer_tl.data.examples import KEPT, Example
@@ -87,13 +88,10 @@ class Curated:
                         f"{MOST} most alike, so copies that were moved or cropped may be missed among the rest."
                     )
                 groups = merge_groups(photos.merge(groups), found.clusters)
-            self.examples = _describe(self._rows, groups, self.class_names, curation, found)
-            training = [example.kept for example in self.examples if example.split == "train"]
-            if training and KEPT not in training:
-                raise UserError(
-                    f"every training image of {source.name} is a copy of one in validation or test: "
-                    "give other images, or build with --duplicates keep if they are no copies"
-                )
+            names = {**source.names(), **{row.id: row.id for row in self._rows}}
+            excluded = curation.exclude.match(names) if curation.exclude else frozenset()
+            self.examples = _describe(self._rows, groups, self.class_names, curation, found, excluded)
+            _check_left(self.examples, source.name)
         except BaseException:
             self.close()
             raise
@@ -193,8 +191,27 @@ def _read(source: Source, spool: Spool, photos: Photos | None, tones: Tones) -> 
     return rows
 
 
+def _check_left(examples: list[Example], name: str) -> None:
+    """Raise ``UserError`` if nothing is left to train on, or nothing at all."""
+    kept = [example.kept for example in examples if example.split == "train"]
+    kept = kept or [example.kept for example in examples]
+    if KEPT in kept:
+        return
+    if EXCLUDED in kept:
+        raise UserError(f"--exclude leaves no training image of {name}: leave out fewer")
+    raise UserError(
+        f"every training image of {name} is a copy of one in validation or test: give other images, or build with "
+        "--duplicates keep if they are no copies"
+    )
+
+
 def _describe(
-    rows: list[_Row], groups: np.ndarray, class_names: tuple[str, ...], curation: Curation, found: Duplicates | None
+    rows: list[_Row],
+    groups: np.ndarray,
+    class_names: tuple[str, ...],
+    curation: Curation,
+    found: Duplicates | None,
+    excluded: frozenset[str],
 ) -> list[Example]:
     """Splits and what is left out, from the groups, text [N], that are never divided."""
     ids = np.array([row.id for row in rows])  # [N]
@@ -209,7 +226,8 @@ def _describe(
     members = defaultdict(list)
     for index, first in enumerate(clusters.tolist()):
         members[first].append(index)
-    names, copies, kept = [""] * len(rows), [""] * len(rows), [KEPT] * len(rows)
+    names, copies = [""] * len(rows), [""] * len(rows)
+    kept = [EXCLUDED if row.id in excluded else KEPT for row in rows]
     for cluster in members.values():
         if found is None or len(cluster) == 1:
             continue
@@ -217,9 +235,12 @@ def _describe(
         for index in cluster:
             names[index] = str(ids[cluster[0]])
             copies[index] = "exact" if found.exact[index] else "near"
-        for index, reason in _leave_out(cluster, splits, labels, curation.duplicates).items():
+        left = [index for index in cluster if kept[index] == KEPT]
+        for index, reason in _leave_out(left, splits, labels, curation.duplicates).items():
             kept[index] = reason
-    evaluated = {groups[i]: str(splits[i]) for i in np.argsort(splits == "test") if splits[i] != "train"}
+    evaluated = {
+        groups[i]: str(splits[i]) for i in np.argsort(splits == "test") if splits[i] != "train" and kept[i] == KEPT
+    }
     for index, group in enumerate(groups):
         if splits[index] == "train" and kept[index] == KEPT and group in evaluated:
             kept[index] = f"same photo as {evaluated[group]}"
@@ -243,6 +264,8 @@ def _leave_out(cluster: list[int], splits: np.ndarray, labels: np.ndarray, polic
     if policy != "drop":
         return {}
     ranked = Counter(labels[index] for index in training).most_common()
+    if not ranked:
+        return {}
     if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
         return dict.fromkeys(training, "conflicting labels")
     chosen = next(index for index in training if labels[index] == ranked[0][0])
@@ -270,8 +293,10 @@ def describe_duplicates(found: Mapping[str, object]) -> str:
     """One line about `Manifest.duplicates`."""
     dropped = found["dropped"]
     assert isinstance(dropped, dict)
-    reasons = ", ".join(f"{number:,} ({reason})" for reason, number in dropped.items())
+    reasons = ", ".join(f"{number:,} ({reason})" for reason, number in dropped.items() if reason != EXCLUDED)
     left_out = f" Left out of training: {reasons}." if reasons else ""
+    if dropped.get(EXCLUDED):
+        left_out += f" Excluded by the table of --exclude: {dropped[EXCLUDED]:,}."
     if found["policy"] == "keep":
         return f"Duplicates: not looked for.{left_out}"
     if not found["clusters"]:

@@ -28,6 +28,7 @@ _FROM_A_SOURCE = (
         choices=("stop", "skip"), default="stop"),
     Option("duplicates", str, "group: copies share a fold, training copies of validation and test images are left out; "
         "drop: also all but one training copy; keep: do not look", choices=("group", "drop", "keep"), default="group"),
+    Option("exclude", Path, "CSV with a column id of examples to leave out, such as copies of a test set elsewhere"),
 )  # fmt: skip
 _ALWAYS = (
     Option("encoding", str, "png, or jpeg: a third of the size, not exact", choices=("png", "jpeg"), default="png"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.data.building.curation import Curation
+from fer_tl.data.building.exclusions import read_exclusions
 from fer_tl.data.building.options import options_of, takers
 from fer_tl.data.splits import read_splits
 from fer_tl.faces.box_table import read_box_table
@@ -69,7 +70,7 @@ class BuildRequest:
 
     @cached_property
     def curation(self) -> Curation:
-        """How the dataset is looked after; reads the table of splits."""
+        """How the dataset is looked after; reads the tables of splits and of what to leave out."""
         given = self.given
         return Curation(
             # Drawn faces are all different, and alike to a hash of photographs.
@@ -77,6 +78,7 @@ class BuildRequest:
             encoding=given.get("encoding", "png"),
             split_seed=given.get("split_seed", 0),
             splits=read_splits(given["splits"]) if "splits" in given else None,
+            exclude=read_exclusions(given["exclude"]) if "exclude" in given else None,
         )
 
     @cached_property
@@ -84,6 +86,8 @@ class BuildRequest:
         """What changes the dataset besides the source and its own options, as text for the manifest."""
         curation = self.curation
         found = {"duplicates": curation.duplicates, "encoding": curation.encoding}
+        if curation.exclude is not None:
+            found["exclude"] = curation.exclude.option
         if curation.splits is not None:
             rows = json.dumps(sorted(curation.splits.items()))
             return found | {"splits": f"{len(curation.splits)} ids, sha256 {hashlib.sha256(rows.encode()).hexdigest()}"}

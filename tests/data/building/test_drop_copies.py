@@ -17,6 +17,7 @@ from fer_tl.data.building.build import build
 from fer_tl.data.building.copy_check import suspicions
 from fer_tl.data.building.curation import Curation
 from fer_tl.data.building.drop_copies import Curated, describe_duplicates
+from fer_tl.data.building.exclusions import Exclusions, read_exclusions
 from fer_tl.data.building.grouping import Photos, hash_pixels
 from fer_tl.data.examples import KEPT, Example, read_examples, write_examples
 from fer_tl.data.records.stream import decode_stored
@@ -445,3 +446,46 @@ def test_a_build_that_stops_leaves_the_picture_and_no_dataset(tmp_path: Path) ->
         )
     assert [str(path) for path in (tmp_path / "data").iterdir()] == [str(tmp_path / "data" / "folder-mine-copies.png")]
     assert str(tmp_path / "data" / "folder-mine-copies.png") in str(caught.value)
+
+
+def exclusions(tmp_path: Path, *names: str) -> Exclusions:
+    (tmp_path / "leave.csv").write_text("ID;why\n" + "".join(f"{name};copy\n" for name in names), encoding="utf-8")
+    return read_exclusions(tmp_path / "leave.csv")
+
+
+@pytest.mark.parametrize("duplicates", ["group", "drop", "keep"])
+def test_exactly_what_is_excluded_goes_and_is_counted(tmp_path: Path, duplicates: str) -> None:
+    whole = by_id(curate(tmp_path, unsplit(), duplicates=duplicates))
+    gone = ("p00#0", "p05#1", "p07#0", "p07#1")
+    curated = curate(tmp_path, unsplit(), duplicates=duplicates, exclude=exclusions(tmp_path, *gone, " p00#0 "))
+    found = by_id(curated)
+    assert {name for name, example in found.items() if example.kept == "excluded"} == set(gone)
+    assert curated.duplicates["dropped"]["excluded"] == 4  # type: ignore[index]
+    assert "Excluded by the table of --exclude: 4." in describe_duplicates(curated.duplicates)
+    written = {stored.id for split in curated.counts() for stored in curated.records(split)}
+    assert written == {name for name, example in found.items() if example.kept == KEPT}
+    # The others keep their split and their group: tables with and without those examples can be compared.
+    assert all((found[name].split, found[name].group) == (whole[name].split, whole[name].group) for name in whole)
+
+
+def test_an_excluded_evaluation_image_takes_no_training_copy_with_it(tmp_path: Path) -> None:
+    images = {"t1": (1, "train"), "v1": (1, "validation"), "v2": (2, "validation"), "t3": (3, "train")}
+    records = [record(name, picture(seed), split) for name, (seed, split) in images.items()]
+    assert by_id(curate(tmp_path, records))["t1"].kept == "copy of validation"
+    found = by_id(curate(tmp_path, records, exclude=exclusions(tmp_path, "v1")))
+    assert {name: example.kept for name, example in found.items()} == {
+        "t1": KEPT, "v1": "excluded", "v2": KEPT, "t3": KEPT,
+    }  # fmt: skip
+
+
+def test_what_cannot_be_excluded_is_refused(tmp_path: Path) -> None:
+    records = [record("t1", picture(1)), record("t2", picture(2)), record("v1", picture(3), "validation")]
+    with pytest.raises(UserError, match=r"leave.csv: 1 of its 2 ids are no example's \(the first is 't9', row 2"):
+        curate(tmp_path, records, exclude=exclusions(tmp_path, "t1", "t9"))
+    with pytest.raises(UserError, match="--exclude leaves no training image of given: leave out fewer"):
+        curate(tmp_path, records, exclude=exclusions(tmp_path, "t1", "t2"))
+    with pytest.raises(UserError, match=r"leave.csv, row 1 .*: no id"):
+        exclusions(tmp_path, "")
+    evaluated = [record("v1", picture(3), "validation")]
+    with pytest.raises(UserError, match="leave out fewer"):
+        curate(tmp_path, evaluated, exclude=exclusions(tmp_path, "v1"))
