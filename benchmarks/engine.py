@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 from engine_report import FROZEN_EPOCHS, TUNING_EPOCHS, Found, report
 from engine_task import COUNTS, FOLDS, Task, fit_experiment
 
-from fer_tl.core.config import identity
+from fer_tl.core.config_keys import identity
 from fer_tl.data.directory import dataset_directory
 from fer_tl.data.manifest import read_manifest
 

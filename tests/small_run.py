@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from stored_dataset import Stored, store_dataset
 
-from fer_tl.core.config import Experiment, identity
+from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import identity
 from fer_tl.core.files import write_json
 from fer_tl.data.directory import dataset_directory
 from fer_tl.data.folds import write_folds

@@ -10,7 +10,7 @@ import pytest
 
 from fer_tl.cli import parse
 from fer_tl.commands import command_names
-from fer_tl.core.config import walk
+from fer_tl.core.config_keys import walk
 from fer_tl.core.options import from_flat
 from fer_tl.sources.toyfaces import source as toyfaces
 from fer_tl.training.sweep_grid import read_sweep

@@ -13,7 +13,7 @@ import numpy as np
 
 from fer_tl.commands._command import Command
 from fer_tl.commands._report_folds import CvResult, report_folds
-from fer_tl.core.config import identity
+from fer_tl.core.config_keys import identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_atomically, write_json
 from fer_tl.core.lock import hold

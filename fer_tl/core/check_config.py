@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import get_args
 
-from fer_tl.core.config import Experiment, flatten, walk
+from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import flatten, walk
 from fer_tl.core.errors import UserError
 
 

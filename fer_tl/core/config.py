@@ -1,15 +1,14 @@
 """An experiment as one frozen, typed object.
 
 The names of the fields are the keys of the YAML files and, with ``-`` for ``_``, the flags of the command line:
-``--head.dense`` is ``head: {dense: ...}``; ``options.py`` reads both. Nothing here imports TensorFlow or Keras.
+``--head.dense`` is ``head: {dense: ...}``; ``config_keys.py`` turns an experiment into such keys and ``options.py``
+reads them. Nothing here imports TensorFlow or Keras.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
 
 def option(default: Any, text: str, limits: tuple[float, float] | None = None) -> Any:
@@ -125,7 +124,7 @@ class Experiment:
     )
     run_dir: str | None = option(None, "folder of the run; default: runs/<data>-<backbone>-<hash of the settings>")
     backbone: str = option("mobilenetv2", "model, one of those that fer-tl models lists")
-    alpha: float = option(1.0, "width multiplier of mobilenetv2 and shallow_cnn", limits=(0.1, 4.0))
+    alpha: float = option(1.0, "width multiplier of mobilenetv2, resnet18, shallow_cnn and facevgg", limits=(0.1, 4.0))
     activation: Literal["relu", "elu", "tanh"] | None = option(None, "activation in the liu CNNs; default: relu")
     stem: Literal["7x7", "3x3"] | None = option(
         None, "first layers of resnet18: 7x7 shrinks by 4 as for ImageNet, 3x3 keeps small images whole; default: 7x7"
@@ -137,6 +136,12 @@ class Experiment:
     )
     accept_licence: Literal["vggface"] | None = option(
         None, "vggface: you accept that the VGGFace weights are for non-commercial research only"
+    )
+    stochastic_depth: float = option(
+        0.0,
+        "resnet18 and liu_residual: probability that a training step leaves out an image's last residual block, less "
+        "for those before it; 0 for none",
+        limits=(0.0, 0.9),
     )
     channels: Literal[1, 3] | None = option(None, "colour channels that the backbone sees; default: the backbone's")
     pixels: Literal["backbone", "scratch", "imagenet", "vggface", "centred", "standardized"] = option(
@@ -229,68 +234,3 @@ class Experiment:
     def watches(self) -> bool:
         """Whether anything during training decides by a measured loss, so that images must be set aside for it."""
         return bool(self.early_stopping) or self.schedule.kind == "plateau"
-
-
-# Where a run is read and written, on what it runs and what its user consents to do not change what it is.
-PLACES = (
-    "data_dir",
-    "run_dir",
-    "strategy",
-    "workers",
-    "cluster_secret",
-    "worker",
-    "input",
-    "fold",
-    "accept_licence",
-    "cache_limit",
-)
-
-
-Option = tuple[str, Any, Any, str, tuple[float, float] | None]
-
-
-@functools.cache
-def walk(cls: type = Experiment, prefix: str = "") -> tuple[Option, ...]:
-    """All options as (dotted name, type, default, help text, limits), groups flattened."""
-    hints, found = get_type_hints(cls), list[Option]()
-    for item in dataclasses.fields(cls):
-        if dataclasses.is_dataclass(hints[item.name]):
-            found += walk(hints[item.name], f"{prefix}{item.name}.")
-        else:
-            text, limits = item.metadata["help"], item.metadata["limits"]
-            found.append((f"{prefix}{item.name}", hints[item.name], item.default, text, limits))
-    return tuple(found)
-
-
-def to_dict(experiment: Experiment) -> dict[str, Any]:
-    """Plain nested dictionary, tuples as lists: what is written to ``config.yaml``."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: plain(inner) for key, inner in value.items()}
-        return list(value) if isinstance(value, tuple) else value
-
-    return plain(dataclasses.asdict(experiment))
-
-
-def dump_yaml(experiment: Experiment) -> str:
-    """The experiment as a YAML file that ``load_experiment`` reads back."""
-    import yaml
-
-    return str(yaml.safe_dump(to_dict(experiment), sort_keys=False, default_flow_style=None))
-
-
-def identity(experiment: Experiment) -> dict[str, Any]:
-    """What makes a run this run, by dotted name: all settings but the places."""
-    return {key: value for key, value in flatten(to_dict(experiment)).items() if key not in PLACES}
-
-
-def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"head": {"dense": []}}`` to ``{"head.dense": []}``."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

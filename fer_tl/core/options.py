@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from fer_tl.core.check_config import check
-from fer_tl.core.config import Experiment, flatten, walk
+from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import flatten, walk
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.yaml_files import load_yaml
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fer_tl.core.config import Experiment, identity
+from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import import_backend
 from fer_tl.core.say import Say

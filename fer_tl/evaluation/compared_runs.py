@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.core.config import identity
+from fer_tl.core.config_keys import identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import name_runs
 from fer_tl.evaluation.finished_runs import open_member

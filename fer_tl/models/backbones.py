@@ -9,6 +9,7 @@ from fer_tl.core.config import Head
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.plugins import installed
 from fer_tl.models.applications import application, build_efficientnetb0, build_mobilenetv2
+from fer_tl.models.facevgg import build_facevgg
 from fer_tl.models.published import (
     EFFICIENTNETB0_IMAGENET,
     INCEPTIONV3_IMAGENET,
@@ -108,6 +109,8 @@ BACKBONES: dict[str, Backbone] = {
             rgb=True,
             head=_GAP,
             stems=("7x7", "3x3"),
+            alphas=(0.25, 0.375, 0.5, 1.0),
+            residual=True,
         ),
         _RESNET50,
         replace(
@@ -152,6 +155,7 @@ BACKBONES: dict[str, Backbone] = {
             build=partial(build_liu, name="liu_residual", batch_norm=True, residual=True),
             parameters=1_959_840,
             macs=74_981_376,
+            residual=True,
         ),
         Backbone(
             name="pham",
@@ -177,6 +181,19 @@ BACKBONES: dict[str, Backbone] = {
             rgb=False,
             alphas=(0.5, 1.0, 2.0),
             head=Head("flatten", dense=(256, 512), activation="relu", dropout=(0.0, 0.0, 0.0), batch_norm=False),
+        ),
+        Backbone(
+            name="facevgg",
+            build=build_facevgg,
+            paper="ours",
+            features=256,
+            parameters=1_174_560,
+            macs=117_448_704,
+            default_size=48,
+            min_size=16,
+            rgb=False,
+            alphas=(0.5, 1.0, 1.5, 2.0),
+            head=replace(_GAP, dropout=(0.4,)),
         ),
     )
 }

@@ -81,11 +81,13 @@ class Variant:
         alpha: width multiplier.
         activation: after each convolution of the liu CNNs.
         stem: first layers of resnet18.
+        stochastic_depth: probability that training leaves out the last residual block, see ``leave_out``.
     """
 
     alpha: float = 1.0
     activation: Literal["relu", "elu", "tanh"] = "relu"
     stem: Literal["7x7", "3x3"] = "7x7"
+    stochastic_depth: float = 0.0
 
 
 # Scaling of weights that were trained from random numbers: -1..1.
@@ -102,7 +104,7 @@ class Backbone:
             output is the feature map ``[B, h, w, F]``. The weights are random. The tensor has layers in front of it:
             ``keras.Model(keras.utils.get_source_inputs(images), features)``. Its layers are Keras's own, none of them
             ``Lambda``: a saved model must load without running code.
-        paper: which of the papers trains it, by the names of ``configs/``.
+        paper: which of the papers trains it, by the names of ``configs/``; "ours" if none does.
         features: F for alpha 1.
         parameters: of the backbone alone for alpha 1, with the channels that it expects.
         macs: multiplications of its convolutions and dense layers for one image of ``default_size``, alpha 1.
@@ -115,6 +117,7 @@ class Backbone:
         alphas: widths that it is known with; just 1 where it has no width multiplier.
         activations: those that it can be built with; empty where there is no choice.
         stems: likewise.
+        residual: whether it has residual blocks that stochastic depth can leave out.
 
     Raises:
         UserError: the function, the head, the scaling or the weights are none.
@@ -135,6 +138,7 @@ class Backbone:
     alphas: tuple[float, ...] = (1.0,)
     activations: tuple[str, ...] = ()
     stems: tuple[str, ...] = ()
+    residual: bool = False
 
     def __post_init__(self) -> None:
         kinds: dict[str, Any] = {"build": Callable, "head": Head, "scaling": Scaling, "pretrained": Mapping}

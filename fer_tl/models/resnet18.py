@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fer_tl.models.record import Variant
+from fer_tl.models.residual import leave_out
 
 
 def build_resnet18(images: Any, variant: Variant) -> Any:
@@ -13,32 +14,36 @@ def build_resnet18(images: Any, variant: Variant) -> Any:
     Args:
         images: scaled pixels ``[B, S, S, C]``.
         variant: ``stem`` "7x7" shrinks by 4 before the first block, as for ImageNet; "3x3" by nothing, as He et al.
-            do for the 32-pixel images of CIFAR-10.
+            do for the 32-pixel images of CIFAR-10. ``alpha`` times 64, 128, 256 and 512 channels.
 
     Returns:
-        keras.Model to ``[B, S / 32, S / 32, 512]``, or ``[B, S / 8, S / 8, 512]`` behind the 3x3 stem.
+        keras.Model to ``[B, S / 32, S / 32, 512 alpha]``, or ``[B, S / 8, S / 8, 512 alpha]`` behind the 3x3 stem.
     """
     import keras
 
+    widths = [round(variant.alpha * filters) for filters in (64, 128, 256, 512)]
     if variant.stem == "7x7":
-        x = keras.layers.ReLU(name="stem_relu")(_conv_bn(images, 64, 7, 2, "stem"))
+        x = keras.layers.ReLU(name="stem_relu")(_conv_bn(images, widths[0], 7, 2, "stem"))
         # Zeros are no larger than anything behind a ReLU.
         x = keras.layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
-        x = keras.layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)  # [B, S / 4, S / 4, 64]
+        x = keras.layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)  # [B, S / 4, S / 4, 64 alpha]
     else:
-        x = keras.layers.ReLU(name="stem_relu")(_conv_bn(images, 64, 3, 1, "stem"))  # [B, S, S, 64]
-    for stage, filters in enumerate((64, 128, 256, 512), start=1):
-        x = _basic_block(x, filters, 1 if stage == 1 else 2, f"stage{stage}_block1")
-        x = _basic_block(x, filters, 1, f"stage{stage}_block2")
+        x = keras.layers.ReLU(name="stem_relu")(_conv_bn(images, widths[0], 3, 1, "stem"))  # [B, S, S, 64 alpha]
+    blocks = 2 * len(widths)
+    for index in range(blocks):
+        stage, place = index // 2, index % 2 + 1
+        dropped = variant.stochastic_depth * (index + 1) / blocks
+        stride = 2 if place == 1 and stage else 1
+        x = _basic_block(x, widths[stage], stride, dropped, f"stage{stage + 1}_block{place}")
     return keras.Model(keras.utils.get_source_inputs(images), x, name="resnet18")
 
 
-def _basic_block(x: Any, filters: int, stride: int, name: str) -> Any:
+def _basic_block(x: Any, filters: int, stride: int, dropped: float, name: str) -> Any:
     """Two 3x3 convolutions around a shortcut, which is projected where the shape changes (option B of the paper)."""
     import keras
 
     y = keras.layers.ReLU(name=f"{name}_relu1")(_conv_bn(x, filters, 3, stride, f"{name}_1"))
-    y = _conv_bn(y, filters, 3, 1, f"{name}_2")
+    y = leave_out(_conv_bn(y, filters, 3, 1, f"{name}_2"), dropped, name)
     if stride != 1 or x.shape[-1] != filters:
         x = _conv_bn(x, filters, 1, stride, f"{name}_shortcut")
     x = keras.layers.Add(name=f"{name}_add")([x, y])

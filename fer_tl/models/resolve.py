@@ -193,6 +193,10 @@ def _variant(experiment: Experiment, backbone: Backbone) -> Variant:
     if stem:
         _check_takes("stem", stem, backbone, lambda record: stem in record.stems)
         variant = replace(variant, stem=stem)
+    if experiment.stochastic_depth:
+        given = f"{experiment.stochastic_depth:g}"
+        _check_takes("stochastic_depth", given, backbone, lambda record: record.residual)
+        variant = replace(variant, stochastic_depth=experiment.stochastic_depth)
     return variant
 
 

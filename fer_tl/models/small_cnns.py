@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fer_tl.models.record import Variant
+from fer_tl.models.residual import leave_out
 
 
 def build_shallow_cnn(images: Any, variant: Variant) -> Any:
@@ -58,7 +59,7 @@ def build_liu(
 
     Args:
         images: scaled pixels ``[B, S, S, C]``.
-        variant: its activation.
+        variant: its activation and stochastic depth.
         name: of the model.
         blocks: convolutions, 4 at most.
         batch_norm: between each convolution and its activation.
@@ -81,6 +82,8 @@ def build_liu(
             # Behind the pooling: in front of it, the same block took four times the work (202 instead of 75 million
             # multiplications in all, 2.5 times slower to train).
             y = activate(conv(x, filters, f"{block}a"), f"{block}a")
-            y = keras.layers.Add(name=f"add{block}")([x, conv(y, filters, f"{block}b")])
+            y = conv(y, filters, f"{block}b")
+            y = leave_out(y, variant.stochastic_depth * block / blocks, f"block{block}")
+            y = keras.layers.Add(name=f"add{block}")([x, y])
             x = activate(y, f"{block}b")
     return keras.Model(keras.utils.get_source_inputs(images), x, name=name)

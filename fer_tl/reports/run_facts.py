@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.core.config import PLACES, Experiment, flatten, to_dict
+from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import PLACES, flatten, to_dict
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json
 from fer_tl.data.directory import build_arguments

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.core.config import PLACES, Experiment, flatten, to_dict
+from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import PLACES, flatten, to_dict
 from fer_tl.evaluation.calibration import BINS, Reliability
 from fer_tl.evaluation.intervals import mean_sd
 from fer_tl.evaluation.measures import MEASURES

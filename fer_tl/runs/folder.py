@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_tl.core.config import Experiment, dump_yaml, identity
+from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import dump_yaml, identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import FULL, is_temporary, unreadable, write_json, write_text
 from fer_tl.core.lock import take_turns

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tl.core.config import Experiment, identity
+from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import choose_backend
 from fer_tl.core.lock import take_turns

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fer_tl.core.config import Experiment, identity
+from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import identity
 from fer_tl.core.errors import TrainingFailed, UserError
 from fer_tl.core.progress import Clock
 from fer_tl.core.randomness import key_of

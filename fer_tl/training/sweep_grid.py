@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from fer_tl.core.config import Experiment, flatten, identity
+from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import flatten, identity
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.options import flatten_known, from_raw, read_mapping
 

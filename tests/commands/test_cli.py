@@ -23,7 +23,8 @@ import fer_tl
 from fer_tl.cli import main, parse
 from fer_tl.commands import command_names, load_command
 from fer_tl.commands._report_folds import CvResult
-from fer_tl.core.config import Experiment, Head, walk
+from fer_tl.core.config import Experiment, Head
+from fer_tl.core.config_keys import walk
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
 from fer_tl.core.say import say_line

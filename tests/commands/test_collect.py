@@ -14,7 +14,8 @@ import pytest
 import fer_tl
 from fer_tl.commands import collect as command
 from fer_tl.commands._report_folds import CvResult, report_folds
-from fer_tl.core.config import Experiment, Schedule, dump_yaml, identity
+from fer_tl.core.config import Experiment, Schedule
+from fer_tl.core.config_keys import dump_yaml, identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json, write_json, write_text
 from fer_tl.data.folds import write_folds

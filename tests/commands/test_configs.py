@@ -17,7 +17,8 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 import fer_tl
-from fer_tl.core.config import Experiment, flatten, to_dict
+from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import flatten, to_dict
 from fer_tl.core.options import from_raw, load_experiment, read_mapping
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.record import Variant

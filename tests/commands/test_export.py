@@ -16,7 +16,8 @@ from PIL import Image
 from stored_dataset import Stored, store_dataset
 
 from fer_tl.commands.export import ExportResult, export
-from fer_tl.core.config import Experiment, identity
+from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json, write_json
 from fer_tl.data.dataset import join_fingerprints

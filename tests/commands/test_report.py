@@ -18,7 +18,8 @@ from made_run import Faces, build, make_faces, make_run
 
 from fer_tl.cli import parse
 from fer_tl.commands.report import ReportResult, report
-from fer_tl.core.config import Experiment, Head, Optimizer, identity
+from fer_tl.core.config import Experiment, Head, Optimizer
+from fer_tl.core.config_keys import identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_json
 from fer_tl.core.options import from_flat

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import fer_tl
-from fer_tl.core.config import flatten, to_dict
+from fer_tl.core.config_keys import flatten, to_dict
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
 from fer_tl.data.dataset import Dataset

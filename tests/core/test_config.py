@@ -10,19 +10,8 @@ from typing import Any
 import pytest
 
 from fer_tl.core.check_config import check
-from fer_tl.core.config import (
-    PLACES,
-    Augment,
-    Experiment,
-    Head,
-    Optimizer,
-    Schedule,
-    dump_yaml,
-    flatten,
-    identity,
-    to_dict,
-    walk,
-)
+from fer_tl.core.config import Augment, Experiment, Head, Optimizer, Schedule
+from fer_tl.core.config_keys import PLACES, dump_yaml, flatten, identity, to_dict, walk
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
 

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from fer_tl.core.config import Experiment, Head
+from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.classifier import Classifier, build_classifier
@@ -38,6 +39,7 @@ PINS = {
     "liu_residual": (1_959_840, 74_981_376, 48, 16, 256),
     "pham": (236_096, 40_993_792, 48, 25, 128),
     "shallow_cnn": (241_312, 27_205_632, 48, 16, 128),
+    "facevgg": (1_174_560, 117_448_704, 48, 16, 256),
 }
 PLAIN = Variant()
 GAP = {"pooling": "avg", "dense": []}
@@ -209,6 +211,37 @@ def test_the_head_of_liu_may_have_an_activation_of_its_own():
 def test_alpha_is_the_width_of_the_shallow_cnn():
     widths = [base("shallow_cnn", 16, 1, Variant(alpha=alpha)).output.shape[-1] for alpha in (0.5, 1.0, 2.0)]
     assert widths == [64, 128, 256]
+
+
+@pytest.mark.parametrize(("alpha", "parameters"), [(1.0, 1_174_560), (1.5, 2_639_664), (2.0, 4_689_984)])
+def test_facevgg_has_three_sizes(alpha: float, parameters: int):
+    assert base("facevgg", 48, 1, Variant(alpha=alpha)).count_params() == parameters
+
+
+@pytest.mark.parametrize("name", ["resnet18", "liu_residual"])
+def test_stochastic_depth_leaves_whole_blocks_out_of_some_images_in_training_only(name: str):
+    """Outputs of one block are all there, times 1 / (1 - p), or not at all; the rest is p of the images."""
+    plain, dropped = Variant(stem="3x3"), Variant(stem="3x3", stochastic_depth=0.5)
+    model = BACKBONES[name].build(keras.Input((32, 32, 1)), dropped)
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    rates = [layer.rate for layer in layers]
+    assert rates == pytest.approx([0.5 * (place + 1) / len(rates) for place in range(len(rates))])
+    assert len(rates) == sum(isinstance(layer, keras.layers.Add) for layer in model.layers)
+    ones = np.asarray(layers[-1](np.ones((2000, 2, 2, 3), np.float32), training=True))
+    assert (ones == ones[:, :1, :1, :1]).all()
+    assert set(np.unique(ones)) == {0.0, 2.0}
+    assert ones.mean() == pytest.approx(1, abs=0.1)
+    twin = BACKBONES[name].build(keras.Input((32, 32, 1)), plain)
+    for layer in twin.layers[1:]:  # those of dropout change the order of the others
+        layer.set_weights(model.get_layer(layer.name).get_weights())
+    image = [np.ones((1, 32, 32, 1), np.float32)]
+    assert np.array_equal(model(image), twin(image))
+
+
+def test_stochastic_depth_needs_residual_blocks():
+    experiment = load_experiment(backbone="facevgg", weights="none", stochastic_depth=0.1)
+    with pytest.raises(UserError, match=r"0\.1 does not go with facevgg, only with resnet18, liu_res"):
+        resolve_model(experiment)
 
 
 @cache

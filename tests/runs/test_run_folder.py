@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fer_tl.core.config import Experiment, Head, identity
+from fer_tl.core.config import Experiment, Head
+from fer_tl.core.config_keys import identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json, write_atomically, write_json, write_text
 from fer_tl.runs.folder import RunFolder, default_run_dir

@@ -16,8 +16,9 @@ from fer_tl.core.files import write_text
 from fer_tl.core.safe_text import csv_line, printable
 from fer_tl.core.say import Say, say_line
 from fer_tl.core.staging import put_in_place, recover, workplace
+from fer_tl.data.building.copies_summary import describe_duplicates
 from fer_tl.data.building.copy_check import MOST_LOST
-from fer_tl.data.building.drop_copies import Curated, describe_duplicates
+from fer_tl.data.building.drop_copies import Curated
 from fer_tl.data.building.options import options_of
 from fer_tl.data.building.prepare import check_can_prepare, prepare
 from fer_tl.data.building.request import BuildRequest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from fer_tl.core.errors import UserError
 from fer_tl.core.progress import CountProgress
 from fer_tl.core.say import Say
+from fer_tl.data.building.copies_summary import summarize_copies
 from fer_tl.data.building.copy_check import MOST_LOST, refuse_what_is_suspicious
 from fer_tl.data.building.crowding import MOST
 from fer_tl.data.building.curation import Curation, Stored
@@ -95,7 +96,7 @@ class Curated:
         except BaseException:
             self.close()
             raise
-        self.duplicates = _summarize(self.examples, curation.duplicates)
+        self.duplicates = summarize_copies(self.examples, curation.duplicates)
 
     def look_over(self, picture: Path, most_lost: float = MOST_LOST) -> None:
         """Stops where copies make up so much that a person has to look; see `refuse_what_is_suspicious`."""
@@ -270,39 +271,3 @@ def _leave_out(cluster: list[int], splits: np.ndarray, labels: np.ndarray, polic
         return dict.fromkeys(training, "conflicting labels")
     chosen = next(index for index in training if labels[index] == ranked[0][0])
     return {index: "duplicate" for index in training if index != chosen}
-
-
-def _summarize(examples: list[Example], policy: str) -> dict[str, object]:
-    classes = defaultdict(set)
-    for example in examples:
-        if example.cluster:
-            classes[example.cluster].add(example.class_name)
-    copies = Counter(example.copy for example in examples)
-    dropped = Counter(example.kept for example in examples if example.kept != KEPT)
-    return {
-        "policy": policy,
-        "exact": copies["exact"],
-        "near": copies["near"],
-        "clusters": len(classes),
-        "conflicting": sum(len(names) > 1 for names in classes.values()),
-        "dropped": dict(sorted(dropped.items())),
-    }
-
-
-def describe_duplicates(found: Mapping[str, object]) -> str:
-    """One line about `Manifest.duplicates`."""
-    dropped = found["dropped"]
-    assert isinstance(dropped, dict)
-    reasons = ", ".join(f"{number:,} ({reason})" for reason, number in dropped.items() if reason != EXCLUDED)
-    left_out = f" Left out of training: {reasons}." if reasons else ""
-    if dropped.get(EXCLUDED):
-        left_out += f" Excluded by the table of --exclude: {dropped[EXCLUDED]:,}."
-    if found["policy"] == "keep":
-        return f"Duplicates: not looked for.{left_out}"
-    if not found["clusters"]:
-        return f"Duplicates: none.{left_out}"
-    return (
-        f"Duplicates: {found['exact']:,} images have an exact copy and {found['near']:,} a near one, in "
-        f"{found['clusters']:,} clusters, {found['conflicting']:,} of them with different labels; each cluster is one "
-        f"group.{left_out or ' Nothing was left out.'}"
-    )

@@ -14,9 +14,10 @@ from PIL import Image
 from fer_tl.core.errors import UserError
 from fer_tl.data.building import crowding, drop_copies, duplicates
 from fer_tl.data.building.build import build
+from fer_tl.data.building.copies_summary import describe_duplicates
 from fer_tl.data.building.copy_check import suspicions
 from fer_tl.data.building.curation import Curation
-from fer_tl.data.building.drop_copies import Curated, describe_duplicates
+from fer_tl.data.building.drop_copies import Curated
 from fer_tl.data.building.exclusions import Exclusions, read_exclusions
 from fer_tl.data.building.grouping import Photos, hash_pixels
 from fer_tl.data.examples import KEPT, Example, read_examples, write_examples
