@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.commands.collect import collect
     from fer_tl.commands.compare import compare
     from fer_tl.commands.cv import cross_validate
+    from fer_tl.commands.distill import distill
     from fer_tl.commands.doctor import doctor
     from fer_tl.commands.ensemble import ensemble
     from fer_tl.commands.evaluate import evaluate
@@ -47,7 +48,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
 
 __all__ = [
     "Experiment", "UserError", "__version__", "audit", "build", "clean", "collect", "compare", "cross_validate",
-    "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit", "inspect_dataset",
+    "distill", "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit", "inspect_dataset",
     "list_models", "load", "load_dataset", "load_experiment", "predict", "profile", "report", "serve", "sweep",
     "verify",
 ]  # fmt: skip

@@ -182,7 +182,8 @@ def _call(name: str, values: dict[str, Any]) -> None:
     command = load_command(name)
     if command.takes_experiment:
         values.pop("config")
-        found = command.run(from_flat(values))
+        given = [values.pop(name) for name in command.positional]
+        found = command.run(*given, from_flat(values))
     else:
         found = command.run(**values)
     if command.finish:

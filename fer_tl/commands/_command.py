@@ -26,7 +26,7 @@ class Command:
         metavars: what the help calls a positional one, where it is not the parameter in capitals.
         flags: flags by parameter, where the name cannot be one of Python, such as ``--class``.
         add_arguments: declares the options on a ``jsonargparse.ArgumentParser``, where they do not follow from ``run``.
-        takes_experiment: whether the options are those of an experiment, which ``run`` takes.
+        takes_experiment: whether the options are those of an experiment, which ``run`` takes after what is positional.
         resumes: whether the same command continues what was interrupted, and does not start again.
         finish: is called with what ``run`` returns, to make an error of it.
     """

@@ -29,6 +29,8 @@ def check(experiment: Experiment) -> None:
         raise UserError(f"'unfreeze' should be all, none or a positive number of layers, but is {experiment.unfreeze}")
     if experiment.loss.gamma is not None and experiment.loss.name != "focal":
         raise UserError("'loss.gamma' belongs to the focal loss: use --loss.name focal, or omit it")
+    if experiment.distill.teachers is not None and not experiment.distill.teachers:
+        raise UserError("'distill.teachers' is an empty list: name a finished cross validation, or omit it")
     balancing = {
         "'class_weights: balanced'": experiment.class_weights == "balanced",
         "'sampling: balanced'": experiment.sampling == "balanced",

@@ -110,6 +110,27 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class Distill:
+    """What a student learns from finished cross validations besides the labels."""
+
+    teachers: tuple[str, ...] | None = option(
+        None,
+        "folders of finished cross validations of the same images, as a list: for an image, the mean of what their "
+        "folds answered that had not trained on it becomes part of the target; fer-tl distill RUN sets it",
+    )
+    # Hinton et al. ("Distilling the Knowledge in a Neural Network", 2015, section 2) found a considerably lower weight
+    # on the labels best. A rest stays: a teacher that never names a rare class would teach to never name it.
+    share: float = option(
+        0.7, "share of the target that is the teachers' answer, the rest is the label", limits=(0.0, 1.0)
+    )
+    temperature: float = option(
+        1.0,
+        "divide the teachers' logits by this before their softmax: more than 1 softens their answers",
+        limits=(0.05, 100.0),
+    )
+
+
+@dataclass(frozen=True)
 class Experiment:
     """Everything that decides a run, and where it reads and writes."""
 
@@ -177,6 +198,7 @@ class Experiment:
     schedule: Schedule = field(default_factory=Schedule)
     augment: Augment = field(default_factory=Augment)
     loss: Loss = field(default_factory=Loss)
+    distill: Distill = field(default_factory=Distill)
     class_weights: Literal["none", "balanced"] = option(
         "none", "weight of a class in the loss; balanced: 1 / its share"
     )

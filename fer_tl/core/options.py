@@ -7,8 +7,9 @@ import difflib
 import functools
 import re
 from argparse import SUPPRESS
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from fer_tl.core.check_config import check
@@ -77,17 +78,17 @@ def flatten_known(content: dict[str, Any], where: str) -> dict[str, Any]:
     return flat
 
 
-def add_options(parser: Any, defaults: bool = True) -> None:
+def add_options(parser: Any, defaults: bool = True, short: Mapping[str, str] = MappingProxyType({})) -> None:
     """Add every option of an experiment to a jsonargparse parser, under its dotted name.
 
     Args:
         parser: a ``jsonargparse.ArgumentParser``.
         defaults: whether an option that is not given takes its default, or does not appear in the result.
+        short: second flags by dotted name.
     """
     for name, kind, default, text, _ in walk():
-        parser.add_argument(
-            f"--{name.replace('_', '-')}", type=kind, default=default if defaults else SUPPRESS, help=text
-        )
+        flags = [f"--{name.replace('_', '-')}", *([short[name]] if name in short else [])]
+        parser.add_argument(*flags, type=kind, default=default if defaults else SUPPRESS, help=text)
 
 
 def from_flat(values: dict[str, Any]) -> Experiment:

@@ -12,7 +12,8 @@ import numpy as np
 from fer_tl.core.classes import canonical_class
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.say import Say
-from fer_tl.data.dataset import Dataset
+from fer_tl.data.dataset import Dataset, join_fingerprints
+from fer_tl.data.manifest import Manifest
 
 EXAMPLE = "[happy, neutral, negative=angry+sad]"
 
@@ -144,6 +145,12 @@ def _merge_targets(targets: np.ndarray, labels: np.ndarray, joins: np.ndarray) -
     lost = merged.sum(axis=1) == 0
     merged[lost, labels[lost]] = 1
     return merged / merged.sum(axis=1, keepdims=True)
+
+
+def merged_fingerprint(manifest: Manifest, splits: tuple[str, ...], items: Sequence[str] | None) -> str:
+    """The fingerprint that splits of a build have with the classes of an experiment, see ``take_classes``."""
+    before = join_fingerprints(manifest, splits)
+    return parse_classes(items, manifest.class_names).fingerprint(before) if items else before
 
 
 def left_out(dataset: Dataset, class_map: ClassMap) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from fer_tl.core.errors import UserError
-from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
+from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.directory import dataset_directory
 from fer_tl.data.manifest import Manifest, read_manifest
-from fer_tl.data.merging import parse_classes
+from fer_tl.data.merging import merged_fingerprint
 from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.runs.folder import RunFolder
 
@@ -65,10 +65,8 @@ def find_dataset(
 
 def _refuse_another_build(run: RunFolder, manifest: Manifest, directory: Path) -> None:
     about = run.read_run()
-    now = join_fingerprints(manifest, FIT_SPLITS[:1] if about["kind"] == "cv" else FIT_SPLITS)
-    merged = run.read_experiment().classes
-    if merged:
-        now = parse_classes(merged, manifest.class_names).fingerprint(now)
+    splits = FIT_SPLITS[:1] if about["kind"] == "cv" else FIT_SPLITS
+    now = merged_fingerprint(manifest, splits, run.read_experiment().classes)
     before = about["fingerprint"]
     if now != before:
         raise UserError(

@@ -172,7 +172,7 @@ def _accuracy(contents: RunContents, entry: dict[str, Any]) -> str:
 
 def recipes(contents: RunContents) -> dict[str, str]:
     """Return the commands that make the dataset and the run again."""
-    name, kind, dataset = contents.run.path.resolve().name, contents.about["kind"], contents.about["dataset"]
+    name, dataset = contents.run.path.resolve().name, contents.about["dataset"]
     manifest = contents.source.manifest if contents.source else None
     options = {key: value for key, value in manifest.source.items() if key not in _PLAIN} if manifest else {}
     building = build_arguments(dataset, manifest)
@@ -181,21 +181,26 @@ def recipes(contents: RunContents) -> dict[str, str]:
     precision = ["--precision", trained.precision] if trained != contents.experiment else []
     return {
         "again": shlex.join(
-            ["fer-tl", kind, "--config", f"{name}/config.yaml", *precision, "--run-dir", f"{name}-again"]
+            ["fer-tl", verb(contents), "--config", f"{name}/config.yaml", *precision, "--run-dir", f"{name}-again"]
         ),
-        "without_files": shlex.join(["fer-tl", kind, *flags(trained)]),
+        "without_files": shlex.join(["fer-tl", verb(contents), *flags(trained)]),
         # Drawn faces are drawn where they are missing.
         "build": f"fer-tl build {building}" if building != dataset else "",
         "build_options": ", ".join(f"{key} {value}" for key, value in options.items()),
     }
 
 
+def verb(contents: RunContents) -> str:
+    """The command of ``fer-tl`` that trains such a run."""
+    return "distill" if contents.experiment.distill.teachers else str(contents.about["kind"])
+
+
 def flags(experiment: Experiment) -> list[str]:
-    """The settings that are not the defaults, as words of a command line; no places on the machine."""
+    """The settings that are not the defaults, as words of a command line, teachers first; no places on the machine."""
     defaults = flatten(to_dict(Experiment()))
-    words = []
+    words = list(experiment.distill.teachers or ())
     for name, value in flatten(to_dict(experiment)).items():
-        if name not in PLACES and value != defaults[name]:
+        if name not in (*PLACES, "distill.teachers") and value != defaults[name]:
             spelled = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else spell_setting(value)
             words += [f"--{name.replace('_', '-')}", spelled]
     return words

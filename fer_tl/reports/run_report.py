@@ -64,10 +64,10 @@ def score_rows(named: Mapping[str, Predictions], groups_by_id: Mapping[str, str]
 
 
 def selection_note(run: RunFolder) -> str:
-    """How the weights that were scored were chosen, and whether the folds leak."""
+    """How the weights that were scored were chosen, whether the folds leak, and who taught them."""
     split = run.read_run().get("split_over_folds", 0)
     leak = f" The folds leak: {split:,} images have a duplicate or a face of the same photo in another fold."
-    return _selection(run) + (leak if split else "")
+    return _selection(run) + (leak if split else "") + _teachers_note(run)
 
 
 def _selection(run: RunFolder) -> str:
@@ -79,6 +79,19 @@ def _selection(run: RunFolder) -> str:
             f"The epoch was chosen on images set aside from the training part (epoch {kept}), not on those scored here."
         )
     return "The weights are those of the last epoch; no choice was made on the images scored here."
+
+
+def _teachers_note(run: RunFolder) -> str:
+    """With a blank before it; empty for a run without teachers."""
+    teachers = [f"{each['run']} ({each['backbone']})" for each in run.read_run().get("teachers", [])]
+    if not teachers:
+        return ""
+    distill = run.read_experiment().distill
+    softened = f" at temperature {distill.temperature:g}" if distill.temperature != 1 else ""
+    return (
+        f" {100 * distill.share:g} % of each target is what {', '.join(teachers)} answered out of fold{softened}, the "
+        "rest the label."
+    )
 
 
 def cv_report_text(run: RunFolder, summary: CvSummary, note: str) -> str:

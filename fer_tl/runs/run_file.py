@@ -26,6 +26,7 @@ _MORE_KEYS = {
     "backend": str,
     "precision": str,
     "faces": dict,
+    "teachers": list,
 }
 _PART = re.compile(r"model|fold-(0|[1-9][0-9]{0,5})")
 _NO_FILE = f"has parts of a run but no {RUN}"
@@ -59,6 +60,8 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
         names = run.get(key, ["none"])
         if not names or not all(isinstance(name, str) for name in names):
             raise UserError(f"{path} is damaged ('{key}' is no list of names): {remedy}")
+    for each in run.get("teachers", []):
+        refuse_keys(path, each, {"run": str, "backbone": str, "predictions": str}, remedy, "'teachers': ")
     kind, parts = run["kind"], run["parts"]
     # Names become folders that are written and deleted: only those that training makes, in its order.
     expected = {"train": ["model"], "cv": [f"fold-{number}" for number in range(max(2, len(parts)))]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from fer_tl.core.say import Say
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.folds import check_folds, count_split, leaving_out, make_folds, read_folds, write_folds
 from fer_tl.runs.folder import RunFolder
+from fer_tl.training.teachers import Teacher, read_teachers, refuse_other_teachers, teach
 from fer_tl.training.train_parts import Part, train_parts
 
 
@@ -87,8 +88,11 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
         say: prints a line.
 
     Raises:
-        UserError: a class has no image to train on; another run is in the folder; the training failed.
+        UserError: a class has no image to train on; another run is in the folder; a teacher that cannot teach it; the
+            training failed.
     """
+    teachers = read_teachers(experiment, dataset)
+    dataset = teach(dataset, teachers, experiment.distill)
     validation, scored = dataset.splits == "validation", "split validation"
     if not validation.any():
         validation = (
@@ -110,7 +114,8 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
     part = Part("model", 0, np.setdiff1d(train, watched), np.flatnonzero(validation), watched)
 
     def begin(precision: str | None) -> None:
-        _start(experiment, dataset, run, "train", ["model"], scored, precision)
+        refuse_other_teachers(run, teachers)
+        _start(experiment, dataset, run, "train", ["model"], scored, precision, teachers=teachers)
 
     train_parts(experiment, dataset, run, [part], begin, say)
 
@@ -124,6 +129,7 @@ def _start(
     held_out: str,
     precision: str | None,
     split_over_folds: int = 0,
+    teachers: Sequence[Teacher] = (),
 ) -> None:
     about = {
         "kind": kind,
@@ -140,6 +146,8 @@ def _start(
         # Of config.yaml too, where somebody may change them.
         "settings": identity(experiment),
     }
+    if teachers:
+        about["teachers"] = [teacher.describe() for teacher in teachers]
     run.start(experiment, about)
 
 

@@ -27,6 +27,7 @@ from fer_tl.runs.folder import RunFolder, default_run_dir
 from fer_tl.runs.part import NEEDED, check_part
 from fer_tl.sources.format import find_format, is_drawn
 from fer_tl.sources.records import Source
+from fer_tl.training.teachers import check_teachers
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,12 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
     check(experiment)
     if experiment.fold is not None and kind != "cv":
         raise UserError(f"--fold {experiment.fold} is for fer-tl cv: fer-tl {kind} trains a single model")
+    if experiment.distill.teachers and kind != "train":
+        raise UserError(
+            f"'distill.teachers' is not for fer-tl {kind}: the teachers' folds that answer for an image have trained "
+            "on those that a fold of the student holds out; use fer-tl distill, which is scored on the validation split"
+        )
+    check_teachers(experiment)
     spec = resolve_model(experiment)
     worker = check_cluster(experiment)
     run = RunFolder(Path(experiment.run_dir) if experiment.run_dir else default_run_dir(experiment, kind))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -140,11 +141,12 @@ def _agree(session: Session, waiting: list[Part]) -> list[Part]:
 
     names = json.loads(share_bytes(session.devices, json.dumps([part.name for part in waiting]).encode()))
     waiting = [part for part in waiting if part.name in names]
-    resident = isinstance(session.dataset.images, np.ndarray)
+    resident, targets = isinstance(session.dataset.images, np.ndarray), session.dataset.targets
     check_alike(
         session.devices,
         {
             "dataset": session.dataset.fingerprint,
+            "targets": hashlib.sha256(b"" if targets is None else targets.tobytes()).hexdigest(),
             "input": "resident" if resident else "stream",
             "folds": [[part.name, key_of(part.train.tolist(), part.held_out.tolist())] for part in waiting],
         },
