@@ -181,6 +181,8 @@ def _timed(session: Session, once: dict[str, float], clock: Clock, folder: Path)
     once["first step"] = clock.lap()
     parts, checkpoints = StepParts(session, compiled), Checkpoints(folder, 0, say_line)
     kinds = {"model": session.model.variables, "optimizer": compiled.optimizer.variables}
+    if compiled.averages:
+        kinds["averages"] = compiled.averages.variables
     streamed = not isinstance(dataset.images, np.ndarray)
     at_once = min(session.engine.steps_at_once, len(plan))
     return {

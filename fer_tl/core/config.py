@@ -205,6 +205,9 @@ class Experiment:
     sampling: Literal["shuffle", "balanced"] = option(
         "shuffle", "images of an epoch: each once, or as many of every class (rare ones repeated)"
     )
+    ema: float = option(
+        0.0, "decay a step (0.999) of averages of the weights, which are scored and saved; 0 for none", (0.0, 0.999999)
+    )
     early_stopping: int = option(
         0, "stop after this many epochs without improvement, keep the best; 0: never", limits=(0, 100_000)
     )

@@ -8,7 +8,7 @@ devices.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import keras
@@ -18,6 +18,7 @@ from fer_tl.augment.geometry import compose, scaling
 from fer_tl.core.config import Loss
 from fer_tl.core.errors import UserError
 from fer_tl.devices.base import Devices
+from fer_tl.engines.averaging import Followed
 from fer_tl.engines.feed import Feed, Images
 from fer_tl.engines.plan import EpochPlan, steps_per_epoch
 
@@ -102,13 +103,14 @@ class Engine(ABC):
         """An array on every device."""
 
     @abstractmethod
-    def compile_training(self, optimizer: Any, clip: float, loss: Loss) -> Train:
+    def compile_training(self, optimizer: Any, clip: float, loss: Loss, averages: Sequence[Followed] = ()) -> Train:
         """Compile training of the variables that are trainable now.
 
         Args:
             optimizer: built on ``model.trainable_variables``.
             clip: largest global gradient norm, the weight penalty's part included, 0 for none.
             loss: the objective.
+            averages: of variables of the model, what follows them with the ``decays`` of the plans.
 
         Returns:
             A function that traces at its first call, so the layers must still be as they are now, and never again: all

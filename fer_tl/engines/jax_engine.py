@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ from fer_tl.augment.mixing import prepare
 from fer_tl.core.config import Loss
 from fer_tl.devices.base import Devices
 from fer_tl.devices.jax_devices import AXIS, JaxDevices
+from fer_tl.engines.averaging import Followed, averaged
 from fer_tl.engines.base import PER_IMAGE, PREDICTED_AT_ONCE, TRAINED_AT_ONCE, Arrays, Engine, Sums, Train
 from fer_tl.engines.objective import image_losses, weight_penalty
 from fer_tl.engines.optimizers import clip_by_global_norm, loss_scale
@@ -89,9 +90,11 @@ class JaxEngine(Engine):
             for name, values in arrays.items()
         }
 
-    def compile_training(self, optimizer: Any, clip: float, loss: Loss) -> Train:
+    def compile_training(self, optimizer: Any, clip: float, loss: Loss, averages: Sequence[Followed] = ()) -> Train:
         learning = self.model.trainable_variables
         others = [v for v in self.model.variables if all(v is not each for each in learning)]
+        places = {id(v): i for i, v in enumerate([*learning, *others])}
+        followed = [places[id(variable)] for _, variable in averages]
         # Of an optimizer that scales the loss, its own, which nothing reads, and that of the one inside.
         rates = {i for i, v in enumerate(optimizer.variables) if v.name == "learning_rate"}
         capacity = min(self.steps_at_once, TRAINED_AT_ONCE)
@@ -118,11 +121,13 @@ class JaxEngine(Engine):
             if clip:
                 gradients = clip_by_global_norm(gradients, clip * scale)
             learned, slots = optimizer.stateless_apply(slots, gradients, learned)
+            now_is = [*learned, *moved]
+            means = [averaged(mean, now_is[i], now["decays"]) for mean, i in zip(values[3], followed, strict=True)]
             real = (weights > 0).astype(jnp.float32)
             # The share of the image that the answer is right for: 1 or 0 where nothing is mixed.
             right = jnp.take_along_axis(labels, jnp.argmax(logits, axis=1)[:, None], axis=1)[:, 0]  # [B]
             sums = jnp.stack([data_loss * now["counts"], jnp.sum(right * real), jnp.sum(real)])
-            return (learned, moved, slots), sums
+            return (learned, moved, slots, means), sums
 
         def body(fixed: tuple[Any, Any, Arrays], index: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             images, truth, arrays = fixed
@@ -135,7 +140,7 @@ class JaxEngine(Engine):
         def run(plan: EpochPlan, start: int = 0, stop: int | None = None) -> Sums:
             stop = len(plan) if stop is None else stop
             arrays = self._on_devices(self._arrays_of(plan, start, stop), capacity)
-            kept = learning, others, optimizer.variables
+            kept = learning, others, optimizer.variables, [average for average, _ in averages]
             values = tuple([self._placed(v) for v in variables] for variables in kept)
             sums = self._resident(np.zeros((capacity, 3), np.float32))
             values, sums = train((self._images, truth, arrays), stop - start, (values, sums))

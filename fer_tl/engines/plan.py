@@ -27,6 +27,7 @@ class EpochPlan:
         mixing: ``[S, B]``, which other image is combined with it and how, see ``augment.mixing``; its partners are
             resident rows.
         erased: int32 ``[S, B, 4]``, the box that is blanked.
+        decays: float32 ``[S]``, how much of the averages of the weights stays, see ``averaging``.
     """
 
     rows: np.ndarray
@@ -37,6 +38,7 @@ class EpochPlan:
     offsets: np.ndarray | None = None
     mixing: Mixing | None = None
     erased: np.ndarray | None = None
+    decays: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -50,7 +52,7 @@ class EpochPlan:
 
     def narrowed(self, batch_size: int) -> EpochPlan:
         """The first step, of its first images only."""
-        whole = ("counts", "rates", "offsets")
+        whole = ("counts", "rates", "offsets", "decays")
         return EpochPlan(
             **{name: value[:1] if name in whole else value[:1, :batch_size] for name, value in self._in_use().items()}
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import tensorflow as tf
 from fer_tl.augment.mixing import prepare
 from fer_tl.core.config import Loss
 from fer_tl.core.framework import switch_off_graph_rewriting
+from fer_tl.engines.averaging import Followed, follow
 from fer_tl.engines.base import ALIGNMENT, PER_IMAGE, Arrays, Engine, Sums, Train
 from fer_tl.engines.fused_batch_norm import fuse_batch_norm
 from fer_tl.engines.objective import image_losses, weight_penalty
@@ -64,7 +65,7 @@ class TensorFlowEngine(Engine):
 
         return tf.nest.map_structure(own, arrays)
 
-    def compile_training(self, optimizer: Any, clip: float, loss: Loss) -> Train:
+    def compile_training(self, optimizer: Any, clip: float, loss: Loss, averages: Sequence[Followed] = ()) -> Train:
         variables = self.model.trainable_variables
         values = [v.value for v in variables]
         both = self._resident(self._truth())  # [N, 2, K]
@@ -84,6 +85,8 @@ class TensorFlowEngine(Engine):
             if clip:
                 gradients = self._clip(gradients, clip * loss_scale(optimizer))
             optimizer.apply(gradients, variables)
+            if averages:
+                follow(averages, step["decays"])
             real = tf.cast(weights > 0, tf.float32)
             # The share of the image that the answer is right for: 1 or 0 where nothing is mixed.
             right = tf.gather(labels, tf.argmax(logits, axis=1), batch_dims=1)  # [b]

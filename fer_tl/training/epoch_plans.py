@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from fer_tl.engines.averaging import decays
 from fer_tl.engines.plan import EpochPlan, adjustment, balanced_weights, sample_evenly, steps_per_epoch
 from fer_tl.training.schedules import rate_factors
 from fer_tl.training.session import CompiledStage, Session
@@ -47,4 +50,5 @@ class EpochPlans:
             chosen, keys = sample_evenly(session.dataset.labels[rows], keys, *stream)
             rows, weights = rows[chosen], weights[chosen]
         rates = np.maximum(rates, min(stage.schedule.floor, peak))
-        return session.plan(rows, keys, weights, rates, *stream, offsets=self._offsets)
+        plan = session.plan(rows, keys, weights, rates, *stream, offsets=self._offsets)
+        return replace(plan, decays=decays(experiment.ema, epoch * steps, steps)) if experiment.ema else plan

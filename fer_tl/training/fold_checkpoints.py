@@ -94,6 +94,8 @@ class Keeper:
         try:
             assign_values(model, self._take("model", model))
             assign_values(optimizer.variables, self._take("optimizer", optimizer.variables))
+            if averages := self._session.averages:
+                assign_values(averages.variables, self._take("averages", averages.variables))
         except ValueError:
             raise UserError(
                 f"{self._name}: its checkpoint was written for another model, perhaps by another version of fer-tl or "
@@ -115,6 +117,8 @@ class Keeper:
             return
         model = self._session.model
         values = {"model": read_values(model.variables), "optimizer": read_values(model.optimizer.variables)}
+        if averages := self._session.averages:
+            values["averages"] = read_values(averages.variables)
         # A step can ruin the weights before a loss shows it: from such a checkpoint a run would fail for ever.
         if not all(np.isfinite(value).all() for value in values["model"]):
             if self._session.devices.workers > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ class Fitted:
         history: one dictionary an epoch. Its ``loss`` is the mean over images of what was minimized: smoothed, focal,
             adjusted, mixed and weighted where the experiment says so, but without the penalty on the weights.
             ``accuracy`` is over the augmented images; of a mixed one it counts the share that was right.
-            ``val_loss`` and ``watched_loss`` are plain cross-entropy.
+            ``val_loss`` and ``watched_loss`` are plain cross-entropy. Where the weights are averaged, ``val_...`` and
+            ``watched_...`` are of the averages, and the others of the weights.
         kept_epoch: whose weights the model holds.
         timing: what no two runs have in common: ``seconds`` of training over all sessions that worked on the fold,
             ``epoch_seconds`` of each epoch, ``seconds_to_first_step`` until the first call of the engine was back (None
@@ -103,7 +105,7 @@ class Loop:
         self._seconds_to_first_step: float | None = None
 
     def run(self) -> Fitted:
-        """Train all stages; the model holds the kept weights afterwards.
+        """Train all stages; the model holds the kept weights afterwards, or their averages.
 
         Raises:
             TrainingFailed: the loss is not finite any more.
@@ -120,6 +122,8 @@ class Loop:
                 raise interruption
         if self.session.experiment.early_stopping:
             assign_values(self.session.model.variables, self._keeper.best)
+        elif self.session.averages:
+            self.session.averages.put_in_place()
         kept = self._at.best or len(self._at.history)
         timing = {
             "seconds": round(sum(self._at.epoch_seconds), 3),
@@ -183,23 +187,24 @@ class Loop:
         if not at.step:  # else the checkpoint has the state of the dropout layers
             self.session.engine.reseed(key_of("dropout", self.session.experiment.seed, self.fold, number))
         self._train(compiled, plan, asked)
-        record = {
-            "stage": at.stage,
-            "epoch": number,
-            "loss": at.sums[0] / at.sums[2],
-            "accuracy": at.sums[1] / at.sums[2],
-            "learning_rate": float(plan.rates[-1]),
-            **self._measure(number),
-        }
-        at.history.append(record)
+        with compiled.averages.in_place() if compiled.averages else nullcontext():
+            record = {
+                "stage": at.stage,
+                "epoch": number,
+                "loss": at.sums[0] / at.sums[2],
+                "accuracy": at.sums[1] / at.sums[2],
+                "learning_rate": float(plan.rates[-1]),
+                **self._measure(number),
+            }
+            at.history.append(record)
+            if self.session.experiment.early_stopping:
+                best = 1 + int(np.argmin([epoch["watched_loss"] for epoch in at.history]))
+                if best == number:
+                    at.best, self._keeper.best = best, read_values(self.session.model.variables)
         at.step, at.sums = 0, [0.0, 0.0, 0.0]
         at.epoch_seconds.append(0.0)
         write_history(self._history, at.history)
         self._events.add(record)
-        if self.session.experiment.early_stopping:
-            best = 1 + int(np.argmin([epoch["watched_loss"] for epoch in at.history]))
-            if best == number:
-                at.best, self._keeper.best = best, read_values(self.session.model.variables)
         self.progress.line(
             f"{self.name}  epoch {number}  loss {record['loss']:.4f}  accuracy {record['accuracy']:.3f}  "
             f"held-out loss {record['val_loss']:.4f}  accuracy {record['val_accuracy']:.3f}  {self.progress.rate()}"

@@ -15,7 +15,7 @@ from fer_tl.core.framework import set_seed
 from fer_tl.core.randomness import example_keys
 from fer_tl.data.dataset import Dataset
 from fer_tl.devices.choose import choose_devices
-from fer_tl.engines.base import Sums, Train
+from fer_tl.engines.base import Engine, Sums, Train
 from fer_tl.engines.choose import choose_engine
 from fer_tl.engines.optimizers import make_optimizer
 from fer_tl.engines.plan import EpochPlan, plan_epoch
@@ -24,6 +24,7 @@ from fer_tl.models.pixels import fit_standardization
 from fer_tl.models.resolve import resolve_model
 from fer_tl.runs.predictions import cross_entropies
 from fer_tl.runs.saved_model import save_model
+from fer_tl.training.averages import Averages
 from fer_tl.training.checkpoint import Values, assign_values, read_values
 from fer_tl.training.stages import Stage, set_trainable, stages_of
 
@@ -35,12 +36,14 @@ class CompiledStage:
     Attributes:
         train: see ``fer_tl.engines.base.Train``; where memory is too small, it raises ``OutOfMemory``, and the model is
             not of use afterwards.
+        averages: of the weights, where they are averaged.
     """
 
     stage: Stage
     optimizer: Any
     initial_optimizer: Values
     train: Train
+    averages: Averages | None = None
 
 
 class Session:
@@ -53,7 +56,12 @@ class Session:
         experiment: what to build.
         dataset: all images of the run; rows are chosen by fold.
         weights_file: from ``fer_tl.models.weights.find_weights``.
+
+    Attributes:
+        averages: of the stage that was started last, None where the weights are not averaged.
     """
+
+    averages: Averages | None = None
 
     def __init__(self, experiment: Experiment, dataset: Dataset, weights_file: Path | None):
         self.experiment = experiment
@@ -97,22 +105,32 @@ class Session:
             fit_standardization(self.model, self.dataset.images, rows)
 
     def start(self, stage: Stage) -> CompiledStage:
-        """Make a stage the current one: its layers trainable, its optimizer as new. Compiles once a run."""
+        """Make a stage the current one: its layers trainable, its optimizer as new, its averages those of the weights
+        as they are. Compiles once a run."""
         set_trainable(self.classifier, stage.unfreeze, self.experiment)
         compiled = self._compiled.get(stage.name)
         if compiled is None:
             with self.devices.scope():
                 optimizer = make_optimizer(self.experiment.optimizer, self.experiment.precision)
                 optimizer.build(self.model.trainable_variables)
-            train = self.engine.compile_training(optimizer, self.experiment.optimizer.clip, self.experiment.loss)
-            compiled = CompiledStage(stage, optimizer, read_values(optimizer.variables), train)
+                averages = Averages(self.engine.model) if self.experiment.ema else None
+            train = self._compile(self.engine, optimizer, averages)
+            compiled = CompiledStage(stage, optimizer, read_values(optimizer.variables), train, averages)
             compiled.train = self._explaining(train, compiled)
             self._compiled[stage.name] = compiled
         assign_values(compiled.optimizer.variables, compiled.initial_optimizer)
+        self.averages = compiled.averages
+        if self.averages:
+            self.averages.restart()
         # Keras callbacks look for the optimizer and for stop_training on the model.
         self.model.optimizer = compiled.optimizer
         self.model.stop_training = False
         return compiled
+
+    def _compile(self, engine: Engine, optimizer: Any, averages: Averages | None) -> Train:
+        settings = self.experiment
+        pairs = averages.pairs if averages else ()
+        return engine.compile_training(optimizer, settings.optimizer.clip, settings.loss, pairs)
 
     def _explaining(self, train: Train, compiled: CompiledStage) -> Train:
         """The same, with ``OutOfMemory`` for a framework's own error."""
@@ -139,14 +157,13 @@ class Session:
 
     def _fits(self, batch_size: int, compiled: CompiledStage, plan: EpochPlan) -> bool:
         """Whether a step of so many images can be trained."""
-        dataset, settings = self.dataset, self.experiment
+        dataset = self.dataset
         # A step that failed may have taken the variables with it.
         assign_values(self.model.variables, self._initial)
         assign_values(compiled.optimizer.variables, compiled.initial_optimizer)
         engine = choose_engine()(self.devices, self.model, dataset.images, dataset.labels, batch_size, dataset.targets)
         try:
-            train = engine.compile_training(compiled.optimizer, settings.optimizer.clip, settings.loss)
-            train(plan.narrowed(batch_size))
+            self._compile(engine, compiled.optimizer, compiled.averages)(plan.narrowed(batch_size))
         except Exception as error:
             if engine.ran_out_of_memory(error):
                 return False

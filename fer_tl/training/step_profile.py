@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from fer_tl.core.config import Loss
+from fer_tl.engines.averaging import follow
 from fer_tl.engines.base import Train
 from fer_tl.engines.choose import choose_engine
 from fer_tl.engines.feed import Images
@@ -30,7 +31,7 @@ class StepParts:
         shape: of the pixels or features that the model trains on, without the batch.
         forward: the model's answers, in training mode.
         gradients: the same, the loss and its gradients.
-        update: the optimizer's change of the weights, and clipping, by constant gradients.
+        update: the optimizer's change of the weights, by constant gradients, with clipping and averaging.
         model: all three in one step: a step without its input.
 
     Args:
@@ -45,6 +46,7 @@ class StepParts:
         self._loss: Loss = session.experiment.loss
         self._clip = session.experiment.optimizer.clip
         self._variables = session.model.trainable_variables
+        self._averages = compiled.averages.pairs if compiled.averages else []
         share = session.experiment.batch_size // session.devices.replicas
         rng = np.random.default_rng(0)
         self.shape = self.trunk.input_shape[1:]
@@ -74,6 +76,7 @@ class StepParts:
         if self._clip:
             gradients = clip_by_global_norm(gradients, self._clip)
         self._optimizer.apply(gradients, self._variables)
+        follow(self._averages, 0.999)  # whichever decay: it costs the same
         return tf.constant(0.0)
 
     def _repeated(self, part: Callable[[tf.Tensor], tf.Tensor]) -> Run:

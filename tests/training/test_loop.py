@@ -157,6 +157,14 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(
     same_result(tmp_path / "run" / "model", uninterrupted / "model")
 
 
+@pytest.mark.parametrize("stopping", [0, 2])
+def test_averages_of_the_weights_go_on_too(stopping: int, faces: Dataset, tmp_path: Path):
+    settings = experiment(epochs=2, head_epochs=1, ema=0.9, early_stopping=stopping, holdout=0.2)
+    train(settings, faces, tmp_path / "whole")
+    train_with_kills(settings, faces, tmp_path / "cut", [(1, 1, True), (2, 2, True), (3, 1, False), (4, 0, True)])
+    same_result(tmp_path / "cut" / "model", tmp_path / "whole" / "model")
+
+
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
 def test_a_signal_leaves_a_checkpoint_of_its_step(
     number: int,
