@@ -62,6 +62,13 @@ def identity(experiment: Experiment) -> dict[str, Any]:
     return {key: value for key, value in flatten(to_dict(experiment)).items() if key not in PLACES}
 
 
+def own_settings(experiment: Experiment) -> dict[str, Any]:
+    """Of its identity what is not the default: the same in a later version, which has more options, so that this one's
+    folders and checkpoints are found again by it."""
+    defaults = identity(Experiment())
+    return {key: value for key, value in identity(experiment).items() if value != defaults[key]}
+
+
 def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """``{"head": {"dense": []}}`` to ``{"head.dense": []}``."""
     flat: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fer_tl.core.config import Experiment
-from fer_tl.core.config_keys import dump_yaml, identity
+from fer_tl.core.config_keys import dump_yaml, identity, own_settings
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import FULL, is_temporary, unreadable, write_json, write_text
 from fer_tl.core.lock import take_turns
@@ -272,7 +272,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 def default_run_dir(experiment: Experiment, kind: str) -> Path:
     """``runs/<data>-<backbone>-<hash>``: the same settings find the same folder, others another one."""
-    settings = json.dumps([kind, identity(experiment)], sort_keys=True)
+    settings = json.dumps([kind, own_settings(experiment)], sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
     return Path("runs") / f"{experiment.data.replace('/', '-')}-{experiment.backbone}-{digest}"
 

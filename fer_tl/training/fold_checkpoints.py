@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fer_tl.core.config import Experiment
-from fer_tl.core.config_keys import identity
+from fer_tl.core.config_keys import own_settings
 from fer_tl.core.errors import TrainingFailed, UserError
 from fer_tl.core.progress import Clock
 from fer_tl.core.randomness import key_of
@@ -69,7 +69,7 @@ class Keeper:
         self._session = session
         self._name = name
         # A checkpoint that was copied into another fold has learnt from the images that are held out there.
-        settings, data = identity(session.experiment), session.dataset
+        settings, data = own_settings(session.experiment), session.dataset
         self._checkpoints = Checkpoints(
             folder, key_of(name, settings, data.fingerprint, data.ids[train].tolist()), tell
         )

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from fer_tl.core import config_keys
 from fer_tl.core.check_config import check
 from fer_tl.core.config import Augment, Experiment, Head, Optimizer, Schedule
-from fer_tl.core.config_keys import PLACES, dump_yaml, flatten, identity, to_dict, walk
+from fer_tl.core.config_keys import PLACES, dump_yaml, flatten, identity, own_settings, to_dict, walk
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
 
@@ -265,6 +266,16 @@ def test_every_other_option_does(name: str) -> None:
             assert identity(changed) != identity(Experiment())
             return
     pytest.fail(f"no value that {name} takes")
+
+
+def test_an_option_more_changes_the_own_settings_of_no_run_that_leaves_it_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changed = load_experiment(epochs=9, head={"dense": [8]})
+    before = own_settings(changed)
+    assert before == {"epochs": 9, "head.dense": [8]}
+    monkeypatch.setattr(config_keys, "identity", lambda experiment: identity(experiment) | {"newer": 0.0})
+    assert own_settings(changed) == before
 
 
 def test_every_option_is_documented() -> None:

@@ -20,8 +20,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fer_tl.core import config_keys
 from fer_tl.core.checksummed_npz import read_sealed
 from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import identity
 from fer_tl.core.errors import Terminated, TrainingFailed, UserError
 from fer_tl.core.files import read_json, write_json
 from fer_tl.core.options import load_experiment
@@ -198,6 +200,22 @@ def test_a_signal_leaves_a_checkpoint_of_its_step(
     assert (len(state["history"]), state["step"]) == (2, 2)
     train(two_stages, faces, tmp_path / "run")
     assert steps == [1] * (8 + 4)  # none twice
+    same_result(tmp_path / "run" / "model", uninterrupted / "model")
+
+
+def test_a_version_with_an_option_more_goes_on_with_a_checkpoint(
+    two_stages: Experiment,
+    uninterrupted: Path,
+    killed: Path,
+    faces: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    shutil.copytree(killed, tmp_path / "run")
+    monkeypatch.setattr(config_keys, "identity", lambda settings: identity(settings) | {"newer": 0.0})
+    train(two_stages, faces, tmp_path / "run")
+    assert "begins anew" not in capsys.readouterr().out
     same_result(tmp_path / "run" / "model", uninterrupted / "model")
 
 
