@@ -53,6 +53,8 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
         if load_command(name).takes_experiment:
             arguments = _spread_config(arguments)
         _refuse_unknown(name, arguments, options)
+        if load_command(name).positional:
+            arguments = [name, *_words_last(arguments[1:], actions)]
     try:
         values = parse_values(lambda: parser.parse_args(arguments))
     except UserError as error:
@@ -120,6 +122,22 @@ def _spread_config(arguments: list[str]) -> list[str]:
             ]
             return [arguments[0], *keys, *arguments[1:]]
     return arguments
+
+
+def _words_last(arguments: list[str], actions: list[Any]) -> list[str]:
+    """Put options before what is given without a flag: of words in two places, argparse gives those of the first one to
+    all that may be left out, and refuses the others."""
+    alone = {option for action in actions if action.nargs == 0 for option in action.option_strings}
+    options: list[str] = []
+    words: list[str] = []
+    waiting = False
+    for index, argument in enumerate(arguments):
+        if argument == "--":
+            return [*options, "--", *words, *arguments[index + 1 :]]
+        is_flag = len(argument) > 1 and argument.startswith("-") and not waiting
+        (options if is_flag or waiting else words).append(argument)
+        waiting = is_flag and "=" not in argument and argument not in alone
+    return [*options, *words]
 
 
 def _refuse_unknown(command: str, arguments: list[str], known: set[str]) -> None:

@@ -22,7 +22,7 @@ class Command:
     Attributes:
         run: does it; its keywords are the options, and its name is that of the Python API, ``fer_tl.<name>``.
         positional: parameters of ``run`` that are given without a flag. The command line needs each of them, whatever
-            its default, but for several of the default ``()``.
+            its default, but for those of the default None, and several of the default ``()``.
         metavars: what the help calls a positional one, where it is not the parameter in capitals.
         flags: flags by parameter, where the name cannot be one of Python, such as ``--class``.
         add_arguments: declares the options on a ``jsonargparse.ArgumentParser``, where they do not follow from ``run``.
@@ -88,7 +88,7 @@ class Command:
                 "help": text,
                 "type": str if several else _typed(kind),
             }
-            many = {"nargs": "*" if default == () else "+"} if several else {}
+            many = {"nargs": "*" if default == () else "+"} if several else {"nargs": "?"} if default is None else {}
             parser.add_argument(name, **options, **many)
             return
         flag = self.flags.get(name, f"--{name.replace('_', '-')}")

@@ -12,7 +12,7 @@ from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.framework import import_backend
 from fer_tl.core.output_folder import choose_folder
 from fer_tl.core.say import Say, say_line
-from fer_tl.inference.choose_models import ALL, choose_parts
+from fer_tl.inference.choose_models import ALL, choose_parts, open_run, tell_run
 from fer_tl.inference.explain.methods import METHODS, choose_methods
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import check_part
@@ -36,7 +36,7 @@ class ExplainResult:
 
 
 def explain(
-    run_dir: Path | str,
+    run_dir: Path | str | None = None,
     images: Sequence[Path | str] = (),
     errors: int = 0,
     method: str | Sequence[str] = ",".join(METHODS),
@@ -52,7 +52,8 @@ def explain(
     A mistake is explained by the model that had not seen the image. Nothing is written before all maps are there.
 
     Args:
-        run_dir: a run; of an unfinished one, the folds that are done explain.
+        run_dir: a run; of an unfinished one, the folds that are done explain. Without one, or with an image in its
+            place, the network that ships with fer-tl does.
         images: files of faces, or none with ``--errors``.
         errors: explain the N most confident mistakes on held-out images.
         method: ``gradcam``, ``saliency``, ``smoothgrad``, or several with commas.
@@ -61,7 +62,7 @@ def explain(
         fold: whose model explains the files (default: 0, or the first that is done), or whose mistakes are explained
             (default: those of all).
         data_dir: for mistakes, where the dataset is now; default: where the run found it.
-        out: folder of the result; default: ``explain`` in the run.
+        out: folder of the result; default: ``explain`` in the run, or here without one.
         say: prints a line.
 
     Raises:
@@ -69,9 +70,10 @@ def explain(
             image, damaged parts of the run, another build of the data, or other files in the folder.
     """
     methods = choose_methods(method)
-    images = [images] if isinstance(images, str | Path) else list(images)
-    _refuse_unclear(images, errors, layer, methods)
-    run = RunFolder(Path(run_dir))
+    words = [str(images)] if isinstance(images, str | Path) else [str(each) for each in images]
+    chosen_run, files = tell_run(run_dir, words, folders=False)
+    _refuse_unclear(files, errors, layer, methods)
+    run = open_run(chosen_run, say)
     names = run.read_run("class_names")["class_names"]
     run.refuse_edited()
     chosen = _find_class(class_name, names) if class_name is not None else None
@@ -80,8 +82,8 @@ def explain(
         check_part(run.part(part), ("predictions.npz", "model.keras"))
     from fer_tl.reports.explain_page import LIST, describe, write_explained
 
-    folder = choose_folder(out, run.path / "explain", LIST, "explanation")
-    pictures, title, found = _gather(run, parts, images, errors, data_dir)
+    folder = choose_folder(out, (chosen_run or Path()) / "explain", LIST, "explanation")
+    pictures, title, found = _gather(run, parts, files, errors, data_dir)
     import_backend()
     from fer_tl.inference.explain.explain import explain_pictures
 

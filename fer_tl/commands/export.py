@@ -13,10 +13,9 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
 from fer_tl.core.framework import require_tensorflow
 from fer_tl.core.say import Say, say_line
-from fer_tl.inference.choose_models import ALL, choose_parts
+from fer_tl.inference.choose_models import ALL, choose_parts, open_run
 from fer_tl.inference.export.folder import publish, refuse_foreign, size_of, workplace
 from fer_tl.inference.export.formats import Format, choose_format
-from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import check_part
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class _Request:
 
 
 def export(
-    run_dir: Path | str,
+    run_dir: Path | str | None = None,
     format: str = "keras",
     int8: bool = False,
     fold: int | str | None = None,
@@ -78,15 +77,16 @@ def export(
     not opened.
 
     Args:
-        run_dir: a run; of an unfinished one, the parts that are done can be exported.
+        run_dir: a run; of an unfinished one, the parts that are done can be exported. Without one, the network that
+            ships with fer-tl.
         format: ``keras``, ``savedmodel``, ``tflite`` or ``onnx``.
         int8: with numbers of 8 bits, whose ranges are set by images that the model was trained on. Of ``tflite`` and
             ``onnx``.
         fold: whose model, a number, or ``all`` for the average of all folds; default: the first that is done.
         data_dir: where the dataset is now; default: where the run found it. Without it the comparison is on made
             images, and there is no int8.
-        out: folder of the result; default: ``export/FORMAT`` in the run, with ``-int8`` behind it. An earlier export
-            there is replaced.
+        out: folder of the result; default: ``export/FORMAT`` in the run, or here without one, with ``-int8`` behind it.
+            An earlier export there is replaced.
         say: prints a line.
 
     Raises:
@@ -95,7 +95,7 @@ def export(
     """
     chosen = choose_format(format, int8)
     require_tensorflow("an export")
-    run = RunFolder(Path(run_dir))
+    run = open_run(run_dir, say)
     run.read_run("class_names")
     parts = choose_parts(run, fold)
     if int8 and len(parts) > 1:
@@ -105,7 +105,7 @@ def export(
         )
     for part in parts:
         check_part(run.part(part), ("model.keras", "predictions.npz"))
-    folder = Path(out) if out else run.path / "export" / (f"{chosen.name}-int8" if int8 else chosen.name)
+    folder = Path(out) if out else Path(run_dir or "") / "export" / (f"{chosen.name}-int8" if int8 else chosen.name)
     refuse_foreign(folder)
     from fer_tl.evaluation.run_contents import open_contents
 

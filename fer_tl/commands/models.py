@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fer_tl.commands._command import Command
+from fer_tl.core.errors import UserError
 from fer_tl.core.framework import keras_home
 from fer_tl.core.say import Say, say_line
 from fer_tl.models.backbones import all_backbones, unusable_backbones
 from fer_tl.models.record import Backbone
+from fer_tl.models.shipped import LICENCE, NAME, find_shipped, ships
 from fer_tl.models.weights import find_cached
 from fer_tl.reports.rendering import Table, as_text
 
@@ -20,10 +23,16 @@ def list_models(say: Say = say_line) -> tuple[ModelRow, ...]:
     Args:
         say: prints the table.
     """
-    rows = tuple(model_row(backbone) for backbone in all_backbones().values())
+    errors = list(unusable_backbones().values())
+    card: Mapping[str, Any] = {}
+    try:
+        card = find_shipped().card if ships() else {}
+    except UserError as error:
+        errors.append(error)
+    rows = tuple(model_row(backbone, card) for backbone in all_backbones().values())
     say(models_table_text(rows))
-    for error in unusable_backbones().values():
-        say(f"Warning: {error}")
+    for each in errors:
+        say(f"Warning: {each}")
     return rows
 
 
@@ -37,16 +46,19 @@ class ModelRow:
     Attributes:
         backbone: its record.
         offline: names of those of its weights whose file, for alpha 1 and the default size, is in the Keras cache.
+        shipped: the width, alpha, of the network that ships with fer-tl; None where it is of another backbone.
     """
 
     backbone: Backbone
     offline: tuple[str, ...]
+    shipped: float | None = None
 
 
-def model_row(backbone: Backbone) -> ModelRow:
-    """The row of a backbone; looks for files, opens none."""
+def model_row(backbone: Backbone, card: Mapping[str, Any] | None = None) -> ModelRow:
+    """The row of a backbone; looks for files, opens none. ``card`` is that of the network that ships, if one does."""
     found = (name for name, file in backbone.pretrained.items() if find_cached(file, 1.0, backbone.default_size))
-    return ModelRow(backbone, tuple(found))
+    shipped = card["alpha"] if card and card["backbone"] == backbone.name else None
+    return ModelRow(backbone, tuple(found), shipped)
 
 
 def models_table_text(rows: Sequence[ModelRow]) -> str:
@@ -72,6 +84,9 @@ def _lines(row: ModelRow) -> list[list[str]]:
     ]
     weights = [
         [f"{name} (offline)" if name in row.offline else name, file.licence] for name, file in record.pretrained.items()
-    ] or [["", ""]]
+    ]
+    if row.shipped is not None:
+        weights.append([f"{NAME} (ships, alpha {row.shipped:g})", LICENCE.partition(",")[0]])
+    weights = weights or [["", ""]]
     first = [record.name, *numbers, record.paper]
     return [[*(first if index == 0 else [""] * len(first)), *cells] for index, cells in enumerate(weights)]

@@ -15,7 +15,9 @@ from fer_tl.commands._command import Command
 from fer_tl.core.errors import Terminated, UserError, suggest
 from fer_tl.core.output_folder import choose_folder
 from fer_tl.core.say import Say, say_line
+from fer_tl.core.version import __version__
 from fer_tl.inference.predict.opened import STDOUT, Opened, open, refuse_misplaced
+from fer_tl.models.shipped import NAME
 
 if TYPE_CHECKING:
     from fer_tl.faces.boxes import Detector
@@ -63,8 +65,8 @@ class PredictResult:
 
 
 def predict(
-    run_dir: Path | str,
-    source: Path | str | Sequence[Path | str],
+    run_dir: Path | str | None = None,
+    source: Path | str | Sequence[Path | str] = (),
     faces: str = "detect",
     detector: str = "auto",
     detector_model: Path | str | None = None,
@@ -86,7 +88,8 @@ def predict(
     they are whole; a camera or stream that is ended with Ctrl-C leaves whole ones.
 
     Args:
-        run_dir: a run; of an unfinished one, a fold that is done answers.
+        run_dir: a run; of an unfinished one, a fold that is done answers. Without one, or with a picture in its place,
+            the network that ships with fer-tl does.
         source: a picture, a folder (with all below it), a pattern such as ``photos/*.jpg``, or several of these; or one
             video, index of a camera ("0"), address of a stream, or "-" for pictures on stdin.
         faces: ``detect`` them, or ``crop``: each picture is a face, as in FER-2013.
@@ -104,18 +107,22 @@ def predict(
             moves no probability by more than 0.01.
         save: ``csv``, ``jsonl``, ``pictures`` (or the annotated video), or several with commas; default: csv and
             pictures, only csv for crops.
-        out: folder of the result, default: ``predict`` in the run; "-" for JSON lines on stdout and nothing else.
+        out: folder of the result, default: ``predict`` in the run, or here without one; "-" for JSON lines on stdout
+            and nothing else.
         say: prints a line.
 
     Raises:
         UserError: no run, no such source, nothing that could be read, options that do not fit together, OpenCV missing
             where it is needed, or other files in the folder.
     """
-    sources = [str(source)] if isinstance(source, str | Path) else [str(each) for each in source]
+    from fer_tl.inference.choose_models import tell_run
+
+    words = [str(source)] if isinstance(source, str | Path) else [str(each) for each in source]
     formats = _choose_formats(save, faces, out)
     _refuse_unclear(faces, detector, detector_model, boxes, margin)
     _refuse_numbers(every, min_confidence, smooth, margin)
-    folder = None if str(out) == STDOUT else _choose_folder(run_dir, sources, out)
+    run, sources = tell_run(run_dir, words)
+    folder = None if str(out) == STDOUT else _choose_folder(run, sources, out)
     opened = open(sources)
     refuse_misplaced(opened, every, smooth, boxes)
     from fer_tl.core.archive_members import describe_passed_over
@@ -127,12 +134,13 @@ def predict(
     table = None if boxes is None else read_boxes(Path(boxes), opened.pictures)
     # A detector that is named is opened before the model, which takes seconds; else it is the model's own.
     named = None if detector == "auto" else _open_detector(faces, detector, detector_model, boxes, opened)
-    model = load(run_dir, fold, opened.video is None and len(opened.pictures) <= _BRIEF, precision)
+    say = say if folder else partial(print, file=sys.stderr)
+    model = load(run, fold, opened.video is None and len(opened.pictures) <= _BRIEF, precision, say)
     recipe = model.recipe if margin is None else replace(model.recipe, margin=float(margin))
     found = named or _open_detector(faces, recipe.detector(detector), detector_model, boxes, opened)
     looker = Looker(model.image_shape, found, table, recipe, largest, "pictures" in formats and folder is not None)
     about = {
-        "run": str(run_dir),
+        "run": str(run or f"{NAME}, which ships with fer-tl {__version__}"),
         "parts": list(model.parts),
         "source": sources,
         "faces": faces,
@@ -163,7 +171,7 @@ def predict(
         written = results.finish({**about, "precision_trial": model.outcome, **tally.counts()})
     seconds = time.perf_counter() - began
     text = "\n".join(filter(None, [tally.describe(seconds, written), model.calibration, model.outcome]))
-    (say if folder else partial(print, file=sys.stderr))(text)
+    say(text)
     return PredictResult(folder, **tally.counts(), problems=tuple(tally.problems), seconds=seconds, text=text)
 
 
@@ -211,17 +219,19 @@ def _refuse_numbers(every: int, min_confidence: float, smooth: float, margin: fl
     check_margin(margin)
 
 
-def _choose_folder(run_dir: Path | str, sources: Sequence[str], out: Path | str | None) -> Path:
+def _choose_folder(run: Path | None, sources: Sequence[str], out: Path | str | None) -> Path:
     from fer_tl.inference.predict.outputs import MARK
     from fer_tl.inference.predict.sources import is_stream
 
-    folder = choose_folder(out, Path(run_dir) / "predict", MARK, "prediction")
+    folder = choose_folder(out, (run or Path()) / "predict", MARK, "prediction")
     inside = folder.resolve()
     for source in sources:
         if source == STDOUT or is_stream(source) or not Path(source).exists():
             continue
         if Path(source).resolve().is_relative_to(inside):
             raise UserError(f"{source} lies in {folder}, whose files are replaced: give another --out")
+        if out is None and run is None and inside.is_relative_to(Path(source).resolve()):
+            raise UserError(f"{folder} would lie in {source} and be read as pictures the next time: give --out")
     return folder
 
 

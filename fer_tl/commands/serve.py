@@ -29,7 +29,7 @@ class ServeResult:
 
 
 def serve(
-    run_dir: Path | str,
+    run_dir: Path | str | None = None,
     host: str = "127.0.0.1",
     port: int = 8000,
     fold: int | str | None = None,
@@ -45,7 +45,7 @@ def serve(
     No picture is stored or sent elsewhere.
 
     Args:
-        run_dir: a run, with at least one part that is trained.
+        run_dir: a run, with at least one part that is trained; without one, the network that ships with fer-tl.
         host: name or address of this machine to listen at; ``0.0.0.0``: all of them, so that others can use it.
         port: port to listen at; 0 for any that is free.
         fold: whose model answers, a number, or ``all`` for their average; default: the first that is done.
@@ -75,10 +75,12 @@ def serve(
         # A detector that is named is opened before the model, which takes seconds; else it is the model's own.
         named = None if detector == "auto" else _open_detector(detector, detector_model, say)
         allowed = allowed_host.split(",") if isinstance(allowed_host, str) else tuple(allowed_host)
+        from fer_tl.inference.choose_models import open_run
         from fer_tl.inference.predictor import load
 
         # First, since the others take a second to import, too long for a wrong path.
-        model = load(run_dir, fold, precision=precision)
+        run = open_run(run_dir, say).path
+        model = load(run, fold, precision=precision)
         recipe = model.recipe if margin is None else replace(model.recipe, margin=float(margin))
         chosen = named or _open_detector(recipe.detector("auto"), detector_model, say)
 
@@ -91,11 +93,11 @@ def serve(
         from fer_tl.inference.serve.server import Service, make_app
         from fer_tl.inference.serve.uploads import MOST_BYTES
 
-        facts = describe_run(Path(run_dir), model)
+        facts = describe_run(run, model)
         bound, port = listener.getsockname()[:2]
         address = address_of(host, bound, port)
         batcher = Batcher(model.answer, model.image_shape)
-        explainer = FaceExplainer(Path(run_dir) / model.parts[0] / "model.keras")
+        explainer = FaceExplainer(run / model.parts[0] / "model.keras")
         service = Service(facts, model.class_names, model.image_shape, batcher, explainer, chosen, recipe)
         app = make_app(service, names_of(host, bound, allowed))
         try:

@@ -13,7 +13,7 @@ from typing import Any
 from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_member
 
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _OWN = ("keras", "keras.src", "builtins")
 # Layers of Keras's own that run code of whoever wrote the file.
 NO_LAYERS = ("Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer")
@@ -31,7 +31,7 @@ def check_saved_model(path: Path) -> None:
     """
     model = load_member(path, _CONFIG)
     with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo(_WEIGHTS)
+        info = archive.getinfo(WEIGHTS)
         if info.file_size > MOST_BYTES:
             raise UserError(f"{path} says that it holds more numbers than a network has: do not use this file")
         with archive.open(info) as stream:

@@ -1,11 +1,69 @@
-"""Which models of a run are used."""
+"""Which run answers, and which of its models."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from fer_tl.core.errors import UserError
+from fer_tl.core.say import Say
+from fer_tl.models.shipped import find_shipped
 from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.run_file import is_run
 
 ALL = "all"
+_OF_RUNS = (".keras", ".json", ".yaml", ".npz")
+
+
+def open_run(run_dir: Path | str | None, say: Say) -> RunFolder:
+    """The run that is named; where none is, the network that ships, which is said in a line.
+
+    Raises:
+        UserError: none is named, and no whole one ships.
+    """
+    if run_dir is not None:
+        return RunFolder(Path(run_dir))
+    shipped = find_shipped()
+    say(shipped.describe())
+    return RunFolder(shipped.folder)
+
+
+def tell_run(first: Path | str | None, others: Sequence[str], folders: bool = True) -> tuple[Path | None, list[str]]:
+    """Whether the first of several words is a run, or a picture as the others are and no run is named.
+
+    Args:
+        first: a run, a picture, a folder of pictures, a film, a pattern, a camera, an address, or "-".
+        others: the words behind it.
+        folders: whether a folder of pictures may be meant.
+
+    Returns:
+        The run, None for the network that ships, and the pictures.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if first is None:
+        return None, list(others)
+    path, word = Path(first), str(first)
+    if is_run(path) or (path.is_file() and path.suffix.lower() in _OF_RUNS) or (path.is_dir() and not folders):
+        return path, list(others)
+    if path.is_dir() and others:
+        _refuse_empty(path)
+    if path.exists() or word == "-" or word.isdecimal() or "://" in word or any(sign in word for sign in "*?["):
+        return None, [word, *others]
+    raise UserError(
+        f"{word} does not exist: name a run, or pictures alone, which the network that ships with fer-tl answers for"
+    )
+
+
+def _refuse_empty(folder: Path) -> None:
+    """Raise ``UserError`` for a folder in front of pictures that is neither a run nor holds any."""
+    from fer_tl.inference.predict.sources import find_pictures
+
+    try:
+        find_pictures([str(folder)])
+    except UserError as error:
+        raise UserError(f"{folder} is no run, which has a run.json; and {error}") from None
 
 
 def choose_parts(run: RunFolder, fold: int | str | None) -> list[str]:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fer_tl.core.errors import UserError
+from fer_tl.core.say import Say, say_line
 from fer_tl.evaluation.calibration import choose_scaling
 from fer_tl.faces.cutting import to_square
 from fer_tl.faces.opening import convert_image, open_file
 from fer_tl.faces.recipe import FaceRecipe
+from fer_tl.inference.choose_models import choose_parts, open_run
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import check_part
 from fer_tl.runs.predictions import softmax
@@ -102,26 +104,29 @@ class ExpressionModel:
 
 
 def load(
-    run_dir: Path | str, fold: int | str | None = None, brief: bool = False, precision: str = "float32"
+    run_dir: Path | str | None = None,
+    fold: int | str | None = None,
+    brief: bool = False,
+    precision: str = "float32",
+    say: Say = say_line,
 ) -> ExpressionModel:
     """Open a trained run to use it on new faces.
 
     Args:
-        run_dir: folder of a run, with at least one part that is trained.
+        run_dir: folder of a run, with at least one part that is trained; None for the network that ships with fer-tl.
         fold: of a cross validation, whose model answers: its number, or "all" for the average of the probabilities of
             all folds, which is more often right and costs as many times more. By default the first that is trained.
         brief: for a few images only: BatchNorm is not folded into the convolutions, which takes 0.8 s and saves a
             fifth of the time of each later call (MobileNetV2, two cores). Answers differ by rounding.
         precision: that the networks compute in: "float32", "bfloat16", or "auto", which tries on the first images
             whether bfloat16 is faster here and moves no probability by more than 0.01.
+        say: told which network ships, where that one answers.
 
     Raises:
         UserError: no run, nothing trained, no such fold or precision, or a file that is not what the training wrote.
     """
     check_precision(precision)
-    from fer_tl.inference.choose_models import choose_parts
-
-    run = RunFolder(Path(run_dir))
+    run = open_run(run_dir, say)
     parts = choose_parts(run, fold)
     for part in parts:
         check_part(run.part(part), ("model.keras", "predictions.npz"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fer_tl.core.config import Experiment, Head
 from fer_tl.core.errors import UserError
+from fer_tl.models import shipped
 from fer_tl.models.backbones import all_backbones, find_backbone
 from fer_tl.models.record import Backbone, Pretrained, Scaling, Variant
 from fer_tl.models.starts import Start, given_file, read_start, recognize_published
@@ -83,6 +84,8 @@ def resolve_model(experiment: Experiment) -> ModelSpec:
             have, a file whose scaling nobody says, or a dropout list that does not fit the dense layers.
     """
     backbone = find_backbone(experiment.backbone)
+    if experiment.weights == shipped.NAME:
+        shipped.find_shipped().refuse_others(backbone.name, experiment.alpha)
     size = experiment.image_size or backbone.default_size
     if size < backbone.min_size:
         raise UserError(

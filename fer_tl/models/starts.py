@@ -16,6 +16,7 @@ from typing import Any
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_member
+from fer_tl.models import shipped
 from fer_tl.models.record import Backbone, Pretrained, Scaling
 
 _CONFIG, _ABOUT = "config.json", "fer_tl.json"
@@ -107,5 +108,11 @@ def _scaling(layers: dict[str, Any], path: Path) -> Scaling:
 
 
 def given_file(weights: str) -> Path:
-    """The path that ``--weights`` is where it names no published ones."""
+    """The path that ``--weights`` is where it names no published ones; of the network that ships, that of its file.
+
+    Raises:
+        UserError: no network ships with this installation, or it is damaged.
+    """
+    if weights == shipped.NAME:
+        return shipped.find_shipped().weights
     return Path(os.path.expanduser(weights))  # Path.expanduser raises for an unknown user

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 from fer_tl.core.config import Experiment
@@ -15,6 +15,7 @@ from fer_tl.evaluation.run_contents import HeldOut, RunContents
 from fer_tl.inference.export.folder import RECORD
 from fer_tl.inference.export.formats import INPUT, OUTPUT, usage_text
 from fer_tl.inference.export.parity import TOLERANCE
+from fer_tl.models import shipped
 from fer_tl.models.resolve import resolve_model
 from fer_tl.reports.model_card_data import ExportFacts, data_lines
 from fer_tl.reports.rendering import Table, as_markdown, as_text, per_cent
@@ -58,8 +59,8 @@ def card_text(contents: RunContents, facts: ExportFacts) -> str:
         "How good it is": _metrics(contents, held_out, facts),
         "Whether its probabilities mean what they say": _calibration(held_out, facts),
         "Whether the export is the model that was trained": _parity(facts),
-        "What it is for": _intended(),
-        "What it is not for, and its limits": _limits(facts),
+        "What it is for": intended_use(),
+        "What it is not for, and its limits": known_limits(facts.class_names, facts.image_shape),
         "Licences": _licences(contents.experiment),
         "How to make it again": _reproduce(contents, facts),
     }
@@ -173,15 +174,17 @@ def _parity(facts: ExportFacts) -> str:
     return f"{text}\n\n{as_markdown(_check_table(facts))}"
 
 
-def _intended() -> str:
+def intended_use() -> str:
+    """What a model of expressions is for."""
     return (
         "Research and teaching on facial-expression recognition, comparison with other models on the same data, and "
         "demonstrations to people who know that they are filmed and have agreed to it."
     )
 
 
-def _limits(facts: ExportFacts) -> str:
-    height, width, _ = facts.image_shape
+def known_limits(class_names: Sequence[str], image_shape: tuple[int, int, int]) -> str:
+    """What it is not for, and what is not known of it, as a Markdown list."""
+    height, width, _ = image_shape
     points = [
         "Expressions are not emotions. The model names what a face looks like to those who labelled the images; what a "
         "person feels or intends does not follow from it.",
@@ -189,7 +192,7 @@ def _limits(facts: ExportFacts) -> str:
         "borders, and not for watching people who have not agreed to it.",
         "Demographics were not measured: no figure here is broken down by age, sex, skin or culture, so nobody knows "
         "from it how errors differ between groups of people.",
-        f"It always names one of its {len(facts.class_names)} classes, also for what is no face.",
+        f"It always names one of its {len(class_names)} classes, also for what is no face.",
         f"It saw images of {width}x{height} pixels from one dataset. Other cameras, light, angles, glasses, masks and "
         "crops can cost more than the intervals say. Labels of expressions are noisy; people disagree on many.",
     ]
@@ -197,22 +200,29 @@ def _limits(facts: ExportFacts) -> str:
 
 
 def _licences(experiment: Experiment) -> str:
+    return (
+        f"{start_licence(experiment)} fer-tl does not know the licence of the training images: ask where they come "
+        "from. Its own code is under the MIT licence."
+    )
+
+
+def start_licence(experiment: Experiment) -> str:
+    """What the training started from, and under which licence that is."""
     published, backbone = resolve_model(experiment).pretrained, experiment.backbone
     if published:
         terms = f", {published.terms}" if published.terms else ""
-        weights = (
+        return (
             f"The training started from published weights of {backbone}, licence: {published.licence}{terms} "
             f"({published.address}). The weights of this model are derived from them."
         )
-    elif experiment.weights == "none":
-        weights = "The training started from random numbers; no published weights are in this model."
-    else:
-        name = os.path.basename(experiment.weights)
-        weights = f"The training started from the file {name}, whose licence fer-tl does not know."
-    return (
-        f"{weights} fer-tl does not know the licence of the training images: ask where they come from. Its own code is "
-        "under the MIT licence."
-    )
+    if experiment.weights == "none":
+        return "The training started from random numbers; no published weights are in this model."
+    if experiment.weights == shipped.NAME:
+        return (
+            f"The training started from {shipped.NAME}, the network that ships with fer-tl, licence: {shipped.LICENCE}."
+        )
+    name = os.path.basename(experiment.weights)
+    return f"The training started from the file {name}, whose licence fer-tl does not know."
 
 
 def _reproduce(contents: RunContents, facts: ExportFacts) -> str:

@@ -109,5 +109,13 @@ def refuse_strangers(folder: Path, option: str) -> None:
     raise UserError(f"{folder} holds other files and is no run: give another {option}")
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder is meant as a run: it is one, holds several, or is a part or a remainder of one."""
+    if not folder.is_dir():
+        return False
+    part_of_one = _PART.fullmatch(folder.name) is not None and (folder.parent / RUN).exists()
+    return part_of_one or (folder / RUN).exists() or _has_parts(folder) or any(folder.glob(f"*/{RUN}"))
+
+
 def _has_parts(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("config.yaml", "folds.csv", ENVIRONMENT))

@@ -24,6 +24,7 @@ from fer_tl.core.say import Say
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.manifest import CACHE
 from fer_tl.models.resolve import resolve_model
+from fer_tl.models.shipped import NAME
 from fer_tl.models.weights import find_weights, kernel_checksum, network_checksum
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.history import write_history
@@ -190,7 +191,8 @@ def _record_start(session: Session, run: RunFolder, weights_file: Path | None, s
     """Say and record what is trained, from which weights and on what."""
     # Without a file it is the seed's random kernels that it tells apart.
     checksum = kernel_checksum(session.classifier.backbone_layers)
-    weights = weights_file.name if weights_file else "none"
+    asked = session.experiment.weights
+    weights = asked if asked == NAME else weights_file.name if weights_file else "none"
     say(f"model: {session.describe()}, weights: {weights}, kernels {checksum}")
     if hint := slower_backend(choose_backend(), session.devices.kind):
         say(hint)

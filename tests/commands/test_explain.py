@@ -246,7 +246,7 @@ BAD: dict[str, tuple[Callable[[], object], dict[str, Any], str]] = {
     "nothing": (nothing, {}, "nothing to explain: name image files, or give --errors N"),
     "both": (nothing, {**FACE, "errors": 2}, "image files and --errors: give one of them"),
     "fewer than none": (nothing, {"errors": -1}, "--errors -1: name image files"),
-    "no run": (nothing, {**FACE, "run_dir": "none"}, "none/run.json is missing"),
+    "no run": (nothing, {**FACE, "run_dir": "none"}, "none does not exist: name a run, or pictures alone"),
     "too many": (nothing, {"errors": 501}, "501 images to explain: at most 500 in one call"),
     "method": (nothing, {**FACE, "method": "gradcan"}, "--method gradcan: no such method; did you mean 'gradcam'?"),
     "layer for nothing": (nothing, {**FACE, "method": "saliency", "layer": "conv"}, "--layer conv is for gradcam"),
