@@ -43,5 +43,6 @@ def check(experiment: Experiment) -> None:
         raise UserError(f"'fold' {experiment.fold} is not one of the {experiment.folds} folds: they count from 0")
     if experiment.precision == "auto" and (experiment.strategy == "multiworker" or experiment.workers):
         raise UserError("'precision: auto' is tried on one machine: name float32 or mixed_bfloat16 for several")
-    if experiment.schedule.kind == "plateau" and experiment.schedule.warmup:
-        raise UserError("'schedule.warmup' does not go with 'schedule.kind: plateau', whose rate follows the loss")
+    unfit = {"plateau": "whose rate follows the loss", "one_cycle": "which rises by itself"}
+    if (why := unfit.get(experiment.schedule.kind)) and experiment.schedule.warmup:
+        raise UserError(f"'schedule.warmup' does not go with 'schedule.kind: {experiment.schedule.kind}', {why}")

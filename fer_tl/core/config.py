@@ -37,7 +37,7 @@ class Optimizer:
 
     name: Literal["adam", "sgd", "rmsprop"] = option("adam", "optimizer")
     rate: float = option(
-        1e-3, "learning rate at which the schedule starts (its peak, with warm-up)", limits=(1e-9, 100.0)
+        1e-3, "learning rate at which the schedule starts (its peak, with warm-up or one_cycle)", limits=(1e-9, 100.0)
     )
     momentum: float = option(0.9, "momentum of sgd", limits=(0.0, 0.9999))
     nesterov: bool = option(True, "Nesterov momentum for sgd")
@@ -51,8 +51,10 @@ class Optimizer:
 class Schedule:
     """How the learning rate moves over the epochs of the main stage."""
 
-    kind: Literal["constant", "step", "exponential", "cosine", "plateau"] = option("cosine", "shape")
-    warmup: float = option(0.0, "epochs of linear warm-up from zero (not with plateau)", limits=(0.0, 100_000.0))
+    kind: Literal["constant", "step", "exponential", "cosine", "one_cycle", "plateau"] = option("cosine", "shape")
+    warmup: float = option(
+        0.0, "epochs of linear warm-up from zero (not with plateau and one_cycle)", limits=(0.0, 100_000.0)
+    )
     factor: float = option(0.1, "step, exponential, plateau: multiply the rate by this", limits=(1e-6, 1.0))
     every: float = option(10.0, "step, exponential: epochs per factor", limits=(0.01, 100_000.0))
     patience: int = option(3, "plateau: epochs without improvement before the factor", limits=(1, 100_000))

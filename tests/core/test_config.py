@@ -193,6 +193,7 @@ def test_a_near_miss_of_a_choice_gets_all_choices_and_the_nearest(given: dict[st
         ({"precision": "auto", "strategy": "multiworker"}, "'precision: auto' is tried on one machine"),
         ({"precision": "auto", "workers": ["a:1", "b:1"]}, "'precision: auto' is tried on one machine"),
         ({"schedule": {"kind": "plateau", "warmup": 1}}, "'schedule.warmup' does not go with 'schedule.kind: plateau'"),
+        ({"schedule": {"kind": "one_cycle", "warmup": 1}}, "'schedule.kind: one_cycle', which rises by itself"),
         ({"augment": {"mixup": -1}}, "'augment.mixup' should be between"),
         ({"augment": {"erase": 2}}, "'augment.erase' should be between 0.0 and 1.0"),
         ({"loss": {"gamma": 3}}, "'loss.gamma' belongs to the focal loss"),

@@ -10,7 +10,7 @@ import pytest
 from fer_tl.core.config import Schedule
 from fer_tl.training.schedules import rate_factors
 
-KINDS = ("constant", "step", "exponential", "cosine", "plateau")
+KINDS = ("constant", "step", "exponential", "cosine", "one_cycle", "plateau")
 STEPS, EPOCHS = 10, 8  # steps an epoch, epochs
 
 
@@ -50,6 +50,18 @@ def test_cosine_goes_from_one_through_a_half_to_nearly_nothing() -> None:
 def test_cosine_ends_with_its_stage() -> None:
     """What is asked for beyond the end stays at nothing and does not rise again."""
     np.testing.assert_allclose(rate_factors(Schedule(kind="cosine"), 80, 50, STEPS, EPOCHS), 0, atol=1e-12)
+
+
+def test_one_cycle_rises_for_three_tenths_and_falls_by_cosines() -> None:
+    values = factors(Schedule(kind="one_cycle"), steps=100, epochs=10)
+    np.testing.assert_allclose(values[[0, 150, 300, 650]], [0.04, 0.52, 1, (1 + 1e-4) / 2], rtol=1e-6)
+    assert values.argmax() == 300
+    assert np.all(np.diff(values[:301]) > 0) and np.all(np.diff(values[300:]) < 0)
+    np.testing.assert_allclose(values[299:302], 1, atol=1e-4)  # flat at the top, without a jump
+    assert values[-1] == pytest.approx(1e-4, abs=1e-5)
+    np.testing.assert_allclose(rate_factors(Schedule(kind="one_cycle"), 1000, 9, 100, 10), 1e-4)  # and stays there
+    # The very shape whatever the number of steps.
+    np.testing.assert_allclose(values[::50], factors(Schedule(kind="one_cycle"), steps=2, epochs=10))
 
 
 @pytest.mark.parametrize("kind", KINDS[:4])
