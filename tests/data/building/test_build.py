@@ -362,6 +362,29 @@ def test_a_folder_of_ones_own(tmp_path: Path) -> None:
 BOXES = "id,top,left,bottom,right\n" + "".join(f"{index:05d},8,8,40,40\n" for index in range(20))
 
 
+def test_examples_are_excluded_by_any_of_their_names_and_that_is_part_of_what_was_built(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    names = ("train/a/1.png", "train/a/2.png", "train/b/3.png", "train/b/same.png", "test/b/same.png", "test/a/5.png")
+    files = {name: png(draw.integers(0, 256, (20, 20), dtype=np.uint8)) for name in names}
+    source = write_folder(tmp_path / "own", files)
+
+    def exclude(*rows: str) -> Path:
+        (tmp_path / "leave.csv").write_text("\n".join(["id", *rows]))
+        return tmp_path / "leave.csv"
+
+    manifest = quiet("folder/own", source, tmp_path, image_size=20, exclude=exclude("2", "train/b/same.png", "5.png"))
+    assert manifest.counts == {"train": {"a": 1, "b": 1}, "test": {"a": 0, "b": 1}}
+    assert manifest.duplicates["dropped"] == {"excluded": 3}
+    assert manifest.source["exclude"].startswith("3 ids, sha256 ")
+    again = exclude("5.png", "2", "train/b/same.png", "2")
+    assert quiet("folder/own", source, tmp_path, image_size=20, exclude=again) == manifest
+    for fewer in ({"exclude": exclude("2", "5.png")}, {}):
+        with pytest.raises(UserError, match=r"is already built from other options \(exclude\)"):
+            quiet("folder/own", source, tmp_path, image_size=20, **fewer)
+    with pytest.raises(UserError, match=r"leave.csv, row 1 .*: several examples are called 'same.png'"):
+        quiet("folder/own", source, tmp_path, image_size=20, exclude=exclude("same.png"), overwrite=True)
+
+
 def test_face_boxes_are_part_of_what_was_built(tmp_path: Path, fer_csv: Path) -> None:
     boxes, data = tmp_path / "boxes.csv", tmp_path / "data"
     boxes.write_text(BOXES + "00020,,,,\n00041,-9,-9,24,24\nstranger,1,1,9,9\n")
