@@ -53,10 +53,12 @@ def draw_mixing(augment: Augment, keys: np.ndarray, size: tuple[int, int], *stre
 
     MixUp: Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018; CutMix: Yun et al., "CutMix:
     regularization strategy to train strong classifiers with localizable features", ICCV 2019. With both, each image
-    takes one of the two, half of them each.
+    takes one of the two, half of them each. An image that is not mixed has a share of 1 and an empty box, which leaves
+    its pixels and its target as they are to the last bit.
 
     Args:
-        augment: ``mixup`` and ``cutmix`` are the alphas of their Beta distributions; the rest augments the partners.
+        augment: ``mixup`` and ``cutmix`` are the alphas of their Beta distributions, ``mix_share`` the probability that
+            an image is mixed; the rest augments the partners.
         keys: uint64 ``[N]``, all different, of all examples of the epoch.
         size: height and width of the images in pixels.
         stream: (seed, fold, epoch).
@@ -68,8 +70,9 @@ def draw_mixing(augment: Augment, keys: np.ndarray, size: tuple[int, int], *stre
     if augment.mixup and augment.cutmix:
         cut = uniform(keys, "mixup or cutmix", *stream) < 0.5
     alphas = np.where(cut, augment.cutmix, augment.mixup)
-    shares = _beta(alphas, uniform(keys, "share", *stream))  # [N]
-    boxes = np.where(cut[:, None], _cut_boxes(shares, keys, size, *stream), 0)  # [N, 4]
+    mixed = uniform(keys, "mixed", *stream) < augment.mix_share  # [N]
+    shares = np.where(mixed, _beta(alphas, uniform(keys, "share", *stream)), 1.0)  # [N]
+    boxes = np.where((cut & mixed)[:, None], _cut_boxes(shares, keys, size, *stream), 0)  # [N, 4]
     return Mixing(
         partners=_partners(keys, *stream),
         # A stream of their own: a partner is not seen as it is in its own place of the epoch.

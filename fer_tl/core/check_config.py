@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import get_args
 
-from fer_tl.core.config import Experiment
+from fer_tl.core.config import Augment, Experiment
 from fer_tl.core.config_keys import flatten, walk
 from fer_tl.core.errors import UserError
 
@@ -31,6 +31,7 @@ def check(experiment: Experiment) -> None:
         raise UserError("'loss.gamma' belongs to the focal loss: use --loss.name focal, or omit it")
     if experiment.distill.teachers is not None and not experiment.distill.teachers:
         raise UserError("'distill.teachers' is an empty list: name a finished cross validation, or omit it")
+    _check_mixing(experiment.augment)
     balancing = {
         "'class_weights: balanced'": experiment.class_weights == "balanced",
         "'sampling: balanced'": experiment.sampling == "balanced",
@@ -46,3 +47,11 @@ def check(experiment: Experiment) -> None:
     unfit = {"plateau": "whose rate follows the loss", "one_cycle": "which rises by itself"}
     if (why := unfit.get(experiment.schedule.kind)) and experiment.schedule.warmup:
         raise UserError(f"'schedule.warmup' does not go with 'schedule.kind: {experiment.schedule.kind}', {why}")
+
+
+def _check_mixing(augment: Augment) -> None:
+    for name in ("mix_share", "mix_epochs"):
+        if getattr(augment, name) != 1.0 and not augment.mixes:
+            raise UserError(
+                f"'augment.{name}' belongs to MixUp and CutMix: use --augment.mixup or --augment.cutmix, or omit it"
+            )

@@ -77,6 +77,10 @@ class Augment:
     cutmix: float = option(
         0.0, "CutMix: paste a box of another image, its share from Beta(x, x); 0 for none", limits=(0.0, 100.0)
     )
+    mix_share: float = option(1.0, "MixUp, CutMix: probability that an image is mixed at all", limits=(0.0, 1.0))
+    mix_epochs: float = option(
+        1.0, "MixUp, CutMix: share of the main stage's epochs, from its first, in which images are mixed", (0.0, 1.0)
+    )
     erase: float = option(0.0, "random erasing: probability that a box of the image is blanked", limits=(0.0, 1.0))
 
     @property

@@ -50,5 +50,8 @@ class EpochPlans:
             chosen, keys = sample_evenly(session.dataset.labels[rows], keys, *stream)
             rows, weights = rows[chosen], weights[chosen]
         rates = np.maximum(rates, min(stage.schedule.floor, peak))
-        plan = session.plan(rows, keys, weights, rates, *stream, offsets=self._offsets)
+        # At last on images as they are met later: He et al., "Data augmentation revisited: rethinking the distribution
+        # gap between clean and augmented data", 2019. The arrays of mixing stay: an engine compiles a step once.
+        mixes = stage.name != "main" or epoch < round(experiment.augment.mix_epochs * stage.epochs)
+        plan = session.plan(rows, keys, weights, rates, *stream, offsets=self._offsets, mixes=mixes)
         return replace(plan, decays=decays(experiment.ema, epoch * steps, steps)) if experiment.ema else plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -178,14 +178,16 @@ class Session:
         rates: np.ndarray,
         *stream: object,
         offsets: np.ndarray | None,
+        mixes: bool = True,
     ) -> EpochPlan:
-        """The plan of an epoch of these images, see ``fer_tl.engines.plan.plan_epoch``."""
+        """The plan of an epoch of these images, see ``fer_tl.engines.plan.plan_epoch``; ``mixes`` is whether MixUp and
+        CutMix are done where they are asked for."""
         return plan_epoch(
             self.rows_in_engine(rows, *stream),
             keys,
             weights,
             self.experiment.batch_size,
-            self.augment,
+            self.augment if mixes else replace(self.augment, mix_share=0.0),
             self.engine.image_size,
             rates,
             *stream,

@@ -93,6 +93,21 @@ def test_with_both_each_image_takes_one_half_each() -> None:
     np.testing.assert_array_equal(mixing.blends[~cut], mixing.shares[~cut])
 
 
+@pytest.mark.parametrize("augment", [MIXUP, CUTMIX, BOTH], ids=["mixup", "cutmix", "both"])
+def test_a_part_of_the_images_is_mixed_as_if_all_were_and_the_rest_not_at_all(augment: Augment) -> None:
+    whole, part = draw(augment), draw(replace(augment, mix_share=0.3))
+    left_alone = (part.shares == 1) & (part.blends == 1) & ~part.boxes.any(axis=1)
+    alike = (part.shares == whole.shares) & (part.blends == whole.blends) & (part.boxes == whole.boxes).all(axis=1)
+    assert (left_alone | alike).all()
+    assert left_alone[whole.shares < 1].mean() == pytest.approx(0.7, abs=0.04)
+    nobody = draw(replace(augment, mix_share=0.0))
+    images = noise(20)
+    mixing = nobody[np.arange(20)]
+    mixed = prepare(images, still(20), images[::-1], vars(mixing))
+    np.testing.assert_array_equal(mixed, images.astype(np.float32))
+    assert (nobody.shares == 1).all()
+
+
 def test_partners_are_others_and_all_of_them() -> None:
     partners = np.concatenate([draw(MIXUP, KEYS[:10], 0, 0, epoch).partners for epoch in range(900)]).reshape(900, 10)
     counts = np.zeros((10, 10), int)

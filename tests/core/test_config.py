@@ -195,6 +195,9 @@ def test_a_near_miss_of_a_choice_gets_all_choices_and_the_nearest(given: dict[st
         ({"schedule": {"kind": "plateau", "warmup": 1}}, "'schedule.warmup' does not go with 'schedule.kind: plateau'"),
         ({"schedule": {"kind": "one_cycle", "warmup": 1}}, "'schedule.kind: one_cycle', which rises by itself"),
         ({"augment": {"mixup": -1}}, "'augment.mixup' should be between"),
+        ({"augment": {"mix_epochs": 0.8}}, "'augment.mix_epochs' belongs to MixUp and CutMix: use --augment.mixup or "),
+        ({"augment": {"mix_share": 0.5}}, "'augment.mix_share' belongs to MixUp and CutMix"),
+        ({"augment": {"mixup": 1, "mix_share": 1.5}}, "'augment.mix_share' should be between"),
         ({"augment": {"erase": 2}}, "'augment.erase' should be between 0.0 and 1.0"),
         ({"loss": {"gamma": 3}}, "'loss.gamma' belongs to the focal loss"),
         ({"loss": {"smoothing": 1}}, "'loss.smoothing' should be between"),
@@ -259,6 +262,7 @@ def test_every_other_option_does(name: str) -> None:
     for value in (0.05, 1, 2, 24, *words, "focal", [1], [0.5], ["a", "b"], True, False):
         group, _, member = name.rpartition(".")
         given = {member: value} | ({"name": "focal"} if name == "loss.gamma" else {})
+        given |= {"mixup": 0.2} if name.startswith("augment.mix_") else {}
         try:
             changed = load_experiment(**({group: given} if group else given))
         except UserError:

@@ -421,6 +421,31 @@ class Recorder(Session):
         return 1.0, 0.5, None
 
 
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_the_last_epochs_of_the_main_stage_are_not_mixed_where_that_is_asked_for(
+    kind: str, faces: Dataset, tmp_path: Path
+):
+    rows, nobody = np.arange(TRAIN), np.empty(0, int)
+
+    def planned(share: float) -> list[EpochPlan]:
+        mixing = {kind: 1.0, "mix_epochs": share}
+        recorder = Recorder(experiment(head_epochs=1, epochs=5, augment=mixing), faces)
+        training = Loop(recorder, 0, FoldRows(rows, rows, nobody), tmp_path, Progress(16), "model", Clock())
+        training.run()
+        training.forget()
+        return list({id(plan): plan for plan in recorder.plans}.values())  # one may take several calls
+
+    whole, part = planned(1.0), planned(0.6)
+    for number, (one, other) in enumerate(zip(whole, part, strict=True), 1):
+        assert one.arrays().keys() == other.arrays().keys()  # what an engine compiled goes on
+        assert np.ptp(one.mixing.shares) > 0
+        if number <= 1 + 3:
+            np.testing.assert_array_equal(other.mixing.shares, one.mixing.shares)
+        else:
+            assert (other.mixing.shares == 1).all() and not other.mixing.boxes.any()
+        np.testing.assert_array_equal(other.transforms, one.transforms)
+
+
 def test_classes_are_evened_out_by_the_images_that_are_trained_on(faces: Dataset, tmp_path: Path):
     rows = np.concatenate([np.flatnonzero(faces.labels == label)[:count] for label, count in ((0, 8), (2, 7), (5, 1))])
     labels, nobody = faces.labels[rows], np.empty(0, int)
