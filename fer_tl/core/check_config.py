@@ -32,6 +32,7 @@ def check(experiment: Experiment) -> None:
     if experiment.distill.teachers is not None and not experiment.distill.teachers:
         raise UserError("'distill.teachers' is an empty list: name a finished cross validation, or omit it")
     _check_mixing(experiment.augment)
+    _check_layer_decay(experiment)
     balancing = {
         "'class_weights: balanced'": experiment.class_weights == "balanced",
         "'sampling: balanced'": experiment.sampling == "balanced",
@@ -55,3 +56,11 @@ def _check_mixing(augment: Augment) -> None:
             raise UserError(
                 f"'augment.{name}' belongs to MixUp and CutMix: use --augment.mixup or --augment.cutmix, or omit it"
             )
+
+
+def _check_layer_decay(experiment: Experiment) -> None:
+    if experiment.optimizer.layer_decay != 1.0 and experiment.unfreeze == "none":
+        raise UserError(
+            "'optimizer.layer_decay' is for the layers of the backbone, and with 'unfreeze: none' none of them learns: "
+            "unfreeze some, or omit it"
+        )

@@ -44,6 +44,12 @@ class Optimizer:
     decay: float = option(
         0.0, "decoupled weight decay of kernels (not of biases and BatchNorm), 0 for none", limits=(0.0, 1.0)
     )
+    layer_decay: float = option(
+        1.0,
+        "rate of each group of the backbone's layers, of 12 at most, by that of the next one towards the classes; the "
+        "head has the whole rate",
+        limits=(0.01, 1.0),
+    )
     clip: float = option(0.0, "largest global norm of the gradient, 0 for no clipping", limits=(0.0, 1e9))
 
 

@@ -103,7 +103,14 @@ class Engine(ABC):
         """An array on every device."""
 
     @abstractmethod
-    def compile_training(self, optimizer: Any, clip: float, loss: Loss, averages: Sequence[Followed] = ()) -> Train:
+    def compile_training(
+        self,
+        optimizer: Any,
+        clip: float,
+        loss: Loss,
+        averages: Sequence[Followed] = (),
+        scales: Sequence[float] = (),
+    ) -> Train:
         """Compile training of the variables that are trainable now.
 
         Args:
@@ -111,6 +118,7 @@ class Engine(ABC):
             clip: largest global gradient norm, the weight penalty's part included, 0 for none.
             loss: the objective.
             averages: of variables of the model, what follows them with the ``decays`` of the plans.
+            scales: of each variable, the part of its step that it takes; none where all take the whole.
 
         Returns:
             A function that traces at its first call, so the layers must still be as they are now, and never again: all

@@ -20,7 +20,7 @@ from fer_tl.devices.jax_devices import AXIS, JaxDevices
 from fer_tl.engines.averaging import Followed, averaged
 from fer_tl.engines.base import PER_IMAGE, PREDICTED_AT_ONCE, TRAINED_AT_ONCE, Arrays, Engine, Sums, Train
 from fer_tl.engines.objective import image_losses, weight_penalty
-from fer_tl.engines.optimizers import clip_by_global_norm, loss_scale
+from fer_tl.engines.optimizers import clip_by_global_norm, loss_scale, scaled_steps
 from fer_tl.engines.plan import EpochPlan
 
 # Of what is fixed, the number of a step, and what the steps carry on, to what it is then.
@@ -90,7 +90,14 @@ class JaxEngine(Engine):
             for name, values in arrays.items()
         }
 
-    def compile_training(self, optimizer: Any, clip: float, loss: Loss, averages: Sequence[Followed] = ()) -> Train:
+    def compile_training(
+        self,
+        optimizer: Any,
+        clip: float,
+        loss: Loss,
+        averages: Sequence[Followed] = (),
+        scales: Sequence[float] = (),
+    ) -> Train:
         learning = self.model.trainable_variables
         others = [v for v in self.model.variables if all(v is not each for each in learning)]
         places = {id(v): i for i, v in enumerate([*learning, *others])}
@@ -120,7 +127,8 @@ class JaxEngine(Engine):
             gradients, (data_loss, logits, scale, moved) = jax.grad(objective, has_aux=True)(learned)
             if clip:
                 gradients = clip_by_global_norm(gradients, clip * scale)
-            learned, slots = optimizer.stateless_apply(slots, gradients, learned)
+            stepped, slots = optimizer.stateless_apply(slots, gradients, learned)
+            learned = scaled_steps(learned, stepped, scales)
             now_is = [*learned, *moved]
             means = [averaged(mean, now_is[i], now["decays"]) for mean, i in zip(values[3], followed, strict=True)]
             real = (weights > 0).astype(jnp.float32)

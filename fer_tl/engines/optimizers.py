@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fer_tl.core.config import Optimizer
 
 # Names of variables that decay leaves alone: all but kernels, those of depthwise convolutions too ("depthwise_kernel";
-# TensorFlow writes "conv/kernel:0"). To shrink
-# BatchNorm's gamma, or a bias, changes the function at no gain: He et al., "Bag of tricks for image classification with
-# convolutional neural networks", CVPR 2019, section 3.1.
+# TensorFlow writes "conv/kernel:0"). To shrink BatchNorm's gamma, or a bias, changes the function at no gain: He et
+# al., "Bag of tricks for image classification with convolutional neural networks", CVPR 2019, section 3.1.
 _NO_KERNEL = r"^(?!.*kernel(:\d+)?$)"
 
 
@@ -41,6 +41,36 @@ def loss_scale(optimizer: Any) -> Any:
     """What an optimizer multiplies the loss by now: more than 1 with ``mixed_float16`` only."""
     scale = getattr(optimizer, "dynamic_scale", None)
     return 1.0 if scale is None else scale.value
+
+
+def apply_gradients(optimizer: Any, gradients: list[Any], variables: list[Any], scales: Sequence[float] = ()) -> None:
+    """Let an optimizer make a step, of which each variable takes its own part.
+
+    To scale the step is to scale the rate, also that of the decoupled decay: the steps of all optimizers here are
+    proportional to their rate. To scale the gradient would change nothing with Adam.
+
+    Args:
+        optimizer: built on these variables.
+        gradients: of each of them.
+        variables: Keras variables.
+        scales: of each variable, as from ``fer_tl.training.layer_rates``; none where all take the whole step.
+    """
+    from keras import ops
+
+    before = [ops.copy(v) for v in variables] if scales else []
+    optimizer.apply(gradients, variables)
+    if scales:
+        for variable, value in zip(variables, scaled_steps(before, variables, scales), strict=True):
+            if value is not variable:
+                variable.assign(value)
+
+
+def scaled_steps(before: Sequence[Any], after: Sequence[Any], scales: Sequence[float]) -> list[Any]:
+    """Where variables come to with these parts of their steps; with the whole steps, to the last bit, for none."""
+    if not scales:
+        return list(after)
+    steps = zip(before, after, scales, strict=True)
+    return [new if scale == 1.0 else old + scale * (new - old) for old, new, scale in steps]
 
 
 def clip_by_global_norm(gradients: list[Any], limit: float) -> list[Any]:

@@ -16,7 +16,7 @@ from fer_tl.engines.averaging import Followed, follow
 from fer_tl.engines.base import ALIGNMENT, PER_IMAGE, Arrays, Engine, Sums, Train
 from fer_tl.engines.fused_batch_norm import fuse_batch_norm
 from fer_tl.engines.objective import image_losses, weight_penalty
-from fer_tl.engines.optimizers import clip_by_global_norm, loss_scale
+from fer_tl.engines.optimizers import apply_gradients, clip_by_global_norm, loss_scale
 from fer_tl.engines.plan import EpochPlan
 
 
@@ -65,7 +65,14 @@ class TensorFlowEngine(Engine):
 
         return tf.nest.map_structure(own, arrays)
 
-    def compile_training(self, optimizer: Any, clip: float, loss: Loss, averages: Sequence[Followed] = ()) -> Train:
+    def compile_training(
+        self,
+        optimizer: Any,
+        clip: float,
+        loss: Loss,
+        averages: Sequence[Followed] = (),
+        scales: Sequence[float] = (),
+    ) -> Train:
         variables = self.model.trainable_variables
         values = [v.value for v in variables]
         both = self._resident(self._truth())  # [N, 2, K]
@@ -84,7 +91,7 @@ class TensorFlowEngine(Engine):
             gradients = tape.gradient(scaled, values)
             if clip:
                 gradients = self._clip(gradients, clip * loss_scale(optimizer))
-            optimizer.apply(gradients, variables)
+            apply_gradients(optimizer, gradients, variables, scales)
             if averages:
                 follow(averages, step["decays"])
             real = tf.cast(weights > 0, tf.float32)

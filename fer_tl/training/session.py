@@ -26,6 +26,7 @@ from fer_tl.runs.predictions import cross_entropies
 from fer_tl.runs.saved_model import save_model
 from fer_tl.training.averages import Averages
 from fer_tl.training.checkpoint import Values, assign_values, read_values
+from fer_tl.training.layer_rates import rate_scales
 from fer_tl.training.stages import Stage, set_trainable, stages_of
 
 
@@ -130,7 +131,13 @@ class Session:
     def _compile(self, engine: Engine, optimizer: Any, averages: Averages | None) -> Train:
         settings = self.experiment
         pairs = averages.pairs if averages else ()
-        return engine.compile_training(optimizer, settings.optimizer.clip, settings.loss, pairs)
+        return engine.compile_training(optimizer, settings.optimizer.clip, settings.loss, pairs, self.rate_scales())
+
+    def rate_scales(self) -> list[float]:
+        """The part of the learning rate that each variable has that learns now; none where all have the whole."""
+        layers, variables = self.classifier.backbone_layers, self.model.trainable_variables
+        scales = rate_scales(layers, variables, self.experiment.optimizer.layer_decay)
+        return scales if any(scale != 1.0 for scale in scales) else []
 
     def _explaining(self, train: Train, compiled: CompiledStage) -> Train:
         """The same, with ``OutOfMemory`` for a framework's own error."""

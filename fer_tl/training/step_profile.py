@@ -15,7 +15,7 @@ from fer_tl.engines.base import Train
 from fer_tl.engines.choose import choose_engine
 from fer_tl.engines.feed import Images
 from fer_tl.engines.objective import image_losses, weight_penalty
-from fer_tl.engines.optimizers import clip_by_global_norm
+from fer_tl.engines.optimizers import apply_gradients, clip_by_global_norm
 from fer_tl.training.session import CompiledStage, Session
 
 # Runs so many steps and waits for them.
@@ -45,7 +45,7 @@ class StepParts:
         self._optimizer = compiled.optimizer
         self._loss: Loss = session.experiment.loss
         self._clip = session.experiment.optimizer.clip
-        self._variables = session.model.trainable_variables
+        self._variables, self._scales = session.model.trainable_variables, session.rate_scales()
         self._averages = compiled.averages.pairs if compiled.averages else []
         share = session.experiment.batch_size // session.devices.replicas
         rng = np.random.default_rng(0)
@@ -75,7 +75,7 @@ class StepParts:
     def _apply(self, gradients: list[tf.Tensor]) -> tf.Tensor:
         if self._clip:
             gradients = clip_by_global_norm(gradients, self._clip)
-        self._optimizer.apply(gradients, self._variables)
+        apply_gradients(self._optimizer, gradients, self._variables, self._scales)
         follow(self._averages, 0.999)  # whichever decay: it costs the same
         return tf.constant(0.0)
 

@@ -24,7 +24,7 @@ from fer_tl.devices.choose import choose_devices
 from fer_tl.engines import feed
 from fer_tl.engines.base import Engine
 from fer_tl.engines.choose import choose_engine
-from fer_tl.engines.optimizers import make_optimizer
+from fer_tl.engines.optimizers import apply_gradients, make_optimizer
 from fer_tl.engines.plan import EpochPlan, adjustment, plan_epoch, steps_per_epoch
 from fer_tl.training.checkpoint import assign_values, read_values
 from fer_tl.training.session import Session
@@ -427,7 +427,6 @@ def test_predictions_of_moved_images_share_one_trace_and_plain_ones_are_not_resa
 
 
 @pytest.mark.engines
-@pytest.mark.engines
 @pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop"])
 def test_weight_decay_shrinks_kernels_and_nothing_else(name: str):
     model = keras.Sequential(
@@ -451,6 +450,45 @@ def test_weight_decay_shrinks_kernels_and_nothing_else(name: str):
     for variable, values in zip(variables, read_values(variables), strict=True):
         expected = 0.95**3 if variable.name in kernels else 1.0  # 1 - rate x decay, three times
         np.testing.assert_allclose(values, expected, rtol=1e-6, err_msg=variable.name)
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop"])
+def test_a_part_of_each_step_is_a_part_of_the_rate(name: str):
+    """Also of the decay, and of what momentum carries on."""
+    rng = np.random.default_rng(0)
+    gradients = [keras.ops.convert_to_tensor(rng.normal(size=shape).astype(np.float32)) for shape in ((3, 4), (4,))]
+    whole, parts, slow = [
+        [keras.Variable(np.ones(g.shape, np.float32), name="kernel") for g in gradients] for _ in "123"
+    ]
+    for variables, rate, scales in ((whole, 0.1, ()), (parts, 0.1, (0.25, 1.0)), (slow, 0.025, ())):
+        optimizer = make_optimizer(Optimizer(name, rate, decay=0.1), "float32")
+        optimizer.build(variables)
+        for sign in (1, -0.5, 1):
+            apply_gradients(optimizer, [sign * g for g in gradients], variables, scales)
+    np.testing.assert_allclose(parts[0], slow[0], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(parts[1], whole[1])
+    assert np.abs(np.asarray(parts[0]) - np.asarray(whole[0])).min() > 1e-3
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize(("strategy", "precision"), [("cpu", "float32"), ("mirrored", "mixed_float16")])
+def test_variables_take_their_part_of_the_steps_that_an_engine_makes(strategy: str, precision: str):
+    devices, moved = choose_devices(strategy), []
+    scales = (0.0, 0.5, 0.25, 1.0)
+    for given in ((), scales):
+        with devices.scope():
+            model = small_cnn()
+            optimizer = make_optimizer(Optimizer("adam"), precision)
+            optimizer.build(model.trainable_variables)
+        engine = choose_engine()(devices, model, IMAGES, LABELS, BATCH)
+        before = read_values(model.trainable_variables)
+        engine.compile_training(optimizer, 0.0, PLAIN, (), given)(make_plan(0.01), 0, 1)
+        after = read_values(model.trainable_variables)
+        moved.append([new - old for old, new in zip(before, after, strict=True)])
+    for whole, part, scale in zip(*moved, scales, strict=True):
+        np.testing.assert_allclose(part, scale * whole, rtol=0, atol=1e-6)
+        assert np.abs(whole).max() > 5e-3
 
 
 @pytest.mark.engines

@@ -429,7 +429,7 @@ def test_the_last_epochs_of_the_main_stage_are_not_mixed_where_that_is_asked_for
 
     def planned(share: float) -> list[EpochPlan]:
         mixing = {kind: 1.0, "mix_epochs": share}
-        recorder = Recorder(experiment(head_epochs=1, epochs=5, augment=mixing), faces)
+        recorder = Recorder(experiment(head_epochs=4, epochs=5, augment=mixing), faces)
         training = Loop(recorder, 0, FoldRows(rows, rows, nobody), tmp_path, Progress(16), "model", Clock())
         training.run()
         training.forget()
@@ -439,7 +439,7 @@ def test_the_last_epochs_of_the_main_stage_are_not_mixed_where_that_is_asked_for
     for number, (one, other) in enumerate(zip(whole, part, strict=True), 1):
         assert one.arrays().keys() == other.arrays().keys()  # what an engine compiled goes on
         assert np.ptp(one.mixing.shares) > 0
-        if number <= 1 + 3:
+        if number <= 4 + 3:
             np.testing.assert_array_equal(other.mixing.shares, one.mixing.shares)
         else:
             assert (other.mixing.shares == 1).all() and not other.mixing.boxes.any()
