@@ -6,6 +6,8 @@ import shlex
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json
 from fer_tl.data.directory import build_arguments
@@ -16,7 +18,7 @@ from fer_tl.models import shipped
 from fer_tl.models.costs import read_costs
 from fer_tl.reports.model_card import intended_use, known_limits, start_licence
 from fer_tl.reports.rendering import Table, as_markdown, per_cent
-from fer_tl.reports.run_facts import flags
+from fer_tl.reports.run_facts import flags, verb
 from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, measure_table, spell_interval
 from fer_tl.reports.tables import confusion_markdown
@@ -69,7 +71,7 @@ def card_facts(trained: RunFolder, contents: RunContents, loss: dict[str, float]
         "interval_95": {name: list(interval) for name, interval in held_out.summary.intervals.items()},
         "measures": pooled.to_dict(),
         "class_interval_95": {
-            name: {key: bounds[k].tolist() for key, bounds in held_out.class_intervals.items()}
+            name: {key: _bounds(found[k]) for key, found in held_out.class_intervals.items()}
             for k, name in enumerate(pooled.class_names)
         },
         "calibration": {
@@ -110,6 +112,11 @@ def card_markdown(contents: RunContents, facts: dict[str, Any]) -> str:
     return "\n\n".join([title, *(f"## {heading}\n\n{text.strip()}" for heading, text in sections.items())]) + "\n"
 
 
+def _bounds(interval: np.ndarray) -> list[float] | None:
+    """An interval float64 ``[2]``, None where it is not defined, as that of the F1 of a class that is never named."""
+    return interval.tolist() if np.isfinite(interval).all() else None
+
+
 def _error_at(predictions: Predictions, temperature: float) -> float:
     scaled = (predictions.logits / temperature).astype("float32")
     return reliability_of(Predictions(predictions.ids, predictions.labels, scaled, predictions.class_names)).error
@@ -137,7 +144,7 @@ def _commands(contents: RunContents) -> list[str]:
     dataset = contents.about["dataset"]
     return [
         f"fer-tl build {build_arguments(dataset, contents.source.manifest)}",
-        shlex.join(["fer-tl", contents.about["kind"], *flags(contents.as_trained), "--run-dir", "RUN"]),
+        shlex.join(["fer-tl", verb(contents), *flags(contents.as_trained), "--run-dir", "RUN"]),
         "fer-tl evaluate RUN --split validation --tta flip",
         "python benchmarks/ship_model.py RUN",
     ]
@@ -163,7 +170,7 @@ def _data(facts: dict[str, Any]) -> str:
     return (
         f"Dataset {facts['dataset']}, fingerprint {facts['fingerprint']}, built from "
         f"{source.get('name', 'drawings')} (kind {source.get('kind', 'unknown')}{options}). Trained on "
-        f"{facts['trained_on']:,} images{watched}, {facts['epochs']} epochs; scored on the {facts['images']:,} images "
+        f"{facts['trained_on']:,} images{watched}, epochs: {facts['epochs']}; scored on the {facts['images']:,} images "
         f"of {facts['split']}, from which no weight was learnt."
     )
 
@@ -221,5 +228,8 @@ def _float16(facts: dict[str, Any]) -> str:
 
 def _again(contents: RunContents, facts: dict[str, Any]) -> str:
     begun = read_environments(contents.run.path, lambda line: None)
-    versions = ", ".join(f"{name} {number}" for name, number in begun[0]["versions"].items()) if begun else "unknown"
-    return f"```sh\n{chr(10).join(facts['commands'])}\n```\n\nTrained with {versions}."
+    commands = "\n".join(facts["commands"])
+    if not begun:
+        return f"```sh\n{commands}\n```"
+    versions = ", ".join(f"{name} {number}" for name, number in begun[0]["versions"].items())
+    return f"```sh\n{commands}\n```\n\nTrained from {begun[0]['date'][:10]} on, with {versions}."

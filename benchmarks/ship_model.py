@@ -4,7 +4,8 @@ usage: python benchmarks/ship_model.py RUN [--data-dir DATA] [--note TEXT]
 
 RUN is a run of `fer-tl train` or `fer-tl distill` that held the validation split out; `fer-tl evaluate RUN --split
 validation --tta flip` before adds those figures to the card. Kernels are stored in 16 bits. The dataset is needed: all
-figures of the card are those of the network as it ships, and the loss is measured beside the original.
+figures of the card are those of the network as it ships, and the loss is measured beside the original. Say with --note
+what the validation split was used for besides, such as the choice of the recipe.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from ship_card import card_facts, card_markdown
 
 from fer_tl.core.config import Experiment
-from fer_tl.core.config_keys import dump_yaml
+from fer_tl.core.config_keys import PLACES, dump_yaml
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_json, write_text
 from fer_tl.data.dataset import Dataset, group_by_id
@@ -81,6 +82,7 @@ def ship(run_dir: Path, data_dir: str | None = None, note: str = "", say: Callab
         folder = shipped.FOLDER / shipped.NAME
         shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)
+        say(shipped.find_shipped().describe())
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return folder
@@ -120,7 +122,7 @@ def _write_run(run: RunFolder, new: RunFolder, dataset: Dataset) -> dict[str, fl
     for path in (run.path / "run.json", run.path / ENVIRONMENT, run.path / OPENINGS, old / "history.csv", old / TIMING):
         if path.is_file():
             shutil.copy(path, new.path / path.relative_to(run.path))
-    places = {"data_dir": Experiment().data_dir, "run_dir": None}
+    places = {name: getattr(Experiment(), name) for name in PLACES}
     write_text(new.path / "config.yaml", dump_yaml(replace(run.read_experiment(), **places)))
     result = score_rows({"model": halved}, group_by_id(dataset))
     scores = {

@@ -62,13 +62,21 @@ class ModelSpec:
         """Channels that the backbone sees of images that are stored with 1 or 3.
 
         Raises:
-            UserError: one is asked for, but the images have three.
+            UserError: one is asked for, but the images have three; or a model of fer-tl is the start whose kernels
+                take another number.
         """
         if self.channels == 1 and stored == 3:
             raise UserError(
                 "'channels' 1 asks for grey images, but those of this dataset have 3 channels: omit --channels"
             )
-        return self.channels or stored
+        seen = self.channels or stored
+        if self.start and seen != self.start.channels:
+            remedy = "build it with --channels 1" if seen == 3 else "give --channels 3"
+            raise UserError(
+                f"the weights to start from are of a backbone that sees {self.start.channels} "
+                f"channel{'s' * (seen == 1)}, and of this dataset it would see {seen}: {remedy}, or other --weights"
+            )
+        return seen
 
 
 def resolve_model(experiment: Experiment) -> ModelSpec:

@@ -30,11 +30,13 @@ class Start:
     Attributes:
         scaling: of the pixels, before the backbone.
         pixels: "backbone", "centred" or "standardized", see ``fer_tl.models.pixels.scale_pixels``.
+        channels: that its backbone sees, 1 or 3.
         consent: the licence that whoever goes on with it must accept, None for none.
     """
 
     scaling: Scaling
     pixels: str
+    channels: int
     consent: str | None
 
 
@@ -51,6 +53,7 @@ def read_start(path: Path, backbone: Backbone) -> Start | None:
         about = load_member(path, _ABOUT) if is_ours else None
         name, layers = model["config"]["name"], model["config"]["layers"]
         found = {layer["config"]["name"]: layer for layer in layers}
+        channels = 3 if "grey_to_rgb" in found else int(layers[0]["config"]["batch_shape"][-1])
     except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no whole Keras model ({' '.join(str(error).split())[:200]})") from None
     if about is None:
@@ -63,7 +66,7 @@ def read_start(path: Path, backbone: Backbone) -> Start | None:
         )
     pixels = next((kind for layer, kind in reversed(_KEPT.items()) if layer in found), "backbone")
     consent = about.get("consent") if isinstance(about, dict) else None
-    return Start(_scaling(found, path), pixels, consent if isinstance(consent, str) else None)
+    return Start(_scaling(found, path), pixels, channels, consent if isinstance(consent, str) else None)
 
 
 def recognize_published(path: Path, backbone: Backbone) -> Pretrained | None:

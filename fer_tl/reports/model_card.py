@@ -208,18 +208,18 @@ def _licences(experiment: Experiment) -> str:
 
 def start_licence(experiment: Experiment) -> str:
     """What the training started from, and under which licence that is."""
+    if experiment.weights == "none":
+        return "The training started from random numbers; no published weights are in this model."
+    if experiment.weights == shipped.NAME:
+        return (
+            f"The training started from {shipped.NAME}, the network that ships with fer-tl; licence: {shipped.LICENCE}."
+        )
     published, backbone = resolve_model(experiment).pretrained, experiment.backbone
     if published:
         terms = f", {published.terms}" if published.terms else ""
         return (
             f"The training started from published weights of {backbone}, licence: {published.licence}{terms} "
             f"({published.address}). The weights of this model are derived from them."
-        )
-    if experiment.weights == "none":
-        return "The training started from random numbers; no published weights are in this model."
-    if experiment.weights == shipped.NAME:
-        return (
-            f"The training started from {shipped.NAME}, the network that ships with fer-tl, licence: {shipped.LICENCE}."
         )
     name = os.path.basename(experiment.weights)
     return f"The training started from the file {name}, whose licence fer-tl does not know."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import json
 import shutil
@@ -19,10 +20,12 @@ from PIL import Image
 import fer_tl
 from fer_tl.cli import main
 from fer_tl.core.errors import UserError
+from fer_tl.core.files import read_json
 from fer_tl.data.dataset import load_dataset
 from fer_tl.models import shipped
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
+from fer_tl.reports.model_card import start_licence
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import load_predictions
 from fer_tl.sources.toyfaces import source as toyfaces
@@ -50,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, thin_backbone: None, light_f
     """A folder with drawn faces in ``data``, a run of them in ``run``, and the network that ships in ``pretrained``."""
     folder = tmp_path_factory.mktemp("shipped")
     settings = fer_tl.load_experiment(
-        backbone="shallow_cnn", weights="none", alpha=0.5, head={"dense": []}, epochs=3, batch_size=32,
+        backbone="shallow_cnn", weights="none", alpha=0.5, head={"dense": []}, epochs=1, batch_size=32,
         optimizer={"rate": 0.005}, run_dir="run", data="toyfaces",
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
@@ -77,6 +80,7 @@ def photo(place: Path, here: Path) -> str:
     return "photo.png"
 
 
+@pytest.mark.engines
 def test_it_is_a_run_of_half_the_size_that_answers_as_the_one_it_comes_from(place: Path):
     run, network = RunFolder(place / "run"), RunFolder(place / "pretrained" / "fer2013")
     before, after = (each.part("model") / "model.keras" for each in (run, network))
@@ -93,13 +97,16 @@ def test_it_is_a_run_of_half_the_size_that_answers_as_the_one_it_comes_from(plac
 
 def test_its_card_has_the_figures_of_the_network_as_it_ships(place: Path):
     folder = place / "pretrained" / "fer2013"
-    card, text = json.loads((folder / "card.json").read_text()), (folder / "card.md").read_text()
+    card, text = read_json(folder / "card.json"), (folder / "card.md").read_text()
     saved = load_predictions(folder / "model" / "predictions.npz")
     right = saved.logits.argmax(axis=1) == saved.labels
     assert card["accuracy"] == right.mean() and card["images"] == len(right) == 140
     low, high = card["interval_95"]["accuracy"]
     assert low < right.mean() < high
     assert card["measures"]["per_class"]["happy"]["recall"] == right[saved.labels == 3].mean()
+    bounds = [each["f1"] for each in card["class_interval_95"].values()]
+    assert None in bounds  # of classes that are never named nothing is known
+    assert all(0 <= low <= high <= 1 for low, high in filter(None, bounds))
     assert card["float16"]["agreement"] > 0.97 and card["float16"]["largest_probability_difference"] < 0.01
     assert card["calibration"]["temperature"] == fer_tl.load(folder, say=quiet).temperature
     assert card["calibration"]["error_cross_fitted"] != card["calibration"]["error_on_the_images_it_was_fitted_to"]
@@ -186,6 +193,7 @@ def test_serve_takes_it(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert "Model: fer2013, which ships" in capsys.readouterr().out
 
 
+@pytest.mark.engines
 def test_a_training_starts_from_it(place: Path, here: Path):
     settings = fer_tl.load_experiment(
         backbone="shallow_cnn", weights="fer2013", alpha=0.5, head={"dense": []}, epochs=1,
@@ -202,6 +210,33 @@ def test_its_weights_start_no_other_backbone(backbone: str, alpha: float, here: 
     settings = fer_tl.load_experiment(backbone=backbone, alpha=alpha, weights="fer2013")
     with pytest.raises(UserError, match=r"'fer2013' are of shallow_cnn: give --backbone shallow_cnn --alpha 0\.5"):
         resolve_model(settings)
+
+
+def test_grey_weights_start_no_training_on_colour(here: Path):
+    spec = resolve_model(fer_tl.load_experiment(backbone="shallow_cnn", alpha=0.5, weights="fer2013"))
+    assert spec.channels_for(1) == 1
+    with pytest.raises(
+        UserError, match=r"sees 1 channel, and of this dataset it would see 3: build it with --channels 1"
+    ):
+        spec.channels_for(3)
+
+
+def test_a_card_of_what_was_trained_from_it_says_so(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also where it ships no more."""
+    monkeypatch.setattr(shipped, "FOLDER", here)
+    settings = fer_tl.load_experiment(backbone="shallow_cnn", alpha=0.5, weights="fer2013")
+    assert "started from fer2013, the network that ships with fer-tl; licence: MIT" in start_licence(settings)
+
+
+def test_the_package_holds_all_its_files(place: Path):
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    patterns = [ROOT / "fer_tl" / line for line in setup["options.package_data"]["fer_tl"].split()]
+    inside = place / "pretrained"
+    files = [path.relative_to(inside) for path in inside.rglob("*") if path.is_file()]
+    assert len(files) > 8
+    for file in files:
+        assert any((ROOT / "fer_tl" / "models" / "pretrained" / file).match(str(each)) for each in patterns), file
 
 
 def test_models_lists_it(here: Path, capsys: pytest.CaptureFixture[str]):
