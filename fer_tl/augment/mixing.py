@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fer_tl.augment.geometry import draw_transforms, resample
+from fer_tl.augment.photometry import change_photometry
 from fer_tl.core.randomness import uniform
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class Mixing:
     blends: np.ndarray
     boxes: np.ndarray
     shares: np.ndarray
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of them by name."""
+        return vars(self)
 
     def __getitem__(self, index: Any) -> Mixing:
         """The entries that ``index`` picks of the leading axes."""
@@ -161,9 +166,11 @@ def prepare(
     others: Any = None,
     mixing: Any = None,
     erased: Any = None,
+    photometry: Any = None,
     side: tuple[int, int] | None = None,
 ) -> Any:
-    """All that is done to the pixels of a step before the model: resampling, mixing, erasing, in this order.
+    """All that is done to the pixels of a step before the model: resampling, mixing, change of light, erasing, in this
+    order. So what is mixed is seen in one light, that of the image and not of its partner.
 
     Written with ``keras.ops``; compiles under XLA.
 
@@ -174,6 +181,7 @@ def prepare(
         mixing: with ``others``: the fields of ``Mixing`` by name, ``[B]``.
         erased: int32 ``[B, 4]`` from ``draw_erased``; None for no erasing. A box takes the mean of its image, so that
             there is nothing to learn from how bright the box is.
+        photometry: the fields of ``Photometry`` in use by name, ``[B]``; None for no change of light.
         side: height and width of the result, in whose pixels the boxes are; None for those of the images.
 
     Returns:
@@ -187,6 +195,8 @@ def prepare(
         others = resample(others, mixing["transforms"], side)
         blended = blends * pixels + (1 - blends) * others
         pixels = ops.where(_inside(mixing["boxes"], pixels), others, blended)
+    if photometry is not None:
+        pixels = change_photometry(pixels, photometry)
     if erased is not None:
         mean = ops.mean(pixels, axis=(1, 2), keepdims=True)  # [B, 1, 1, C]
         pixels = ops.where(_inside(erased, pixels), mean, pixels)

@@ -97,8 +97,7 @@ def _measure(experiment: Experiment, folder: Path, say: Say) -> Costs:
     once["model and weights"] = clock.lap()
     say(f"model: {session.describe()}; {dataset.name}, {len(dataset):,} images")
     if on_features:
-        augment = experiment.augment
-        views = experiment.views if augment.moves or augment.erase else 0
+        views = experiment.views if experiment.augment.changes else 0
         features = (1 + views) * len(dataset) * _feature_seconds(session)
         some = dataset.select(np.arange(len(dataset))[:: -(-len(dataset) // MOST_FEATURES)])
         some = replace(some, images=some.images[:])  # in memory

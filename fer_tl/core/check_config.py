@@ -31,7 +31,7 @@ def check(experiment: Experiment) -> None:
         raise UserError("'loss.gamma' belongs to the focal loss: use --loss.name focal, or omit it")
     if experiment.distill.teachers is not None and not experiment.distill.teachers:
         raise UserError("'distill.teachers' is an empty list: name a finished cross validation, or omit it")
-    _check_mixing(experiment.augment)
+    _check_augment(experiment.augment)
     _check_layer_decay(experiment)
     balancing = {
         "'class_weights: balanced'": experiment.class_weights == "balanced",
@@ -50,12 +50,14 @@ def check(experiment: Experiment) -> None:
         raise UserError(f"'schedule.warmup' does not go with 'schedule.kind: {experiment.schedule.kind}', {why}")
 
 
-def _check_mixing(augment: Augment) -> None:
+def _check_augment(augment: Augment) -> None:
     for name in ("mix_share", "mix_epochs"):
         if getattr(augment, name) != 1.0 and not augment.mixes:
             raise UserError(
                 f"'augment.{name}' belongs to MixUp and CutMix: use --augment.mixup or --augment.cutmix, or omit it"
             )
+    if augment.strength is not None and augment.policy != "rand":
+        raise UserError("'augment.strength' belongs to RandAugment: use --augment.policy rand, or omit it")
 
 
 def _check_layer_decay(experiment: Experiment) -> None:

@@ -24,13 +24,14 @@ from fer_tl.engines.plan import EpochPlan, steps_per_epoch
 
 if TYPE_CHECKING:
     from fer_tl.augment.mixing import Mixing
+    from fer_tl.augment.photometry import Photometry
 
 # Of each step, float32 [S, 3]: sum over its images of the weighted loss without the penalty on the weights, number of
 # right answers (of mixed images: the shares that were right), number of images.
 Sums = np.ndarray
 
 # The arrays of a step of which every device takes its own part.
-PER_IMAGE = ("rows", "weights", "transforms", "mixing", "erased", "pixels", "others")
+PER_IMAGE = ("rows", "weights", "transforms", "mixing", "erased", "photometry", "pixels", "others")
 
 # Steps of one call of prediction: between two calls an interruption is noticed.
 PREDICTED_AT_ONCE = 32
@@ -154,7 +155,11 @@ class Engine(ABC):
         return arrays
 
     def predict(
-        self, rows: np.ndarray, transforms: np.ndarray | None = None, erased: np.ndarray | None = None
+        self,
+        rows: np.ndarray,
+        transforms: np.ndarray | None = None,
+        erased: np.ndarray | None = None,
+        photometry: Photometry | None = None,
     ) -> np.ndarray:
         """Logits of images, in the order of the rows.
 
@@ -164,22 +169,25 @@ class Engine(ABC):
                 image to pixels of the image, see ``augment.geometry``; None leaves the stored pixels as they are,
                 not even resampled.
             erased: with transforms: int32 ``[N, 4]``, boxes to blank, in pixels of ``side``.
+            photometry: with transforms: ``[N]``, how light changes.
 
         Returns:
             float32 ``[N, K]``.
         """
         steps = steps_per_epoch(len(rows), self.batch_size)
         filled = np.resize(np.arange(len(rows)), (steps, self.batch_size))  # [S, B]
-        arrays: dict[str, np.ndarray] = {"rows": rows[filled].astype(np.int32)}
+        arrays: Arrays = {"rows": rows[filled].astype(np.int32)}
         if transforms is not None:
             moved = compose(np.broadcast_to(transforms, (len(rows), 6)), scaling(self.image_size, self.side))
             arrays["transforms"] = moved[filled]
         if erased is not None:
             arrays["erased"] = erased[filled]
+        if photometry is not None:
+            arrays["photometry"] = photometry[filled].arrays()
         size = min(PREDICTED_AT_ONCE, self.steps_at_once)
         logits = []
         for start in range(0, steps, size):
-            part = {name: array[start : start + size] for name, array in arrays.items()}
+            part = _steps(arrays, start, start + size)
             if self._feed:
                 part["pixels"] = self._feed.read([arrays["rows"]], start, min(start + size, steps))[0]
             compiled = self._predict.get(tuple(part))
@@ -192,6 +200,11 @@ class Engine(ABC):
         """Set the state of every dropout layer from a 64-bit key, so that a resumed run draws the same."""
         for index, state in enumerate(self._seeds):
             state.assign(np.array([(key + index) & 0x7FFFFFFF, (key >> 32) & 0x7FFFFFFF], dtype=state.dtype))
+
+
+def _steps(arrays: Arrays, start: int, stop: int) -> Arrays:
+    """Those steps of arrays, nested or not, whose first axis is the step."""
+    return cast(Arrays, keras.tree.map_structure(lambda array: array[start:stop], arrays))
 
 
 def _behind_resizing(model: keras.Model) -> keras.Model:

@@ -174,12 +174,12 @@ class JaxEngine(Engine):
         if own.ndim == 2:
             pixels = own
         elif mixing is None:
-            pixels = self._prepare(own, now["transforms"], None, None, now.get("erased"))
+            pixels = self._prepare(own, now["transforms"], None, None, *_later(now))
         else:
             others = now["others"] if self._feed else images[mixing["partners"]]
             shares = mixing["shares"][:, None, None]
             known = shares * known + (1 - shares) * truth[mixing["partners"]]
-            pixels = self._prepare(own, now["transforms"], others, mixing, now.get("erased"))
+            pixels = self._prepare(own, now["transforms"], others, mixing, *_later(now))
         return pixels, known[:, 0], known[:, 1]
 
     def _compile_prediction(self, step: Arrays) -> Callable[[Arrays], np.ndarray]:
@@ -193,7 +193,10 @@ class JaxEngine(Engine):
             pixels = now["pixels"] if self._feed else images[now["rows"]]  # [B, H, W, C]
             model = self.model
             if "transforms" in now:
-                pixels, model = self._prepare(pixels, now["transforms"], None, None, now.get("erased")), self.trunk
+                pixels, model = (
+                    self._prepare(pixels, now["transforms"], None, None, *_later(now)),
+                    self.trunk,
+                )
             with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
                 new = model(pixels, training=False)  # [B, K]
             return logits.at[index].set(new.astype(jnp.float32))
@@ -207,6 +210,11 @@ class JaxEngine(Engine):
             return np.asarray(predict(fixed, steps, logits))[:steps]
 
         return run
+
+
+def _later(now: Arrays) -> tuple[Any, Any]:
+    """What ``prepare`` does after the mixing: the boxes to blank and the change of light, each None for none."""
+    return now.get("erased"), now.get("photometry")
 
 
 def _at(arrays: Arrays, index: Any) -> Arrays:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fer_tl.augment.geometry import IDENTITY, compose, draw_transforms, scaling
 from fer_tl.augment.mixing import Mixing, draw_erased, draw_mixing
+from fer_tl.augment.photometry import Photometry, draw_photometry
 from fer_tl.core.config import Augment
 from fer_tl.core.randomness import INCREMENT, mix, uniform
 
@@ -28,6 +29,7 @@ class EpochPlan:
             resident rows.
         erased: int32 ``[S, B, 4]``, the box that is blanked.
         decays: float32 ``[S]``, how much of the averages of the weights stays, see ``averaging``.
+        photometry: ``[S, B]``, how light, sharpness and noise change, see ``augment.photometry``.
     """
 
     rows: np.ndarray
@@ -39,6 +41,7 @@ class EpochPlan:
     mixing: Mixing | None = None
     erased: np.ndarray | None = None
     decays: np.ndarray | None = None
+    photometry: Photometry | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -58,8 +61,11 @@ class EpochPlan:
         )
 
     def arrays(self) -> dict[str, Any]:
-        """The arrays in use by name, those of ``mixing`` in a dictionary of their own; the first axis is the step."""
-        return {name: vars(value) if isinstance(value, Mixing) else value for name, value in self._in_use().items()}
+        """The arrays in use by name, those of ``mixing`` and ``photometry`` in dictionaries of their own; the first
+        axis is the step."""
+        return {
+            name: value if isinstance(value, np.ndarray) else value.arrays() for name, value in self._in_use().items()
+        }
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -105,6 +111,7 @@ def plan_epoch(
     else:
         transforms = np.broadcast_to(np.array(IDENTITY, np.float32), (steps, batch_size, 6))
     mixing = draw_mixing(augment, keys, side, *stream) if augment.mixes else None
+    photometry = draw_photometry(augment, keys, size, side, *stream)
     if side != size:
         resize = scaling(size, side)
         transforms = compose(resize, transforms)
@@ -122,6 +129,7 @@ def plan_epoch(
         offsets=None if offsets is None else np.broadcast_to(offsets.astype(np.float32), (steps, len(offsets))),
         mixing=mixing,
         erased=draw_erased(augment.erase, keys, side, *stream)[slots] if augment.erase else None,  # [S, B, 4]
+        photometry=photometry and photometry[slots],  # [S, B]
     )
 
 

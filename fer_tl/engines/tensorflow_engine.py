@@ -129,12 +129,14 @@ class TensorFlowEngine(Engine):
         if len(own.shape) == 2:
             pixels = own
         elif mixing is None:
-            pixels = self._prepare(own, mine["transforms"], erased=mine.get("erased"))
+            pixels = self._prepare(
+                own, mine["transforms"], erased=mine.get("erased"), photometry=mine.get("photometry")
+            )
         else:
             others = mine["others"] if self._feed else tf.gather(images, mixing["partners"])
             shares = mixing["shares"][:, None, None]
             known = shares * known + (1 - shares) * tf.gather(truth, mixing["partners"])
-            pixels = self._prepare(own, mine["transforms"], others, mixing, mine.get("erased"))
+            pixels = self._prepare(own, mine["transforms"], others, mixing, **_later(mine))
         return pixels, *tf.unstack(known, axis=1)
 
     def _clip(self, gradients: list[Any], limit: float) -> list[Any]:
@@ -150,7 +152,9 @@ class TensorFlowEngine(Engine):
             mine = self._own_share(now)
             pixels = mine["pixels"] if self._feed else tf.gather(images, mine["rows"])  # [b, H, W, C]
             if "transforms" in mine:
-                prepared = self._prepare(pixels, mine["transforms"], erased=mine.get("erased"))
+                prepared = self._prepare(
+                    pixels, mine["transforms"], erased=mine.get("erased"), photometry=mine.get("photometry")
+                )
                 logits = self.trunk(prepared, training=False)
             else:
                 logits = self.model(pixels, training=False)  # [b, K]
@@ -164,9 +168,14 @@ class TensorFlowEngine(Engine):
 
             return _stacked(body, tf.shape(arrays["rows"])[0])  # [S, B, K]
 
-        signature = {name: tf.TensorSpec([None, *array.shape[1:]], array.dtype) for name, array in step.items()}
+        signature = tf.nest.map_structure(lambda a: tf.TensorSpec([None, *a.shape[1:]], a.dtype), step)
         compiled = tf.function(predict, input_signature=[signature], autograph=False)
         return lambda arrays: np.asarray(compiled(arrays))
+
+
+def _later(mine: dict[str, Any]) -> dict[str, Any]:
+    """What ``prepare`` does after the mixing, as its keywords."""
+    return {name: mine[name] for name in ("erased", "photometry") if name in mine}
 
 
 def _stacked(body: Callable[[tf.Tensor, tf.TensorArray], tuple[tf.Tensor, tf.TensorArray]], steps: tf.Tensor) -> Any:

@@ -15,6 +15,7 @@ import psutil
 
 from fer_tl.augment.geometry import draw_transforms
 from fer_tl.augment.mixing import draw_erased
+from fer_tl.augment.photometry import draw_photometry
 from fer_tl.core.checksummed_npz import read_sealed, write_sealed
 from fer_tl.core.config import Augment
 from fer_tl.core.errors import UserError
@@ -133,9 +134,11 @@ class FeatureStore:
         if not view:
             return self._engine.predict(rows)
         keys, stream = self._keys[rows], ("view", seed, view)
-        transforms = draw_transforms(augment, keys, self._dataset.image_shape[:2], *stream)
-        erased = draw_erased(augment.erase, keys, self._engine.side, *stream) if augment.erase else None
-        return self._engine.predict(rows, transforms, erased)
+        size, side = self._dataset.image_shape[:2], self._engine.side
+        transforms = draw_transforms(augment, keys, size, *stream)
+        erased = draw_erased(augment.erase, keys, side, *stream) if augment.erase else None
+        photometry = draw_photometry(augment, keys, size, side, *stream)
+        return self._engine.predict(rows, transforms, erased, photometry)
 
     def _place(self, augment: Augment, view: int, seed: int) -> Path | None:
         """Folder of a view's files, by all that decides what is in them."""

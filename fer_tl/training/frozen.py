@@ -49,8 +49,7 @@ class FrozenSession(Session):
             backbone = fold_batch_norm(keras.Model(self.model.input, pooled))
         batch_size = 64 * self.devices.replicas
         engine = choose_engine()(self.devices, backbone, dataset.images, dataset.labels, batch_size)
-        changes = augment.moves or augment.erase
-        self._views = experiment.views if changes else 0
+        self._views = experiment.views if augment.changes else 0
         store = FeatureStore(
             backbone, dataset, self.keys, engine, cache, 1e9 * experiment.cache_limit, self.devices.describe()
         )

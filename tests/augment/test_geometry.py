@@ -148,6 +148,61 @@ def test_zoom_keeps_its_range_on_each_axis_by_itself() -> None:
     assert abs(np.corrcoef(transforms[:, 0], transforms[:, 4])[0, 1]) < 0.12
 
 
+@pytest.mark.parametrize("size", [(48, 48), (24, 32)])
+def test_a_crop_keeps_its_area_and_aspect_and_lies_inside(size: tuple[int, int]) -> None:
+    """As torchvision's RandomResizedCrop draws it: where the first try fits, all areas are as likely."""
+    height, width = size
+    a, b, c, d, e, f = draw_transforms(replace(NONE, crop=0.4), KEYS, size, 0, 0, 1).astype(np.float64).T
+    np.testing.assert_array_equal([b, d], 0)
+    # The edges of the result, half a pixel outside of its outermost centres, lie inside the image.
+    left, right = c - a / 2, c + a * (width - 0.5)
+    top, bottom = f - e / 2, f + e * (height - 0.5)
+    assert min(left.min(), top.min()) >= -0.5 - 1e-4
+    assert right.max() <= width - 0.5 + 1e-4
+    assert bottom.max() <= height - 0.5 + 1e-4
+    area, aspect = a * e, a * width / (e * height)
+    assert 0.4 - 1e-6 <= area.min() < 0.42
+    assert area.max() <= 1 + 1e-6
+    assert aspect.min() >= 3 / 4 - 1e-6
+    assert aspect.max() <= 4 / 3 + 1e-6
+    room = (a < 0.98) & (e < 0.98)
+    for places, low, high in ((left, 0, width * (1 - a)), (top, 0, height * (1 - e))):
+        share = ((places + 0.5 - low) / np.maximum(high, 1e-9))[room]
+        assert share.mean() == pytest.approx(0.5, abs=0.03)
+        assert share.std() == pytest.approx(1 / np.sqrt(12), abs=0.02)
+    if height == width:  # small crops fit whatever their aspect
+        small = area < 0.7
+        assert np.mean(np.log(aspect[small]) < 0) == pytest.approx(0.5, abs=0.06)
+        assert np.mean(area[small] < 0.55) == pytest.approx(0.5, abs=0.06)
+
+
+def test_no_crop_fits_into_a_strip_so_its_middle_is_taken() -> None:
+    transforms = draw_transforms(replace(NONE, crop=0.9), KEYS[:5], (10, 100), 0, 0, 1)
+    share = 10 * 4 / 3 / 100
+    left = (100 - 10 * 4 / 3) / 2
+    expected = [share, 0, left + (share - 1) / 2, 0, 1, 0]
+    np.testing.assert_allclose(transforms, np.tile(expected, (5, 1)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("crop", [0.0, 1.0])
+def test_a_crop_of_nothing_or_of_all_is_none(crop: float) -> None:
+    np.testing.assert_array_equal(draw(replace(ALL, crop=crop)), draw(ALL))
+    assert not replace(NONE, crop=crop).moves
+    assert replace(NONE, crop=0.5).moves
+
+
+def test_what_is_cropped_is_moved_afterwards() -> None:
+    """So that the corners of a turned crop show the image and not repeated edges."""
+    crop, moves, both = (
+        draw(augment, KEYS[:50]).astype(np.float64)
+        for augment in (replace(NONE, crop=0.5), ALL, replace(ALL, crop=0.5))
+    )
+    point = np.array([3.0, 20.0, 1.0])
+    moved = np.stack([moves[:, :3] @ point, moves[:, 3:] @ point, np.ones(50)], axis=1)  # [50, 3]
+    np.testing.assert_allclose(both[:, :3] @ point, (crop[:, :3] * moved).sum(axis=1), atol=1e-4)
+    np.testing.assert_allclose(both[:, 3:] @ point, (crop[:, 3:] * moved).sum(axis=1), atol=1e-4)
+
+
 def test_rotation_keeps_its_range_and_turns_both_ways() -> None:
     a, b, _, d, e, _ = draw(replace(NONE, rotation=30)).astype(np.float64).T
     np.testing.assert_allclose(a * e - b * d, 1, atol=1e-6)  # no change of size

@@ -200,6 +200,9 @@ def test_a_near_miss_of_a_choice_gets_all_choices_and_the_nearest(given: dict[st
         ({"augment": {"mix_share": 0.5}}, "'augment.mix_share' belongs to MixUp and CutMix"),
         ({"augment": {"mixup": 1, "mix_share": 1.5}}, "'augment.mix_share' should be between"),
         ({"augment": {"erase": 2}}, "'augment.erase' should be between 0.0 and 1.0"),
+        ({"augment": {"blur": 9}}, "'augment.blur' should be between 0.0 and 4.0"),
+        ({"augment": {"policy": "trivial", "strength": 0.5}}, "'augment.strength' belongs to RandAugment"),
+        ({"augment": {"policy": "random"}}, "one of none, trivial, rand, but is 'random'; did you mean 'rand'?"),
         ({"loss": {"gamma": 3}}, "'loss.gamma' belongs to the focal loss"),
         ({"loss": {"smoothing": 1}}, "'loss.smoothing' should be between"),
         (
@@ -260,9 +263,10 @@ def test_every_other_option_does(name: str) -> None:
     """No option is forgotten by what tells runs apart."""
     default = flatten(to_dict(Experiment()))
     words = ["imagenet", "none", "sgd", "step", "mixed_float16", "balanced", "frozen", "max", "elu", "3x3", "centred"]
-    for value in (0.05, 1, 2, 24, *words, "focal", [1], [0.5], ["a", "b"], True, False):
+    for value in (0.05, 1, 2, 24, *words, "focal", "rand", [1], [0.5], ["a", "b"], True, False):
         group, _, member = name.rpartition(".")
-        given = {member: value} | ({"name": "focal"} if name == "loss.gamma" else {})
+        needed = {"loss.gamma": {"name": "focal"}, "augment.strength": {"policy": "rand"}}
+        given = {member: value} | needed.get(name, {})
         given |= {"mixup": 0.2} if name.startswith("augment.mix_") else {}
         try:
             changed = load_experiment(**({group: given} if group else given))

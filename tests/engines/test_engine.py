@@ -39,7 +39,8 @@ TARGETS = RNG.dirichlet(np.ones(CLASSES), COUNT).astype(np.float32)  # the large
 PLAIN, FULL = Loss(), Loss("focal", gamma=1.5, smoothing=0.1, logit_adjustment=1.0, l2=0.01)
 # As tests/conftest.py divides the CPU.
 DEVICES = 4 if keras.backend.backend() == "jax" else 2
-MIXED = Augment(vertical_flip=True, mixup=0.4, cutmix=1.0, erase=0.5)
+LIGHT = {"brightness": 0.2, "contrast": 0.5, "gamma": 0.5, "blur": 1.0, "noise": 0.1}
+MIXED = Augment(vertical_flip=True, mixup=0.4, cutmix=1.0, erase=0.5, crop=0.6, policy="trivial", **LIGHT)
 
 
 MIRRORED = np.array([-1, 0, SIDE - 1, 0, 1, 0], np.float32)
@@ -225,7 +226,12 @@ def test_a_mixed_step_is_that_of_plain_keras_on_the_same_mixed_images():
     real = plan.weights[0] > 0
     rows, mixing = plan.rows[0][real], plan.mixing[0][real]
     images = prepare(
-        IMAGES[rows], plan.transforms[0][real], IMAGES[mixing.partners], vars(mixing), plan.erased[0][real]
+        IMAGES[rows],
+        plan.transforms[0][real],
+        IMAGES[mixing.partners],
+        mixing.arrays(),
+        plan.erased[0][real],
+        plan.photometry[0][real].arrays(),
     )
     share = mixing.shares[:, None]
     targets, answers = (

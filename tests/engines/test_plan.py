@@ -9,6 +9,7 @@ import pytest
 
 from fer_tl.augment.geometry import IDENTITY, draw_transforms
 from fer_tl.augment.mixing import Mixing, draw_erased, draw_mixing
+from fer_tl.augment.photometry import draw_photometry
 from fer_tl.core.config import Augment
 from fer_tl.core.randomness import example_keys
 from fer_tl.engines.plan import EpochPlan, adjustment, balanced_weights, plan_epoch, sample_evenly, steps_per_epoch
@@ -19,7 +20,10 @@ KEYS = example_keys(IDS)
 SIZE = (24, 32)
 STILL = Augment(rotation=0, shear=0, zoom=0, shift=0, flip=False)
 MOVING = Augment(rotation=20, shear=10, zoom=0.2, shift=0.1, flip=True)
-EVERYTHING = Augment(rotation=20, vertical_flip=True, mixup=0.4, cutmix=1.0, erase=0.5)
+LIGHT = {"brightness": 0.2, "contrast": 0.5, "gamma": 0.5, "blur": 1.0, "noise": 0.1}
+EVERYTHING = Augment(
+    rotation=20, vertical_flip=True, mixup=0.4, cutmix=1.0, erase=0.5, crop=0.5, policy="trivial", **LIGHT
+)
 OFFSETS = np.array([-1.0, -2.0, -3.0])
 LABELS = np.repeat([0, 2, 3, 5], [30, 13, 5, 2])  # classes 1 and 4 have no image
 
@@ -44,8 +48,9 @@ def plan(
 
 def leaves(arrays: dict[str, Any]) -> dict[str, np.ndarray]:
     """The arrays of a plan without the nesting."""
-    flat = {name: array for name, array in arrays.items() if name != "mixing"}
-    return flat | {f"mixing.{name}": array for name, array in arrays.get("mixing", {}).items()}
+    flat = {name: array for name, array in arrays.items() if name not in ("mixing", "photometry")}
+    nested = {group: arrays.get(group, {}) for group in ("mixing", "photometry")}
+    return flat | {f"{group}.{name}": array for group, inside in nested.items() for name, array in inside.items()}
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(50, 8), (48, 8), (50, 50), (3, 8), (1, 64), (50, 1)])
@@ -65,7 +70,7 @@ def test_every_image_counts_once_and_the_filling_for_nothing(count: int, batch_s
 
 
 def test_arrays_have_the_types_that_engines_compile_for() -> None:
-    whole_numbers = {"rows", "mixing.partners", "mixing.boxes", "erased"}
+    whole_numbers = {"rows", "mixing.partners", "mixing.boxes", "erased", "photometry.seeds"}
     for name, array in leaves(plan(augment=EVERYTHING).arrays()).items():
         assert array.dtype == (np.int32 if name in whole_numbers else np.float32), name
 
@@ -73,8 +78,11 @@ def test_arrays_have_the_types_that_engines_compile_for() -> None:
 def test_plain_plans_hold_nothing_that_they_do_not_use() -> None:
     always = {"rows", "weights", "counts", "transforms", "rates"}
     assert plan().arrays().keys() == plan(augment=MOVING).arrays().keys() == always
-    assert plan(augment=EVERYTHING).arrays().keys() == always | {"offsets", "mixing", "erased"}
+    assert plan(augment=EVERYTHING).arrays().keys() == always | {"offsets", "mixing", "erased", "photometry"}
     assert plan(augment=Augment(erase=0.1)).arrays().keys() == always | {"erased"}
+    relit = plan(augment=Augment(gamma=0.1)).arrays()
+    assert relit.keys() == always | {"photometry"}
+    assert relit["photometry"].keys() == {"gammas"}
     assert plan(augment=Augment(cutmix=0.1)).arrays().keys() == always | {"mixing"}
 
 
@@ -134,6 +142,15 @@ def test_mixing_and_erasing_stay_with_their_image() -> None:
     shared = mixing.shares * weights[images] + (1 - mixing.shares) * weights[mixing.partners - ROWS[0]]
     np.testing.assert_allclose(epoch.weights[real], shared[real], rtol=1e-6)
     assert real.sum() == epoch.counts.sum() == 50
+
+
+def test_light_stays_with_its_image() -> None:
+    epoch = plan(augment=EVERYTHING)
+    drawn = draw_photometry(EVERYTHING, KEYS, SIZE, SIZE, 0, 0, 1)
+    assert epoch.photometry is not None
+    assert drawn is not None
+    for name, values in epoch.photometry.arrays().items():
+        np.testing.assert_array_equal(values, drawn.arrays()[name][epoch.rows - ROWS[0]])
 
 
 def test_offsets_are_those_of_every_step() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from fer_tl.augment.geometry import draw_transforms, resample
 from fer_tl.augment.mixing import draw_erased, prepare
+from fer_tl.augment.photometry import draw_photometry
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
@@ -87,7 +88,7 @@ def test_the_whole_model_is_saved_and_its_backbone_has_not_moved(faces: Dataset,
 
 
 def test_epochs_take_the_views_in_turn_and_each_is_that_of_its_image(faces: Dataset):
-    settings = experiment(augment={"rotation": 20.0, "erase": 0.5}, seed=5)
+    settings = experiment(augment={"rotation": 20.0, "erase": 0.5, "gamma": 0.5, "blur": 1.0}, seed=5)
     session = prepared(settings, faces, None)
     count, model = len(faces), Session(settings, faces, None).model
     keys = example_keys(faces.ids)
@@ -100,7 +101,9 @@ def test_epochs_take_the_views_in_turn_and_each_is_that_of_its_image(faces: Data
         seen.append(view)
         stream = ("view", 5, view)
         boxes = draw_erased(0.5, keys, (16, 16), *stream)
-        pixels = prepare(faces.images, draw_transforms(settings.augment, keys, (16, 16), *stream), erased=boxes)
+        light = draw_photometry(settings.augment, keys, (16, 16), (16, 16), *stream).arrays()
+        transforms = draw_transforms(settings.augment, keys, (16, 16), *stream)
+        pixels = prepare(faces.images, transforms, erased=boxes, photometry=light)
         expected = np.asarray(model(pixels))[rows % count]
         np.testing.assert_allclose(session.engine.predict(rows), expected, rtol=0, atol=1e-4)
     assert seen == [1, 2, 1]
@@ -123,6 +126,8 @@ def test_features_are_computed_once(
     assert computed(replace(settings, head=replace(settings.head, dense=(4,)), epochs=9, folds=7)) == 0
     assert computed(replace(settings, views=3)) == 88  # the one that is new
     assert computed(replace(settings, augment=replace(settings.augment, rotation=5.0))) == 2 * 88
+    relit = replace(settings.augment, rotation=0.0, zoom=0.0, shift=0.0, flip=False, contrast=0.2)
+    assert computed(replace(settings, augment=relit)) == 2 * 88
     assert computed(replace(settings, image_size=24)) == 3 * 88
     assert computed(replace(settings, seed=1)) == 3 * 88  # other random weights
     assert computed(settings, replace(faces, fingerprint="f" * 64)) == 3 * 88

@@ -121,14 +121,14 @@ def train_with_kills(settings: Experiment, dataset: Dataset, path: Path, where: 
 
 @pytest.fixture(scope="module")
 def two_stages() -> Experiment:
-    """Dropout of the backbone and of the head, augmentation, mixing, warm-up, even sampling, momentum, clipping."""
+    """Dropout of the backbone and of the head, augmentation of all kinds, warm-up, even sampling, clipping."""
     return experiment(
         head_epochs=1,
         epochs=3,
         head={"dense": [16], "dropout": [0.2, 0.2]},
         optimizer={"name": "adam", "clip": 1.0, "decay": 0.001},
         schedule={"kind": "cosine", "warmup": 1},
-        augment={"vertical_flip": True, "mixup": 0.2, "cutmix": 1.0, "erase": 0.25},
+        augment={"vertical_flip": True, "mixup": 0.2, "cutmix": 1.0, "erase": 0.25, "noise": 0.05, "policy": "rand"},
         loss={"name": "focal", "gamma": 1.0, "smoothing": 0.1, "l2": 1e-4},
         sampling="balanced",
     )
