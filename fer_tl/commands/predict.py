@@ -122,6 +122,8 @@ def predict(
     _refuse_unclear(faces, detector, detector_model, boxes, margin)
     _refuse_numbers(every, min_confidence, smooth, margin)
     run, sources = tell_run(run_dir, words)
+    if run and not sources:
+        raise UserError(f"{run} is a run, or holds some: name what to predict on behind it")
     folder = None if str(out) == STDOUT else _choose_folder(run, sources, out)
     opened = open(sources)
     refuse_misplaced(opened, every, smooth, boxes)

@@ -143,7 +143,8 @@ WRONG = {
     "missing": (["nothing.jpg"], "nothing.jpg does not exist: name a run, or pictures alone"),
     "missing run": (["runs/none", "photo.png"], "runs/none does not exist: name a run"),
     "no run": (["empty", "photo.png"], "empty is no run, which has a run.json; and empty holds no picture"),
-    "run alone": (["mine"], "nothing to predict on: give pictures"),
+    "run alone": (["mine"], "mine is a run, or holds some: name what to predict on behind it"),
+    "runs alone": (["all"], "all is a run, or holds some"),
     "several runs": (["all", "photo.png"], "all holds several runs: name one of them (mine)"),
     "nothing": ([], "nothing to predict on: give pictures"),
 }
