@@ -23,7 +23,7 @@ VGG16_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
         ({"backbone": "inceptionv3", "image_size": 74}, "75 pixels or more"),
         ({"backbone": "shallow_cnn", "image_size": 15, **NONE}, "16 pixels or more"),
         ({"backbone": "mobilenetv2", "alpha": 0.6}, "0.35, 0.5, 0.75, 1, 1.3, 1.4"),
-        ({"backbone": "efficientnetb0", "alpha": 0.5, **NONE}, "only with mobilenetv2, shallow_cnn"),
+        ({"backbone": "efficientnetb0", "alpha": 0.5, **NONE}, "only with mobilenetv2, resnet18, shallow_cnn, facevgg"),
         (
             {"backbone": "resnet50", "activation": "elu", **NONE},
             "only with liu_3conv, liu_4conv, liu_4conv_bn, liu_residual",
