@@ -31,6 +31,7 @@ def check(experiment: Experiment) -> None:
         raise UserError("'loss.gamma' belongs to the focal loss: use --loss.name focal, or omit it")
     if experiment.distill.teachers is not None and not experiment.distill.teachers:
         raise UserError("'distill.teachers' is an empty list: name a finished cross validation, or omit it")
+    _check_parts(experiment)
     _check_augment(experiment.augment)
     _check_layer_decay(experiment)
     balancing = {
@@ -48,6 +49,14 @@ def check(experiment: Experiment) -> None:
     unfit = {"plateau": "whose rate follows the loss", "one_cycle": "which rises by itself"}
     if (why := unfit.get(experiment.schedule.kind)) and experiment.schedule.warmup:
         raise UserError(f"'schedule.warmup' does not go with 'schedule.kind: {experiment.schedule.kind}', {why}")
+
+
+def _check_parts(experiment: Experiment) -> None:
+    if experiment.batch_size % experiment.accumulate:
+        raise UserError(
+            f"'batch_size' {experiment.batch_size} does not divide into {experiment.accumulate} parts (--accumulate): "
+            f"use a multiple of {experiment.accumulate}"
+        )
 
 
 def _check_augment(augment: Augment) -> None:

@@ -68,6 +68,12 @@ class Experiment:
     )
     seed: int = option(0, "seed of folds, weights, order, augmentation and dropout", limits=(0, 2**32 - 1))
     batch_size: int = option(64, "images a step, over all devices", limits=(1, 65536))
+    accumulate: int = option(
+        1,
+        "parts in which the images of a step are computed one after the other, their gradients added: memory for one "
+        "part of a large batch",
+        limits=(1, 1024),
+    )
     epochs: int = option(8, "epochs of the main stage", limits=(1, 100_000))
     head_epochs: int = option(
         0, "epochs before that, in which only the head learns, at a constant rate", limits=(0, 100_000)

@@ -63,6 +63,9 @@ class Engine(ABC):
         batch_size: B, images a step over all devices.
         targets: float32 ``[N, K]``, rows that sum to 1, what training aims at; None for the labels. Accuracy is always
             that of the labels.
+        parts: in how many parts the images of a training step are computed, one after the other; their gradients are
+            added before the one change of the weights. BatchNorm normalizes each part by itself, and each part of a
+            device's images by itself under ``tf.distribute``.
 
     Attributes:
         image_size: height and width of the images; of features, their number and nothing.
@@ -82,13 +85,17 @@ class Engine(ABC):
         labels: np.ndarray,
         batch_size: int,
         targets: np.ndarray | None = None,
+        parts: int = 1,
     ):
         self.devices = devices
         self.model = model
         self.batch_size = batch_size
-        if batch_size % devices.replicas:
+        self.parts = parts
+        if batch_size % (devices.replicas * parts):
+            what = f"into {parts} parts (--accumulate) for each of" if parts > 1 else "over"
             raise UserError(
-                f"'batch_size' {batch_size} does not divide over the devices: use a multiple of {devices.replicas}"
+                f"'batch_size' {batch_size} does not divide {what} the devices: use a multiple of "
+                f"{devices.replicas * parts}"
             )
         self.image_size = cast(tuple[int, int], tuple(images.shape[1:3]))
         self._feed = None if isinstance(images, np.ndarray) else Feed(images, batch_size)

@@ -98,8 +98,7 @@ class JaxEngine(Engine):
         averages: Sequence[Followed] = (),
         scales: Sequence[float] = (),
     ) -> Train:
-        learning = self.model.trainable_variables
-        others = [v for v in self.model.variables if all(v is not each for each in learning)]
+        learning, others = self._divided_variables()
         places = {id(v): i for i, v in enumerate([*learning, *others])}
         followed = [places[id(variable)] for _, variable in averages]
         # Of an optimizer that scales the loss, its own, which nothing reads, and that of the one inside.
@@ -107,34 +106,21 @@ class JaxEngine(Engine):
         capacity = min(self.steps_at_once, TRAINED_AT_ONCE)
         truth = self._resident(self._truth())  # [N, 2, K]
 
+        gradients_of = self._gradients_of(optimizer, loss)
+
         def step(images: Any, truth: Any, now: Arrays, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
-            weights, learned, slots = now["weights"], values[0], values[2]
-            pixels, targets, labels = self._inputs(images, truth, now)
+            learned, moved, slots = values[:3]
             slots = [now["rates"] if i in rates else slot for i, slot in enumerate(slots)]
-
-            def objective(learned: Any) -> tuple[Any, Any]:
-                state = [*zip(learning, learned, strict=True), *zip(others, values[1], strict=True)]
-                state += zip(optimizer.variables, slots, strict=True)
-                with keras.StatelessScope(state_mapping=state) as scope:
-                    logits = self.trunk(pixels, training=True)  # [B, K]
-                    data_loss = jnp.sum(image_losses(loss, logits, targets, now.get("offsets")) * weights)
-                    data_loss /= now["counts"]
-                    whole = data_loss + weight_penalty(loss.l2, learning) if loss.l2 else data_loss
-                    scaled, scale = optimizer.scale_loss(whole), loss_scale(optimizer)
-                moved = [scope.get_current_value(v) for v in others]
-                return scaled, (data_loss, logits, scale, moved)
-
-            gradients, (data_loss, logits, scale, moved) = jax.grad(objective, has_aux=True)(learned)
+            gradients, moved, sums = self._in_parts(
+                lambda part, moved: gradients_of(images, truth, part, (learned, moved, slots)), now, moved, learned
+            )
             if clip:
-                gradients = clip_by_global_norm(gradients, clip * scale)
+                with keras.StatelessScope(state_mapping=zip(optimizer.variables, slots, strict=True)):
+                    gradients = clip_by_global_norm(gradients, clip * loss_scale(optimizer))
             stepped, slots = optimizer.stateless_apply(slots, gradients, learned)
             learned = scaled_steps(learned, stepped, scales)
             now_is = [*learned, *moved]
             means = [averaged(mean, now_is[i], now["decays"]) for mean, i in zip(values[3], followed, strict=True)]
-            real = (weights > 0).astype(jnp.float32)
-            # The share of the image that the answer is right for: 1 or 0 where nothing is mixed.
-            right = jnp.take_along_axis(labels, jnp.argmax(logits, axis=1)[:, None], axis=1)[:, 0]  # [B]
-            sums = jnp.stack([data_loss * now["counts"], jnp.sum(right * real), jnp.sum(real)])
             return (learned, moved, slots, means), sums
 
         def body(fixed: tuple[Any, Any, Arrays], index: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -158,6 +144,67 @@ class JaxEngine(Engine):
             return np.asarray(sums)[: stop - start]
 
         return run
+
+    def _gradients_of(self, optimizer: Any, loss: Loss) -> Callable[..., tuple[Any, Any, Any]]:
+        """The function that computes a part of a step."""
+        learning, others = self._divided_variables()
+
+        def gradients_of(images: Any, truth: Any, now: Arrays, values: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+            """Of a part of a step's images: gradients, the variables that do not learn, what it adds to ``Sums``."""
+            weights, (learned, unlearned, slots) = now["weights"], values
+            pixels, targets, labels = self._inputs(images, truth, now)
+
+            def objective(learned: Any) -> tuple[Any, Any]:
+                state = [*zip(learning, learned, strict=True), *zip(others, unlearned, strict=True)]
+                state += zip(optimizer.variables, slots, strict=True)
+                with keras.StatelessScope(state_mapping=state) as scope:
+                    logits = self.trunk(pixels, training=True)  # [B, K]
+                    data_loss = jnp.sum(image_losses(loss, logits, targets, now.get("offsets")) * weights)
+                    data_loss /= now["counts"]
+                    whole = data_loss + weight_penalty(loss.l2, learning) / self.parts if loss.l2 else data_loss
+                    scaled = optimizer.scale_loss(whole)
+                moved = [scope.get_current_value(v) for v in others]
+                return scaled, (data_loss, logits, moved)
+
+            gradients, (data_loss, logits, moved) = jax.grad(objective, has_aux=True)(learned)
+            real = (weights > 0).astype(jnp.float32)
+            # The share of the image that the answer is right for: 1 or 0 where nothing is mixed.
+            right = jnp.take_along_axis(labels, jnp.argmax(logits, axis=1)[:, None], axis=1)[:, 0]  # [B]
+            sums = jnp.stack([data_loss * now["counts"], jnp.sum(right * real), jnp.sum(real)])
+            return gradients, moved, sums
+
+        return gradients_of
+
+    def _in_parts(
+        self, gradients_of: Callable[..., tuple[Any, Any, Any]], now: Arrays, moved: Any, learned: Any
+    ) -> Any:
+        """What ``gradients_of`` says of a step's images, computed part after part and added."""
+        if self.parts == 1:
+            return gradients_of(now, moved)
+
+        def body(index: Any, carry: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+            def own(values: jax.Array) -> jax.Array:
+                # Of what lies on each device, so that nothing moves between them.
+                parts = values.reshape(self.devices.replicas, self.parts, -1, *values.shape[1:])
+                part = lax.dynamic_index_in_dim(parts, index, 1, keepdims=False)
+                return part.reshape(-1, *values.shape[1:])
+
+            gradients, moved, sums = carry
+            part = {name: jax.tree.map(own, each) if name in PER_IMAGE else each for name, each in now.items()}
+            more, moved, new = gradients_of(part, moved)
+            return [one + other for one, other in zip(gradients, more, strict=True)], moved, sums + new
+
+        carry = [jnp.zeros_like(value) for value in learned], moved, jnp.zeros(3)
+        if self.loops:
+            return lax.fori_loop(0, self.parts, body, carry)
+        for index in range(self.parts):
+            carry = body(index, carry)
+        return carry
+
+    def _divided_variables(self) -> tuple[list[Any], list[Any]]:
+        """The variables that learn now, and all others."""
+        learning = self.model.trainable_variables
+        return learning, [v for v in self.model.variables if all(v is not each for each in learning)]
 
     def _placed(self, variable: Any) -> jax.Array:
         """A variable's value on all devices."""

@@ -77,27 +77,32 @@ class TensorFlowEngine(Engine):
         values = [v.value for v in variables]
         both = self._resident(self._truth())  # [N, 2, K]
 
-        def replica_step(images: tf.Tensor, truth: tf.Tensor, step: dict[str, Any]) -> tf.Tensor:
-            count, offsets = step["counts"], step.get("offsets")
-            mine = {name: self._own_share(step[name]) for name in PER_IMAGE if name in step}
-            weights = mine["weights"]  # [b]
+        def gradients_of(images: tf.Tensor, truth: tf.Tensor, step: dict[str, Any], mine: dict[str, Any]) -> Any:
+            """Of a part of this replica's images: gradients, and what they add to ``Sums``."""
+            count, weights = step["counts"], mine["weights"]  # weights: [b]
             pixels, targets, labels = self._inputs(images, truth, mine)
             with tf.GradientTape() as tape:
                 logits = self.trunk(pixels, training=True)  # [b, K]
-                # Divided by the images of the whole step: the replicas' gradients then add up to the step's.
-                data_loss = tf.reduce_sum(image_losses(loss, logits, targets, offsets) * weights) / count
-                whole = data_loss + weight_penalty(loss.l2, variables) / self._replicas if loss.l2 else data_loss
+                # Divided by the images of the whole step: the gradients of replicas and parts add up to the step's.
+                data_loss = tf.reduce_sum(image_losses(loss, logits, targets, step.get("offsets")) * weights) / count
+                shares = self._replicas * self.parts
+                whole = data_loss + weight_penalty(loss.l2, variables) / shares if loss.l2 else data_loss
                 scaled = optimizer.scale_loss(whole)
-            gradients = tape.gradient(scaled, values)
+            real = tf.cast(weights > 0, tf.float32)
+            # The share of the image that the answer is right for: 1 or 0 where nothing is mixed.
+            right = tf.gather(labels, tf.argmax(logits, axis=1), batch_dims=1)  # [b]
+            sums = tf.stack([data_loss * count, tf.reduce_sum(right * real), tf.reduce_sum(real)])
+            return tape.gradient(scaled, values), sums
+
+        def replica_step(images: tf.Tensor, truth: tf.Tensor, step: dict[str, Any]) -> tf.Tensor:
+            mine = {name: self._own_share(step[name]) for name in PER_IMAGE if name in step}
+            gradients, sums = self._in_parts(functools.partial(gradients_of, images, truth, step), mine, values)
             if clip:
                 gradients = self._clip(gradients, clip * loss_scale(optimizer))
             apply_gradients(optimizer, gradients, variables, scales)
             if averages:
                 follow(averages, step["decays"])
-            real = tf.cast(weights > 0, tf.float32)
-            # The share of the image that the answer is right for: 1 or 0 where nothing is mixed.
-            right = tf.gather(labels, tf.argmax(logits, axis=1), batch_dims=1)  # [b]
-            return tf.stack([data_loss * count, tf.reduce_sum(right * real), tf.reduce_sum(real)])
+            return sums
 
         def train(arrays):  # type: ignore[no-untyped-def]
             def body(step: tf.Tensor, sums: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
@@ -120,6 +125,23 @@ class TensorFlowEngine(Engine):
             return np.asarray(compiled[0](arrays))
 
         return run
+
+    def _in_parts(self, gradients_of: Callable[[Any], Any], mine: dict[str, Any], values: list[Any]) -> Any:
+        """Gradients and sums of this replica's images, computed part after part and added."""
+        if self.parts == 1:
+            return gradients_of(mine)
+        size = self.batch_size // self._replicas // self.parts
+
+        def body(index: tf.Tensor, gradients: list[tf.Tensor], sums: tf.Tensor) -> Any:
+            def own(values: tf.Tensor) -> tf.Tensor:
+                return tf.ensure_shape(values[index * size : (index + 1) * size], [size, *values.shape[1:]])
+
+            more, new = gradients_of(tf.nest.map_structure(own, mine))
+            return index + 1, [one + other for one, other in zip(gradients, more, strict=True)], sums + new
+
+        # A loop: what a part leaves for its backward pass is given back before the next one.
+        start = (0, [tf.zeros(value.shape, value.dtype) for value in values], tf.zeros(3))
+        return tf.while_loop(lambda index, *_: index < self.parts, body, start, parallel_iterations=1)[1:]
 
     def _inputs(self, images: tf.Tensor, truth: tf.Tensor, mine: dict[str, Any]) -> tuple[tf.Tensor, ...]:
         """What a replica's part of a step trains on: pixels ``[b, *side, C]``, targets and labels ``[b, K]``."""

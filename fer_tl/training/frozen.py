@@ -63,6 +63,7 @@ class FrozenSession(Session):
             np.tile(dataset.labels, copies),
             experiment.batch_size,
             None if dataset.targets is None else np.tile(dataset.targets, (copies, 1)),
+            experiment.accumulate,
         )
 
     def _say_what_fits(self, compiled: CompiledStage, plan: EpochPlan) -> str:

@@ -83,7 +83,13 @@ class Session:
         self.model = self.classifier.model
         self._initial = read_values(self.model.variables)
         self.engine = choose_engine()(
-            self.devices, self.model, dataset.images, dataset.labels, experiment.batch_size, dataset.targets
+            self.devices,
+            self.model,
+            dataset.images,
+            dataset.labels,
+            experiment.batch_size,
+            dataset.targets,
+            experiment.accumulate,
         )
         self.augment = experiment.augment
         self.stages = stages_of(experiment)
@@ -156,7 +162,7 @@ class Session:
         """Which batch would fit, where a step is too large for the devices' memory."""
         batch_size = asked = self.experiment.batch_size
         place = f"the memory of the devices ({self.devices.describe()})"
-        while batch_size % (2 * self.devices.replicas) == 0:
+        while batch_size % (2 * self.devices.replicas * self.experiment.accumulate) == 0:
             batch_size //= 2
             if self._fits(batch_size, compiled, plan):
                 return f"a batch of {asked} images does not fit into {place}: use --batch-size {batch_size}, which does"
@@ -164,11 +170,12 @@ class Session:
 
     def _fits(self, batch_size: int, compiled: CompiledStage, plan: EpochPlan) -> bool:
         """Whether a step of so many images can be trained."""
-        dataset = self.dataset
+        dataset, parts = self.dataset, self.experiment.accumulate
         # A step that failed may have taken the variables with it.
         assign_values(self.model.variables, self._initial)
         assign_values(compiled.optimizer.variables, compiled.initial_optimizer)
-        engine = choose_engine()(self.devices, self.model, dataset.images, dataset.labels, batch_size, dataset.targets)
+        given = self.devices, self.model, dataset.images, dataset.labels, batch_size, dataset.targets, parts
+        engine = choose_engine()(*given)
         try:
             self._compile(engine, compiled.optimizer, compiled.averages)(plan.narrowed(batch_size))
         except Exception as error:

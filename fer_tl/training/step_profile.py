@@ -47,7 +47,8 @@ class StepParts:
         self._clip = session.experiment.optimizer.clip
         self._variables, self._scales = session.model.trainable_variables, session.rate_scales()
         self._averages = compiled.averages.pairs if compiled.averages else []
-        share = session.experiment.batch_size // session.devices.replicas
+        self._parts = session.engine.parts
+        share = session.experiment.batch_size // session.devices.replicas // self._parts
         rng = np.random.default_rng(0)
         self.shape = self.trunk.input_shape[1:]
         # Two, taken in turn: what does not change in a loop TensorFlow may compute once.
@@ -56,7 +57,8 @@ class StepParts:
         classes = self.trunk.output_shape[-1]
         self._targets = tf.one_hot(np.arange(share) % classes, classes)  # [b, K]
         self._gradients = [tf.fill(v.shape, tf.cast(1e-6, v.dtype)) for v in self._variables]
-        self.forward = self._repeated(lambda step: tf.reduce_sum(self._logits(step)))
+        parts = range(self._parts)
+        self.forward = self._repeated(lambda step: sum((tf.reduce_sum(self._logits(step + i)) for i in parts), 0.0))
         self.gradients = self._repeated(lambda step: sum(map(_total, self._gradients_of(step)), 0.0))
         self.update = self._repeated(lambda step: self._apply(self._gradients))
         self.model = self._repeated(lambda step: self._apply(self._gradients_of(step)))
@@ -65,6 +67,10 @@ class StepParts:
         return self.trunk(self._pixels[step % 2], training=True)  # [b, K]
 
     def _gradients_of(self, step: tf.Tensor) -> list[tf.Tensor]:
+        parts = [self._gradients_of_part(step + i) for i in range(self._parts)]
+        return parts[0] if len(parts) == 1 else [tf.add_n(part) for part in zip(*parts, strict=True)]
+
+    def _gradients_of_part(self, step: tf.Tensor) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(image_losses(self._loss, self._logits(step), self._targets))
             if self._loss.l2:

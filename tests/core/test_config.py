@@ -196,6 +196,7 @@ def test_a_near_miss_of_a_choice_gets_all_choices_and_the_nearest(given: dict[st
         ({"schedule": {"kind": "one_cycle", "warmup": 1}}, "'schedule.kind: one_cycle', which rises by itself"),
         ({"augment": {"mixup": -1}}, "'augment.mixup' should be between"),
         ({"unfreeze": "none", "optimizer": {"layer_decay": 0.9}}, "'optimizer.layer_decay' is for the layers of the"),
+        ({"accumulate": 3}, "'batch_size' 64 does not divide into 3 parts (--accumulate): use a multiple of 3"),
         ({"augment": {"mix_epochs": 0.8}}, "'augment.mix_epochs' belongs to MixUp and CutMix: use --augment.mixup or "),
         ({"augment": {"mix_share": 0.5}}, "'augment.mix_share' belongs to MixUp and CutMix"),
         ({"augment": {"mixup": 1, "mix_share": 1.5}}, "'augment.mix_share' should be between"),

@@ -81,13 +81,14 @@ def make_trainer(
     targets: np.ndarray | None = None,
     images: Any = None,
     precision: str = "float32",
+    parts: int = 1,
 ) -> Trainer:
     chosen = choose_devices(strategy)
     with chosen.scope():
         model = small_cnn(dropout)
         optimizer = make_optimizer(settings, precision)
         optimizer.build(model.trainable_variables)
-    engine = choose_engine()(chosen, model, IMAGES if images is None else images, LABELS, BATCH, targets)
+    engine = choose_engine()(chosen, model, IMAGES if images is None else images, LABELS, BATCH, targets, parts)
     variables = model.variables + optimizer.variables
     run = engine.compile_training(optimizer, settings.clip, loss)
 
@@ -151,6 +152,37 @@ def test_two_devices_train_and_predict_as_one(settings: Optimizer, loss: Loss, a
     np.testing.assert_allclose(losses[0], losses[1], rtol=0, atol=1e-5)
     np.testing.assert_allclose(*logits, rtol=0, atol=2e-5)
     assert_close(*weights, atol=1e-5)
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize(("strategy", "parts"), [("cpu", 4), ("mirrored", 2)])
+@pytest.mark.parametrize("feeding", ["resident", "streamed"])
+def test_a_step_in_parts_is_the_whole_step(strategy: str, parts: int, feeding: str):
+    """Also the last one, some parts of which are nothing but filling; without BatchNorm."""
+    plan, settings = make_plan(0.1, MIXED), Optimizer("sgd", 0.1, clip=0.3, decay=0.01)
+    assert not plan.weights[-1, 4:].any() and plan.weights[-1, :4].all()
+    results = []
+    for number in (1, parts):
+        images = Streamed(IMAGES) if feeding == "streamed" else IMAGES
+        trainer = make_trainer(settings, strategy, loss=FULL, targets=TARGETS, images=images, parts=number)
+        steps = np.stack([trainer.train(plan, step, step + 1) for step in range(len(plan))])  # [S, 3]
+        np.testing.assert_array_equal(steps[:, 2], plan.counts)
+        results.append((steps, trainer.weights()))
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=0, atol=1e-4)
+    assert_close(results[0][1], results[1][1], atol=1e-5)
+    assert np.abs(trainer.weights()[0] - trainer.initial[0]).max() > 1e-2
+
+
+@pytest.mark.engines
+def test_each_part_of_a_step_draws_its_own_dropout_and_repeats_it():
+    plan, results = make_plan(0.01), []
+    for key in (5, 5, 6):
+        trainer = make_trainer(Optimizer("adam"), dropout=0.5, parts=2)
+        trainer.engine.reseed(key)
+        cuts = [0, 3, 8] if results else [0, 8]
+        results.append([sum(trainer.train(plan, *cut) for cut in pairwise(cuts)), *read_values(trainer.variables)])
+    assert_equal(results[0], results[1])
+    assert not np.array_equal(results[0][1], results[2][1])
 
 
 @pytest.mark.engines
@@ -518,6 +550,8 @@ def test_a_batch_that_does_not_divide_over_the_devices_is_one_clear_line():
         model = small_cnn()
     with pytest.raises(UserError, match=r"'batch_size' 7 does not divide over .* use a multiple of [24]"):
         choose_engine()(devices, model, IMAGES, LABELS, 7)
+    with pytest.raises(UserError, match=r"'batch_size' 8 does not divide into 3 parts .* use a multiple of (6|12)"):
+        choose_engine()(devices, model, IMAGES, LABELS, 8, None, 3)
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])

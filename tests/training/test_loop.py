@@ -160,8 +160,8 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize("stopping", [0, 2])
-def test_averages_of_the_weights_go_on_too(stopping: int, faces: Dataset, tmp_path: Path):
-    settings = experiment(epochs=2, head_epochs=1, ema=0.9, early_stopping=stopping, holdout=0.2)
+def test_averages_of_the_weights_go_on_too_and_steps_in_parts(stopping: int, faces: Dataset, tmp_path: Path):
+    settings = experiment(epochs=2, head_epochs=1, ema=0.9, early_stopping=stopping, holdout=0.2, accumulate=2)
     train(settings, faces, tmp_path / "whole")
     train_with_kills(settings, faces, tmp_path / "cut", [(1, 1, True), (2, 2, True), (3, 1, False), (4, 0, True)])
     same_result(tmp_path / "cut" / "model", tmp_path / "whole" / "model")
