@@ -33,7 +33,7 @@ matplotlib.use("Agg")
 
 TESTS = Path(__file__).parent
 USES_TENSORFLOW = {"models", "engines", "devices", "runs", "training"}
-USES_TENSORFLOW |= {"test_api.py", "test_configs.py", "test_distill.py", "test_sweep.py"}
+USES_TENSORFLOW |= {"test_api.py", "test_configs.py", "test_distill.py", "test_soup.py", "test_sweep.py"}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

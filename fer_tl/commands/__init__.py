@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Of ``fer-tl --help``: from data to results. A command that is not named here comes last.
 ORDER = (
-    "build", "verify", "clean", "inspect", "folds", "cv", "train", "distill", "collect", "sweep", "evaluate",
+    "build", "verify", "clean", "inspect", "folds", "cv", "train", "distill", "collect", "soup", "sweep", "evaluate",
     "ensemble", "compare", "report", "explain", "export", "predict", "serve", "audit", "doctor", "models", "profile",
 )  # fmt: skip
 

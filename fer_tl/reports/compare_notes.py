@@ -111,14 +111,21 @@ def _settings_notes(comparison: Comparison) -> list[str]:
 
 def _selection_note(comparison: Comparison) -> str:
     """How the epoch that is scored was chosen, by the names of the runs where they differ."""
-    chosen = [row.run.name for row in comparison.rows if row.run.settings.get("early_stopping")]
-    last = [row.run.name for row in comparison.rows if row.run.name not in chosen]
+    mixed = [row.run.name for row in comparison.rows if "soup" in row.run.about]
+    trained = [row for row in comparison.rows if row.run.name not in mixed]
+    chosen = [row.run.name for row in trained if row.run.settings.get("early_stopping")]
+    last = [row.run.name for row in trained if row.run.name not in chosen]
     parts = []
+    if mixed:
+        parts.append(
+            f"{', '.join(mixed)}: the mean of the weights of a cross validation's folds, chosen by the accuracy on the "
+            "validation split."
+        )
     if last:
-        who = f" ({', '.join(last)})" if chosen else ""
+        who = f" ({', '.join(last)})" if chosen or mixed else ""
         parts.append(f"The weights are those of the last epoch; no choice was made on the images scored here{who}.")
     if chosen:
-        who = f" ({', '.join(chosen)})" if last else ""
+        who = f" ({', '.join(chosen)})" if last or mixed else ""
         parts.append(f"The epoch was chosen on images set aside from the training part, not on those scored here{who}.")
     return " ".join(parts)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
@@ -19,7 +18,7 @@ from fer_tl.models import shipped
 from fer_tl.models.resolve import resolve_model
 from fer_tl.reports.model_card_data import ExportFacts, data_lines
 from fer_tl.reports.rendering import Table, as_markdown, as_text, per_cent
-from fer_tl.reports.run_facts import flags, test_note, verb
+from fer_tl.reports.run_facts import test_note, training_commands
 from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, measure_table
 from fer_tl.reports.tables import fold_table_as
@@ -227,7 +226,7 @@ def start_licence(experiment: Experiment) -> str:
 
 def _reproduce(contents: RunContents, facts: ExportFacts) -> str:
     dataset = contents.about["dataset"]
-    train = " ".join(["fer-tl", verb(contents), *map(shlex.quote, flags(contents.as_trained)), "--run-dir", "RUN"])
+    train = training_commands(contents, "RUN") + (" --run-dir RUN" if "soup" not in contents.about else "")
     int8 = " --int8" if facts.loss else ""
     fold = "" if not contents.is_cv else " --fold all" if len(facts.parts) > 1 else f" --fold {facts.parts[0][5:]}"
     begun = read_environments(contents.run.path, lambda line: None)

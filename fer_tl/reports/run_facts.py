@@ -179,11 +179,12 @@ def recipes(contents: RunContents) -> dict[str, str]:
     trained = contents.as_trained
     # A trial may choose another one the next time.
     precision = ["--precision", trained.precision] if trained != contents.experiment else []
+    again = ["--config", f"{name}/config.yaml", *precision, "--run-dir", f"{name}-again"]
+    if soup := contents.about.get("soup"):
+        again = [soup["run"], "--out", f"{name}-again"]
     return {
-        "again": shlex.join(
-            ["fer-tl", verb(contents), "--config", f"{name}/config.yaml", *precision, "--run-dir", f"{name}-again"]
-        ),
-        "without_files": shlex.join(["fer-tl", verb(contents), *flags(trained)]),
+        "again": shlex.join(["fer-tl", verb(contents), *again]),
+        "without_files": training_commands(contents, name),
         # Drawn faces are drawn where they are missing.
         "build": f"fer-tl build {building}" if building != dataset else "",
         "build_options": ", ".join(f"{key} {value}" for key, value in options.items()),
@@ -193,6 +194,20 @@ def recipes(contents: RunContents) -> dict[str, str]:
 def verb(contents: RunContents) -> str:
     """The command of ``fer-tl`` that trains such a run."""
     return "distill" if contents.experiment.distill.teachers else str(contents.about["kind"])
+
+
+def training_commands(contents: RunContents, name: str) -> str:
+    """Lines of a shell that train such a run without its files; those of a soup, its cross validation first.
+
+    Args:
+        contents: of the run.
+        name: of the folder that a soup goes to.
+    """
+    words = flags(contents.as_trained)
+    if soup := contents.about.get("soup"):
+        lines = [["fer-tl", "cv", *words, "--run-dir", soup["run"]], ["fer-tl", "soup", soup["run"], "--out", name]]
+        return "\n".join(map(shlex.join, lines))
+    return shlex.join(["fer-tl", verb(contents), *words])
 
 
 def flags(experiment: Experiment) -> list[str]:

@@ -71,6 +71,13 @@ def selection_note(run: RunFolder) -> str:
 
 
 def _selection(run: RunFolder) -> str:
+    if soup := run.read_run().get("soup"):
+        out = f" Left out: {', '.join(soup['left_out'])}." if soup["left_out"] else ""
+        return (
+            f"The weights, and the statistics of BatchNorm, are the mean of those of {', '.join(soup['ingredients'])} "
+            f"of {soup['run']}, taken one by one as long as the accuracy on the validation split did not fall: what is "
+            f"scored on that split is chosen by it.{out}"
+        )
     experiment = run.read_experiment()
     results = [read_json(run.part(name) / "result.json") for name in run.parts if run.is_scored(name)]
     if experiment.early_stopping:
@@ -198,8 +205,9 @@ def write_train_report(run: RunFolder, result: Result, say: Say = say_line) -> N
 
 
 def _train_title(run: RunFolder) -> str:
-    experiment = run.read_experiment()
-    return f"{experiment.backbone} on {experiment.data}, {run.read_run()['held_out']}"
+    experiment, about = run.read_experiment(), run.read_run()
+    mixed = f"soup of {len(about['soup']['ingredients'])} folds' " if "soup" in about else ""
+    return f"{mixed}{experiment.backbone} on {experiment.data}, {about['held_out']}"
 
 
 def _write_curves(run: RunFolder, say: Say) -> None:

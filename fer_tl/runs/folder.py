@@ -136,14 +136,19 @@ class RunFolder:
                 f"say {_brief(computed)}): put back the file that fer-tl wrote"
             )
 
-    def refuse_others(self, experiment: Experiment, kind: str) -> None:
+    def refuse_others(self, experiment: Experiment, kind: str, option: str = "--run-dir") -> None:
         """Make sure that a run which is here, if any, was begun with these settings by ``fer-tl kind``.
+
+        Args:
+            experiment: the settings.
+            kind: as in ``run.json``.
+            option: gives another folder, for the message.
 
         Raises:
             UserError: another run is here, or its configuration was changed, with the difference; or other files.
         """
         if not (self.path / "run.json").exists():
-            refuse_strangers(self.path, "--run-dir")
+            refuse_strangers(self.path, option)
             return
         self.refuse_edited()
         changed = differences(identity(self.read_experiment()), identity(experiment))
@@ -152,7 +157,7 @@ class RunFolder:
             changed.insert(0, f"fer-tl {found} -> fer-tl {kind}")
         if changed:
             raise UserError(
-                f"{self.path} holds a run with other settings ({'; '.join(changed)}): give another --run-dir"
+                f"{self.path} holds a run with other settings ({'; '.join(changed)}): give another {option}"
             )
 
     def start(self, experiment: Experiment, run: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.files import unreadable, write_text
 from fer_tl.core.json_files import read_bounded
 from fer_tl.core.say import Say
-from fer_tl.runs.part import check_part
+from fer_tl.runs.part import check_part, read_result
 from fer_tl.runs.predictions import make_again
 
 _LARGEST_LOSS = 3.5e38
@@ -47,8 +47,11 @@ def read_history(path: Path) -> list[dict[str, Any]]:
 
 
 def known_history(folder: Path, say: Say) -> list[dict[str, Any]]:
-    """The history of a part that is done; a damaged one, on which no result depends, is said and taken for empty."""
+    """The history of a part that is done; a damaged one, on which no result depends, is said and taken for empty. A
+    model that was mixed, not trained, has none."""
     try:
+        if read_result(folder)["epochs"] == 0:
+            return []
         check_part(folder, ("history.csv",))
         return read_history(folder / "history.csv")
     except UserError as error:

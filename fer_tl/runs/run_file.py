@@ -11,7 +11,7 @@ from typing import Any
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import is_temporary, read_json
 from fer_tl.core.lock import LOCK_FILES
-from fer_tl.runs.part import ENVIRONMENT, read_keys, refuse_keys
+from fer_tl.runs.part import ENVIRONMENT, Kinds, read_keys, refuse_keys
 
 RUN = "run.json"
 
@@ -27,6 +27,7 @@ _MORE_KEYS = {
     "precision": str,
     "faces": dict,
     "teachers": list,
+    "soup": dict,
 }
 _PART = re.compile(r"model|fold-(0|[1-9][0-9]{0,5})")
 _NO_FILE = f"has parts of a run but no {RUN}"
@@ -54,7 +55,7 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
         read_json(path)  # says that it is missing
     remedy = "put back the file that fer-tl wrote, or train the run again in another folder"
     run = read_keys(path, _KEYS, remedy)
-    asked = {*needed, "held_out"} if run["kind"] == "train" else {*needed}
+    asked = {*needed, "held_out"} if run["kind"] in ("train", "soup") else {*needed}
     refuse_keys(path, run, {key: kind for key, kind in _MORE_KEYS.items() if key in run or key in asked}, remedy)
     for key in ("parts", "class_names"):
         names = run.get(key, ["none"])
@@ -62,11 +63,14 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
             raise UserError(f"{path} is damaged ('{key}' is no list of names): {remedy}")
     for each in run.get("teachers", []):
         refuse_keys(path, each, {"run": str, "backbone": str, "predictions": str}, remedy, "'teachers': ")
+    if "soup" in run:
+        kinds: Kinds = {"run": str, "models": str, "ingredients": list, "left_out": list}
+        refuse_keys(path, run["soup"], kinds, remedy, "'soup': ")
     kind, parts = run["kind"], run["parts"]
     # Names become folders that are written and deleted: only those that training makes, in its order.
-    expected = {"train": ["model"], "cv": [f"fold-{number}" for number in range(max(2, len(parts)))]}
+    expected = {"train": ["model"], "soup": ["model"], "cv": [f"fold-{number}" for number in range(max(2, len(parts)))]}
     if kind not in expected:
-        raise UserError(f"{path} is damaged ('kind' is {kind[:40]!r}, not cv or train): {remedy}")
+        raise UserError(f"{path} is damaged ('kind' is {kind[:40]!r}, not cv, train or soup): {remedy}")
     if parts != expected[kind]:
         raise UserError(
             f"{path} is damaged ('parts' of fer-tl {kind} should be {', '.join(expected[kind][:3])}"
