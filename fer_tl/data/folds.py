@@ -96,8 +96,8 @@ def why_joined(images: int, groups: int) -> str:
     if images == groups:
         return ""
     return (
-        f" ({images:,} images, of which copies and faces of one photo are one group; if they are none, build the "
-        "dataset with --duplicates keep)"
+        f" ({images:,} images, of which copies, faces of one photo and, where they are known, images of one person are "
+        "one group; if it is copies that are none, build the dataset with --duplicates keep)"
     )
 
 

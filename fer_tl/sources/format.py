@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fer_tl.core.errors import UserError, one_line, raised_where, suggest
 from fer_tl.core.plugins import installed
+from fer_tl.faces.recipe import FITS
 from fer_tl.sources.label_orders import LABEL_ORDERS
 
 if TYPE_CHECKING:
@@ -159,6 +160,8 @@ DEFAULT_IMAGE_SIZE = 96
 IMAGE_SIZE = Option(
     "image_size", int, f"side in pixels of the stored images (default: {DEFAULT_IMAGE_SIZE})", limits=(8, 1024)
 )
+FIT = Option("fit", str, "pad, crop or stretch images that are not square", choices=FITS, default="pad")
+CHANNELS = Option("channels", int, "1 for grey, 3 for colour (default: 1 if all are stored in grey)", choices=(1, 3))
 LABELS = Option(
     "labels", str, f"what numbers mean as classes: {', '.join(LABEL_ORDERS)} (default: FER-2013's own 0-6 if that is "
     "certain)", choices=tuple(LABEL_ORDERS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -20,16 +20,20 @@ _USUAL_BITS = (8, 10, 12, 14, 15)  # of cameras and scanners
 
 @dataclass(frozen=True)
 class Entry:
-    """One image file: its name in ``files``, and what is known about it."""
+    """One image file: its name in ``files``, and what is known about it: see ``Record``; its group is its id if ""."""
 
     name: str
     id: str
-    split: str
+    split: str | None
     label: int
+    group: str = ""
 
 
 class ImageSource(FileSource):
-    """Image files with labels; the group of an image is its id.
+    """Image files with labels.
+
+    Attributes:
+        unusable: examples that are no use before an image is read.
 
     Args:
         origin: where the files were found.
@@ -44,6 +48,7 @@ class ImageSource(FileSource):
     """
 
     kind = "images"
+    unusable: Sequence[Skipped] = ()
 
     def __init__(
         self,
@@ -73,8 +78,9 @@ class ImageSource(FileSource):
         return (self._size, self._size, self._channels)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Images of each split and class, without decoding one."""
-        return tabulate(Counter((entry.split, entry.label) for entry in self._entries), self.class_names)
+        """Images of each split and class, without decoding one; {} where no split is known."""
+        found = Counter((entry.split, entry.label) for entry in self._entries if entry.split is not None)
+        return tabulate(found, self.class_names)
 
     def names(self) -> dict[str, str | None]:
         """Ids, paths in the folder or archive, and file names with and without their ending."""
@@ -90,7 +96,8 @@ class ImageSource(FileSource):
 
     def records(self) -> Iterator[Record]:
         channels, _ = self.image_shape[2], self.crop  # before the loop: what these refuse is no fault of one image
-        self._skipped, self._largest, self._constant, self._several, self.converted, good = [], [], 0, 0, 0, 0
+        self._skipped = [*self.unusable]
+        self._largest, self._constant, self._several, self.converted, good = [], 0, 0, 0, 0
         for entry in self._entries:
             try:
                 record = self._record(entry, channels)
@@ -118,7 +125,8 @@ class ImageSource(FileSource):
         photo = self.photo_of(picture)
         image, shape, crop = self.cut(picture, entry.id, size)  # [size, size, channels]
         self._constant += is_constant(image)
-        return Record(entry.split, entry.id, entry.label, image, entry.id, crop=crop, size=shape, photo=photo)
+        group = entry.group or entry.id
+        return Record(entry.split, entry.id, entry.label, image, group, crop=crop, size=shape, photo=photo)
 
     def _refuse_unused_bits(self) -> None:
         """What white is must be the same for all images, so it is not told from each one's own brightest pixel."""

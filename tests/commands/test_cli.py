@@ -60,7 +60,7 @@ FILES: dict[str, str | bytes] = {
 CASES: dict[str, tuple[str, str]] = {
     "boxes and detector": ("build fer2013 --source x --boxes b.csv --detector haar", "use one of them"),
     "no detector of a build": ("build fer2013 --source x --detector hair", "no such choice"),
-    "detector of boxes": ("build expw --source x --detector haar", "is for fer2013 and folder"),
+    "detector of boxes": ("build expw --source x --detector haar", "fer2013, folder"),
     "no such format": ("export none --format tflight", "there is no such format; did you mean 'tflite'?"),
     "int8 of Keras": ("export none --int8", "--int8 does not go with --format keras"),
     "no picture": ("predict none nowhere.jpg", "none does not exist: name a run, or pictures alone"),

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_atomically
-from fer_tl.data.examples import Example
+from fer_tl.data.examples import KEPT, Example
 
 LARGE = 0.01
 """Share of a dataset's images from which a cluster of different images is suspicious: FER-2013's largest has 0.0006,
@@ -32,7 +32,7 @@ _ROWS, _COLUMNS, _SIDE, _LINE = 12, 8, 96, 14  # of the sheet of examples; the l
 
 
 def suspicions(
-    examples: Sequence[Example], pixels: Sequence[str], most_lost: float = MOST_LOST
+    examples: Sequence[Example], pixels: Sequence[str], most_lost: float = MOST_LOST, known: Sequence[str] = ()
 ) -> tuple[list[str], list[list[int]]]:
     """What is too much to be done without a look.
 
@@ -40,14 +40,21 @@ def suspicions(
         examples: of the whole dataset, with clusters and what is left out.
         pixels: a hash of each one's pixels: copies that are equal need no look.
         most_lost: see ``MOST_LOST``.
+        known: the group of each as the source gave it: frames of one person look alike, and a cluster within one such
+            group joins nothing that was not joined. Empty if each image is alone.
 
     Returns:
         What was found, in words, and the rows of the clusters that it is about; both empty if nothing was.
     """
-    clusters = defaultdict(list)
+    clusters: Mapping[str, list[int]] = defaultdict(list)
     for row, example in enumerate(examples):
         if example.cluster:
             clusters[example.cluster].append(row)
+    clusters = {
+        name: rows
+        for name, rows in clusters.items()
+        if not known or len({known[row] for row in rows}) > 1 or any(examples[row].kept != KEPT for row in rows)
+    }
     reasons, shown = [], []
     different = {name: len({pixels[row] for row in rows}) for name, rows in clusters.items()}
     for name, rows in sorted(clusters.items(), key=lambda item: -different[item[0]]):
@@ -81,6 +88,7 @@ def refuse_what_is_suspicious(
     encoded: Callable[[int], bytes],
     picture: Path,
     most_lost: float = MOST_LOST,
+    known: Sequence[str] = (),
 ) -> None:
     """Stop a build that would leave out or join more than can be taken for granted.
 
@@ -90,11 +98,12 @@ def refuse_what_is_suspicious(
         encoded: gives the file of an example's image.
         picture: PNG to write with examples, if there is something to look at.
         most_lost: see ``MOST_LOST``.
+        known: see ``suspicions``.
 
     Raises:
         UserError: the counts, where to look, and the options.
     """
-    reasons, shown = suspicions(examples, pixels, most_lost)
+    reasons, shown = suspicions(examples, pixels, most_lost, known)
     if not reasons:
         return
     told = "; ".join(reasons[:3]) + (f"; and {len(reasons) - 3:,} more" if len(reasons) > 3 else "")

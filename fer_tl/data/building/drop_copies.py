@@ -100,8 +100,8 @@ class Curated:
 
     def look_over(self, picture: Path, most_lost: float = MOST_LOST) -> None:
         """Stops where copies make up so much that a person has to look; see `refuse_what_is_suspicious`."""
-        pixels = [row.pixels for row in self._rows]
-        refuse_what_is_suspicious(self.examples, pixels, self._spool.encoded, picture, most_lost)
+        pixels, known = [row.pixels for row in self._rows], [row.group for row in self._rows]
+        refuse_what_is_suspicious(self.examples, pixels, self._spool.encoded, picture, most_lost, known)
 
     @property
     def has_targets(self) -> bool:

@@ -50,7 +50,7 @@ class BuildRequest:
             if not having:
                 raise UserError(f"a build has no option {key!r}{suggest(key, takers())}")
             flag = f"--{key.replace('_', '-')}"
-            raise UserError(f"{flag} is for {' and '.join(having)}, not for {self.format.name}: leave it out")
+            raise UserError(f"{flag} is for {', '.join(having)}, not for {self.format.name}: leave it out")
         self.given = {key: taken[key].read(value) for key, value in given.items()}
         self._check_pairs()
 

@@ -1,7 +1,6 @@
 """Anyone's own images in class folders."""
 
-from fer_tl.faces.recipe import FITS
-from fer_tl.sources.format import IMAGE_SIZE, LABELS, Format, Option
+from fer_tl.sources.format import CHANNELS, FIT, IMAGE_SIZE, LABELS, Format, Option
 
 _BITS = "bits used of images of 16 bits that do not say so, 8 to 16 (default: 16, if values as large occur)"
 
@@ -11,8 +10,8 @@ FORMAT = Format(
     "fer_tl.sources.folder.reader:open_folder",
     (
         IMAGE_SIZE,
-        Option("fit", str, "pad, crop or stretch images that are not square", choices=FITS, default="pad"),
-        Option("channels", int, "1 for grey, 3 for colour (default: 1 if all are stored in grey)", choices=(1, 3)),
+        FIT,
+        CHANNELS,
         Option("bits", int, _BITS, limits=(8, 16)),
         LABELS,
     ),

@@ -378,6 +378,20 @@ def test_a_cluster_of_a_large_dataset_may_not_have_mostly_other_labels(tmp_path:
         assert shown == ([list(range(1500, 1512))] if len(labels) > 1 else [])
 
 
+def test_frames_of_one_person_may_be_alike(tmp_path: Path) -> None:
+    """Their cluster joins nothing; one that joins persons, or loses images, wants a look."""
+    frames = [record(f"f{n}", varied(picture(1), n), group="anna", label=n % 2) for n in range(14)]
+    others = [record(f"o{n}", picture(n + 2), group=f"p{n}") for n in range(20)]
+    curate(tmp_path, [*frames, *others]).look_over(tmp_path / "sheet.png")
+    assert not (tmp_path / "sheet.png").exists()
+    for given, settings in (
+        ([*frames[1:], replace(frames[0], group="bert"), *others], {}),
+        ([*frames, *others], {"duplicates": "drop"}),
+    ):
+        with pytest.raises(UserError, match="one cluster has 14 different images"):
+            curate(tmp_path, given, **settings).look_over(tmp_path / "sheet.png")
+
+
 def test_stored_images_are_the_given_pixels(tmp_path: Path) -> None:
     import io
 
