@@ -47,7 +47,10 @@ class Experiment:
         "for those before it; 0 for none",
         limits=(0.0, 0.9),
     )
-    channels: Literal[1, 3] | None = option(None, "colour channels that the backbone sees; default: the backbone's")
+    channels: Literal[1, 3] | None = option(
+        None,
+        "colour channels that the backbone sees: colours become grey with 1; default: those of the weights or backbone",
+    )
     pixels: Literal["backbone", "scratch", "imagenet", "vggface", "centred", "standardized"] = option(
         "backbone",
         "scaling of the pixels: backbone: that of the weights; centred: each image's mean subtracted, then 1/127.5; "

@@ -9,7 +9,7 @@ from typing import Any
 from fer_tl.core.config import Experiment, Head
 from fer_tl.core.errors import UserError, one_line, raised_where
 from fer_tl.core.saved_models import NO_LAYERS
-from fer_tl.models.pixels import copy_standardization, scale_pixels
+from fer_tl.models.pixels import copy_standardization, rgb_to_grey, scale_pixels
 from fer_tl.models.resolve import ModelSpec, resolve_model
 from fer_tl.models.weights import load_weights
 
@@ -40,7 +40,7 @@ def build_classifier(
         A model from pixels 0..255 ``[B, H, W, C]``, uint8 or float32, to float32 logits ``[B, K]``.
 
     Raises:
-        UserError: see ``resolve_model``; or one channel is asked for and the images have three.
+        UserError: see ``resolve_model``.
     """
     import keras
 
@@ -105,9 +105,10 @@ def _fit_shape(images: Any, spec: ModelSpec) -> Any:
         # a saved one) Keras 3.15 hands that on to all layers behind it: dropout at work, BatchNorm on batch statistics.
         resize = keras.layers.Resizing(spec.size, spec.size, interpolation="bilinear", dtype="float32", name="resize")
         x = resize(x, training=False)  # [B, S, S, C]
-    if spec.channels_for(channels) > channels:
+    seen = spec.channels_for(channels)
+    if seen > channels:
         x = keras.layers.Concatenate(dtype="float32", name="grey_to_rgb")([x, x, x])  # [B, S, S, 3]
-    return x
+    return rgb_to_grey(x) if seen < channels else x
 
 
 def _add_head(features: Any, head: Head, classes: int) -> Any:

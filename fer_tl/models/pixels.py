@@ -10,6 +10,25 @@ import numpy as np
 from fer_tl.models.record import SYMMETRIC, Scaling
 
 STANDARDIZE = "standardize"
+GREY = "rgb_to_grey"
+
+# Of red, green and blue in the luma of ITU-R BT.601, by which Pillow makes the grey images of a build.
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def rgb_to_grey(images: Any) -> Any:
+    """Colours to grey, ``[B, S, S, 3]`` to ``[B, S, S, 1]``, 0..255: as a build in grey would store them, but for its
+    rounding to whole numbers.
+
+    Keras has no layer for that which is there when a model predicts, and kernels of a convolution could be learnt: it
+    is the mean of three columns, made of the channels, that were multiplied by three times the luma's weights.
+    """
+    import keras
+
+    height, width, _ = images.shape[1:]
+    x = keras.layers.Rescaling([3 * weight for weight in _LUMA], dtype="float32", name="luma")(images)
+    x = keras.layers.Reshape((height, width * 3, 1), dtype="float32", name="channels_to_columns")(x)
+    return keras.layers.AveragePooling2D((1, 3), dtype="float32", name=GREY)(x)  # [B, S, S, 1]
 
 
 def scale_pixels(images: Any, scaling: Scaling, pixels: str) -> Any:
@@ -67,6 +86,9 @@ def fit_standardization(model: Any, images: np.ndarray, rows: np.ndarray) -> Non
         rows: int ``[M]``, the images to use.
     """
     layer = model.get_layer(STANDARDIZE)
+    if images.shape[-1] > layer.moving_variance.shape[0]:  # which the model makes grey
+        images = np.stack([np.rint(images[row] @ np.array(_LUMA)).astype(np.uint8)[..., None] for row in rows])
+        rows = np.arange(len(rows))
     # Grey images that the model repeats to three channels have one variance for all of them.
     layer.moving_variance.assign(np.broadcast_to(centred_variance(images, rows), layer.moving_variance.shape))
 

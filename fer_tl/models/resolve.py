@@ -23,7 +23,8 @@ class ModelSpec:
         backbone: its record.
         variant: which member of the family.
         size: side in pixels to which images are resized.
-        channels: that the backbone sees, 1 or 3; None for those of the data.
+        channels: that the backbone sees, 1 or 3: as asked for, else as the weights to start from; None for those of the
+            data.
         pretrained: the published weights to start from; None for random ones or a file of the user's own.
         head: with no field left at None.
         scaling: of the pixels: that of the weights, else the backbone's own.
@@ -59,24 +60,9 @@ class ModelSpec:
         return kept if self.pixels == "standardized" else f"{kept}{self.scaling.describe()}"
 
     def channels_for(self, stored: int) -> int:
-        """Channels that the backbone sees of images that are stored with 1 or 3.
-
-        Raises:
-            UserError: one is asked for, but the images have three; or a model of fer-tl is the start whose kernels
-                take another number.
-        """
-        if self.channels == 1 and stored == 3:
-            raise UserError(
-                "'channels' 1 asks for grey images, but those of this dataset have 3 channels: omit --channels"
-            )
-        seen = self.channels or stored
-        if self.start and seen != self.start.channels:
-            remedy = "build it with --channels 1" if seen == 3 else "give --channels 3"
-            raise UserError(
-                f"the weights to start from are of a backbone that sees {self.start.channels} "
-                f"channel{'s' * (seen == 1)}, and of this dataset it would see {seen}: {remedy}, or other --weights"
-            )
-        return seen
+        """Channels that the backbone sees of images that are stored with 1 or 3: colours become grey, and grey is
+        repeated, where it sees another number."""
+        return self.channels or stored
 
 
 def resolve_model(experiment: Experiment) -> ModelSpec:
@@ -109,7 +95,7 @@ def resolve_model(experiment: Experiment) -> ModelSpec:
         backbone=backbone,
         variant=variant,
         size=size,
-        channels=experiment.channels or (3 if backbone.rgb else None),
+        channels=experiment.channels or (start.channels if start else 3 if backbone.rgb else None),
         pretrained=pretrained,
         head=_head(experiment.head, backbone, variant),
         scaling=scaling,
@@ -144,6 +130,11 @@ def _check_input(
 ) -> None:
     """Refuse channels and scalings of pixels that weights or backbone cannot take."""
     asked = experiment.pixels
+    if start and experiment.channels not in (None, start.channels):
+        raise UserError(
+            f"'channels' {experiment.channels} does not go with the weights to start from, whose backbone sees "
+            f"{start.channels}: omit --channels"
+        )
     if asked in ("imagenet", "vggface") and asked not in backbone.pretrained:
         raise UserError(f"'pixels' {asked} does not go with {backbone.name}, which has no {asked} weights")
     if asked in ("scratch", *backbone.pretrained) and experiment.weights == "none" and asked != "scratch":

@@ -17,6 +17,7 @@ from typing import Any
 from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_member
 from fer_tl.models import shipped
+from fer_tl.models.pixels import GREY
 from fer_tl.models.record import Backbone, Pretrained, Scaling
 
 _CONFIG, _ABOUT = "config.json", "fer_tl.json"
@@ -53,7 +54,8 @@ def read_start(path: Path, backbone: Backbone) -> Start | None:
         about = load_member(path, _ABOUT) if is_ours else None
         name, layers = model["config"]["name"], model["config"]["layers"]
         found = {layer["config"]["name"]: layer for layer in layers}
-        channels = 3 if "grey_to_rgb" in found else int(layers[0]["config"]["batch_shape"][-1])
+        stored = int(layers[0]["config"]["batch_shape"][-1])
+        channels = 3 if "grey_to_rgb" in found else 1 if GREY in found else stored
     except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no whole Keras model ({' '.join(str(error).split())[:200]})") from None
     if about is None:

@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -213,13 +214,11 @@ def test_its_weights_start_no_other_backbone(backbone: str, alpha: float, here: 
         resolve_model(settings)
 
 
-def test_grey_weights_start_no_training_on_colour(here: Path):
-    spec = resolve_model(fer_tl.load_experiment(backbone="shallow_cnn", alpha=0.5, weights="fer2013"))
-    assert spec.channels_for(1) == 1
-    with pytest.raises(
-        UserError, match=r"sees 1 channel, and of this dataset it would see 3: build it with --channels 1"
-    ):
-        spec.channels_for(3)
+def test_grey_weights_see_colours_in_grey(here: Path):
+    settings = fer_tl.load_experiment(backbone="shallow_cnn", alpha=0.5, weights="fer2013")
+    assert [resolve_model(settings).channels_for(stored) for stored in (1, 3)] == [1, 1]
+    with pytest.raises(UserError, match=r"'channels' 3 does not go with the weights .* sees 1: omit --channels"):
+        resolve_model(replace(settings, channels=3))
 
 
 def test_a_card_of_what_was_trained_from_it_says_so(here: Path, monkeypatch: pytest.MonkeyPatch):

@@ -9,11 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tl.core.errors import UserError
+from fer_tl.augment.adapt import adapt_images
 from fer_tl.core.options import load_experiment
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.classifier import build_classifier
+from fer_tl.models.pixels import fit_standardization
 from fer_tl.models.record import Variant
+from fer_tl.models.starts import read_start
 from fer_tl.runs.saved_model import save_model
 
 CLASSES = 7
@@ -73,10 +75,29 @@ def test_a_saved_model_gives_the_same_logits(name: str, tmp_path: Path):
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(images), model(images))
 
 
-def test_one_channel_of_colour_images_is_one_clear_line():
-    experiment = load_experiment(backbone="liu_3conv", weights="none", channels=1)
-    with pytest.raises(UserError, match="omit --channels"):
-        build_classifier(experiment, (48, 48, 3), CLASSES, None)
+@pytest.mark.parametrize("pixels_option", ["backbone", "centred", "standardized"])
+def test_a_model_that_sees_grey_answers_for_colours_as_for_a_build_in_grey(pixels_option: str, tmp_path: Path):
+    """Also one that starts from the other's weights without being told how many channels it sees."""
+    options = {"backbone": "liu_3conv", "pixels": pixels_option, "head": {"pooling": "avg", "dense": []}}
+    seen, rows = pixels(6, 20, 3), np.arange(6)
+    built = adapt_images(seen, (20, 20, 1))
+    keras.utils.set_random_seed(1)
+    grey = build_classifier(load_experiment(weights="none", **options), (20, 20, 1), CLASSES, None).model
+    if pixels_option == "standardized":
+        fit_standardization(grey, built, rows)
+    save_model(grey, tuple("abcdefg"), tmp_path / "model.keras")
+    start = load_experiment(weights=str(tmp_path / "model.keras"), **options)
+    asked = load_experiment(weights="none", channels=1, **options)
+    for experiment, file in ((start, tmp_path / "model.keras"), (asked, None)):
+        model = build_classifier(experiment, (20, 20, 3), CLASSES, file).model
+        for layer in grey.layers[1:]:
+            model.get_layer(layer.name).set_weights(layer.get_weights())
+        if pixels_option == "standardized":
+            fit_standardization(model, seen, rows)
+        # The build rounds to whole numbers of 255.
+        np.testing.assert_allclose(model(seen), grey(built), atol=0.01)
+    save_model(model, tuple("abcdefg"), tmp_path / "colour.keras")
+    assert read_start(tmp_path / "colour.keras", BACKBONES["liu_3conv"]).channels == 1
 
 
 @pytest.mark.parametrize(
