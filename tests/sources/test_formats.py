@@ -257,6 +257,7 @@ EXCEPTIONS = {
     # Words in the names of people's folders, whatever format they are of.
     ("sources/records.py", "fer2013"),
     ("sources/records.py", "expw"),
+    ("sources/records.py", "rafdb"),
     ("sources/records.py", "folder"),
 }
 

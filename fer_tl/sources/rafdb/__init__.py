@@ -1,0 +1,16 @@
+"""RAF-DB: its list of labels with its images, or its numbered class folders."""
+
+from fer_tl.sources.format import IMAGE_SIZE, LABELS, Format, Option
+
+FORMAT = Format(
+    "rafdb",
+    "RAF-DB, basic or compound, as list_patition_label.txt with images, or as class folders",
+    "fer_tl.sources.rafdb.reader:open_rafdb",
+    (
+        IMAGE_SIZE,
+        LABELS,
+        Option("images", str, "aligned, or original (default: aligned if they are there)",
+            choices=("aligned", "original")),
+    ),
+    crops=True,
+)  # fmt: skip
