@@ -149,6 +149,25 @@ def id_finder(names: Mapping[str, str | None]) -> Callable[[str], str | None]:
     return find
 
 
+def find_examples(rows: Iterable[tuple[str, str]], names: Mapping[str, str | None]) -> list[str | None]:
+    """The id of each row's example as ``id_finder`` finds it, None where no example is meant.
+
+    Args:
+        rows: (how it calls the example, how a message names the row).
+        names: {name: id} for every name that an example goes by, None if several do.
+
+    Raises:
+        UserError: several examples have a row's name.
+    """
+    find, found = id_finder(names), []
+    for name, place in rows:
+        identity = find(name)
+        if identity is None and name in names:
+            raise UserError(f"{place}: several examples are called {name!r}: give the path of each in the source")
+        found.append(identity)
+    return found
+
+
 def _forgiving(name: str) -> str:
     text = unicodedata.normalize("NFC", name.strip())
     number = text.removesuffix(".0")

@@ -27,7 +27,8 @@ class Example:
         cluster: id of the first example, by id, of its duplicates; "" if it has none.
         copy: "exact" if its pixels are those of another example, "near" if it has only near duplicates, or "".
         kept: ``KEPT``, or why it is not in the records: "copy of test", "copy of validation", "same photo as
-            test", "same photo as validation", "duplicate", "conflicting labels", "excluded".
+            test", "same photo as validation", "same group as test", "same group as validation", "duplicate",
+            "conflicting labels", "excluded".
         height: of what was resized, pixels; 0 if unknown.
         width: of the same.
         crop: see ``fer_tl.sources.records.Record``.

@@ -78,6 +78,8 @@ def _problem(record: object, shape: tuple[int, ...], classes: int) -> str:
         text = getattr(record, name)
         if not isinstance(text, str) or not text or "\n" in text or "\r" in text:
             return f"its {name} is {text!r:.60}, not a text of one line"
+    if not isinstance(record.person, str) or "\n" in record.person or "\r" in record.person:
+        return f"its person is {record.person!r:.60}, not a text of one line"
     if isinstance(record.label, bool) or not isinstance(record.label, int | np.integer):
         return f"its label is {record.label!r:.60}, not a whole number"
     if not 0 <= record.label < classes:

@@ -20,17 +20,17 @@ _USUAL_BITS = (8, 10, 12, 14, 15)  # of cameras and scanners
 
 @dataclass(frozen=True)
 class Entry:
-    """One image file: its name in ``files``, and what is known about it: see ``Record``; its group is its id if ""."""
+    """One image file: its name in ``files``, and what is known about it, see ``Record``."""
 
     name: str
     id: str
     split: str | None
     label: int
-    group: str = ""
+    person: str = ""
 
 
 class ImageSource(FileSource):
-    """Image files with labels.
+    """Image files with labels; the group of an image is its id.
 
     Attributes:
         unusable: examples that are no use before an image is read.
@@ -125,8 +125,9 @@ class ImageSource(FileSource):
         photo = self.photo_of(picture)
         image, shape, crop = self.cut(picture, entry.id, size)  # [size, size, channels]
         self._constant += is_constant(image)
-        group = entry.group or entry.id
-        return Record(entry.split, entry.id, entry.label, image, group, crop=crop, size=shape, photo=photo)
+        return Record(
+            entry.split, entry.id, entry.label, image, entry.id, crop=crop, size=shape, photo=photo, person=entry.person
+        )
 
     def _refuse_unused_bits(self) -> None:
         """What white is must be the same for all images, so it is not told from each one's own brightest pixel."""

@@ -83,6 +83,8 @@ class Record:
         size: height and width in pixels of what was resized to ``image``, after cropping.
         photo: uint8 [h, w, 3], the whole of what ``image`` was cropped from, in small; None if there was no more. The
             same for all examples of a group.
+        person: who is in it, "" if unknown: images of one person, and of the groups they are in, are never divided
+            either, and training has none of those who are in validation or test.
     """
 
     split: str | None
@@ -94,6 +96,7 @@ class Record:
     crop: str = ""
     size: tuple[int, int] = (0, 0)
     photo: np.ndarray | None = None
+    person: str = ""
 
 
 @dataclass(frozen=True)

@@ -232,6 +232,7 @@ def _describe(
         content=content_hash(stamps, source.class_names),
         warnings=(
             *source.warnings(),
+            *curated.warnings,
             *curated.tones.warnings(choosable="channels" in options_of(request.format)),
             *(source.crop.warnings if source.crop else ()),
         ),

@@ -40,8 +40,8 @@ def suspicions(
         examples: of the whole dataset, with clusters and what is left out.
         pixels: a hash of each one's pixels: copies that are equal need no look.
         most_lost: see ``MOST_LOST``.
-        known: the group of each as the source gave it: frames of one person look alike, and a cluster within one such
-            group joins nothing that was not joined. Empty if each image is alone.
+        known: the group of each as the source or the user gave it: frames of one person look alike, and a cluster
+            within one such group joins nothing that was not joined. Empty if each image is alone.
 
     Returns:
         What was found, in words, and the rows of the clusters that it is about; both empty if nothing was.

@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from fer_tl.data.building.exclusions import Exclusions
+    from fer_tl.data.building.given_groups import GivenGroups
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Curation:
         split_seed: draws the split of a dataset that has none.
         splits: {id: split} to use in its place.
         exclude: examples to leave out of every split; the others are split as if these were there.
+        groups: what else must never be divided, besides copies and what the source knows.
     """
 
     duplicates: str = "group"
@@ -30,6 +32,7 @@ class Curation:
     split_seed: int = 0
     splits: Mapping[str, str] | None = None
     exclude: Exclusions | None = None
+    groups: GivenGroups | None = None
 
 
 @dataclass(frozen=True)

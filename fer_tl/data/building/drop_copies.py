@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from fer_tl.data.building.crowding import MOST
 from fer_tl.data.building.curation import Curation, Stored
 from fer_tl.data.building.duplicates import Duplicates, find_duplicates
 from fer_tl.data.building.exclusions import EXCLUDED
-from fer_tl.data.building.grouping import Photos, hash_pixels, merge_groups
+from fer_tl.data.building.given_groups import describe_groups, refuse_useless, warn_of_ungrouped
+from fer_tl.data.building.grouping import Photos, hash_pixels, join_named, merge_groups
 from fer_tl.data.building.image_buffer import Spool
+from fer_tl.data.building.leaving_out import SAME_GROUP, leave_out_groups, warn_of_groups, why_left_out
 from fer_tl.data.examples import KEPT, Example
 from fer_tl.data.fingerprints import Stamp
 from fer_tl.data.records.stream import decode_stored
@@ -37,6 +39,7 @@ class _Row:
     id: str
     label: int
     group: str
+    person: str
     targets: np.ndarray | None
     crop: str
     size: tuple[int, int]
@@ -59,6 +62,7 @@ class Curated:
         examples: every example in the order of the source, also those left out.
         duplicates: what was found, for the manifest: see `Manifest.duplicates`.
         tones: of the images that were read.
+        warnings: what groups leave out or leave open.
 
     Raises:
         UserError: an example that cannot be used, an id that occurs twice, or nothing left to train on.
@@ -68,39 +72,70 @@ class Curated:
         self.class_names = source.class_names
         self.image_shape = source.image_shape
         self.encoding = curation.encoding
+        self.warnings: list[str] = []
         self._spool = Spool(place, curation.encoding, sketched=curation.duplicates != "keep")
         photos = self._photos = Photos(place) if curation.duplicates != "keep" else None
         try:
             self.tones = Tones()
             self._rows = _read(source, self._spool, photos, self.tones)
-            found = None
-            groups = np.array([row.group for row in self._rows])  # [N]
-            if photos is not None:
-                say(f"Looking for copies among {len(self._rows):,} images.")
-                found = find_duplicates([row.pixels for row in self._rows], self._spool.sketches(), self._stored)
-                if found.one_scene:
-                    say(
-                        "The images share ground, light or a mask: only those of nearly equal pixels are taken for "
-                        "copies, for others may be takes of one person."
-                    )
-                if found.limited:
-                    say(
-                        f"{found.limited:,} images look like more than {MOST} others each: they were compared with the "
-                        f"{MOST} most alike, so copies that were moved or cropped may be missed among the rest."
-                    )
-                groups = merge_groups(photos.merge(groups), found.clusters)
             names = {**source.names(), **{row.id: row.id for row in self._rows}}
             excluded = curation.exclude.match(names) if curation.exclude else frozenset()
-            self.examples = _describe(self._rows, groups, self.class_names, curation, found, excluded)
+            persons = self._persons(names, curation, say)
+            found = None
+            photographed = np.array([row.group for row in self._rows])  # [N]
+            if photos is not None:
+                found = self._find_copies(say)
+                photographed = merge_groups(photos.merge(photographed), found.clusters)
+            groups = photographed
+            for each in persons:
+                groups = join_named(groups, each)
+            self.examples = _describe(self._rows, photographed, groups, self.class_names, curation, found, excluded)
             _check_left(self.examples, source.name)
+            # Groups as they were before copies: what they hold is not joined by them.
+            self._known = np.array([row.group for row in self._rows])
+            for each in persons:
+                self._known = join_named(self._known, each)
+            if (groups != photographed).any():
+                columns = zip(*((example.kept, example.split) for example in self.examples), strict=True)
+                kept, splits = map(list, columns)
+                labels = np.array([row.label for row in self._rows])
+                self.warnings += warn_of_groups(kept, np.array(splits), labels, groups, self.class_names)
         except BaseException:
             self.close()
             raise
         self.duplicates = summarize_copies(self.examples, curation.duplicates)
 
+    def _find_copies(self, say: Say) -> Duplicates:
+        say(f"Looking for copies among {len(self._rows):,} images.")
+        found = find_duplicates([row.pixels for row in self._rows], self._spool.sketches(), self._stored)
+        if found.one_scene:
+            say(
+                "The images share ground, light or a mask: only those of nearly equal pixels are taken for copies, for "
+                "others may be takes of one person."
+            )
+        if found.limited:
+            say(
+                f"{found.limited:,} images look like more than {MOST} others each: they were compared with the {MOST} "
+                "most alike, so copies that were moved or cropped may be missed among the rest."
+            )
+        return found
+
+    def _persons(self, names: Mapping[str, str | None], curation: Curation, say: Say) -> list[np.ndarray]:
+        """Who is in each image, text [N] with "" for unknown, as far as the source says it and as the user does."""
+        ids, persons = [row.id for row in self._rows], [np.array([row.person for row in self._rows])]
+        if persons[0].any():
+            say(describe_groups(persons[0], "the source"))
+        if curation.groups is not None:
+            given, said = curation.groups.match(ids, names), curation.groups.said
+            refuse_useless(given, said)
+            say(describe_groups(given, said))
+            self.warnings += warn_of_ungrouped(given, ids, said)
+            persons.append(given)
+        return persons
+
     def look_over(self, picture: Path, most_lost: float = MOST_LOST) -> None:
         """Stops where copies make up so much that a person has to look; see `refuse_what_is_suspicious`."""
-        pixels, known = [row.pixels for row in self._rows], [row.group for row in self._rows]
+        pixels, known = [row.pixels for row in self._rows], self._known.tolist()
         refuse_what_is_suspicious(self.examples, pixels, self._spool.encoded, picture, most_lost, known)
 
     @property
@@ -179,6 +214,7 @@ def _read(source: Source, spool: Spool, photos: Photos | None, tones: Tones) -> 
                     record.id,
                     record.label,
                     record.group,
+                    record.person,
                     record.targets,
                     record.crop,
                     record.size,
@@ -200,6 +236,11 @@ def _check_left(examples: list[Example], name: str) -> None:
         return
     if EXCLUDED in kept:
         raise UserError(f"--exclude leaves no training image of {name}: leave out fewer")
+    if any(why.startswith(SAME_GROUP) for why in kept):
+        raise UserError(
+            f"every training image of {name} is of a group that is in validation or test as well, or a copy: give "
+            "images of others, or groups that fit these splits"
+        )
     raise UserError(
         f"every training image of {name} is a copy of one in validation or test: give other images, or build with "
         "--duplicates keep if they are no copies"
@@ -208,16 +249,16 @@ def _check_left(examples: list[Example], name: str) -> None:
 
 def _describe(
     rows: list[_Row],
+    photographed: np.ndarray,
     groups: np.ndarray,
     class_names: tuple[str, ...],
     curation: Curation,
     found: Duplicates | None,
     excluded: frozenset[str],
 ) -> list[Example]:
-    """Splits and what is left out, from the groups, text [N], that are never divided."""
+    """Splits and what is left out, from groups, text [N]: of copies and photos alone, and of persons as well."""
     ids = np.array([row.id for row in rows])  # [N]
     labels = np.array([row.label for row in rows])  # [N]
-    clusters = np.arange(len(rows)) if found is None else found.clusters  # [N]
     if rows[0].split is not None:
         splits = np.array([row.split for row in rows])
     elif curation.splits is not None:
@@ -225,26 +266,18 @@ def _describe(
     else:
         splits = draw_split(ids, labels, groups, class_names, curation.split_seed)
     members = defaultdict(list)
-    for index, first in enumerate(clusters.tolist()):
+    for index, first in enumerate([] if found is None else found.clusters.tolist()):
         members[first].append(index)
+    clusters = [sorted(rows, key=lambda index: ids[index]) for rows in members.values() if len(rows) > 1]
     names, copies = [""] * len(rows), [""] * len(rows)
-    kept = [EXCLUDED if row.id in excluded else KEPT for row in rows]
-    for cluster in members.values():
-        if found is None or len(cluster) == 1:
-            continue
-        cluster.sort(key=lambda index: ids[index])
+    for cluster in clusters:
         for index in cluster:
+            assert found is not None  # there are clusters
             names[index] = str(ids[cluster[0]])
             copies[index] = "exact" if found.exact[index] else "near"
-        left = [index for index in cluster if kept[index] == KEPT]
-        for index, reason in _leave_out(left, splits, labels, curation.duplicates).items():
-            kept[index] = reason
-    evaluated = {
-        groups[i]: str(splits[i]) for i in np.argsort(splits == "test") if splits[i] != "train" and kept[i] == KEPT
-    }
-    for index, group in enumerate(groups):
-        if splits[index] == "train" and kept[index] == KEPT and group in evaluated:
-            kept[index] = f"same photo as {evaluated[group]}"
+    kept = why_left_out(ids, splits, labels, clusters, curation.duplicates, excluded)
+    kept = leave_out_groups(kept, splits, photographed, "same photo as ")
+    kept = leave_out_groups(kept, splits, groups, SAME_GROUP)
     return [
         Example(
             row.id, str(splits[i]), class_names[row.label], str(groups[i]), names[i], copies[i], kept[i], *row.size,
@@ -252,22 +285,3 @@ def _describe(
         )
         for i, row in enumerate(rows)
     ]  # fmt: skip
-
-
-def _leave_out(cluster: list[int], splits: np.ndarray, labels: np.ndarray, policy: str) -> dict[int, str]:
-    """The examples of a cluster, in the order of their ids, that are not written, and why. Only training loses any:
-    an official validation or test split stays comparable with what others report on it."""
-    training = [index for index in cluster if splits[index] == "train"]
-    present = {str(splits[index]) for index in cluster}
-    for split in ("test", "validation"):
-        if split in present:
-            return dict.fromkeys(training, f"copy of {split}")
-    if policy != "drop":
-        return {}
-    ranked = Counter(labels[index] for index in training).most_common()
-    if not ranked:
-        return {}
-    if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
-        return dict.fromkeys(training, "conflicting labels")
-    chosen = next(index for index in training if labels[index] == ranked[0][0])
-    return {index: "duplicate" for index in training if index != chosen}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_tl.core.csv_tables import id_finder, read_table
+from fer_tl.core.csv_tables import find_examples, read_table
 from fer_tl.core.errors import UserError
 
 EXCLUDED = "excluded"
@@ -35,7 +35,7 @@ class Exclusions:
         return f"{len(names)} ids, sha256 {hashlib.sha256(json.dumps(names).encode()).hexdigest()}"
 
     def match(self, names: Mapping[str, str | None]) -> frozenset[str]:
-        """The ids of the examples; a row names its example as ``csv_tables.id_finder`` finds it.
+        """The ids of the examples; a row names its example as ``csv_tables.find_examples`` finds it.
 
         Args:
             names: {name: id} for every name that an example goes by, None if several do.
@@ -43,16 +43,8 @@ class Exclusions:
         Raises:
             UserError: a row's example cannot be told: leaving out fewer than were asked for must not go unseen.
         """
-        find, found = id_finder(names), set()
-        strangers = []
-        for name, place in self.rows:
-            identity = find(name)
-            if identity is not None:
-                found.add(identity)
-            elif name in names:
-                raise UserError(f"{place}: several examples are called {name!r}: give the path of each in the source")
-            else:
-                strangers.append((name, place))
+        identities = find_examples(self.rows, names)
+        strangers = [row for row, identity in zip(self.rows, identities, strict=True) if identity is None]
         if strangers:
             name, place = strangers[0]
             known = next(identity for identity in names.values() if identity)
@@ -61,7 +53,7 @@ class Exclusions:
                 f"{name[:80]!r}, {place.removeprefix(f'{self.name}, ')}; an example's is {known!r}): correct or remove "
                 "those rows"
             )
-        return frozenset(found)
+        return frozenset(identity for identity in identities if identity is not None)
 
 
 def read_exclusions(path: Path) -> Exclusions:

@@ -1,4 +1,4 @@
-"""Groups: what must never be divided over folds or splits, from photos and copies."""
+"""Groups: what must never be divided over folds or splits, from photos, copies and names."""
 
 from __future__ import annotations
 
@@ -70,3 +70,24 @@ def merge_groups(groups: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     _, merged = connected_components(coo_array(edges, shape=(len(names), len(names))), directed=False)  # [G]
     first = np.unique(merged, return_index=True)[1]
     return names[first[merged[member_of]]]
+
+
+def join_named(groups: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """Groups, text [N], of which those with an example of one name become one, called like the first of their names.
+
+    Args:
+        groups: text [N].
+        names: text [N], such as persons; "" where an example has none.
+    """
+    clusters, named = np.arange(len(groups)), np.flatnonzero(names != "")  # [N], [M]
+    _, first, member_of = np.unique(names[named], return_index=True, return_inverse=True)
+    clusters[named] = named[first[member_of]]
+    joined = merge_groups(groups, clusters)
+    name_of: dict[str, str] = {}
+    for group, name in zip(joined[named].tolist(), names[named].tolist(), strict=True):
+        name_of[group] = min(name_of.get(group, name), name)
+    # A person may be called as an image of nobody is, "12": these stay two groups.
+    others, mark = {*joined.tolist()} - name_of.keys(), ""
+    while any(mark + name in others for name in name_of.values()):
+        mark += "group "
+    return np.array([mark + name_of[group] if group in name_of else group for group in joined.tolist()])

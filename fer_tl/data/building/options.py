@@ -29,6 +29,10 @@ _FROM_A_SOURCE = (
     Option("duplicates", str, "group: copies share a fold, training copies of validation and test images are left out; "
         "drop: also all but one training copy; keep: do not look", choices=("group", "drop", "keep"), default="group"),
     Option("exclude", Path, "CSV with a column id of examples to leave out, such as copies of a test set elsewhere"),
+    Option("groups", Path, "CSV with columns id and group, such as the person in each image: a group is never divided "
+        "over folds or splits, and training images of one in validation or test are left out"),
+    Option("group_regex", str, "the same by names: a regular expression whose first capture group, searched in each "
+        r"image's path in the source (or id), is its group, such as '(S\d+)_'"),
 )  # fmt: skip
 _ALWAYS = (
     Option("encoding", str, "png, or jpeg: a third of the size, not exact", choices=("png", "jpeg"), default="png"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.data.building.curation import Curation
 from fer_tl.data.building.exclusions import read_exclusions
+from fer_tl.data.building.given_groups import GivenGroups, read_groups, read_pattern
 from fer_tl.data.building.options import options_of, takers
 from fer_tl.data.splits import read_splits
 from fer_tl.faces.box_table import read_box_table
@@ -58,6 +59,8 @@ class BuildRequest:
         given = self.given
         if "splits" in given and "split_seed" in given:
             raise UserError("--splits gives the split and --split-seed draws one: use one of them")
+        if "groups" in given and "group_regex" in given:
+            raise UserError("--groups gives the groups and --group-regex reads them from names: use one of them")
         if "boxes" in given and "detector" in given:
             raise UserError("--boxes gives the faces and --detector looks for them: use one of them")
         for key in {"boxes", "detector"} & given.keys():
@@ -70,8 +73,11 @@ class BuildRequest:
 
     @cached_property
     def curation(self) -> Curation:
-        """How the dataset is looked after; reads the tables of splits and of what to leave out."""
+        """How the dataset is looked after; reads the tables of splits, groups and what to leave out."""
         given = self.given
+        groups: GivenGroups | None = read_groups(given["groups"]) if "groups" in given else None
+        if "group_regex" in given:
+            groups = read_pattern(given["group_regex"])
         return Curation(
             # Drawn faces are all different, and alike to a hash of photographs.
             duplicates=given.get("duplicates", "keep" if self.format.drawn else "group"),
@@ -79,6 +85,7 @@ class BuildRequest:
             split_seed=given.get("split_seed", 0),
             splits=read_splits(given["splits"]) if "splits" in given else None,
             exclude=read_exclusions(given["exclude"]) if "exclude" in given else None,
+            groups=groups,
         )
 
     @cached_property
@@ -88,6 +95,8 @@ class BuildRequest:
         found = {"duplicates": curation.duplicates, "encoding": curation.encoding}
         if curation.exclude is not None:
             found["exclude"] = curation.exclude.option
+        if curation.groups is not None:
+            found[curation.groups.key] = curation.groups.option
         if curation.splits is not None:
             rows = json.dumps(sorted(curation.splits.items()))
             return found | {"splits": f"{len(curation.splits)} ids, sha256 {hashlib.sha256(rows.encode()).hexdigest()}"}
