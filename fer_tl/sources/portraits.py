@@ -96,7 +96,7 @@ def open_portraits(
     options: dict[str, str],
     split: str | None = None,
 ) -> ImageSource:
-    """Open a set whose persons are known: the person is the group of an image, so that none is divided over folds.
+    """Open a set whose persons are known, so that none is divided over splits or folds.
 
     Args:
         path: the folder or archive.
@@ -131,7 +131,7 @@ def open_portraits(
             options={"image_size": str(image_size), "fit": fit}
             | ({} if channels is None else {"channels": str(channels)})
             | options,
-            notes=[*found.notes, _count(found.images)],
+            notes=[*found.notes],
             fit=fit,
         )
     except BaseException:
@@ -141,11 +141,6 @@ def open_portraits(
         source.notes.append("Its folders that are called like splits are not used: they may divide persons.")
     source.unusable, source.passed_over = found.unusable, found.passed_over
     return source
-
-
-def _count(images: list[Portrait]) -> str:
-    persons = len({portrait.person for portrait in images})
-    return f"{len(images):,} images of {persons:,} persons: no person is divided over splits or folds."
 
 
 def _classes(images: list[Portrait], classes: Sequence[str], label: str) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ from fer_tl.sources.records import Source
 
 
 def told(source: Source) -> dict[str, tuple[str, str]]:
-    """{id: class and group}."""
-    return {record.id: (source.class_names[record.label], record.group) for record in source.records()}
+    """{id: class and person}."""
+    return {record.id: (source.class_names[record.label], record.person) for record in source.records()}
 
 
 def numbers(source: Source) -> dict[str, int]:
@@ -39,7 +39,6 @@ def test_jaffe_is_read_from_its_names(tmp_path: Path, packed: bool) -> None:
     assert {record.split for record in source.records()} == {"train"}  # ten persons are too few for a test split
     assert source.image_shape == (24, 24, 1)
     assert numbers(source) == {"files that are no images": 1, STRANGE: 1}
-    assert "21 images of 3 persons: no person is divided over splits or folds." in source.notes
 
 
 def test_copies_of_jaffe_with_other_endings_and_in_class_folders_are_read(tmp_path: Path) -> None:
@@ -51,7 +50,7 @@ def test_a_person_of_kdef_is_the_same_in_both_sessions(tmp_path: Path) -> None:
     source = open_kdef(write_folder(tmp_path, kdef_files()), 24)
     found = told(source)
     assert len(found) == 2 * 6 * 7 * 5 and source.class_names == CLASS_NAMES
-    assert {group for _, group in found.values()} == {"F01", "F02", "F03", "M01", "M02", "M03"}
+    assert {person for _, person in found.values()} == {"F01", "F02", "F03", "M01", "M02", "M03"}
     assert found["AF01AFS"] == found["BF01AFFL"] == ("fear", "F01") and found["BM03SUHR"] == ("surprise", "M03")
     assert {record.split for record in source.records()} == {None}
 

@@ -14,7 +14,7 @@ from fer_tl.sources.records import Record
 
 NO_PERSONS = (
     "{} names no persons: the same one is in training, in test and in several folds, which makes results look better "
-    "than they are. Build from cohn-kanade-images or from CK+48's files to keep persons together."
+    "than they are. Build from cohn-kanade-images or from CK+48's files, or say who is in each row with --groups."
 )
 _USAGE = (
     "Its Usage column is not used, for it divides the frames of one sequence: a split is drawn in which copies stay "

@@ -57,7 +57,7 @@ def test_persons_stay_together(tmp_path: Path, name: str) -> None:
 
 def test_too_few_persons_for_a_split_are_said_before_anything_is_written(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "source", ravdess_files(actors=(1, 2, 3)))
-    with pytest.raises(UserError, match=r"class 'angry' has 3 groups of images, too few for an 80:20 split.*one person"):
+    with pytest.raises(UserError, match=r"class 'angry' has 3 groups of images, too few.*one person"):
         quiet("ravdess", root, tmp_path / "data")
     assert not any((tmp_path / "data").rglob("*.tfrecord*"))
 
