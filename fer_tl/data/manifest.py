@@ -49,8 +49,8 @@ class Manifest:
         duplicates: {"policy": see ``curate.Curation``, "exact": images with an exact copy, "near": images with near
             ones only, "clusters": n, "conflicting": clusters with different labels, "dropped": {why: images left out}};
             of all examples read. Empty in datasets built before 1.1.0.
-        drawn_split: {"split_seed": n} if the split was drawn, {"splits": its size and hash} if a table was given,
-            empty if it is the source's own.
+        drawn_split: {"split_seed": n} if the split was drawn, with "test_share" if another share than 80:20 of all was
+            asked for, {"splits": its size and hash} if a table was given, empty if it is the source's own.
         skipped: examples left out because they could not be used.
         passed_over: {why: {"count": files of the source that were not read, "first": some of their names}}. Empty in
             datasets built before format 4.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,24 @@ from fer_tl.sources.records import SPLITS
 FIT_SPLITS = SPLITS[:2]
 """Splits that training may see."""
 
-_PARTS = 5  # 80:20, as F. Sikic et al. split ExpW
+DEFAULT_SHARE = 0.2
+"""Of the images in a drawn test split: 80:20, as F. Sikic et al. split ExpW."""
+
+_MOST_PARTS = 20  # that a split is put together from: each class needs as many groups
 
 
 def draw_split(
-    ids: np.ndarray, labels: np.ndarray, groups: np.ndarray, class_names: tuple[str, ...], seed: int
+    ids: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    class_names: tuple[str, ...],
+    seed: int,
+    share: float = DEFAULT_SHARE,
 ) -> np.ndarray:
-    """Put a fifth of the groups into test and the others into train, stratified by class.
+    """Put a share of the groups into test and the others into train, stratified by class.
 
-    The first of five folds, so it is a function of ids, labels, groups and seed only, see ``make_folds``.
+    The first k of n folds, where k / n is the fraction nearest to the share with n up to 20, the first of five for 0.2;
+    so it is a function of ids, labels, groups, seed and share only, see ``make_folds``.
 
     Args:
         ids: text [N], unique.
@@ -31,25 +41,33 @@ def draw_split(
         groups: text [N]; a group is never divided.
         class_names: names for the messages.
         seed: draws it.
+        share: of each class's images, 0.05..0.5.
 
     Returns:
         text [N], "train" or "test".
 
     Raises:
-        UserError: a class has fewer than five groups.
+        UserError: a class has fewer than n groups.
     """
+    fraction = Fraction(share).limit_denominator(_MOST_PARTS)
+    taken, parts = fraction.numerator, fraction.denominator
     for label in np.unique(labels):
         found = len(np.unique(groups[labels == label]))
-        if found < _PARTS:
+        if found < parts:
             raise UserError(
-                f"class '{class_names[label]}' has {found} groups of images, too few for an 80:20 split"
-                f"{why_joined(int((labels == label).sum()), found)}: "
-                "add images, or give a split with --splits"
+                f"class '{class_names[label]}' has {found} groups of images, too few for {_said(taken, parts)} split"
+                f"{why_joined(int((labels == label).sum()), found)}: it needs {parts}. Add images, give another "
+                "--test-share (0.2 needs 5 groups, 0.25 needs 4), or a split with --splits"
             )
     # Classes without images are no reason to refuse a split.
     present, compact = np.unique(labels, return_inverse=True)
-    folds = make_folds(ids, compact, groups, tuple(class_names[label] for label in present), _PARTS, seed)
-    return np.where(folds == 0, "test", "train")
+    folds = make_folds(ids, compact, groups, tuple(class_names[label] for label in present), parts, seed)
+    return np.where(folds < taken, "test", "train")
+
+
+def _said(taken: int, parts: int) -> str:
+    test = 100 * taken / parts
+    return f"{'an' if 80 <= 100 - test < 90 else 'a'} {100 - test:.3g}:{test:.3g}"
 
 
 def read_splits(path: Path) -> dict[str, str]:
@@ -68,14 +86,18 @@ def read_splits(path: Path) -> dict[str, str]:
     return found
 
 
-def apply_splits(table: Mapping[str, str], ids: np.ndarray) -> np.ndarray:
-    """The split of each id from a table, text [N]; rows of other ids are passed over. Ids are found as
-    ``csv_tables.id_finder`` does it.
+def apply_splits(table: Mapping[str, str], ids: np.ndarray, names: Mapping[str, str | None]) -> np.ndarray:
+    """The split of each id from a table, text [N]; rows of other ids are passed over.
+
+    Args:
+        table: {how it calls an example: its split}; examples are found as ``csv_tables.id_finder`` does it.
+        ids: text [N], unique.
+        names: {name: id} for every name that an example goes by, None if several do.
 
     Raises:
         UserError: ids that the table does not have.
     """
-    find = id_finder({str(name): str(name) for name in ids})
+    find = id_finder(names)
     split_of: dict[str, str] = {}
     for written, split in table.items():
         name = find(written)
@@ -85,6 +107,6 @@ def apply_splits(table: Mapping[str, str], ids: np.ndarray) -> np.ndarray:
     if missing:
         raise UserError(
             f"--splits says nothing about {len(missing):,} of {len(ids):,} examples, such as '{missing[0]}': "
-            "give a table of this dataset, or leave it out to draw a split"
+            "give a table of this dataset, or leave it out"
         )
     return np.array([split_of[str(name)] for name in ids])

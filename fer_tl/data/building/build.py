@@ -218,7 +218,7 @@ def _describe(
     number: int,
 ) -> Manifest:
     stamps = curated.stamps()
-    drawn = {key: value for key, value in entry.items() if key in ("split_seed", "splits")}
+    drawn = {key: value for key, value in entry.items() if key in ("split_seed", "splits", "test_share")}
     return Manifest(
         name=request.format.name,
         config=config,

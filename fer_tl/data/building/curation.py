@@ -22,6 +22,7 @@ class Curation:
             out; "drop" to leave all but one of the training copies out as well; "keep" not to look for any.
         encoding: "png" or "jpeg", how the records hold the images.
         split_seed: draws the split of a dataset that has none.
+        test_share: of the training images to draw into test; None for what is drawn where there is no split at all.
         splits: {id: split} to use in its place.
         exclude: examples to leave out of every split; the others are split as if these were there.
         groups: what else must never be divided, besides copies and what the source knows.
@@ -30,6 +31,7 @@ class Curation:
     duplicates: str = "group"
     encoding: str = "png"
     split_seed: int = 0
+    test_share: float | None = None
     splits: Mapping[str, str] | None = None
     exclude: Exclusions | None = None
     groups: GivenGroups | None = None

@@ -22,10 +22,11 @@ from fer_tl.data.building.given_groups import describe_groups, refuse_useless, w
 from fer_tl.data.building.grouping import Photos, hash_pixels, join_named, merge_groups
 from fer_tl.data.building.image_buffer import Spool
 from fer_tl.data.building.leaving_out import SAME_GROUP, leave_out_groups, warn_of_groups, why_left_out
+from fer_tl.data.building.splitting import choose_splits, describe_split
 from fer_tl.data.examples import KEPT, Example
 from fer_tl.data.fingerprints import Stamp
 from fer_tl.data.records.stream import decode_stored
-from fer_tl.data.splits import SPLITS, apply_splits, draw_split
+from fer_tl.data.splits import SPLITS
 from fer_tl.data.tones import Tones
 from fer_tl.sources.check import checked_records
 from fer_tl.sources.records import Source, check_share
@@ -74,36 +75,42 @@ class Curated:
         self.encoding = curation.encoding
         self.warnings: list[str] = []
         self._spool = Spool(place, curation.encoding, sketched=curation.duplicates != "keep")
-        photos = self._photos = Photos(place) if curation.duplicates != "keep" else None
+        self._photos = Photos(place) if curation.duplicates != "keep" else None
         try:
             self.tones = Tones()
-            self._rows = _read(source, self._spool, photos, self.tones)
-            names = {**source.names(), **{row.id: row.id for row in self._rows}}
-            excluded = curation.exclude.match(names) if curation.exclude else frozenset()
-            persons = self._persons(names, curation, say)
-            found = None
-            photographed = np.array([row.group for row in self._rows])  # [N]
-            if photos is not None:
-                found = self._find_copies(say)
-                photographed = merge_groups(photos.merge(photographed), found.clusters)
-            groups = photographed
-            for each in persons:
-                groups = join_named(groups, each)
-            self.examples = _describe(self._rows, photographed, groups, self.class_names, curation, found, excluded)
-            _check_left(self.examples, source.name)
-            # Groups as they were before copies: what they hold is not joined by them.
-            self._known = np.array([row.group for row in self._rows])
-            for each in persons:
-                self._known = join_named(self._known, each)
-            if (groups != photographed).any():
-                columns = zip(*((example.kept, example.split) for example in self.examples), strict=True)
-                kept, splits = map(list, columns)
-                labels = np.array([row.label for row in self._rows])
-                self.warnings += warn_of_groups(kept, np.array(splits), labels, groups, self.class_names)
+            self._rows = _read(source, self._spool, self._photos, self.tones)
+            self._curate(source, curation, say)
         except BaseException:
             self.close()
             raise
         self.duplicates = summarize_copies(self.examples, curation.duplicates)
+
+    def _curate(self, source: Source, curation: Curation, say: Say) -> None:
+        """Decides on groups, splits and what is left out of the rows that were read."""
+        rows, names = self._rows, {**source.names(), **{row.id: row.id for row in self._rows}}
+        ids, labels = np.array([row.id for row in rows]), np.array([row.label for row in rows])  # [N], [N]
+        excluded = curation.exclude.match(names) if curation.exclude else frozenset()
+        persons = self._persons(names, curation, say)
+        found = None
+        photographed = self._known = np.array([row.group for row in rows])  # [N]
+        if self._photos is not None:
+            found = self._find_copies(say)
+            photographed = merge_groups(self._photos.merge(photographed), found.clusters)
+        groups = photographed
+        for each in persons:
+            groups, self._known = join_named(groups, each), join_named(self._known, each)
+        own = [row.split for row in rows]
+        splits = choose_splits(own, ids, labels, groups, self.class_names, curation, names)
+        if told := describe_split(own, curation):
+            say(told)
+        clusters = [] if found is None else _clusters(found, ids)
+        kept = why_left_out(ids, splits, labels, clusters, curation.duplicates, excluded)
+        kept = leave_out_groups(kept, splits, photographed, "same photo as ")
+        kept = leave_out_groups(kept, splits, groups, SAME_GROUP)
+        _check_left(kept, splits, source.name)
+        self.examples = _describe(rows, splits, groups, self.class_names, kept, clusters, found)
+        if (groups != photographed).any():
+            self.warnings += warn_of_groups(kept, splits, labels, groups, self.class_names)
 
     def _find_copies(self, say: Say) -> Duplicates:
         say(f"Looking for copies among {len(self._rows):,} images.")
@@ -228,10 +235,9 @@ def _read(source: Source, spool: Spool, photos: Photos | None, tones: Tones) -> 
     return rows
 
 
-def _check_left(examples: list[Example], name: str) -> None:
-    """Raise ``UserError`` if nothing is left to train on, or nothing at all."""
-    kept = [example.kept for example in examples if example.split == "train"]
-    kept = kept or [example.kept for example in examples]
+def _check_left(reasons: list[str], splits: np.ndarray, name: str) -> None:
+    """Raise ``UserError`` if nothing is left to train on, or nothing at all; see ``leave_out_groups``."""
+    kept = [reason for reason, split in zip(reasons, splits, strict=True) if split == "train"] or reasons
     if KEPT in kept:
         return
     if EXCLUDED in kept:
@@ -247,37 +253,30 @@ def _check_left(examples: list[Example], name: str) -> None:
     )
 
 
+def _clusters(found: Duplicates, ids: np.ndarray) -> list[list[int]]:
+    """The rows of examples that are copies of one another, in the order of their ids, text [N]."""
+    members = defaultdict(list)
+    for index, first in enumerate(found.clusters.tolist()):
+        members[first].append(index)
+    return [sorted(rows, key=lambda index: ids[index]) for rows in members.values() if len(rows) > 1]
+
+
 def _describe(
     rows: list[_Row],
-    photographed: np.ndarray,
+    splits: np.ndarray,
     groups: np.ndarray,
     class_names: tuple[str, ...],
-    curation: Curation,
+    kept: list[str],
+    clusters: list[list[int]],
     found: Duplicates | None,
-    excluded: frozenset[str],
 ) -> list[Example]:
-    """Splits and what is left out, from groups, text [N]: of copies and photos alone, and of persons as well."""
-    ids = np.array([row.id for row in rows])  # [N]
-    labels = np.array([row.label for row in rows])  # [N]
-    if rows[0].split is not None:
-        splits = np.array([row.split for row in rows])
-    elif curation.splits is not None:
-        splits = apply_splits(curation.splits, ids)
-    else:
-        splits = draw_split(ids, labels, groups, class_names, curation.split_seed)
-    members = defaultdict(list)
-    for index, first in enumerate([] if found is None else found.clusters.tolist()):
-        members[first].append(index)
-    clusters = [sorted(rows, key=lambda index: ids[index]) for rows in members.values() if len(rows) > 1]
+    """What is written down of every example."""
     names, copies = [""] * len(rows), [""] * len(rows)
     for cluster in clusters:
+        assert found is not None  # there are clusters
         for index in cluster:
-            assert found is not None  # there are clusters
-            names[index] = str(ids[cluster[0]])
+            names[index] = rows[cluster[0]].id
             copies[index] = "exact" if found.exact[index] else "near"
-    kept = why_left_out(ids, splits, labels, clusters, curation.duplicates, excluded)
-    kept = leave_out_groups(kept, splits, photographed, "same photo as ")
-    kept = leave_out_groups(kept, splits, groups, SAME_GROUP)
     return [
         Example(
             row.id, str(splits[i]), class_names[row.label], str(groups[i]), names[i], copies[i], kept[i], *row.size,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fer_tl.data.splits import DEFAULT_SHARE
 from fer_tl.faces.recipe import DETECTORS
 from fer_tl.sources.format import BOX_MARGIN, Format, Option, formats
 
 _SPLIT = (
     Option("splits", Path, "CSV with columns id and split to use, such as another's examples.csv"),
-    Option("split_seed", int, "seed of the 80:20 split", limits=(0, 2**32 - 1), default=0),
+    Option("split_seed", int, "seed of a drawn split", limits=(0, 2**32 - 1), default=0),
 )
+_SHARE = Option("test_share", float, "draw a test split of this share of each class, whole groups, where there is none",
+    limits=(0.05, 0.5))  # fmt: skip
 _CROPS = (
     Option("boxes", Path, "CSV of face boxes to crop to, columns id, top, left, bottom, right in pixels of the "
         "original image; id: row number from 0 of a CSV source, else the image's file name or path in the source; "
@@ -46,10 +50,14 @@ def options_of(form: Format) -> dict[str, Option]:
         *(() if form.drawn else _FROM_A_SOURCE),
         *form.options,
         *(_CROPS if form.crops else ()),
-        *(_SPLIT if form.splits else ()),
+        *(() if form.drawn and not form.splits else (*_SPLIT, _share(form))),
         *_ALWAYS,
     )
     return {option.name: option for option in given}
+
+
+def _share(form: Format) -> Option:
+    return replace(_SHARE, default=DEFAULT_SHARE) if form.splits else _SHARE
 
 
 def takers() -> dict[str, list[tuple[Format, Option]]]:

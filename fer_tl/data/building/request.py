@@ -13,7 +13,7 @@ from fer_tl.data.building.curation import Curation
 from fer_tl.data.building.exclusions import read_exclusions
 from fer_tl.data.building.given_groups import GivenGroups, read_groups, read_pattern
 from fer_tl.data.building.options import options_of, takers
-from fer_tl.data.splits import read_splits
+from fer_tl.data.splits import DEFAULT_SHARE, read_splits
 from fer_tl.faces.box_table import read_box_table
 from fer_tl.faces.detection import open_detected_crop
 from fer_tl.sources.format import find_format
@@ -57,8 +57,11 @@ class BuildRequest:
 
     def _check_pairs(self) -> None:
         given = self.given
-        if "splits" in given and "split_seed" in given:
-            raise UserError("--splits gives the split and --split-seed draws one: use one of them")
+        for key in ("split_seed", "test_share"):
+            if "splits" in given and key in given:
+                raise UserError(f"--splits gives the split and --{key.replace('_', '-')} draws one: use one of them")
+        if "split_seed" in given and "test_share" not in given and not self.format.splits:
+            raise UserError("--split-seed draws the split of --test-share: give that as well, or leave it out")
         if "groups" in given and "group_regex" in given:
             raise UserError("--groups gives the groups and --group-regex reads them from names: use one of them")
         if "boxes" in given and "detector" in given:
@@ -83,6 +86,7 @@ class BuildRequest:
             duplicates=given.get("duplicates", "keep" if self.format.drawn else "group"),
             encoding=given.get("encoding", "png"),
             split_seed=given.get("split_seed", 0),
+            test_share=given.get("test_share"),
             splits=read_splits(given["splits"]) if "splits" in given else None,
             exclude=read_exclusions(given["exclude"]) if "exclude" in given else None,
             groups=groups,
@@ -100,7 +104,12 @@ class BuildRequest:
         if curation.splits is not None:
             rows = json.dumps(sorted(curation.splits.items()))
             return found | {"splits": f"{len(curation.splits)} ids, sha256 {hashlib.sha256(rows.encode()).hexdigest()}"}
-        return found | ({"split_seed": str(curation.split_seed)} if self.format.splits else {})
+        if self.format.splits or curation.test_share is not None:
+            found["split_seed"] = str(curation.split_seed)
+        # What is drawn without being asked for was once the only share.
+        if curation.test_share not in (None, DEFAULT_SHARE if self.format.splits else None):
+            found["test_share"] = str(curation.test_share)
+        return found
 
     def open(self) -> Source:
         """Open the source, without TensorFlow.
