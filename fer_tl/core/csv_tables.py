@@ -22,6 +22,8 @@ LARGEST = 1 << 29
 """Bytes of a table that is read into memory: some ten million rows of boxes."""
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+# How .xlsx and .ods, which are zips, and .xls files begin.
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 csv.field_size_limit(LONGEST_LINE)  # one cell may be a whole line; the default of 131,072 is for all of the process
 
@@ -68,7 +70,10 @@ def read_table(path: Path, columns: Sequence[str], what: str) -> Table:
     Raises:
         UserError: there is no such file, it is no such table, or a row has other cells than the header.
     """
-    data = _read_bytes(path, f"give a CSV of {what} with the columns {', '.join(columns)}")
+    named = "column" if len(columns) == 1 else "columns"
+    data = _read_bytes(path, f"give a CSV of {what} with the {named} {', '.join(columns)}")
+    if data.startswith(_WORKBOOKS):
+        raise UserError(f"{path.name} is a spreadsheet or an archive, not text: save the {what} as a CSV")
     try:
         text = data.decode(encoding_of(data[:64]))
     except UnicodeDecodeError:
@@ -217,6 +222,8 @@ def _checked_header(cells: Iterable[str], columns: Sequence[str], name: str) -> 
     cells = list(cells)
     header = [cell.lower() for cell in cells]
     missing = [column for column in columns if column not in header]
+    if missing and not cells:
+        raise UserError(f"{name} is empty: its first line has to name {', '.join(columns)}")
     if missing:
         shown = ", ".join(cell[:20] for cell in cells[:8])
         raise UserError(

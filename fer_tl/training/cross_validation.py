@@ -91,7 +91,8 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
         UserError: a class has no image to train on; another run is in the folder; a teacher that cannot teach it; the
             training failed.
     """
-    teachers = read_teachers(experiment, dataset)
+    # A student that is done is told without them, wherever they have gone since.
+    teachers = () if run.is_done("model") else read_teachers(experiment, dataset)
     dataset = teach(dataset, teachers, experiment.distill)
     validation, scored = dataset.splits == "validation", "split validation"
     if not validation.any():

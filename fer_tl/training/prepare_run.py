@@ -110,7 +110,6 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
             f"'distill.teachers' is not for fer-tl {kind}: the teachers' folds that answer for an image have trained "
             "on those that a fold of the student holds out; use fer-tl distill, which is scored on the validation split"
         )
-    check_teachers(experiment)
     spec = resolve_model(experiment)
     worker = check_cluster(experiment)
     run = RunFolder(Path(experiment.run_dir) if experiment.run_dir else default_run_dir(experiment, kind))
@@ -122,6 +121,7 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
     begun = (run.path / "run.json").is_file()
     trained = begun and all(run.is_done(name) for name in _wanted(experiment, run))
     if not trained:
+        check_teachers(experiment)
         find_weights(spec, experiment.weights, experiment.accept_licence)
     return Work(experiment, run, worker, trained)
 

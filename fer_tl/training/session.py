@@ -159,18 +159,23 @@ class Session:
         return run
 
     def _say_what_fits(self, compiled: CompiledStage, plan: EpochPlan) -> str:
-        """Which batch would fit, where a step is too large for the devices' memory."""
+        """Which batch would fit, and in how many parts this one, where a step is too large for the devices' memory."""
         batch_size = asked = self.experiment.batch_size
+        parts = self.experiment.accumulate
         place = f"the memory of the devices ({self.devices.describe()})"
         while batch_size % (2 * self.devices.replicas * self.experiment.accumulate) == 0:
-            batch_size //= 2
-            if self._fits(batch_size, compiled, plan):
-                return f"a batch of {asked} images does not fit into {place}: use --batch-size {batch_size}, which does"
+            batch_size, parts = batch_size // 2, 2 * parts
+            if self._fits(batch_size, self.experiment.accumulate, compiled, plan):
+                remedy = f"--batch-size {batch_size}, which does"
+                # As many at a time, and the sum of the gradients besides.
+                if self._fits(asked, parts, compiled, plan):
+                    remedy = f"--accumulate {parts}, which computes it in parts, or --batch-size {batch_size}"
+                return f"a batch of {asked} images does not fit into {place}: use {remedy}"
         return f"not even a batch of {batch_size} images fits into {place}: use a smaller --image-size or backbone"
 
-    def _fits(self, batch_size: int, compiled: CompiledStage, plan: EpochPlan) -> bool:
-        """Whether a step of so many images can be trained."""
-        dataset, parts = self.dataset, self.experiment.accumulate
+    def _fits(self, batch_size: int, parts: int, compiled: CompiledStage, plan: EpochPlan) -> bool:
+        """Whether a step of so many images can be trained in so many parts."""
+        dataset = self.dataset
         # A step that failed may have taken the variables with it.
         assign_values(self.model.variables, self._initial)
         assign_values(compiled.optimizer.variables, compiled.initial_optimizer)

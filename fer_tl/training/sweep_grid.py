@@ -33,7 +33,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Name of its run folder inside the sweep's."""
-        return "-".join(self.labels)
+        return _name(self.labels)
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,20 @@ def read_sweep(path: Path, overrides: dict[str, Any] | None = None) -> Sweep:
     cells = []
     for chosen in itertools.product(*(axis.items() for axis in axes.values())):
         settings = {key: value for _, values in chosen for key, value in values.items()}
-        cells.append(Cell(tuple(label for label, _ in chosen), from_raw(base | settings)))
+        labels = tuple(label for label, _ in chosen)
+        try:
+            cells.append(Cell(labels, from_raw(base | settings)))
+        except UserError as error:
+            raise UserError(f"{path}, cell {_name(labels)}: {error}") from None
     run_dir = Path(cells[0].experiment.run_dir or _default_folder(path.stem, command, cells))
     placed = tuple(
         replace(cell, experiment=replace(cell.experiment, run_dir=str(run_dir / cell.name))) for cell in cells
     )
     return Sweep(path.stem, command, tuple(axes), placed, ensemble, run_dir)
+
+
+def _name(labels: tuple[str, ...]) -> str:
+    return "-".join(labels)
 
 
 def _read_spec(spec: Any, path: Path) -> tuple[Literal["cv", "train"], dict[str, Axis], bool]:

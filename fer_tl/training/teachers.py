@@ -50,11 +50,8 @@ def check_teachers(experiment: Experiment) -> dict[str, RunFolder]:
     """The folders of an experiment's teachers by name, after what can be checked without the student's images.
 
     Raises:
-        UserError: a share or a temperature without teachers; a run twice, no run, no cross validation, an unfinished
-            one, folds that leak, or another dataset.
+        UserError: a run twice, no run, no cross validation, an unfinished one, folds that leak, or another dataset.
     """
-    if experiment.distill.teachers is None and experiment.distill != Distill():
-        raise UserError("'distill.share' and 'distill.temperature' are for a student: use fer-tl distill RUN")
     named = name_runs(experiment.distill.teachers or (), "a run teaches once")
     runs = {name: RunFolder(path) for name, path in named.items()}
     for run in runs.values():

@@ -110,8 +110,11 @@ def test_two_cells_never_share_a_folder(tmp_path: Path) -> None:
         ("sweep: {command: cv, axes: {weights: [none, a/b.h5]}}", "'a/b.h5' cannot name a folder"),
         ("sweep: {command: cv, axes: {epochs: [3], a: {b: {epochs: 4}}}}", "'epochs' and 'a' both set 'epochs'"),
         ("sweep: {command: cv, axes: {a: {b: {run_dir: x}}}}", "sets 'run_dir', which all runs of a sweep share"),
-        ("sweep: {command: cv, axes: {epochs: [3, many]}}", "'epochs' should be a whole number, but is 'many'"),
-        ("sweep: {command: cv, axes: {epochs: [3, 0]}}", "'epochs' should be between 1"),
+        (
+            "sweep: {command: cv, axes: {epochs: [3, many]}}",
+            "cell many: 'epochs' should be a whole number",
+        ),
+        ("sweep: {command: cv, axes: {epochs: [3, 0]}}", "cell 0: 'epochs' should be between 1"),
         ("folds: 1\nsweep: {command: cv, axes: {epochs: [3]}}", "'folds' should be between 2"),
         ("flods: 1\nsweep: {command: cv, axes: {epochs: [3]}}", "unknown key 'flods'; did you mean 'folds'?"),
         ("fold: 1\nsweep: {command: cv, axes: {epochs: [3]}}", "a sweep trains all folds of every cell"),

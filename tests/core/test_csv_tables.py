@@ -47,6 +47,22 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
             read_table(tmp_path / name, ("id", "n"), "numbers")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"PK\x03\x04" + bytes(30), r"t\.csv is a spreadsheet or an archive, not text: save the numbers as a CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", r"t\.csv is a spreadsheet or an archive"),
+        (b" \r\n\n", r"t\.csv is empty: its first line has to name id, n"),
+        (b"id\na\n", r"t\.csv: no column n in its first line \(id\); expected id, n"),
+    ],
+)
+def test_what_is_no_such_table_is_told_for_what_it_is(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, content)
+    with pytest.raises(UserError, match=r"none does not exist: give a CSV of names with the column id$"):
+        read_table(tmp_path / "none", ("id",), "names")
+
+
 def test_names_are_found_as_spreadsheets_and_systems_change_them() -> None:
     find = id_finder({"00012": "00012", "é": "é", " a ": " a ", "x.png": "x", "two": None, "05": "05", "5": "5"})
     asked = ("00012", "12", "12.0", "012", "e\u0301", "a", "x.png", "two", "5", "05", "005", "1.2", "")

@@ -514,10 +514,15 @@ def test_weights_that_are_not_finite_are_never_saved(faces: Dataset, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("fits", "words"), [(6, "use --batch-size 6, which does"), (0, "not even a batch of 3 images")]
+    ("fits", "in_parts", "words"),
+    [
+        (6, False, "use --batch-size 6, which does"),
+        (6, True, "use --accumulate 4, which computes it in parts, or --batch-size 6"),
+        (0, True, "not even a batch of 3 images"),
+    ],
 )
-def test_a_batch_that_does_not_fit_into_memory_is_told_with_one_that_does(
-    fits: int, words: str, faces: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_batch_that_does_not_fit_into_memory_is_told_with_what_does(
+    fits: int, in_parts: bool, words: str, faces: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     plain = ENGINE.compile_training
 
@@ -525,7 +530,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_told_with_one_that_does(
         run = plain(engine, *given)
 
         def train(plan: EpochPlan, *cut: int) -> np.ndarray:
-            if plan.rows.shape[1] > fits:
+            if plan.rows.shape[1] // (engine.parts if in_parts else 1) > fits:
                 raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
             return run(plan, *cut)
 

@@ -21,6 +21,7 @@ from fer_tl.data.folds import write_folds
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import RESULT, describe_files
 from fer_tl.runs.predictions import Predictions, load_predictions, save_predictions
+from fer_tl.training.cross_validation import train_one
 from fer_tl.training.prepare_run import check_ready
 from fer_tl.training.teachers import read_teachers, refuse_other_teachers, teach
 
@@ -208,6 +209,22 @@ def test_a_student_is_not_cross_validated_and_has_a_teacher():
     with pytest.raises(UserError, match=r"'distill\.share' and 'distill\.temperature' are for a student"):
         check_ready(student(share=0.5), "train")
     assert check_ready(student("teacher", share=0.5), "train").experiment.distill.share == 0.5
+
+
+def test_a_student_that_is_done_is_shown_without_its_teacher():
+    dataset = store()
+    run = make_run(Path("student"), FACES, "train", distill=student("gone").distill)
+    say(fingerprint=dataset.fingerprint)(run)
+    experiment = replace(run.read_experiment(), run_dir="student")
+    assert check_ready(experiment, "train").trained
+    said: list[str] = []
+    train_one(experiment, dataset, run, said.append)
+    assert said == ["model: done before, student/model"]
+    (run.part("model") / RESULT).unlink()
+    with pytest.raises(UserError, match=r"gone/run\.json is missing"):
+        check_ready(experiment, "train")
+    with pytest.raises(UserError, match=r"gone/run\.json is missing"):
+        train_one(experiment, dataset, run, said.append)
 
 
 def test_a_student_does_not_go_on_with_a_teacher_that_was_trained_again():
