@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_tl.core.errors import UserError
@@ -32,6 +32,7 @@ class Example:
         height: of what was resized, pixels; 0 if unknown.
         width: of the same.
         crop: see ``fer_tl.sources.records.Record``.
+        measures: likewise; each has a column of its own, which is there if any example of the dataset has it.
     """
 
     id: str
@@ -44,16 +45,29 @@ class Example:
     height: int = 0
     width: int = 0
     crop: str = ""
+    measures: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 # The column of the class is called as in every other table.
-_COLUMNS = {"class_name": "class"}
+_COLUMNS = ("id", "split", "class", "group", "cluster", "copy", "kept", "height", "width", "crop")
 
 
 def write_examples(examples: Sequence[Example], directory: Path) -> None:
-    """Write the table, one row an example, sorted by id."""
-    names = [_COLUMNS.get(item.name, item.name) for item in fields(Example)]
-    rows = [names, *(asdict(example).values() for example in sorted(examples, key=lambda example: example.id))]
+    """Write the table, one row an example, sorted by id.
+
+    Raises:
+        UserError: a measure is called like one of the other columns.
+    """
+    measured = sorted({name for example in examples for name in example.measures})
+    if taken := [name for name in measured if name in _COLUMNS]:
+        raise UserError(f"the measure {taken[0]!r} is called like a column of {FILE_NAME}: give it another name")
+    rows: list[Iterable[object]] = [(*_COLUMNS, *measured)]
+    for one in sorted(examples, key=lambda example: example.id):
+        cells = (
+            one.id, one.split, one.class_name, one.group, one.cluster, one.copy, one.kept, one.height, one.width,
+            one.crop,
+        )  # fmt: skip
+        rows.append((*cells, *(one.measures.get(name, "") for name in measured)))
     write_text(directory / FILE_NAME, "".join(map(csv_line, rows)))
 
 
@@ -78,4 +92,5 @@ def _example(row: dict[str, str]) -> Example:
     return Example(
         row["id"], row["split"], row["class"], row["group"], row["cluster"], row["copy"], row["kept"],
         int(row["height"]), int(row["width"]), row["crop"],
+        {name: float(text) for name, text in row.items() if name not in _COLUMNS and text},
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -92,4 +93,8 @@ def _problem(record: object, shape: tuple[int, ...], classes: int) -> str:
         return f"its image is {found}, not uint8 {shape}"
     if targets is not None and (targets.shape != (classes,) or targets.dtype != np.float32):
         return f"its targets are {targets.dtype} {targets.shape}, not float32 ({classes},)"
+    for name, value in record.measures.items():
+        named = isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9_]*", name)
+        if not named or not isinstance(value, float) or not math.isfinite(value):
+            return f"its measure {name!r:.60} is {value!r:.60}; use a-z, 0-9 and _ for names and finite floats"
     return ""

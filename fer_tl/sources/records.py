@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -33,7 +33,6 @@ MOST_SKIPPED = 0.05
 """Share of the examples that may be left out as unusable: more of them say that something else is wrong."""
 
 _LISTED = 10  # examples that a message names
-
 
 # FER-2013's official names and the folder names of its copies.
 _SPLIT_NAMES = {
@@ -85,6 +84,7 @@ class Record:
             same for all examples of a group.
         person: who is in it, "" if unknown: images of one person, and of the groups they are in, are never divided
             either, and training has none of those who are in validation or test.
+        measures: what the source says of it besides its class, finite numbers by name: {"valence": 0.3}.
     """
 
     split: str | None
@@ -97,6 +97,7 @@ class Record:
     size: tuple[int, int] = (0, 0)
     photo: np.ndarray | None = None
     person: str = ""
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

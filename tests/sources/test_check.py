@@ -58,6 +58,8 @@ WRONG = {
     "shape": ({"image": IMAGE[..., 0]}, r"its image is uint8 \(4, 6\), not uint8 \(4, 6, 1\)"),
     "dtype": ({"image": IMAGE.astype(np.float32)}, "its image is float32"),
     "targets": ({"targets": np.ones(3, np.float32)}, r"its targets are float32 \(3,\), not float32 \(2,\)"),
+    "measure": ({"measures": {"valence": float("nan")}}, "its measure 'valence' is nan; use"),
+    "measure's name": ({"measures": {"how old": 30.0}}, "its measure 'how old' is 30.0; use a-z"),
 }
 
 

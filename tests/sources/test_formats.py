@@ -260,6 +260,9 @@ EXCEPTIONS = {
     ("sources/records.py", "fer2013"),
     ("sources/records.py", "expw"),
     ("sources/records.py", "rafdb"),
+    ("sources/records.py", "affectnet"),
+    # An order of numbers, which other datasets may have.
+    ("sources/label_orders.py", "affectnet"),
     ("sources/records.py", "folder"),
 }
 

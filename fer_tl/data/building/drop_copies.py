@@ -45,6 +45,7 @@ class _Row:
     crop: str
     size: tuple[int, int]
     pixels: str
+    measures: Mapping[str, float]
 
 
 class Curated:
@@ -226,6 +227,7 @@ def _read(source: Source, spool: Spool, photos: Photos | None, tones: Tones) -> 
                     record.crop,
                     record.size,
                     hash_pixels(record.image),
+                    record.measures,
                 )
             )
             progress.step()
@@ -280,7 +282,7 @@ def _describe(
     return [
         Example(
             row.id, str(splits[i]), class_names[row.label], str(groups[i]), names[i], copies[i], kept[i], *row.size,
-            row.crop,
+            row.crop, row.measures,
         )
         for i, row in enumerate(rows)
     ]  # fmt: skip

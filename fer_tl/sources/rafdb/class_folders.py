@@ -28,7 +28,7 @@ def open_class_folders(path: Path, files: Files, names: list[str], labels: str |
     numbers = {number for one in paths if (number := number_of(one.folder)) is not None}
     if labels is not None and not numbers:
         raise UserError(f"{files.label} has names for classes, not numbers: leave --labels out")
-    order = order_of(numbers, labels, files.label)
+    order = order_of(numbers, labels, f"{files.label}, which has no list_patition_label.txt,")
     class_of = {folder: _class(folder, order) for folder in {one.folder for one in paths}}
     strange = next((one for one in paths if class_of[one.folder] is None), None)
     if strange is not None:
