@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import get_args
 
-from fer_tl.core.config import Augment, Distill, Experiment
+from fer_tl.core.config import Augment, Experiment
 from fer_tl.core.config_keys import flatten, walk
 from fer_tl.core.errors import UserError
 
@@ -29,7 +29,8 @@ def check(experiment: Experiment) -> None:
         raise UserError(f"'unfreeze' should be all, none or a positive number of layers, but is {experiment.unfreeze}")
     if experiment.loss.gamma is not None and experiment.loss.name != "focal":
         raise UserError("'loss.gamma' belongs to the focal loss: use --loss.name focal, or omit it")
-    _check_distill(experiment.distill)
+    if experiment.distill.teachers is not None and not experiment.distill.teachers:
+        raise UserError("'distill.teachers' is an empty list: name a finished cross validation, or omit it")
     _check_parts(experiment)
     _check_augment(experiment.augment)
     _check_layer_decay(experiment)
@@ -55,16 +56,6 @@ def _check_parts(experiment: Experiment) -> None:
         raise UserError(
             f"'batch_size' {experiment.batch_size} does not divide into {experiment.accumulate} parts (--accumulate): "
             f"use a multiple of {experiment.accumulate}"
-        )
-
-
-def _check_distill(distill: Distill) -> None:
-    if distill.teachers is not None and not distill.teachers:
-        raise UserError("'distill.teachers' is an empty list: name a finished cross validation, or omit it")
-    if distill.teachers is None and distill != Distill():
-        raise UserError(
-            "'distill.share' and 'distill.temperature' are for a student: use fer-tl distill RUN, or name its "
-            "'distill.teachers'"
         )
 
 

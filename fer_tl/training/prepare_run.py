@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fer_tl.core.check_config import check
-from fer_tl.core.config import Experiment
+from fer_tl.core.config import Distill, Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.lock import hold
 from fer_tl.core.say import Say
@@ -105,11 +105,7 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
     check(experiment)
     if experiment.fold is not None and kind != "cv":
         raise UserError(f"--fold {experiment.fold} is for fer-tl cv: fer-tl {kind} trains a single model")
-    if experiment.distill.teachers and kind != "train":
-        raise UserError(
-            f"'distill.teachers' is not for fer-tl {kind}: the teachers' folds that answer for an image have trained "
-            "on those that a fold of the student holds out; use fer-tl distill, which is scored on the validation split"
-        )
+    _check_distill(experiment.distill, kind)
     spec = resolve_model(experiment)
     worker = check_cluster(experiment)
     run = RunFolder(Path(experiment.run_dir) if experiment.run_dir else default_run_dir(experiment, kind))
@@ -124,6 +120,19 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
         check_teachers(experiment)
         find_weights(spec, experiment.weights, experiment.accept_licence)
     return Work(experiment, run, worker, trained)
+
+
+def _check_distill(distill: Distill, kind: str) -> None:
+    if distill.teachers and kind != "train":
+        raise UserError(
+            f"'distill.teachers' is not for fer-tl {kind}: the teachers' folds that answer for an image have trained "
+            "on those that a fold of the student holds out; use fer-tl distill, which is scored on the validation split"
+        )
+    if not distill.teachers and distill != Distill():
+        raise UserError(
+            "'distill.share' and 'distill.temperature' are for a student: use fer-tl distill RUN, or name its "
+            "'distill.teachers'"
+        )
 
 
 def _wanted(experiment: Experiment, run: RunFolder) -> list[str]:
