@@ -49,11 +49,13 @@ class Table:
         name: base name of its file.
         sha256: of the file, 64 hexadecimal digits.
         rows: in the file's order, at least one.
+        header: names of the columns, in lower case.
     """
 
     name: str
     sha256: str
     rows: tuple[TableRow, ...]
+    header: tuple[str, ...]
 
 
 def read_table(path: Path, columns: Sequence[str], what: str) -> Table:
@@ -70,18 +72,23 @@ def read_table(path: Path, columns: Sequence[str], what: str) -> Table:
     Raises:
         UserError: there is no such file, it is no such table, or a row has other cells than the header.
     """
-    named = "column" if len(columns) == 1 else "columns"
-    data = _read_bytes(path, f"give a CSV of {what} with the {named} {', '.join(columns)}")
+    named = f" with the column{'' if len(columns) == 1 else 's'} {', '.join(columns)}" if columns else ""
+    return parse_table(_read_bytes(path, f"give a CSV of {what}{named}"), path.name, columns, what)
+
+
+def parse_table(data: bytes, name: str, columns: Sequence[str], what: str) -> Table:
+    """Read the bytes of a CSV that is called ``name``; for the others, and what is raised, see ``read_table``."""
     if data.startswith(_WORKBOOKS):
-        raise UserError(f"{path.name} is a spreadsheet or an archive, not text: save the {what} as a CSV")
+        raise UserError(f"{name} is a spreadsheet or an archive, not text: save the {what} as a CSV")
     try:
         text = data.decode(encoding_of(data[:64]))
     except UnicodeDecodeError:
-        raise UserError(f"{path.name} is not text in UTF-8: save the {what} as a CSV in UTF-8") from None
-    rows = tuple(_rows(text, columns, path.name))
+        raise UserError(f"{name} is not text in UTF-8: save the {what} as a CSV in UTF-8") from None
+    rows = tuple(_rows(text, columns, name))
     if not rows:
-        raise UserError(f"{path.name} has a header but no rows: give the {what}")
-    return Table(path.name, hashlib.sha256(data).hexdigest(), rows)
+        raise UserError(f"{name} has a header but no rows: give the {what}")
+    header = tuple(cell.lower() for cell in first_row(text[: 2 * LONGEST_LINE])[1])
+    return Table(name, hashlib.sha256(data).hexdigest(), rows, header)
 
 
 def encoding_of(head: bytes) -> str:

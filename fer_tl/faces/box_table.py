@@ -102,17 +102,22 @@ def read_box_table(path: Path) -> BoxTable:
         if is_archive(head):
             raise UserError(f"{path.name} is an archive: unpack it and give the CSV of face boxes")
     table = read_table(path, COLUMNS, "face boxes")
-    return BoxTable(table.name, table.sha256, tuple(map(_row, table.rows)))
+    return BoxTable(table.name, table.sha256, tuple(map(box_row, table.rows)))
 
 
-def _row(row: TableRow) -> BoxRow:
+def box_row(row: TableRow) -> BoxRow:
+    """The box of a row with the columns ``COLUMNS``.
+
+    Raises:
+        UserError: no id, some of the sides alone, a cell that is no number, or a box of no area.
+    """
     values, place = row.cells, row.place
     if not values["id"]:
         raise UserError(f"{place}: no id")
     texts = [values[side] for side in SIDES]
     if not any(texts):
         return BoxRow(values["id"], None, place)
-    box = Box(*(_number(text, side, place) for text, side in zip(texts, SIDES, strict=True)))
+    box = Box(*(pixels(text, side, place) for text, side in zip(texts, SIDES, strict=True)))
     for low, high in (("top", "bottom"), ("left", "right")):
         if getattr(box, high) <= getattr(box, low):
             raise UserError(
@@ -122,7 +127,17 @@ def _row(row: TableRow) -> BoxRow:
     return BoxRow(values["id"], box, place)
 
 
-def _number(text: str, side: str, place: str) -> float:
+def pixels(text: str, side: str, place: str) -> float:
+    """A cell with a number of pixels.
+
+    Args:
+        text: of the cell.
+        side: what it is of the box, for messages.
+        place: how a message names the row.
+
+    Raises:
+        UserError: it is blank or no finite number.
+    """
     if not text:
         raise UserError(f"{place}: {side} is blank and another side is not: fill it in, or blank all four for no box")
     try:

@@ -66,12 +66,14 @@ class BuildRequest:
             raise UserError("--groups gives the groups and --group-regex reads them from names: use one of them")
         if "boxes" in given and "detector" in given:
             raise UserError("--boxes gives the faces and --detector looks for them: use one of them")
+        if "box_columns" in given and {"boxes", "detector"} & given.keys():
+            raise UserError("--box-columns gives the faces: leave --boxes and --detector out, or leave it out")
         for key in {"boxes", "detector"} & given.keys():
             if "source" not in given:
                 raise UserError(f"--{key} crops the images of --source: give that as well")
         if "detector_model" in given and given.get("detector") != "yunet":
             raise UserError("--detector-model is for --detector yunet: give that as well, or leave it out")
-        if self.format.crops and "box_margin" in given and not {"boxes", "detector"} & given.keys():
+        if self.format.crops and "box_margin" in given and not {"boxes", "detector", "box_columns"} & given.keys():
             raise UserError("--box-margin widens the boxes of --boxes or --detector: give one, or leave it out")
 
     @cached_property

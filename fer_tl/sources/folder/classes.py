@@ -35,8 +35,8 @@ class Classes(NamedTuple):
     notes: list[str]
 
 
-def name_classes(folders: Iterable[tuple[str, str]], labels: str | None, where: str) -> Classes:
-    """Find the classes of images from the folders that they lie in.
+def name_classes(folders: Iterable[tuple[str, str]], labels: str | None, where: str, what: str = "folder") -> Classes:
+    """Find the classes of images from the folders that they lie in, or from labels.
 
     Names that differ only in capitals, Unicode form, blanks and punctuation are one class. A name of an expression
     becomes that of ``CLASS_NAMES``, unless a split has two folders that mean the same one: these stay apart under their
@@ -46,13 +46,14 @@ def name_classes(folders: Iterable[tuple[str, str]], labels: str | None, where: 
         folders: split and folder of each image.
         labels: what numbered folders mean, a key of ``LABEL_ORDERS``, or None if nobody has said.
         where: what has them, for messages.
+        what: what they are, for messages: "folder" or "label".
 
     Raises:
         UserError: numbered folders that are those of a known order, but nobody says of which, or that the order given
             does not have.
     """
     counts = Counter(folders)
-    notes = _check_numbers({folder for _, folder in counts}, labels, where)
+    notes = _check_numbers({folder for _, folder in counts}, labels, where, what)
     key_of = _keys(counts)
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     splits_of: dict[str, set[str]] = defaultdict(set)
@@ -71,13 +72,13 @@ def name_classes(folders: Iterable[tuple[str, str]], labels: str | None, where: 
             name_of[kept[0]] = name
         shown = [str(name_of[key]) for key in keys]
         notes.append(
-            f"{' and '.join(shown)} both mean {name} but are two folders of one split: they stay {len(keys)} classes. "
+            f"{' and '.join(shown)} both mean {name} but are two {what}s of one split: they stay {len(keys)} classes. "
             f"If they are one, train with --classes, as in {name}={'+'.join(shown)}."
         )
     joined = [found for found in spellings.values() if len(found) > 1]
     if joined:
         notes.append(
-            "Folders whose names differ only in capitals, blanks or punctuation are one class: "
+            f"{what.capitalize()}s whose names differ only in capitals, blanks or punctuation are one class: "
             + "; ".join(" = ".join(map(repr, sorted(found))) for found in joined)
             + "."
         )
@@ -105,7 +106,7 @@ def refuse_merged(
             raise UserError(f"{where} has two names for one class in {split}, {first} and {folder}: {advice}")
 
 
-def _check_numbers(folders: set[str], labels: str | None, where: str) -> list[str]:
+def _check_numbers(folders: set[str], labels: str | None, where: str, what: str) -> list[str]:
     """Raise ``UserError`` for a guess; a line about numbers that stay names."""
     numbers = {number for folder in folders if (number := number_of(folder)) is not None}
     if labels is not None:
@@ -115,7 +116,7 @@ def _check_numbers(folders: set[str], labels: str | None, where: str) -> list[st
     elif numbers and len(numbers) >= _MANY and min(numbers) <= 1 and max(numbers) <= _HIGHEST:
         check_numbers(numbers, None, where)
     elif numbers:
-        return [f"Warning: {where} has numbered folders: what they mean is not known here, they stay names of classes."]
+        return [f"Warning: {where} has numbered {what}s: what they mean is not known here, they stay names of classes."]
     return []
 
 
