@@ -61,8 +61,8 @@ def ship(run_dir: Path, data_dir: str | None = None, note: str = "", say: Callab
     """Write ``fer_tl/models/pretrained/<name>``, in place of what is there; returns that folder.
 
     Raises:
-        UserError: an unfinished run, one of several parts, one that did not hold a validation split out, a dataset that
-            is not at hand, or a network that is too large or cannot be stored in 16 bits.
+        UserError: an unfinished run, a cross validation or a soup, one that did not hold a validation split out, a
+            dataset that is not at hand, or a network that is too large or cannot be stored in 16 bits.
     """
     run = RunFolder(run_dir)
     dataset = _held_out(run, data_dir, say)
@@ -91,8 +91,9 @@ def ship(run_dir: Path, data_dir: str | None = None, note: str = "", say: Callab
 def _held_out(run: RunFolder, data_dir: str | None, say: Callable[[str], None]) -> Dataset:
     """The images that the run held out, in the order of its predictions."""
     about = run.read_run("class_names")
-    if about["kind"] == "cv":
-        raise UserError(f"{run.path} is a cross validation: a single fit ships, of fer-tl train or distill")
+    # A soup was chosen on the validation split: no images are left to score it on.
+    if other := {"cv": "a cross validation", "soup": "a soup"}.get(about["kind"]):
+        raise UserError(f"{run.path} is {other}: a single fit ships, of fer-tl train or distill")
     check_finished(run)
     check_part(run.part("model"))
     source, missing = find_dataset(run, data_dir)

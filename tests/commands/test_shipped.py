@@ -16,12 +16,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from made_run import make_faces, make_run
 from PIL import Image
 
 import fer_tl
 from fer_tl.cli import main
 from fer_tl.core.errors import UserError
-from fer_tl.core.files import read_json
+from fer_tl.core.files import read_json, write_json
 from fer_tl.data.dataset import load_dataset
 from fer_tl.models import shipped
 from fer_tl.models.resolve import resolve_model
@@ -299,3 +300,11 @@ def test_only_a_finished_single_fit_that_was_scored_on_a_validation_split_ships(
             with pytest.raises(UserError, match="bytes in 16 bits, and 100 are the most that ships"):
                 ship(Path("run"), tmp_path / "to")
     assert not list((tmp_path / "to").iterdir())
+
+
+@pytest.mark.parametrize(("kind", "what"), [("cv", "a cross validation"), ("soup", "a soup")])
+def test_what_was_not_trained_as_one_model_does_not_ship(kind: str, what: str, tmp_path: Path):
+    run = make_run(tmp_path / "run", make_faces(), "cv" if kind == "cv" else "train")
+    write_json(run.path / "run.json", {**read_json(run.path / "run.json"), "kind": kind})
+    with pytest.raises(UserError, match=f"run is {what}: a single fit ships"):
+        ship(run.path, tmp_path / "to")
