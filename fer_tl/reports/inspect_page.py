@@ -24,6 +24,7 @@ from fer_tl.reports.inspect_tables import (
     fact_table,
     inspection_text,
     looks_table,
+    persons_text,
     scope_text,
     sizes_table,
 )
@@ -67,6 +68,7 @@ def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
             for name in found.manifest.class_names
         ],
         duplicates=duplicates_text(found),
+        persons=persons_text(found),
         clusters=_clusters(found),
         odd=_odd(found),
         brightness=data_uri((out / "brightness.png").read_bytes()),

@@ -8,17 +8,25 @@ import numpy as np
 
 from fer_tl.core.archive_members import describe_passed_over
 from fer_tl.data.examples import KEPT
+from fer_tl.data.person_names import describe_person_names, find_person_names
 from fer_tl.data.survey import CLOSED_SPLIT, Cluster, Survey
 from fer_tl.data.tones import NEARLY_BLANK
 from fer_tl.reports.rendering import Table, as_text, per_cent
+from fer_tl.sources.format import is_drawn
 
 
 def inspection_text(found: Survey) -> str:
     """What the terminal shows: counts of classes, counts of properties, duplicates, and what was not looked at."""
     classes, facts = as_text(class_table(found)).rstrip(), as_text(fact_table(found)) + fact_note(found)
     told = describe_passed_over(found.manifest.passed_over)
-    passed = [told] if told else []
-    return "\n\n".join([found.manifest.dataset, classes, facts, duplicates_text(found), *passed, scope_text(found)])
+    more = [line for line in (persons_text(found), told) if line]
+    return "\n\n".join([found.manifest.dataset, classes, facts, duplicates_text(found), *more, scope_text(found)])
+
+
+def persons_text(found: Survey) -> str:
+    """A warning if the names of images look like persons whom the groups do not hold together, "" if not."""
+    names = None if is_drawn(found.manifest.dataset) else find_person_names(found.examples)
+    return describe_person_names(names, found.manifest.dataset) if names else ""
 
 
 def class_table(found: Survey) -> Table:

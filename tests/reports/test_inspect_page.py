@@ -15,6 +15,7 @@ from PIL import Image
 from planted_dataset import Planted, plant
 
 from fer_tl.core.errors import UserError
+from fer_tl.data.building.build import build
 from fer_tl.data.manifest import read_manifest, write_manifest
 from fer_tl.reports.inspect_page import write_inspection
 
@@ -164,3 +165,17 @@ def test_sizes_before_resizing_are_drawn_where_they_differ(dataset: Planted, tmp
     assert "enlarged: smaller than 24 × 24" in text
     assert (tmp_path / "out" / "sizes.png").exists()
     assert "skipped 3 examples" in html and "&lt;b&gt;three were bad" in html
+
+
+def test_names_that_look_like_persons_are_told_on_page_and_terminal(tmp_path: Path, html: str) -> None:
+    assert "Persons</h2>" not in html
+    names = {f"S{person}_{take}_{c}.png": c for person in range(3) for take in range(3) for c in ("glad", "low")}
+    draw = np.random.default_rng(0)
+    for name, label in names.items():
+        (tmp_path / "own" / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (20, 20), dtype=np.uint8)).save(tmp_path / "own" / label / name)
+    build("folder/own", tmp_path / "own", tmp_path / "data", image_size=20, say=lambda line: None)
+    text = write_inspection("folder/own", tmp_path / "data", tmp_path / "out")
+    page = Reader((tmp_path / "out" / "index.html").read_text(encoding="utf-8")).text
+    for shown in (text, page):
+        assert r"fer-tl build folder/own ... --group-regex '(S\d+)_' --overwrite" in " ".join(shown.split())

@@ -1,0 +1,62 @@
+"""Names that look like persons are seen, those that only count are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from fer_tl.data.examples import Example
+from fer_tl.data.person_names import describe_person_names, find_person_names
+
+CLASSES = ("happy", "sad")
+
+
+def examples(*names: str, group: str = "") -> list[Example]:
+    """Images of both classes in turn, each a group of its own if there is no other."""
+    return [Example(name, "train", CLASSES[row % 2], group or name) for row, name in enumerate(names)]
+
+
+def told(pattern: str, persons: int = 4, takes: int = 6) -> list[str]:
+    return [pattern.format(person=person, take=take) for person in range(persons) for take in range(takes)]
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        ("S{person:02d}_{take}", r"(S\d+)_"),
+        ("a/subject{person}-{take}", r"(subject\d+)-"),
+        ("S{person:03d}/001/S{person:03d}_001_{take:08d}", r"(S\d+)/"),
+        ("img_{take}.Actor_{person:02d}.x", r"(Actor_\d+)\."),
+    ],
+)
+def test_codes_that_images_of_several_classes_share_are_persons(names: str, pattern: str) -> None:
+    found = find_person_names(examples(*told(names)))
+    assert found is not None
+    assert (found.pattern, found.persons, found.divided) == (pattern, 4, 4)
+    line = describe_person_names(found, "folder/mine")
+    assert f"fer-tl build folder/mine ... --group-regex '{pattern}' --overwrite" in line and f"{found.person!r}" in line
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        told("{person}{take}"),
+        told("fer{person}{take}_x"),  # counted
+        told("img{person}_{take}"),
+        told("a{person}{take}_x"),  # each on one image
+        [f"{word}{take}_x" for take in range(2) for word in ("p", "q", "r")],  # no letters that most have
+        [f"k{row % 2}_{row}" for row in range(12)],  # each on one class
+        ["p1_1", "p1_2"],
+        [],
+    ],
+)
+def test_names_that_count_or_tell_the_class_are_none(names: list[str]) -> None:
+    assert find_person_names(examples(*names)) is None
+
+
+def test_where_the_groups_hold_persons_together_nothing_is_said() -> None:
+    names = told("S{person:02d}_{take}")
+    grouped = [Example(name, "train", CLASSES[row % 2], name[:3]) for row, name in enumerate(names)]
+    assert find_person_names(grouped) is None
+    torn = [*grouped[:-1], Example(names[-1], "train", "sad", names[-1])]
+    found = find_person_names(torn)
+    assert found is not None and found.divided == 1
