@@ -46,6 +46,8 @@ def test_codes_that_images_of_several_classes_share_are_persons(names: str, patt
         [f"{word}{take}_x" for take in range(2) for word in ("p", "q", "r")],  # no letters that most have
         [f"k{row % 2}_{row}" for row in range(12)],  # each on one class
         ["p1_1", "p1_2"],
+        [*told("S{person}_{take}"), *map(str, range(24))],  # half of the names
+        ["p0_1", "p0_2", "p1_1", "p1_2", "p2_1", "p3_1"],  # hardly two images each
         [],
     ],
 )
