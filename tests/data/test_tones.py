@@ -81,7 +81,7 @@ def test_a_build_says_it_and_its_manifest_keeps_it(tmp_path: Path):
         ({"channels": 2}, "--channels 2: no such choice"),
         ({"bits": 7}, "--bits is 7, not 8 to 16"),
         ({"name": "toyfaces", "source": None, "bits": 12}, "--bits is for folder, not for toyfaces"),
-        ({"name": "fer2013", "channels": 1}, "--channels is for folder, not for fer2013"),
+        ({"name": "fer2013", "channels": 1}, r"--channels is for .*folder.*, not for fer2013"),
     ],
 )
 def test_options_that_cannot_be_are_refused(tmp_path: Path, options: dict, message: str):
