@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.safe_text import from_csv
@@ -39,6 +40,12 @@ class TableRow:
 
     cells: Mapping[str, str]
     place: str
+
+    def check_filled(self, *columns: str) -> None:
+        """Raise ``UserError`` if a cell of these columns is empty."""
+        for column in columns:
+            if not self.cells[column]:
+                raise UserError(f"{self.place}: no {column}")
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,11 @@ def id_finder(names: Mapping[str, str | None]) -> Callable[[str], str | None]:
         return names[text] if text in names else forgiving.get(_forgiving(text))
 
     return find
+
+
+def digest_rows(rows: Iterable[Any]) -> str:
+    """SHA-256 in hex of rows, texts or tuples of texts: the same in any order, and however often one is there."""
+    return hashlib.sha256(json.dumps(sorted(set(rows))).encode()).hexdigest()
 
 
 def find_examples(rows: Iterable[tuple[str, str]], names: Mapping[str, str | None]) -> list[str | None]:

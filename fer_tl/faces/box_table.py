@@ -112,8 +112,7 @@ def box_row(row: TableRow) -> BoxRow:
         UserError: no id, some of the sides alone, a cell that is no number, or a box of no area.
     """
     values, place = row.cells, row.place
-    if not values["id"]:
-        raise UserError(f"{place}: no id")
+    row.check_filled("id")
     texts = [values[side] for side in SIDES]
     if not any(texts):
         return BoxRow(values["id"], None, place)

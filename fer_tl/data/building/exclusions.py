@@ -3,13 +3,11 @@ who withdrew."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_tl.core.csv_tables import find_examples, read_table
+from fer_tl.core.csv_tables import digest_rows, find_examples, read_table
 from fer_tl.core.errors import UserError
 
 EXCLUDED = "excluded"
@@ -31,8 +29,8 @@ class Exclusions:
     @property
     def option(self) -> str:
         """What the manifest says of it: the same for the same ids in any order."""
-        names = sorted({name for name, _ in self.rows})
-        return f"{len(names)} ids, sha256 {hashlib.sha256(json.dumps(names).encode()).hexdigest()}"
+        names = {name for name, _ in self.rows}
+        return f"{len(names)} ids, sha256 {digest_rows(names)}"
 
     def match(self, names: Mapping[str, str | None]) -> frozenset[str]:
         """The ids of the examples; a row names its example as ``csv_tables.find_examples`` finds it.
@@ -64,6 +62,5 @@ def read_exclusions(path: Path) -> Exclusions:
     """
     table = read_table(path, ("id",), "examples to leave out")
     for row in table.rows:
-        if not row.cells["id"]:
-            raise UserError(f"{row.place}: no id")
+        row.check_filled("id")
     return Exclusions(table.name, tuple((row.cells["id"], row.place) for row in table.rows))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tl.core.csv_tables import find_examples, read_table
+from fer_tl.core.csv_tables import digest_rows, find_examples, read_table
 from fer_tl.core.errors import UserError
 
 _PARENTHESES = r"put parentheses round what names the person, as in '(S\d+)_'"
@@ -40,10 +38,9 @@ class GroupTable:
     @property
     def option(self) -> str:
         """What the manifest says of it: the same for the same rows in any order."""
-        rows = sorted({(name, group) for name, group, _ in self.rows})
+        rows = {(name, group) for name, group, _ in self.rows}
         groups = len({group for _, group in rows})
-        digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-        return f"{groups} groups of {len(rows)} ids, sha256 {digest}"
+        return f"{groups} groups of {len(rows)} ids, sha256 {digest_rows(rows)}"
 
     def match(self, ids: Sequence[str], names: Mapping[str, str | None]) -> np.ndarray:
         """The group of each id: text ``[N]``, "" where the table names none.
@@ -129,9 +126,7 @@ def read_groups(path: Path) -> GroupTable:
     """
     table = read_table(path, ("id", "group"), "groups, such as the person in each image,")
     for row in table.rows:
-        for column in ("id", "group"):
-            if not row.cells[column]:
-                raise UserError(f"{row.place}: no {column}")
+        row.check_filled("id", "group")
     return GroupTable(table.name, tuple((row.cells["id"], row.cells["group"], row.place) for row in table.rows))
 
 

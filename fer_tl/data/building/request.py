@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fer_tl.core.csv_tables import digest_rows
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.data.building.curation import Curation
 from fer_tl.data.building.exclusions import read_exclusions
@@ -104,8 +103,8 @@ class BuildRequest:
         if curation.groups is not None:
             found[curation.groups.key] = curation.groups.option
         if curation.splits is not None:
-            rows = json.dumps(sorted(curation.splits.items()))
-            return found | {"splits": f"{len(curation.splits)} ids, sha256 {hashlib.sha256(rows.encode()).hexdigest()}"}
+            digest = digest_rows(curation.splits.items())
+            return found | {"splits": f"{len(curation.splits)} ids, sha256 {digest}"}
         if self.format.splits or curation.test_share is not None:
             found["split_seed"] = str(curation.split_seed)
         # What is drawn without being asked for was once the only share.
