@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,9 @@ def main() -> None:
     """Build what the command line names, then answer."""
     name, system = sys.argv[1:3]
     import_backend()
+    if system == "layers":
+        print(json.dumps(layers(name)))
+        return
     serve({"train": keras_fit(name)} if system == "keras" else ours(name, system))
 
 
@@ -70,6 +74,37 @@ def keras_fit(name: str) -> Run:
     pixels = np.random.default_rng(0).uniform(0, 255, (BATCH, SIDE, SIDE, 1)).astype(np.float32)
     batches = tf.data.Dataset.from_tensors((pixels, np.arange(BATCH) % len(CLASSES))).cache().repeat().prefetch(2)
     return lambda steps: model.fit(batches, steps_per_epoch=steps, verbose=0)
+
+
+def layers(name: str) -> dict[str, Any]:
+    """The same network for another framework: see ``backbones_torch.Layers``."""
+    from fer_tl.models.classifier import build_classifier
+
+    model = build_classifier(load_experiment(backbone=name, weights="none"), (SIDE, SIDE, 1), len(CLASSES), None).model
+    found = []
+    for layer in model.get_config()["layers"]:
+        sources = [tensor["config"] for node in layer["inbound_nodes"] for tensor in _tensors(node["args"])]
+        shape = sources[0]["shape"][1:] if sources else []
+        names = [source["keras_history"][0] for source in sources]
+        found.append(
+            {
+                "name": layer["name"],
+                "kind": layer["class_name"],
+                "settings": {key: value for key, value in layer["config"].items() if not isinstance(value, dict)},
+                "shape": shape,
+                "from": names,
+            }
+        )
+    learned = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    return {"channels": 1, "parameters": learned, "layers": found}
+
+
+def _tensors(arguments: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(arguments, dict):
+        yield arguments
+    else:
+        for argument in arguments:
+            yield from _tensors(argument)
 
 
 def serve(runs: dict[str, Run]) -> None:
