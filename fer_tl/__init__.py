@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.commands.report import report
     from fer_tl.commands.serve import serve
     from fer_tl.commands.soup import soup
+    from fer_tl.commands.stress import stress
     from fer_tl.commands.sweep import sweep
     from fer_tl.commands.train import fit
     from fer_tl.commands.verify import verify
@@ -50,8 +51,8 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
 __all__ = [
     "Experiment", "UserError", "__version__", "audit", "build", "clean", "collect", "compare", "cross_validate",
     "distill", "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit", "inspect_dataset",
-    "list_models", "load", "load_dataset", "load_experiment", "predict", "profile", "report", "serve", "soup", "sweep",
-    "verify",
+    "list_models", "load", "load_dataset", "load_experiment", "predict", "profile", "report", "serve", "soup", "stress",
+    "sweep", "verify",
 ]  # fmt: skip
 _BESIDES_COMMANDS = {
     "Experiment": "core.config",

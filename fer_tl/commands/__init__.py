@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 # Of ``fer-tl --help``: from data to results. A command that is not named here comes last.
 ORDER = (
     "build", "verify", "clean", "inspect", "folds", "cv", "train", "distill", "collect", "soup", "sweep", "evaluate",
-    "ensemble", "compare", "report", "explain", "export", "predict", "serve", "audit", "doctor", "models", "profile",
+    "ensemble", "compare", "report", "explain", "export", "predict", "serve", "audit", "stress", "doctor", "models",
+    "profile",
 )  # fmt: skip
 
 

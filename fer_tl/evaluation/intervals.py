@@ -98,6 +98,28 @@ def class_intervals(
     return found
 
 
+def mean_interval(
+    values: np.ndarray, groups: np.ndarray, resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """Percentile bootstrap interval of the mean of a number of each example, as ``bootstrap_intervals`` draws them.
+
+    Args:
+        values: ``[N]``, such as whether an answer is right, or how much more often one is right than another.
+        groups: text ``[N]``, two of them or more.
+        resamples: how many.
+        level: share of the means inside the interval.
+        seed: 0 or more.
+
+    Raises:
+        ValueError: fewer than two groups.
+    """
+    if len(np.unique(groups)) < 2:
+        raise ValueError("a bootstrap interval needs at least two groups")
+    counted = np.stack([np.ones(len(values)), values], axis=1)  # [N, 2]
+    sums = _resampled_sums(sums_of_groups(counted, groups), resamples, seed)
+    return _ends(sums[:, 1] / sums[:, 0], level)
+
+
 def sums_of_groups(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Values of examples ``[N, F]`` summed over their groups: float64 ``[G, F]``.
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from fer_tl.core.errors import UserError
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.data.directory import dataset_directory
 from fer_tl.data.manifest import Manifest, read_manifest
-from fer_tl.data.merging import merged_fingerprint
+from fer_tl.data.merging import merge_dataset, merged_fingerprint, parse_classes
 from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.predictions import Predictions, load_fold_predictions, load_predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,42 @@ def find_dataset(
     _refuse_another_build(run, manifest, directory)
     split = "validation" if about["kind"] != "cv" and "validation" in manifest.counts else "train"
     return RunDataset(directory, manifest, load_dataset(about["dataset"], place, split, input), Path(place)), ""
+
+
+def open_held_out(run: RunFolder, data_dir: Path | str | None) -> Dataset:
+    """The split that a run held images out of, with the run's classes; images stay in the records, few are looked at.
+
+    Raises:
+        UserError: the dataset is not there, or another build of it is.
+    """
+    found, missing = find_dataset(run, data_dir, "stream")
+    if found is None:
+        raise UserError(f"{missing}. If it is elsewhere, name its folder with --data-dir")
+    items = run.read_experiment().classes
+    return merge_dataset(found.dataset, parse_classes(items, found.manifest.class_names)) if items else found.dataset
+
+
+def held_out_predictions(run: RunFolder, ids: np.ndarray, parts: Sequence[str]) -> tuple[Predictions, ...]:
+    """What each of some parts that are done predicted of the images that it held out.
+
+    Args:
+        run: whose saved predictions are read; their checksums are the caller's to check.
+        ids: text ``[N]``, of the split that it held images out of.
+        parts: of the run.
+
+    Raises:
+        UserError: predictions of other images than the fold table says, or ones that are not finite.
+    """
+    if run.read_run()["kind"] == "cv":
+        predictions = load_fold_predictions(run, ids, parts)
+    else:
+        predictions = tuple(load_predictions(run.part(name) / "predictions.npz") for name in parts)
+    for part, each in zip(parts, predictions, strict=True):
+        if not np.isfinite(each.logits).all():
+            raise UserError(f"{run.part(part)} predicts numbers that are not finite: its training diverged")
+        if unknown := sorted(set(each.ids.tolist()) - set(ids.tolist())):
+            raise UserError(f"{run.part(part) / 'predictions.npz'} holds '{unknown[0]}', which the dataset has not")
+    return predictions
 
 
 def _refuse_another_build(run: RunFolder, manifest: Manifest, directory: Path) -> None:

@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.core.errors import UserError
-from fer_tl.data.dataset import Dataset
-from fer_tl.data.merging import merge_dataset, parse_classes
 from fer_tl.evaluation.calibration import choose_scaling
-from fer_tl.evaluation.run_dataset import find_dataset
+from fer_tl.evaluation.run_dataset import held_out_predictions, open_held_out
 from fer_tl.inference.explain.pictures import Picture, magnify
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.predictions import Predictions, load_fold_predictions, load_predictions, predicted_labels, softmax
+from fer_tl.runs.predictions import Predictions, predicted_labels, softmax
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +39,10 @@ def find_mistakes(run: RunFolder, parts: Sequence[str], count: int, data_dir: Pa
         UserError: no dataset, another build of it, predictions of other images than the fold table says or that are
             not finite, or no mistake.
     """
-    dataset = _open_split(run, data_dir)
-    if run.read_run()["kind"] == "cv":
-        predictions = load_fold_predictions(run, dataset.ids, parts)
-    else:
-        predictions = tuple(load_predictions(run.part(name) / "predictions.npz") for name in parts)
+    dataset = open_held_out(run, data_dir)
+    predictions = held_out_predictions(run, dataset.ids, parts)
     found = []
     for part, each in zip(parts, predictions, strict=True):
-        if not np.isfinite(each.logits).all():
-            raise UserError(f"{run.part(part)} predicts numbers that are not finite: its training diverged")
         found += _mistakes_of(part, each, choose_scaling(run, [part]).temperature)
     images = sum(len(each.ids) for each in predictions)
     if not found:
@@ -58,8 +51,6 @@ def find_mistakes(run: RunFolder, parts: Sequence[str], count: int, data_dir: Pa
     row_of = {example_id: row for row, example_id in enumerate(dataset.ids.tolist())}
     pictures = []
     for _, example_id, label, predicted, part in found[:count]:
-        if example_id not in row_of:
-            raise UserError(f"{run.part(part) / 'predictions.npz'} holds '{example_id}', which {dataset.name} has not")
         pixels = np.asarray(dataset.images[row_of[example_id]])
         pictures.append(Picture(example_id, pixels, magnify(pixels), part, label, predicted))
     return Mistakes(pictures, len(found), images)
@@ -79,12 +70,3 @@ def _mistakes_of(part: str, predictions: Predictions, temperature: float) -> lis
         )
         for row in np.flatnonzero(answers != predictions.labels)
     ]
-
-
-def _open_split(run: RunFolder, data_dir: Path | str | None) -> Dataset:
-    """The images that the run had, of the split that it held some out of; left in the records, few are shown."""
-    found, missing = find_dataset(run, data_dir, "stream")
-    if found is None:
-        raise UserError(f"{missing}. If it is elsewhere, name its folder with --data-dir")
-    items = run.read_experiment().classes
-    return merge_dataset(found.dataset, parse_classes(items, found.manifest.class_names)) if items else found.dataset

@@ -1,0 +1,1 @@
+"""Images that a run held out, corrupted, and how often it is still right."""
