@@ -19,7 +19,7 @@ from fer_tl.core.errors import Terminated, UserError, exit_code, suggest
 from fer_tl.core.interrupts import handled
 from fer_tl.core.options import from_flat, parse_values, read_yaml
 from fer_tl.core.safe_text import SafeStream, for_terminal
-from fer_tl.core.say import LOGGER, RESULT
+from fer_tl.core.say import LOGGER, RESULT, say_line
 from fer_tl.core.version import __version__
 
 INTRO = "Transfer learning for facial expressions: from a dataset file to a table that can be trusted."
@@ -65,7 +65,20 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
                 text = text.replace(f"{name}.{action.dest}", typed)
         raise UserError(text) from None
     start = f"{name}."
-    return name, {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
+    found = {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
+    if name in names and load_command(name).takes_experiment:
+        _choose_dataset(found, any(argument.partition("=")[0] == "--data" for argument in arguments))
+    return name, found
+
+
+def _choose_dataset(values: dict[str, Any], is_given: bool) -> None:
+    """Put the name of the dataset that is meant into an experiment's values."""
+    from fer_tl.data.choose_dataset import choose_dataset
+
+    name = choose_dataset(values["data"] if is_given else None, values["data_dir"])
+    if not is_given and name != values["data"]:
+        say_line(f"data: {name}, the only one of photographs under {values['data_dir']}; --data NAME takes another")
+    values["data"] = name
 
 
 def _choose_level(arguments: list[str]) -> list[str]:

@@ -18,7 +18,9 @@ class Experiment:
     """Everything that decides a run, and where it reads and writes."""
 
     data: str = option(
-        "toyfaces", "dataset built with fer-tl build: fer2013, folder/mine, ...; toyfaces is drawn on the spot"
+        "toyfaces",
+        "dataset built with fer-tl build: fer2013, folder/mine, ...; toyfaces is drawn on the spot; a command without "
+        "it takes the only one of photographs that is built",
     )
     data_dir: str = option("data", "folder that holds the built datasets")
     classes: tuple[str, ...] | None = option(

@@ -1,0 +1,51 @@
+"""Which dataset a command means, by a name as people spell it, or by none."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from pathlib import Path
+
+from fer_tl.core.errors import UserError, suggest
+from fer_tl.data.directory import built_datasets
+from fer_tl.sources.format import formats, is_drawn, known_format
+
+DRAWN = "toyfaces"
+
+
+def choose_dataset(asked: str | None, data_dir: Path | str) -> str:
+    """The name of a dataset.
+
+    Args:
+        asked: as given, such as ``fer2013``; other letters' cases, blanks, ``-`` and ``_`` make no other name. None
+            where nothing is: it is then the only dataset of photographs that is built, or drawn faces if there is none.
+        data_dir: folder of the built datasets.
+
+    Raises:
+        UserError: nothing is asked for and there are several; or it is a file or folder, which has to be built first.
+    """
+    built = built_datasets(data_dir)
+    if asked is None:
+        real = [name for name in built if not is_drawn(name)]
+        if len(real) > 1:
+            raise UserError(f"{', '.join(real)} are built under {data_dir}: name one of them with --data")
+        return real[0] if real else DRAWN
+    if asked in built or known_format(asked):
+        return asked
+    known = [*built, *(form.name for form in formats().values())]
+    alike = {name for name in known if _plain(name) == _plain(asked)}
+    if len(alike) == 1:
+        return alike.pop()
+    if Path(asked).exists():
+        raise UserError(
+            f"--data {asked} is a file or folder, and not yet a dataset: build it, such as with `fer-tl build fer2013 "
+            f"--source {shlex.quote(asked)} --data-dir {shlex.quote(str(data_dir))}`, then name it"
+        )
+    if difflib.get_close_matches(asked, known, n=1):
+        raise UserError(f"there is no dataset '{asked}'{suggest(asked, known)}")
+    return asked  # whose folder is looked for, and said to be missing
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name.lower())
