@@ -28,6 +28,8 @@ LABELS = np.arange(COUNT) % 3
 PATCHES = np.random.default_rng(0).integers(0, 256, (COUNT, 3, 3, 1)).astype(np.uint8)
 IMAGES = PATCHES.repeat(4, axis=1).repeat(4, axis=2)
 FOLDS = np.arange(COUNT) // 3 % 3
+# Of a second repetition, which divides the images otherwise.
+AGAIN = np.arange(COUNT) // 9 % 3
 
 
 def store() -> str:
@@ -55,8 +57,11 @@ def make_model(seed: int, classes: int) -> keras.Model:
     return model
 
 
-def make_run(name: str, kind: str = "cv", folds: int = 3, classes: tuple[str, ...] | None = None) -> RunFolder:
-    """A run that is done, with models of random weights and what they say of the images that they held out."""
+def make_run(
+    name: str, kind: str = "cv", folds: int = 3, classes: tuple[str, ...] | None = None, repeats: int = 1
+) -> RunFolder:
+    """A run that is done, with models of random weights and what they say of the images that they held out; a cross
+    validation once or twice."""
     fingerprint, known, labels, rows = store(), CLASSES, LABELS, np.arange(COUNT)
     if classes:
         class_map = parse_classes(classes, CLASSES)
@@ -66,18 +71,25 @@ def make_run(name: str, kind: str = "cv", folds: int = 3, classes: tuple[str, ..
             class_map.labels_of(CLASSES)[LABELS],
         )
         rows = np.flatnonzero(labels >= 0)
-    parts = [f"fold-{fold}" for fold in range(folds)] if kind == "cv" else ["model"]
+    parts = [f"fold-{fold}" for fold in range(folds * repeats)] if kind == "cv" else ["model"]
+    table = np.stack([FOLDS, folds + AGAIN][:repeats])
     run = RunFolder(Path(name))
     experiment = Experiment(
-        data="folder/own", data_dir="data", backbone="shallow_cnn", weights="none", folds=folds, classes=classes
+        data="folder/own",
+        data_dir="data",
+        backbone="shallow_cnn",
+        weights="none",
+        folds=folds,
+        repeats=repeats,
+        classes=classes,
     )
     about = {"kind": kind, "parts": parts, "dataset": "folder/own", "fingerprint": fingerprint}
-    about |= {"settings": identity(experiment)}
+    about |= {"settings": identity(experiment), **({"repeats": repeats} if repeats > 1 else {})}
     run.start(experiment, about | {"class_names": list(known), "held_out": "split train", "split_over_folds": 0})
     if kind == "cv":
-        write_folds(run.path / "folds.csv", IDS[rows], FOLDS[rows])
+        write_folds(run.path / "folds.csv", IDS[rows], table[:, rows])
     for number, part in enumerate(parts):
-        held = rows[FOLDS[rows] == number]
+        held = rows[(table[:, rows] == number).any(axis=0)]
         model = make_model(number, len(known))
         save_model(model, known, run.part(part) / "model.keras")
         logits = np.asarray(model(IMAGES[held].astype(np.float32)))

@@ -80,7 +80,7 @@ def report_folds(
     if len(failed) == len(run.parts):
         raise UserError(f"all {len(failed)} folds failed; fold 0: {failed[0]}")
     folds = load_fold_predictions(run, ids)
-    summary = summarize(folds, groups_by_id, failed=failed)
+    summary = summarize(folds, groups_by_id, failed=failed, repeats=run.repeats)
     note = selection_note(run) + remark
     text = cv_report_text(run, summary, note)
     if writes:

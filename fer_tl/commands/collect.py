@@ -69,7 +69,8 @@ def collect(
     for other in runs[1:]:
         _refuse_other_run(first, other)
     sources, damaged = _choose_sources(runs, target)
-    ids = np.concatenate([load_predictions(run.part(name) / "predictions.npz").ids for name, run in sources.items()])
+    held_out = [load_predictions(run.part(name) / "predictions.npz").ids for name, run in sources.items()]
+    ids = np.unique(np.concatenate(held_out))  # of a repeated cross validation each is held out several times
     for run in runs:
         # Checks them against the fold table.
         replaced = damaged if _is_same(run, target) else ()

@@ -138,7 +138,8 @@ def _test(rows: Sequence[CompareRow], groups: Sequence[np.ndarray | None], split
     found = groups[tested[0]]
     assert first.predictions is not None
     folds = first.folds if not split and len(first.done) > 1 else None
-    pairs = compare_pairs(right, first.predictions.ids if found is None else found, folds)
+    ids = first.predictions.ids
+    pairs = compare_pairs(right, ids if found is None else found, folds, repeats=1 if split else first.repeats)
     return tuple(replace(pair, better=tested[pair.better], other=tested[pair.other]) for pair in pairs)
 
 

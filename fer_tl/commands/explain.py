@@ -143,11 +143,12 @@ def _gather(
 
         mistakes = find_mistakes(run, parts, errors, data_dir)
         count = len(mistakes.pictures)
+        repeated = " Images are counted once for each repetition, and shown once." if run.repeats > 1 else ""
         return (
             mistakes.pictures,
             f"{where}: its {count} most confident mistakes" if count > 1 else f"{where}: its most confident mistake",
-            f"The {count} most confident of {mistakes.wrong:,} mistakes on {mistakes.images:,} held-out images, each "
-            "explained by a model that was not trained on it.",
+            f"The {count} most confident of {mistakes.wrong:,} mistakes on {mistakes.answers:,} held-out images, each "
+            f"explained by a model that was not trained on it.{repeated}",
         )
     from fer_tl.inference.explain.pictures import input_shape, read_pictures
 

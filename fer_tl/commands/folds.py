@@ -17,9 +17,10 @@ from fer_tl.reports.rendering import Table, as_text
 
 @dataclass(frozen=True)
 class FoldsResult:
-    """A fold table that is good: the fold of each training image by id, the file it was written to, and its counts."""
+    """A fold table that is good: the fold of each training image by id (where repeated, those of all repetitions), the
+    file it was written to, and its counts."""
 
-    fold_of: dict[str, int]
+    fold_of: dict[str, int | tuple[int, ...]]
     path: Path | None
     text: str
 
@@ -28,6 +29,7 @@ def draw_folds(
     data: str = "toyfaces",
     data_dir: Path | str = "data",
     folds: int | None = None,
+    repeats: int = 1,
     seed: int | None = None,
     table: Path | str | None = None,
     out: Path | str | None = None,
@@ -42,6 +44,7 @@ def draw_folds(
         data: a built dataset, such as fer2013, expw or folder/mine.
         data_dir: folder of the built datasets.
         folds: how many to draw, or how many the table should have; default: 4.
+        repeats: how often, each time other folds; a column for each.
         seed: seed of the drawing; default: 0.
         table: a CSV with the columns id and fold to check in place of drawing one.
         out: file to write; default: ``folds-<data>-<folds>-<seed>.csv``, none where a table is checked.
@@ -50,39 +53,49 @@ def draw_folds(
     Raises:
         UserError: no such data, or the table is not good, with the reason.
     """
-    from fer_tl.data.folds import check_folds, count_split, make_folds, read_folds, write_folds
+    from fer_tl.data.folds import count_split, read_repetitions, write_folds
+    from fer_tl.data.repetitions import check_repetitions, make_repetitions
 
     if folds is not None and folds < 2:
         raise UserError(f"--folds {folds}: cross validation needs two folds or more")
+    if not 1 <= repeats <= 100:
+        raise UserError(f"--repeats {repeats}: folds are drawn 1 to {100} times")
     if table and seed is not None:
         raise UserError("--seed draws folds and --table gives them: use one of them")
     dataset = load_dataset(data, data_dir, "train", "stream")  # no image is looked at
     if table:
-        assigned = read_folds(Path(table), dataset.ids, others=True)
-        number = folds or max(2, int(assigned.max()) + 1)
+        assigned = read_repetitions(Path(table), dataset.ids, repeats, others=True)  # [R, N]
+        number = folds or max(2, int(assigned[0].max()) + 1)
     else:
         number = folds or 4
-        assigned = make_folds(dataset.ids, dataset.labels, dataset.groups, dataset.class_names, number, seed or 0)
-    text = folds_text(dataset, assigned)
-    say(f"{data}, split train, {number} folds{f' of {table}' if table else f', seed {seed or 0}'}\n\n{text}")
+        examples = dataset.ids, dataset.labels, dataset.groups, dataset.class_names
+        assigned = make_repetitions(*examples, number, seed or 0, repeats)
+    text = "\n".join(folds_text(dataset, row) for row in assigned)
+    times = f" {repeats} times" if repeats > 1 else ""
+    say(f"{data}, split train, {number} folds{times}{f' of {table}' if table else f', seed {seed or 0}'}\n\n{text}")
     split = count_split(assigned, dataset.groups)
     if split:
         raise UserError(
             f"{table} leaks: {split:,} of {len(dataset):,} images have a duplicate or a face of the same photo in "
             "another fold; draw folds without --table"
         )
-    check_folds(assigned, dataset.labels, dataset.groups, dataset.class_names, number)
+    check_repetitions(assigned, dataset.labels, dataset.groups, dataset.class_names, number)
     say("Every image is in one fold, every fold has every class, no group is split.")
     path = None
     if out or not table:
-        path = Path(out) if out else Path(f"folds-{data.replace('/', '-')}-{number}-{seed or 0}.csv")
-        if path.exists() and (path.is_dir() or not np.array_equal(read_folds(path, dataset.ids, True), assigned)):
+        times = f"-{repeats}-times" if repeats > 1 else ""
+        path = Path(out) if out else Path(f"folds-{data.replace('/', '-')}-{number}-{seed or 0}{times}.csv")
+        if path.exists() and (
+            path.is_dir() or not np.array_equal(read_repetitions(path, dataset.ids, repeats, True), assigned)
+        ):
             raise UserError(f"{path} is there and holds something else: give another --out")
         write_folds(path, dataset.ids, assigned)
         words = ["--data", data, *(["--data-dir", str(data_dir)] if Path(data_dir) != Path("data") else [])]
-        words += ["--folds", str(number), "--fold-table", str(path)]
+        words += ["--folds", str(number), *(["--repeats", str(repeats)] if repeats > 1 else [])]
+        words += ["--fold-table", str(path)]
         say(f"Written to {path}; fer-tl cv {shlex.join(words)} uses it.")
-    return FoldsResult(dict(zip(dataset.ids.tolist(), assigned.tolist(), strict=True)), path, text)
+    fold_of = assigned[0].tolist() if repeats == 1 else map(tuple, assigned.T.tolist())
+    return FoldsResult(dict(zip(dataset.ids.tolist(), fold_of, strict=True)), path, text)
 
 
 COMMAND = Command(draw_folds, positional=("data",))
@@ -93,9 +106,9 @@ def folds_text(dataset: Dataset, assigned: np.ndarray) -> str:
 
     Args:
         dataset: N examples.
-        assigned: int ``[N]``, their folds.
+        assigned: int ``[N]``, their folds, of one repetition.
     """
-    folds = range(int(assigned.max()) + 1)
+    folds = range(int(assigned.min()), int(assigned.max()) + 1)
     classes = range(len(dataset.class_names))
 
     def row(name: str, chosen: np.ndarray) -> list[str]:

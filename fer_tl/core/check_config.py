@@ -42,8 +42,10 @@ def check(experiment: Experiment) -> None:
     used = [name for name, on in balancing.items() if on]
     if len(used) > 1:
         raise UserError(f"{' and '.join(used)} even out the classes twice: use one of them")
-    if experiment.fold is not None and experiment.fold >= experiment.folds:
-        raise UserError(f"'fold' {experiment.fold} is not one of the {experiment.folds} folds: they count from 0")
+    there = experiment.folds * experiment.repeats
+    if experiment.fold is not None and experiment.fold >= there:
+        repeated = f" of {experiment.repeats} repetitions together" if experiment.repeats > 1 else ""
+        raise UserError(f"'fold' {experiment.fold} is not one of the {there} folds{repeated}: they count from 0")
     if experiment.precision == "auto" and (experiment.strategy == "multiworker" or experiment.workers):
         raise UserError("'precision: auto' is tried on one machine: name float32 or mixed_bfloat16 for several")
     unfit = {"plateau": "whose rate follows the loss", "one_cycle": "which rises by itself"}

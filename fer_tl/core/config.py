@@ -64,8 +64,16 @@ class Experiment:
     )
     head: Head = field(default_factory=Head)
     folds: int = option(4, "number of folds", limits=(2, 1000))
+    repeats: int = option(
+        1,
+        "cv: how often it is repeated, each time with folds drawn anew; fold F of repetition R, both from 0, is part "
+        "R * folds + F",
+        limits=(1, 100),
+    )
     fold_table: str | None = option(
-        None, "CSV with the columns id and fold to use in place of drawing folds, such as fer-tl folds writes"
+        None,
+        "CSV with the columns id and fold (fold_1 and so on for further repetitions) to use in place of drawing folds, "
+        "such as fer-tl folds writes",
     )
     group_folds: bool = option(
         True,
@@ -146,7 +154,7 @@ class Experiment:
         "images: resident in memory, where the compute is, or streamed from the records; auto: resident where they fit",
     )
     fold: int | None = option(
-        None, "cv: train this fold only, from 0; fer-tl collect joins the folds of several runs", limits=(0, 999)
+        None, "cv: train this fold only, from 0; fer-tl collect joins the folds of several runs", limits=(0, 99_999)
     )
 
     @property

@@ -16,7 +16,13 @@ from fer_tl.core.safe_text import csv_line
 
 
 def make_folds(
-    ids: np.ndarray, labels: np.ndarray, groups: np.ndarray, class_names: tuple[str, ...], folds: int, seed: int
+    ids: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    class_names: tuple[str, ...],
+    folds: int,
+    seed: int,
+    again: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Assign every example to one fold, group by group, each to the fold where its classes are rarest so far.
 
@@ -32,6 +38,8 @@ def make_folds(
         class_names: names for the messages.
         folds: how many, 2 or more.
         seed: shuffles the groups.
+        again: draws other folds for each pair of numbers. The sizes that order the groups are then multiplied by up to
+            2, drawn for each: where no two are equal, the seed alone would change nothing.
 
     Returns:
         int64 ``[N]``, the fold 0..folds-1 of each example, in the order given.
@@ -44,12 +52,16 @@ def make_folds(
     counts = np.zeros((len(names), len(class_names)), dtype=np.int64)  # [G, K]
     np.add.at(counts, (member_of, labels), 1)
     weights = 1 / np.maximum(counts.sum(axis=0), 1)  # [K]: each class counts alike, however rare
-    drawn = uniform(example_keys(names), "folds", seed)  # [G]
+    keys = example_keys(names)  # [G]
+    drawn = uniform(keys, "folds", seed, *(again or ()))  # [G]
+    sizes_of = counts @ weights  # [G]
+    if again:
+        sizes_of *= 2 ** uniform(keys, "sizes of groups", seed, *again)
     fold_of = np.empty(len(names), dtype=np.int64)
     filled = [[0] * len(class_names) for _ in range(folds)]
     sizes = [0] * folds
     squares = (weights**2).tolist()
-    for group in np.lexsort((drawn, -np.round(counts @ weights, 12))):
+    for group in np.lexsort((drawn, -np.round(sizes_of, 12))):
         held = [(index, count) for index, count in enumerate(counts[group].tolist()) if count]
         # What the sum of squared class shares grows by in each fold, less a constant. Among equals the smallest fold
         # takes the group. Plain Python numbers: the same on every machine.
@@ -130,9 +142,11 @@ def count_split(assigned: np.ndarray, groups: np.ndarray) -> int:
     """How many examples have one of their group in another fold: those that leak.
 
     Args:
-        assigned: int ``[N]``, the fold of each example.
+        assigned: int ``[N]``, the fold of each example; of several repetitions ``[R, N]``, the most of one are counted.
         groups: text ``[N]``.
     """
+    if assigned.ndim > 1:
+        return max(count_split(row, groups) for row in assigned)
     member_of = np.unique(groups, return_inverse=True)[1]  # [N]
     lowest = np.full(member_of.max() + 1, assigned.max())
     highest = np.zeros(member_of.max() + 1, assigned.dtype)
@@ -141,19 +155,39 @@ def count_split(assigned: np.ndarray, groups: np.ndarray) -> int:
     return int((lowest != highest)[member_of].sum())
 
 
+def fold_columns(repeats: int) -> tuple[str, ...]:
+    """The columns of a table that hold the folds of each repetition: ``fold``, ``fold_1``, ``fold_2``, ..."""
+    return ("fold", *(f"fold_{repetition}" for repetition in range(1, repeats)))
+
+
 def write_folds(path: Path, ids: np.ndarray, assigned: np.ndarray) -> None:
-    """Write the table ``id, fold``, sorted by id."""
-    rows: list[list[object]] = [["id", "fold"], *([str(ids[row]), int(assigned[row])] for row in np.argsort(ids))]
+    """Write the table ``id, fold``, sorted by id.
+
+    Args:
+        path: of the CSV.
+        ids: text ``[N]``.
+        assigned: int ``[N]``, or ``[R, N]`` of R repetitions, a column each, see ``repetitions.make_repetitions``.
+    """
+    table = np.atleast_2d(assigned)
+    rows: list[list[object]] = [["id", *fold_columns(len(table))]]
+    rows += [[str(ids[row]), *table[:, row].tolist()] for row in np.argsort(ids)]
     write_text(path, "".join(map(csv_line, rows)))
 
 
 def read_folds(path: Path, ids: np.ndarray, others: bool = False) -> np.ndarray:
-    """Read the fold of each id from a table that ``write_folds`` or somebody else wrote: int64 ``[N]``.
+    """As ``read_repetitions`` of a single one: int64 ``[N]``."""
+    assigned: np.ndarray = read_repetitions(path, ids, 1, others)[0]
+    return assigned
+
+
+def read_repetitions(path: Path, ids: np.ndarray, repeats: int, others: bool = False) -> np.ndarray:
+    """Read the folds of each id from a table that ``write_folds`` or somebody else wrote: int64 ``[R, N]``.
 
     Args:
-        path: a CSV with the columns id and fold, see ``csv_tables.read_table``; ids as ``csv_tables.id_finder`` finds
-            them.
+        path: a CSV with the columns id and those of ``fold_columns``, see ``csv_tables.read_table``; ids as
+            ``csv_tables.id_finder`` finds them.
         ids: text ``[N]``.
+        repeats: R; columns of further repetitions are passed over.
         others: whether rows of other ids are passed over, as in a table of all images of a dataset whose duplicates
             were left out.
 
@@ -161,30 +195,31 @@ def read_folds(path: Path, ids: np.ndarray, others: bool = False) -> np.ndarray:
         UserError: no such table, an id that is in it twice, or not these ids.
     """
     find = id_finder({str(name): str(name) for name in ids})
-    fold_of: dict[str, int] = {}
+    columns = fold_columns(repeats)
+    folds_of: dict[str, list[int]] = {}
     strangers: set[str] = set()
-    for row in read_table(path, ("id", "fold"), "folds").rows:
+    for row in read_table(path, ("id", *columns), "folds").rows:
         name = find(row.cells["id"])
         known = name or row.cells["id"]
-        if known in fold_of or known in strangers:
+        if known in folds_of or known in strangers:
             raise UserError(f"{row.place}: '{known}' is in the table already: an example is in one fold")
-        fold = _fold(row)
+        folds = [_fold(row, column) for column in columns]
         if name is None:
             strangers.add(known)
         else:
-            fold_of[name] = fold
-    missing = [str(name) for name in ids if str(name) not in fold_of]
+            folds_of[name] = folds
+    missing = [str(name) for name in ids if str(name) not in folds_of]
     if missing or (strangers and not others):
         example = f", such as '{missing[0]}'" if missing else ""
         raise UserError(
-            f"{path} holds {len(fold_of) + len(strangers)} ids, the dataset {len(ids)}; "
+            f"{path} holds {len(folds_of) + len(strangers)} ids, the dataset {len(ids)}; "
             f"{len(missing)} of its ids are not there{example}"
         )
-    return np.array([fold_of[str(name)] for name in ids], dtype=np.int64)
+    return np.array([folds_of[str(name)] for name in ids], dtype=np.int64).reshape(-1, repeats).T
 
 
-def _fold(row: TableRow) -> int:
-    text = row.cells["fold"].removesuffix(".0")
+def _fold(row: TableRow, column: str) -> int:
+    text = row.cells[column].removesuffix(".0")
     if not (text.isascii() and text.isdecimal() and len(text) < 7):
-        raise UserError(f"{row.place}: fold {row.cells['fold'][:40]!r} is not 0, 1, 2, ...")
+        raise UserError(f"{row.place}: {column} {row.cells[column][:40]!r} is not 0, 1, 2, ...")
     return int(text)

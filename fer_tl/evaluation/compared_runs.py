@@ -34,8 +34,10 @@ class ComparedRun:
         done: names of the parts that are done.
         failures: why the training of a part failed, by its name.
         fingerprint: of the data that was predicted; None if the run does not say.
-        predictions: ids in their order as text; None while no part is done.
+        predictions: ids in their order as text, of a repeated cross validation each once for every repetition; None
+            while no part is done.
         folds: int64 ``[N]``, which part predicted each example.
+        keys: text ``[N]``, unique: the id, and the repetition if there are several.
         differs: how it differs from the first, so that the two cannot be paired; empty if it does not.
     """
 
@@ -49,7 +51,13 @@ class ComparedRun:
     fingerprint: str | None
     predictions: Predictions | None
     folds: np.ndarray
+    keys: np.ndarray
     differs: str = ""
+
+    @property
+    def repeats(self) -> int:
+        """How often a cross validation is repeated, else 1."""
+        return self.run.repeats
 
     @property
     def is_whole(self) -> bool:
@@ -158,20 +166,31 @@ def _open(name: str, path: Path, split: str | None, tta: str) -> ComparedRun:
         parts = [load_predictions(run.part(part) / "predictions.npz") for part in done]
     if parts and not split:
         run.refuse_untrue("class_names", list(parts[0].class_names))
-    predictions, folds = _joined(path, parts) if parts else (None, np.zeros(0, np.int64))
     # Part numbers, where parts before it are missing.
-    folds = np.array([about["parts"].index(part) for part in done])[folds] if not split and len(done) else folds
-    images = about.get("images")
-    if not split and about["kind"] == "cv" and images and len(done) == len(about["parts"]) and len(folds) != images:
+    numbers = [0] if split else [about["parts"].index(part) for part in done]
+    nothing = None, np.zeros(0, np.int64), np.zeros(0, str)
+    each_has = len(about["parts"]) // run.repeats if run.repeats > 1 and not split else None
+    predictions, folds, keys = _joined(path, parts, numbers, each_has) if parts else nothing
+    images, found = about.get("images"), len(folds) // run.repeats
+    if not split and about["kind"] == "cv" and images and len(done) == len(about["parts"]) and found != images:
         raise UserError(
-            f"{path} holds predictions of {len(folds):,} of its {images:,} images: one of its folds is another "
+            f"{path} holds predictions of {found:,} of its {images:,} images: one of its folds is another "
             "run's; train it again in another folder"
         )
-    return ComparedRun(name, str(path), run, about, settings, done, run.failures, fingerprint, predictions, folds)
+    return ComparedRun(name, str(path), run, about, settings, done, run.failures, fingerprint, predictions, folds, keys)
 
 
-def _joined(path: Path, parts: Sequence[Predictions]) -> tuple[Predictions, np.ndarray]:
-    """Predictions of several parts in the order of their ids, and the number of the part that each is from."""
+def _joined(
+    path: Path, parts: Sequence[Predictions], numbers: Sequence[int], folds: int | None
+) -> tuple[Predictions, np.ndarray, np.ndarray]:
+    """Predictions of several parts in the order of their keys, the number of the part that each is from, and the keys.
+
+    Args:
+        path: of the run, for messages.
+        parts: their predictions.
+        numbers: of these parts in the run.
+        folds: parts of one repetition; None where each image is predicted once.
+    """
     if any(part.class_names != parts[0].class_names for part in parts):
         raise UserError(
             f"the parts of {path} know other classes: one of them is another run's; put its own back, or train "
@@ -180,16 +199,19 @@ def _joined(path: Path, parts: Sequence[Predictions]) -> tuple[Predictions, np.n
     joined = join_predictions(parts)
     if not np.isfinite(joined.logits).all():
         raise UserError(f"{path} predicts numbers that are not finite: its training diverged, leave it out")
-    order = np.argsort(joined.ids, kind="stable")
-    ids = joined.ids[order]
-    twice = np.flatnonzero(ids[1:] == ids[:-1])
+    part_of = np.repeat(numbers, [len(part.ids) for part in parts])  # [N]
+    keys = joined.ids
+    if folds:
+        keys = np.array([f"{i}\n{n // folds}" for i, n in zip(joined.ids.tolist(), part_of.tolist(), strict=True)])
+    order = np.argsort(keys, kind="stable")
+    ids, keys = joined.ids[order], keys[order]
+    twice = np.flatnonzero(keys[1:] == keys[:-1])
     if len(twice):
         raise UserError(
             f"{path} predicts '{ids[twice[0]]}' twice: one of its parts is another run's; put its own "
             "back, or train the run again in another folder"
         )
-    folds = np.repeat(np.arange(len(parts)), [len(part.ids) for part in parts])[order]
-    return Predictions(ids, joined.labels[order], joined.logits[order], joined.class_names), folds
+    return Predictions(ids, joined.labels[order], joined.logits[order], joined.class_names), part_of[order], keys
 
 
 def _paired(first: ComparedRun, run: ComparedRun, split: str | None) -> ComparedRun:
@@ -224,9 +246,15 @@ def _other_design(first: ComparedRun, run: ComparedRun, split: str | None) -> st
             f"it is of another build of {ours['dataset']} (fingerprint {run.fingerprint[:12]}, not "
             f"{first.fingerprint[:12]})"
         )
-    if not split and len(ours["parts"]) != len(theirs["parts"]):
-        return f"it has {len(theirs['parts'])} folds, {first.name} {len(ours['parts'])}"
+    if not split and (len(ours["parts"]), first.repeats) != (len(theirs["parts"]), run.repeats):
+        return f"it has {_spell_folds(run)}, {first.name} {_spell_folds(first, run.repeats == 1)}"
     return ""
+
+
+def _spell_folds(run: ComparedRun, brief: bool = False) -> str:
+    """How many folds a cross validation has, such as "4 folds", or briefly "4", or "3 times 4 folds"."""
+    folds = len(run.about["parts"]) // run.repeats
+    return f"{run.repeats} times {folds} folds" if run.repeats > 1 else f"{folds}{'' if brief else ' folds'}"
 
 
 def _other_classes(ours: Sequence[str], theirs: Sequence[str]) -> str:
@@ -241,10 +269,10 @@ def _other_examples(first: ComparedRun, run: ComparedRun, split: str | None) -> 
     one, other = first.predictions, run.predictions
     assert one is not None
     assert other is not None
-    if np.array_equal(one.ids, other.ids):
+    if np.array_equal(first.keys, run.keys):
         i = j = np.arange(len(one.ids))
     else:
-        _, i, j = np.intersect1d(one.ids, other.ids, assume_unique=True, return_indices=True)
+        _, i, j = np.intersect1d(first.keys, run.keys, assume_unique=True, return_indices=True)
         missing = len(one.ids) - len(i) if run.is_whole else 0
         extra = len(other.ids) - len(j) if first.is_whole else 0
         if missing or extra:

@@ -118,7 +118,9 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def compare_pairs(right: np.ndarray, groups: np.ndarray, folds: np.ndarray | None, seed: int = 0) -> tuple[Pair, ...]:
+def compare_pairs(
+    right: np.ndarray, groups: np.ndarray, folds: np.ndarray | None, seed: int = 0, repeats: int = 1
+) -> tuple[Pair, ...]:
     """Compare every pair of R rows on the same N examples.
 
     Tests and intervals are corrected over all pairs. So what they say of the best row and any other holds although the
@@ -131,6 +133,12 @@ def compare_pairs(right: np.ndarray, groups: np.ndarray, folds: np.ndarray | Non
     interval that leaves out 0 where the adjusted p is above 0.05 (there are few groups, or few on which two rows
     differ) is prolonged to it. For a single pair p stays as it is.
 
+    Of a repeated cross validation an example stands here once for each repetition. It is no new image: its answers lie
+    in one group, which the intervals draw and the sign-flip test flips as a whole, so that both speak of the mean
+    difference of an image over its repetitions. The t-test takes the R k differences of all folds with R k - 1 degrees
+    of freedom, and corrects by the share of one fold as ever: R. Bouckaert and E. Frank, Evaluating the Replicability
+    of Significance Tests for Comparing Learning Algorithms, PAKDD 2004, for a cross validation that is repeated.
+
     Source: P. Westfall and S. Young, Resampling-Based Multiple Testing (1993), chapter 2, single-step; for intervals
     T. Hothorn, F. Bretz and P. Westfall, Simultaneous inference in general parametric models, Biometrical Journal 50
     (2008), with resamples in place of the normal distribution.
@@ -139,7 +147,9 @@ def compare_pairs(right: np.ndarray, groups: np.ndarray, folds: np.ndarray | Non
         right: bool ``[R, N]``, whether each row is right.
         groups: text ``[N]``, in two groups or more.
         folds: int ``[N]``, the fold of each example, the same for all rows; None where there are no folds, or one.
+            Those of further repetitions have other numbers.
         seed: of the resamples, 0 or more; all pairs share them.
+        repeats: repetitions that ``folds`` are of.
 
     Returns:
         R (R - 1) / 2 pairs, by their numbers in the order of the rows.
@@ -164,7 +174,7 @@ def compare_pairs(right: np.ndarray, groups: np.ndarray, folds: np.ndarray | Non
     adjusted = _adjust(p_values, largest)
     low, high = np.maximum(differences - reach, -1), np.minimum(differences + reach, 1)
     low = np.where(adjusted > 1 - _LEVEL, np.minimum(low, 0), low)
-    t_tests, t_adjusted = _t_tests(right, folds, numbers)
+    t_tests, t_adjusted = _t_tests(right, folds, numbers, repeats)
     columns = (differences, low, high, p_values, adjusted)
     cells = zip(numbers, zip(*(column.tolist() for column in columns), strict=True), t_tests, t_adjusted, strict=True)
     return tuple(
@@ -206,13 +216,13 @@ def _adjust(p_values: np.ndarray, largest: np.ndarray) -> np.ndarray:
 
 
 def _t_tests(
-    right: np.ndarray, folds: np.ndarray | None, numbers: Sequence[tuple[int, int]]
+    right: np.ndarray, folds: np.ndarray | None, numbers: Sequence[tuple[int, int]], repeats: int
 ) -> tuple[Sequence[float | None], Sequence[float | None]]:
     """p of the t-test of each pair and the same adjusted; None of each without folds."""
     if folds is None:
         return [None] * len(numbers), [None] * len(numbers)
     by_fold = _fold_accuracies(right, folds)  # [R, k]
-    share, image = 1 / (by_fold.shape[1] - 1), 1 / np.bincount(folds).max()
+    share, image = 1 / (by_fold.shape[1] // repeats - 1), 1 / np.bincount(folds).max()
     found: list[float | None] = []
     for one, two in numbers:
         differences = by_fold[one] - by_fold[two]

@@ -56,6 +56,9 @@ class Ensemble:
     def note(self) -> str:
         """How the weights were chosen, what was opened for it, and whether all members saw the same build."""
         note = self._weights_note()
+        for member in self.members if not self.split else ():
+            if member.repeats > 1:
+                note += f" {member.name} votes itself: the mean of {member.repeats} models, one of each repetition."
         if self.split:
             note += f" Split {self.split} was opened by the members' evaluations: choose no members or weights by it."
         if len(set(self.fingerprints)) > 1:

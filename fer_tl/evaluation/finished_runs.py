@@ -12,8 +12,9 @@ import numpy as np
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import name_runs
 from fer_tl.evaluation.open_split import check_finished, ensemble_name, last_fingerprint, results_folder
+from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.predictions import Predictions, join_predictions, load_fold_predictions, load_predictions
+from fer_tl.runs.predictions import Predictions, join_repetitions, load_fold_predictions, load_predictions
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,33 @@ class Member:
     data_dir: str
     held_out: str
 
+    @property
+    def repeats(self) -> int:
+        """How often it is repeated: so many models answer for an image in ``own_predictions``."""
+        return self.run.repeats
+
     def own_predictions(self) -> tuple[Predictions, np.ndarray]:
         """Its predictions of images that the model of each had not seen, and their folds int64 ``[N]``, 0 for all of
-        a single fit."""
+        a single fit. Of a repeated cross validation each image once: the mean of what its repetitions answered, and the
+        folds of the first one.
+
+        Raises:
+            UserError: damaged predictions, or repetitions of which one diverged.
+        """
         if self.kind != "cv":
             predictions = load_predictions(self.run.part("model") / "predictions.npz")
             return predictions, np.zeros(len(predictions.ids), dtype=np.int64)
         held_out = [load_predictions(self.run.part(part) / "predictions.npz").ids for part in self.run.parts]
         # Loaded again to be checked against the fold table: 0.1 s for FER-2013.
         parts = load_fold_predictions(self.run, np.unique(np.concatenate(held_out)))
-        return join_predictions(parts), np.repeat(np.arange(len(parts)), [len(part.ids) for part in parts])
+        first, *others = repetitions = join_repetitions(parts, self.repeats)
+        sizes = [len(part.ids) for part in parts[: len(parts) // self.repeats]]
+        folds = np.repeat(np.arange(len(sizes)), sizes)
+        if not others:
+            return first, folds
+        for each in repetitions:
+            _refuse_diverged(self, each)
+        return soft_vote([_in_order(each, first.ids) for each in repetitions]), folds
 
     def split_predictions(self, split: str, tta: str) -> Predictions:
         """What ``fer-tl evaluate`` saved of a split.
@@ -107,17 +125,15 @@ def match(members: Sequence[Member], predictions: Sequence[Predictions]) -> tupl
         UserError: other classes, other ids, other labels, or a diverged run, with the run that differs and how.
     """
     for member, given in zip(members, predictions, strict=True):
-        if not np.isfinite(given.logits).all():
-            raise UserError(f"{member.path} predicts numbers that are not finite: its training diverged, leave it out")
+        _refuse_diverged(member, given)
     first = predictions[0]
     matched = [first]
     for member, given in zip(members[1:], predictions[1:], strict=True):
         _refuse_other_classes(members[0], first, member, given)
         _refuse_other_ids(members[0], first, member, given)
-        by_id = np.argsort(given.ids)
-        rows = by_id[np.searchsorted(given.ids, first.ids, sorter=by_id)]  # [N]
+        given = _in_order(given, first.ids)
         columns = [given.class_names.index(name) for name in first.class_names]
-        labels = np.argsort(columns)[given.labels[rows]]  # [N], in the first member's classes
+        labels = np.argsort(columns)[given.labels]  # [N], in the first member's classes
         wrong = np.flatnonzero(labels != first.labels)
         if len(wrong):
             row = wrong[0]
@@ -126,8 +142,20 @@ def match(members: Sequence[Member], predictions: Sequence[Predictions]) -> tupl
                 f"'{first.ids[row]}' is {first.class_names[labels[row]]} in the one, "
                 f"{first.class_names[first.labels[row]]} in the other; train both on the same build"
             )
-        matched.append(Predictions(first.ids, labels, given.logits[rows][:, columns], first.class_names))
+        matched.append(Predictions(first.ids, labels, given.logits[:, columns], first.class_names))
     return tuple(matched)
+
+
+def _refuse_diverged(member: Member, given: Predictions) -> None:
+    if not np.isfinite(given.logits).all():
+        raise UserError(f"{member.path} predicts numbers that are not finite: its training diverged, leave it out")
+
+
+def _in_order(predictions: Predictions, ids: np.ndarray) -> Predictions:
+    """Predictions of the same images, in the order of these ids."""
+    by_id = np.argsort(predictions.ids)
+    rows = by_id[np.searchsorted(predictions.ids, ids, sorter=by_id)]  # [N]
+    return Predictions(ids, predictions.labels[rows], predictions.logits[rows], predictions.class_names)
 
 
 def _refuse_other_classes(one: Member, first: Predictions, other: Member, given: Predictions) -> None:

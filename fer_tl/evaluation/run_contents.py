@@ -13,7 +13,7 @@ from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.say import Say, say_line
 from fer_tl.data.dataset import group_by_id
-from fer_tl.data.folds import count_split, read_folds
+from fer_tl.data.folds import count_split, read_repetitions
 from fer_tl.evaluation.calibration import Calibration, Scaling, calibrate, choose_scaling
 from fer_tl.evaluation.intervals import class_intervals
 from fer_tl.evaluation.metrics import Metrics, score
@@ -54,7 +54,7 @@ class HeldOut:
     """What the parts that are done say of images that they were not trained on.
 
     Attributes:
-        predictions: of N images, part after part.
+        predictions: N, part after part: of a repeated cross validation each image several times.
         parts: int64 ``[N]``, number of the part that predicted each.
         groups: text ``[N]``; ids where groups are not known.
         summary: metrics of each part and of all, with intervals; ``numbers`` are those of the parts.
@@ -98,6 +98,11 @@ class RunContents:
     def is_cv(self) -> bool:
         """Whether it is a cross validation."""
         return bool(self.about["kind"] == "cv")
+
+    @property
+    def repeats(self) -> int:
+        """How often a cross validation is repeated, else 1."""
+        return self.run.repeats
 
     @property
     def as_trained(self) -> Experiment:
@@ -150,11 +155,11 @@ def open_contents(run: RunFolder, data_dir: Path | str | None, say: Say = say_li
     if any(part.is_done for part in parts):
         found, numbers = _read_predictions(run, parts)
         try:
-            held_out = _score(found, numbers, parts, group_by_id(source.dataset) if source else {})
+            held_out = _score(found, numbers, parts, group_by_id(source.dataset) if source else {}, run.repeats)
         except UserError as error:
             raise UserError(f"{run.path}: {error}") from None
         if source and about["kind"] == "cv" and all(part.is_done for part in parts):
-            run.refuse_untrue("split_over_folds", count_split(held_out.parts, held_out.groups))
+            run.refuse_untrue("split_over_folds", _count_split(held_out, len(parts) // run.repeats))
     return RunContents(run, about, experiment, parts, held_out, source, missing)
 
 
@@ -183,27 +188,44 @@ def _read_predictions(run: RunFolder, parts: tuple[PartContents, ...]) -> tuple[
     if about["kind"] == "cv":
         table = run.path / "folds.csv"
         if all(part.is_done for part in parts):
-            run.refuse_untrue("images", sum(len(each.ids) for each in found))
-        assigned = read_folds(table, np.concatenate([each.ids for each in found]), others=True)
-        if not np.array_equal(assigned, np.repeat(numbers, [len(each.ids) for each in found])):
+            run.refuse_untrue("images", sum(len(each.ids) for each in found) // run.repeats)
+        ids = np.concatenate([each.ids for each in found])
+        part_of = np.repeat(numbers, [len(each.ids) for each in found])
+        unique, row_of = np.unique(ids, return_inverse=True)
+        assigned = read_repetitions(table, unique, run.repeats, others=True)  # [R, N]
+        repetition_of = part_of // (len(parts) // run.repeats)
+        if not np.array_equal(assigned[repetition_of, row_of], part_of):
             raise UserError(f"{table} gives other images to the folds than they predict; {run.fold_table_remedy()}")
     return found, numbers
 
 
+def _count_split(held_out: HeldOut, folds: int) -> int:
+    """The most images of one repetition that have one of their group in another fold."""
+    repetition_of = held_out.parts // folds
+    chosen = [repetition_of == each for each in np.unique(repetition_of)]
+    return max(count_split(held_out.parts[rows], held_out.groups[rows]) for rows in chosen)
+
+
 def _score(
-    found: list[Predictions], numbers: list[int], parts: tuple[PartContents, ...], group_of: dict[str, str]
+    found: list[Predictions],
+    numbers: list[int],
+    parts: tuple[PartContents, ...],
+    group_of: dict[str, str],
+    repeats: int,
 ) -> HeldOut:
     predictions = join_predictions(found)
     part_of = np.repeat(numbers, [len(each.ids) for each in found])  # [N]
     groups = np.array([group_of.get(i, i) for i in predictions.ids.tolist()])
     failed = {number: part.failure for number, part in enumerate(parts) if part.failure}
-    summary = summarize(found, dict(zip(predictions.ids.tolist(), groups.tolist(), strict=True)), failed=failed)
+    by_id = dict(zip(predictions.ids.tolist(), groups.tolist(), strict=True))
+    # Folds may be missing that have not failed.
+    summary = summarize(found, by_id, failed=failed, numbers=numbers, repeats=repeats, parts=len(parts))
     calibration = calibrate(predictions, np.unique(part_of, return_inverse=True)[1], groups)
     return HeldOut(
         predictions,
         part_of,
         groups,
-        replace(summary, numbers=tuple(numbers)),  # folds may be missing that have not failed
+        summary,
         class_intervals(predictions, groups),
         calibration,
         score(calibration.scaled) if calibration else None,

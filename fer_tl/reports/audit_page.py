@@ -92,6 +92,11 @@ def _notes(audit: Audit) -> list[str]:
         f"is no count of wrong labels: the networks agree with {per_cent(found.agreement)} of the labels, and their "
         "own mistakes are in the estimate.",
     ]
+    if audit.member.repeats > 1:
+        notes.append(
+            f"A probability is the mean of {audit.member.repeats} networks', one of each repetition; the fold is that "
+            "of the first."
+        )
     conflicts = sum(bool(suspect.cluster_labels) for suspect in found.suspects)
     if conflicts:
         notes.append(f"Listed images that have a duplicate with another label: {conflicts:,}.")

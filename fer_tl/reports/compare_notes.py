@@ -33,6 +33,11 @@ def result_notes(comparison: Comparison, legend: str) -> list[str]:
             )
             notes.append(f"{row.run.name}: {row.run.state}{why}; {scored}.")
     notes += [*_settings_notes(comparison), _selection_note(comparison), *_leak_notes(comparison)]
+    if not comparison.split and any(row.run.repeats > 1 for row in comparison.rows):
+        notes.append(
+            "Of a repeated cross validation, figures are means over its repetitions, which score the same images: "
+            "intervals and the sign-flip test keep all answers of an image together, and count it once."
+        )
     if not comparison.has_groups:
         notes.append("The intervals and tests take each image for itself, not its group: the dataset is not at hand.")
     if comparison.split:
@@ -83,7 +88,8 @@ def _test_note(comparison: Comparison) -> str:
     tests = f"the exact sign-flip test over {units}"
     asked = "The sign-flip test asks whether these trained models differ in accuracy on such images"
     if comparison.has_folds:
-        tests += f" and by the corrected resampled t-test of Nadeau and Bengio over the {folds} folds"
+        all_of = f", all of {rows[0].run.repeats} repetitions," if rows[0].run.repeats > 1 else ""
+        tests += f" and by the corrected resampled t-test of Nadeau and Bengio over the {folds} folds{all_of}"
         asked += ", the t-test whether the recipes would on other folds"
     together, adjusted = "come from", ""
     if pairs > 1:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from fer_tl.evaluation.compared_runs import ComparedRun
 from fer_tl.evaluation.comparison import Pair
 from fer_tl.evaluation.intervals import Interval
@@ -37,8 +39,8 @@ class CompareRow:
 
     @property
     def images(self) -> int:
-        """How many are scored."""
-        return len(self.run.folds)
+        """How many are scored, each counted once."""
+        return len(np.unique(self.run.predictions.ids)) if self.run.predictions else 0
 
     @property
     def is_tested(self) -> bool:

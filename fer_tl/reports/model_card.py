@@ -96,19 +96,23 @@ def _usage(facts: ExportFacts) -> str:
 
 def _metrics(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> str:
     summary = held_out.summary
-    folds = f"{len(contents.parts)} folds" if contents.is_cv else str(contents.about["held_out"])
+    repeated = f", repeated {contents.repeats} times" if contents.repeats > 1 else ""
+    each_has = len(contents.parts) // contents.repeats
+    folds = f"{each_has} folds{repeated}" if contents.is_cv else str(contents.about["held_out"])
     grouped = ", copies and faces of one photo in the same fold" if contents.experiment.group_folds else ""
+    one = "the model that was" if len(facts.parts) == 1 else "the one model that was"
+    by = one if contents.repeats == 1 else f"each of {contents.repeats} models that were"
     if not contents.is_cv:
         how = f"All figures are of images that the model was not trained on: {folds}."
     elif len(facts.parts) == 1:
         how = (
-            f"Cross-validated in {folds}{grouped}: each image is answered by the model that was not trained on it. The "
+            f"Cross-validated in {folds}{grouped}: each image is answered by {by} not trained on it. The "
             f"exported model is that of {facts.parts[0]}; its own images are that row, the others show how much such "
             "models vary."
         )
     else:
         how = (
-            f"Cross-validated in {folds}{grouped}: each image is answered by the one model that was not trained on it. "
+            f"Cross-validated in {folds}{grouped}: each image is answered by {by} not trained on it. "
             "The exported mean of them all is not measured here: each image is in the training of some."
         )
     measures = measure_table(summary.pooled, summary.intervals)
@@ -117,7 +121,7 @@ def _metrics(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> st
     unfinished = "" if contents.is_finished else " The run is unfinished: parts that are not done are in no figure."
     return (
         f"{how} {selection_note(contents.run)}{unfinished}{quantized}\n\n{table.rstrip()}\n\n"
-        f"{as_markdown(class_table(summary.pooled, held_out.class_intervals))}\n"
+        f"{as_markdown(class_table(summary.pooled, held_out.class_intervals, contents.repeats))}\n"
         f"{test_note(contents)}\n\n"
         "Intervals: 95 %, bootstrap over groups of images. They tell how the figures would vary with other images of "
         "the same kind, not with other kinds of images."

@@ -13,7 +13,7 @@ from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.export.formats import Format
 from fer_tl.inference.export.parity import Loss, Parity
 from fer_tl.reports.rendering import Table, as_markdown
-from fer_tl.reports.run_tables import count_table
+from fer_tl.reports.run_facts import part_counts
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,18 @@ def data_lines(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> 
 def _fold_images(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> str:
     """The images of a cross validation, and which of them the exported models were trained on."""
     names = [part.name for part in contents.parts]
-    counts = count_table(held_out.predictions.labels, held_out.parts, held_out.summary.class_names, names)
+    number = held_out.summary.repetition_of(names.index(facts.parts[0]))
+    counts = part_counts(held_out, names, number)
+    repeated = f" of repetition {number}" if contents.repeats > 1 else ""
     if len(facts.parts) == 1:
-        trained = f"The exported model was trained on the other folds' images, not on those of {facts.parts[0]}."
+        trained = (
+            f"The exported model was trained on the other folds' images{repeated}, not on those of {facts.parts[0]}."
+        )
     else:
         trained = "Each of the exported models was trained on all folds' images but its own's; their mean has seen all."
     undone = "" if contents.is_finished else " Images of folds that are not done are not counted here."
-    return f"{trained} Images by class, and by the fold that held them out:{undone}\n\n{as_markdown(counts)}"
+    by = f"by the fold{repeated} that held them out"
+    return f"{trained} Images by class, and {by}:{undone}\n\n{as_markdown(counts)}"
 
 
 def _split_images(contents: RunContents, held_out: HeldOut) -> str:

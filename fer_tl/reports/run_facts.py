@@ -54,12 +54,13 @@ def mistakes(contents: RunContents, held_out: HeldOut, top: int) -> dict[str, An
         found: Any = Table(header, [rows], left=frozenset({0, 1, 2})) if rows else None
     else:
         images = _images(contents.source, confusions)
-        found = [(_heading(confusion, names), _tiles(confusion, names, images)) for confusion in confusions]
+        counted = "images" if contents.repeats == 1 else "answers"
+        found = [(_heading(confusion, names, counted), _tiles(confusion, names, images)) for confusion in confusions]
     return {"mistakes": found, "mistakes_shown": len(several)}
 
 
-def _heading(confusion: Confusion, names: Sequence[str]) -> str:
-    return f"{names[confusion.label]} → {names[confusion.predicted]}: {confusion.count:,} images"
+def _heading(confusion: Confusion, names: Sequence[str], counted: str) -> str:
+    return f"{names[confusion.label]} → {names[confusion.predicted]}: {confusion.count:,} {counted}"
 
 
 def _tiles(confusion: Confusion, names: Sequence[str], images: dict[str, np.ndarray]) -> list[Tile]:
@@ -93,9 +94,23 @@ def data_facts(contents: RunContents) -> dict[str, Any]:
         found["splits"] = Table(["class", *counts], [rows])
     if held_out:
         names = [part.name.replace("-", " ") for part in contents.parts]
-        labels, classes = held_out.predictions.labels, held_out.summary.class_names
-        found["counts"] = count_table(labels, held_out.parts, classes, names)
+        first = held_out.summary.repetition_of(held_out.summary.numbers[0])
+        found["counts"] = part_counts(held_out, names, first)
+        found["counted_repetition"] = first
     return found
+
+
+def part_counts(held_out: HeldOut, names: Sequence[str], repetition: int) -> Table:
+    """Images by class and by the part that held them out, of a single repetition: every other has the same images.
+
+    Args:
+        held_out: of the run.
+        names: of all parts.
+        repetition: from 0; the only one of a run that is not repeated.
+    """
+    summary = held_out.summary
+    rows = np.flatnonzero(held_out.parts // (summary.parts // summary.repeats) == repetition)
+    return count_table(held_out.predictions.labels[rows], held_out.parts[rows], summary.class_names, names)
 
 
 def records(contents: RunContents) -> dict[str, Any]:

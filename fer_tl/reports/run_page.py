@@ -19,6 +19,7 @@ from fer_tl.reports.run_facts import data_facts, mistakes, recipes, records
 from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, measure_table, reliability_table, spell_interval, spell_metric
 from fer_tl.reports.tables import fold_notes, fold_table
+from fer_tl.runs.run_file import spell_cv
 from fer_tl.sources.format import is_drawn
 
 TITLE = "Report of "
@@ -53,7 +54,7 @@ def run_page(contents: RunContents, top: int) -> str:
 def title(contents: RunContents) -> str:
     """What was trained on what, and what it is scored on."""
     about, experiment = contents.about, contents.experiment
-    how = f"{len(contents.parts)}-fold cross validation" if contents.is_cv else about["held_out"]
+    how = spell_cv(len(contents.parts), contents.repeats) if contents.is_cv else about["held_out"]
     return f"{experiment.backbone} on {about['dataset']}, {how}"
 
 
@@ -63,11 +64,13 @@ def headline(contents: RunContents, held_out: HeldOut) -> str:
     low_to_high = spell_interval("accuracy", held_out.summary.intervals["accuracy"])
     largest = int(metrics.support.argmax())
     seen = "that the model of each had not seen" if contents.is_cv else f"of {contents.about['held_out']}"
+    mean = f"mean of {contents.repeats} repetitions, " if contents.repeats > 1 else ""
     classes, majority = len(metrics.class_names), metrics.support[largest] / metrics.images
     return (
-        f"It recognises {spell_metric('accuracy', metrics.accuracy)} of {metrics.images:,} images {seen} "
-        f"(95 % interval {low_to_high}). Always answering {metrics.class_names[largest]}, the most frequent class, "
-        f"would be right for {100 * majority:.1f} %, guessing evenly among {classes} classes for {100 / classes:.1f} %."
+        f"It recognises {spell_metric('accuracy', metrics.accuracy)} of {held_out.summary.images:,} images {seen} "
+        f"({mean}95 % interval {low_to_high}). Always answering {metrics.class_names[largest]}, the most frequent "
+        f"class, would be right for {100 * majority:.1f} %, guessing evenly among {classes} classes for "
+        f"{100 / classes:.1f} %."
     )
 
 
@@ -107,7 +110,7 @@ def _results(contents: RunContents, held_out: HeldOut) -> dict[str, Any]:
         "fold_notes": fold_notes(summary).splitlines(),
         "measures": measure_table(pooled, summary.intervals, summary.folds if contents.is_cv else ()),
         "matrices": matrices,
-        "classes": class_table(pooled, held_out.class_intervals),
+        "classes": class_table(pooled, held_out.class_intervals, contents.repeats),
         "calibration": _calibration_text(contents, held_out),
         "reliability": chart(
             reliability_figure(before, "", after),

@@ -32,6 +32,7 @@ from fer_tl.reports.tables import (
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.history import known_history
 from fer_tl.runs.predictions import Predictions, join_predictions, save_predictions
+from fer_tl.runs.run_file import spell_cv
 
 _CLASSES_NOTE = "Intervals: 95 %, bootstrap over groups of images."
 
@@ -66,7 +67,8 @@ def score_rows(named: Mapping[str, Predictions], groups_by_id: Mapping[str, str]
 def selection_note(run: RunFolder) -> str:
     """How the weights that were scored were chosen, whether the folds leak, and who taught them."""
     split = run.read_run().get("split_over_folds", 0)
-    leak = f" The folds leak: {split:,} images have a duplicate or a face of the same photo in another fold."
+    where = "another fold" if run.repeats == 1 else "another fold of the same repetition (the most of any)"
+    leak = f" The folds leak: {split:,} images have a duplicate or a face of the same photo in {where}."
     return _selection(run) + (leak if split else "") + _teachers_note(run)
 
 
@@ -128,7 +130,7 @@ def write_cv_report(
     pooled = join_predictions(folds)
     groups = np.array([groups_by_id[i] for i in pooled.ids.tolist()])
     measures = as_markdown(measure_table(summary.pooled, summary.intervals, summary.folds))
-    classes = as_markdown(class_table(summary.pooled, class_intervals(pooled, groups)))
+    classes = as_markdown(class_table(summary.pooled, class_intervals(pooled, groups), summary.repeats))
     write_text(run.path / "table.csv", fold_table_csv(summary))
     write_text(
         run.path / "table.md",
@@ -149,7 +151,7 @@ def _more(measures: str, classes: str) -> str:
 def _cv_title(run: RunFolder, summary: CvSummary) -> str:
     experiment = run.read_experiment()
     failed = f", {len(summary.failed)} of them failed" if summary.failed else ""
-    folds = f"{len(summary.folds) + len(summary.failed)}-fold cross validation"
+    folds = spell_cv(summary.parts, summary.repeats)
     return f"{experiment.backbone} on {experiment.data}, {folds}{failed}"
 
 

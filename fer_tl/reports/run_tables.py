@@ -56,12 +56,13 @@ def measure_table(metrics: Metrics, intervals: Intervals, folds: Sequence[Metric
     return Table(header, [rows], left=frozenset({0, len(header) - 1}))
 
 
-def class_table(metrics: Metrics, intervals: Mapping[str, np.ndarray]) -> Table:
+def class_table(metrics: Metrics, intervals: Mapping[str, np.ndarray], repeats: int = 1) -> Table:
     """Every class: images, precision, recall and F1 with intervals, and what it is most often taken for.
 
     Args:
         metrics: of all images.
         intervals: of 95 %, float64 ``[K, 2]`` of ``precision``, ``recall`` and ``f1``.
+        repeats: answers of an image: where they are several, it is they that are counted.
     """
     rows = []
     predicted = metrics.confusion.sum(axis=0)  # [K]
@@ -72,7 +73,7 @@ def class_table(metrics: Metrics, intervals: Mapping[str, np.ndarray]) -> Table:
             value = per_cent(getattr(metrics, key)[k]) if over else "–"
             cells += [value, spell_interval(key, intervals[key][k])]
         rows.append([*cells, _most_frequent_confusion(metrics, k)])
-    header = ["class", "images"]
+    header = ["class", "images" if repeats == 1 else "answers"]
     for title in ("precision", "recall", "F1"):
         header += [title, "95 %"]
     return Table([*header, "most often taken for"], [rows], left=frozenset({0, 8}))

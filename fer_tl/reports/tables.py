@@ -35,14 +35,20 @@ def fold_table_as(show: Show, summary: CvSummary) -> str:
 
 def fold_table_csv(summary: CvSummary) -> str:
     """One line a fold, numbered from 0; the columns of ``result_table_csv``, which are empty for a fold whose training
-    failed, and then a last one that says why."""
+    failed, and then one that says why; and that of the repetition, from 0, if there are several."""
     lines = result_table_csv(_fold_rows(summary), first="fold")
-    if not summary.failed:
+    if not summary.failed and summary.repeats == 1:
         return lines
     header, *rows = csv.reader(io.StringIO(lines))
-    rows = [[*row, ""] for row in rows]
-    rows += [[str(number), *[""] * (len(header) - 1), why] for number, why in summary.failed.items()]
-    return as_csv([[*header, "failure"], *sorted(rows, key=lambda row: int(row[0]))])
+    if summary.failed:
+        rows = [[*row, ""] for row in rows]
+        rows += [[str(number), *[""] * (len(header) - 1), why] for number, why in summary.failed.items()]
+        header.append("failure")
+    rows.sort(key=lambda row: int(row[0]))
+    if summary.repeats > 1:
+        rows = [[*row, str(summary.repetition_of(int(row[0])))] for row in rows]
+        header.append("repetition")
+    return as_csv([header, *rows])
 
 
 def result_table_as(show: Show, rows: Sequence[ResultRow], intervals: Intervals | None = None) -> str:
@@ -131,7 +137,18 @@ def fold_notes(summary: CvSummary) -> str:
     if lines:
         done = ", ".join(map(str, summary.numbers))
         lines.append(f"All other figures are of the folds that are done ({done}), without the images of the failed.")
-    return "\n".join([*lines, _zero_recall_sentences(missed)]).rstrip("\n")
+    return "\n".join(filter(None, [*lines, _zero_recall_sentences(missed), *repetition_notes(summary)]))
+
+
+def repetition_notes(summary: CvSummary) -> list[str]:
+    """What counts and intervals of a repeated cross validation are of, a sentence or two; none where it is not."""
+    if summary.repeats == 1:
+        return []
+    return [
+        f"Every repetition scores the same {summary.images:,} images, by folds of its own. Pooled: the mean over all "
+        f"answers, up to {summary.repeats} of an image, each by one model; its interval resamples groups of images, "
+        "each with all its answers. Confusion matrix, classes and calibration count answers."
+    ]
 
 
 def _zero_recall_sentences(missed: Sequence[tuple[str, Sequence[str]]]) -> str:
@@ -155,7 +172,18 @@ def fold_table(summary: CvSummary) -> Table:
     if summary.sd:
         spreads = [spell_spread(name, summary.mean[name], sd) for name, sd in summary.sd.items()]
         blocks.append([["mean ± sd", "", *spreads]])
-    blocks.append([_metrics_row("pooled", summary.pooled), _interval_row(summary.intervals)])
+    pooled = _metrics_row("pooled", summary.pooled)
+    if summary.repeats > 1:
+        each_has = summary.parts // summary.repeats
+        repeated = [
+            _metrics_row(f"repetition {number} ({each_has * number}–{each_has * (number + 1) - 1})", each)
+            for number, each in summary.repetitions.items()
+        ]
+        found = summary.repetition_spread.items()
+        spread = [["mean ± sd", "", *(spell_spread(name, *values) for name, values in found)]] if found else []
+        blocks.append([*repeated, *spread])
+        pooled[1] = f"{summary.images:,}"
+    blocks.append([pooled, _interval_row(summary.intervals)])
     return Table(table.header, blocks)
 
 

@@ -19,7 +19,7 @@ from fer_tl.core.files import FULL, is_temporary, unreadable, write_json, write_
 from fer_tl.core.lock import take_turns
 from fer_tl.core.options import load_experiment
 from fer_tl.data.directory import newest_version
-from fer_tl.data.folds import read_folds
+from fer_tl.data.folds import read_repetitions
 from fer_tl.data.manifest import read_manifest
 from fer_tl.faces.recipe import BEFORE, FaceRecipe, read_recipe
 from fer_tl.runs.part import FAILED, PART_FILES, RESULT, check_part, known_seconds, read_failure, read_model_recipe
@@ -56,6 +56,11 @@ class RunFolder:
     def parts(self) -> list[str]:
         """Names of the parts that the run consists of, done or not."""
         return list(self.read_run()["parts"])
+
+    @property
+    def repeats(self) -> int:
+        """How often its cross validation is repeated; its parts are those of one repetition after the other."""
+        return int(self.read_run().get("repeats", 1))
 
     @property
     def done(self) -> list[str]:
@@ -222,8 +227,12 @@ class RunFolder:
                 raise
             raise UserError(f"{self.path} cannot be written ({error.strerror}): give another --run-dir") from None
 
-    def read_fold_table(self, ids: np.ndarray) -> np.ndarray:
-        """The fold of each id by ``folds.csv``: int64 ``[N]``.
+    def read_fold_table(self, ids: np.ndarray, others: bool = False) -> np.ndarray:
+        """The folds of each id by ``folds.csv``, int64 ``[R, N]``: a row for each repetition.
+
+        Args:
+            ids: text ``[N]``.
+            others: whether rows of other ids are passed over.
 
         Raises:
             UserError: a damaged table, or one of other ids.
@@ -232,7 +241,7 @@ class RunFolder:
         try:
             if path.is_file():
                 path.open("rb").close()
-            return read_folds(path, ids)
+            return read_repetitions(path, ids, self.repeats, others)
         except OSError as error:
             raise unreadable(path, error) from None
         except UserError as error:

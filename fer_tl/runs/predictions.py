@@ -91,6 +91,12 @@ def join_predictions(parts: Sequence[Predictions]) -> Predictions:
     return Predictions(ids, labels, logits, parts[0].class_names)
 
 
+def join_repetitions(parts: Sequence[Predictions], repeats: int) -> tuple[Predictions, ...]:
+    """Predictions of all parts of a cross validation, joined repetition by repetition: of each, every image once."""
+    folds = len(parts) // repeats
+    return tuple(join_predictions(parts[folds * each : folds * (each + 1)]) for each in range(repeats))
+
+
 def save_predictions(path: Path, predictions: Predictions) -> None:
     """Write predictions as a compressed ``.npz`` without pickled objects, atomically."""
 
@@ -164,7 +170,8 @@ def load_fold_predictions(
     }
     assigned = run.read_fold_table(ids)
     for name, predictions in folds.items():
-        if not np.array_equal(np.sort(predictions.ids), np.sort(ids[assigned == run.parts.index(name)])):
+        in_fold = (assigned == run.parts.index(name)).any(axis=0)  # [N]: each number is of one repetition
+        if not np.array_equal(np.sort(predictions.ids), np.sort(ids[in_fold])):
             raise UserError(
                 f"{run.part(name) / 'predictions.npz'} does not hold the images that folds.csv gives to {name}: "
                 f"one of them was changed; {train_again(run.part(name))}"

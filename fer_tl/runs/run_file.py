@@ -22,6 +22,7 @@ _MORE_KEYS = {
     "held_out": str,
     "images": int,
     "split_over_folds": int,
+    "repeats": int,
     "settings": dict,
     "backend": str,
     "precision": str,
@@ -76,7 +77,15 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
             f"{path} is damaged ('parts' of fer-tl {kind} should be {', '.join(expected[kind][:3])}"
             f"{', ...' if len(expected[kind]) > 3 else ''}): {remedy}"
         )
+    repeats = run.get("repeats", 1)
+    if kind == "cv" and not (0 < repeats <= len(parts) // 2 and len(parts) % repeats == 0):
+        raise UserError(f"{path} is damaged ('repeats' {repeats} does not go with {len(parts)} folds): {remedy}")
     return run
+
+
+def spell_cv(parts: int, repeats: int) -> str:
+    """What a cross validation of so many parts in all is called: ``4-fold cross validation, 3 times``."""
+    return f"{parts // repeats}-fold cross validation{f', {repeats} times' if repeats > 1 else ''}"
 
 
 def part_folder(run: Path, name: str) -> Path:

@@ -15,7 +15,8 @@ from fer_tl.core.framework import choose_backend
 from fer_tl.core.lock import take_turns
 from fer_tl.core.say import Say
 from fer_tl.data.dataset import Dataset
-from fer_tl.data.folds import check_folds, count_split, leaving_out, make_folds, read_folds, write_folds
+from fer_tl.data.folds import count_split, leaving_out, make_folds, read_repetitions, write_folds
+from fer_tl.data.repetitions import check_repetitions, make_repetitions
 from fer_tl.runs.folder import RunFolder
 from fer_tl.training.teachers import Teacher, read_teachers, refuse_other_teachers, teach
 from fer_tl.training.train_parts import Part, train_parts
@@ -35,14 +36,15 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
     Raises:
         UserError: a class has fewer groups than folds; another run is in the folder.
     """
-    names = [f"fold-{fold}" for fold in range(experiment.folds)]
+    names = [f"fold-{fold}" for fold in range(experiment.folds * experiment.repeats)]
     table = run.path / "folds.csv"
     run.refuse_others(experiment, "cv")  # before anything in the folder is taken for the run's
     run.refuse_another_build(dataset.name, dataset.fingerprint)  # before its fold table seems to hold wrong ids
     assigned = _assign_folds(experiment, dataset, run)
     split = count_split(assigned, dataset.groups)
     if split:
-        say(f"folds: {split:,} of {len(dataset):,} images have a duplicate or a face of the same photo in another fold")
+        where = "another fold" if experiment.repeats == 1 else "another fold of one repetition"
+        say(f"folds: {split:,} of {len(dataset):,} images have a duplicate or a face of the same photo in {where}")
 
     def begin(precision: str | None) -> None:
         _start(experiment, dataset, run, "cv", names, "every fold in turn", precision, split)
@@ -51,24 +53,29 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
                 write_folds(table, dataset.ids, assigned)
 
     parts = []
-    for fold in range(experiment.folds) if experiment.fold is None else [experiment.fold]:
-        train = np.flatnonzero(assigned != fold)
+    for fold in range(len(names)) if experiment.fold is None else [experiment.fold]:
+        here = assigned[fold // experiment.folds] == fold  # [N]
+        train = np.flatnonzero(~here)
         watched = _set_aside(experiment, dataset, train)
-        parts.append(Part(names[fold], fold, np.setdiff1d(train, watched), np.flatnonzero(assigned == fold), watched))
+        parts.append(Part(names[fold], fold, np.setdiff1d(train, watched), np.flatnonzero(here), watched))
     train_parts(experiment, dataset, run, parts, begin, say)
 
 
 def _assign_folds(experiment: Experiment, dataset: Dataset, run: RunFolder) -> np.ndarray:
-    """The fold of each example, int64 ``[N]``: of the run if it was begun, of the table that is given, or drawn."""
+    """The folds of each example, int64 ``[R, N]``: of the run if it was begun, of the table that is given, or drawn."""
     groups = dataset.groups if experiment.group_folds else dataset.ids
     path = run.path / "folds.csv"
-    given = read_folds(Path(experiment.fold_table), dataset.ids, others=True) if experiment.fold_table else None
+    number, repeats = experiment.folds, experiment.repeats
+    given = None
+    if experiment.fold_table:
+        given = read_repetitions(Path(experiment.fold_table), dataset.ids, repeats, others=True)
     begun = run.read_fold_table(dataset.ids) if path.exists() else None
     assigned = begun if begun is not None else given
     if assigned is None:
-        return make_folds(dataset.ids, dataset.labels, groups, dataset.class_names, experiment.folds, experiment.seed)
+        seed = experiment.seed
+        return make_repetitions(dataset.ids, dataset.labels, groups, dataset.class_names, number, seed, repeats)
     try:
-        check_folds(assigned, dataset.labels, groups, dataset.class_names, experiment.folds)
+        check_repetitions(assigned, dataset.labels, groups, dataset.class_names, number)
     except UserError as error:
         raise UserError(f"{error}; {run.fold_table_remedy()}" if begun is not None else str(error)) from None
     if given is not None and not np.array_equal(assigned, given):
@@ -142,6 +149,7 @@ def _start(
         "images": len(dataset),
         "held_out": held_out,
         "split_over_folds": split_over_folds,
+        **({"repeats": experiment.repeats} if experiment.repeats > 1 else {}),
         "backend": choose_backend(),
         "precision": precision or experiment.precision,
         # Of config.yaml too, where somebody may change them.

@@ -105,6 +105,8 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
     check(experiment)
     if experiment.fold is not None and kind != "cv":
         raise UserError(f"--fold {experiment.fold} is for fer-tl cv: fer-tl {kind} trains a single model")
+    if experiment.repeats > 1 and kind != "cv":
+        raise UserError(f"--repeats {experiment.repeats} is for fer-tl cv: fer-tl {kind} trains a single model")
     _check_distill(experiment.distill, kind)
     spec = resolve_model(experiment)
     worker = check_cluster(experiment)

@@ -21,7 +21,7 @@ from fer_tl.data.manifest import read_manifest
 from fer_tl.data.merging import merged_fingerprint
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import check_part
-from fer_tl.runs.predictions import join_predictions, load_fold_predictions, softmax
+from fer_tl.runs.predictions import join_repetitions, load_fold_predictions, softmax
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +32,8 @@ class Teacher:
         name: of its folder, or the path where two are called the same.
         backbone: what it trained.
         fingerprint: SHA-256 in hex over its saved predictions, fold after fold.
-        logits: float32 ``[M, K]`` of the M training images, in the order of the student's dataset: of each from the
-            fold that held it out.
+        logits: float32 ``[R, M, K]`` of the M training images, in the order of the student's dataset: of each from the
+            fold that held it out, in each of the R repetitions.
     """
 
     name: str
@@ -129,11 +129,13 @@ def _read_teacher(name: str, run: RunFolder, dataset: Dataset, fingerprint: str)
         )
     for part in run.parts:
         check_part(run.part(part), ("predictions.npz",))
-    answers = join_predictions(load_fold_predictions(run, ids, run.parts))
-    if not np.isfinite(answers.logits).all():
-        raise UserError(f"{run.path} predicts numbers that are not finite: its training diverged, leave it out")
-    row_of = np.argsort(answers.ids)
-    logits = answers.logits[row_of[np.searchsorted(answers.ids, ids, sorter=row_of)]]
+    found = []
+    for answers in join_repetitions(load_fold_predictions(run, ids, run.parts), run.repeats):
+        if not np.isfinite(answers.logits).all():
+            raise UserError(f"{run.path} predicts numbers that are not finite: its training diverged, leave it out")
+        row_of = np.argsort(answers.ids)
+        found.append(answers.logits[row_of[np.searchsorted(answers.ids, ids, sorter=row_of)]])
+    logits = np.stack(found)
     return Teacher(name, run.read_experiment().backbone, _fingerprint(run), logits)
 
 
@@ -146,10 +148,10 @@ def _fingerprint(run: RunFolder) -> str:
 def teach(dataset: Dataset, teachers: Sequence[Teacher], settings: Distill) -> Dataset:
     """A dataset whose training images aim at the teachers' answers too.
 
-    The target of a training image is ``share * p + (1 - share) * t``: p the mean over the teachers of
-    ``softmax(logits / temperature)``, t its label, or its shares of people's votes where the dataset has them. The loss
-    is linear in the target: this is the weighted sum of the losses against both. Unlike in Hinton et al. (2015) the
-    temperature is the teachers' alone, the student's logits are not divided.
+    The target of a training image is ``share * p + (1 - share) * t``: p the mean over the teachers, of each over its
+    repetitions, of ``softmax(logits / temperature)``, t its label, or its shares of people's votes where the dataset
+    has them. The loss is linear in the target: this is the weighted sum of the losses against both. Unlike in Hinton et
+    al. (2015) the temperature is the teachers' alone, the student's logits are not divided.
 
     Args:
         dataset: training and validation images; the targets of the latter stay as they are.
@@ -159,7 +161,8 @@ def teach(dataset: Dataset, teachers: Sequence[Teacher], settings: Distill) -> D
     if not teachers:
         return dataset
     training = dataset.splits == "train"
-    answers = np.mean([softmax(teacher.logits / settings.temperature) for teacher in teachers], axis=0)  # [M, K]
+    each = [softmax(teacher.logits / settings.temperature).mean(axis=0) for teacher in teachers]  # [M, K] each
+    answers = np.mean(each, axis=0)  # [M, K]
     targets = dataset.targets
     if targets is None:
         targets = np.eye(len(dataset.class_names), dtype=np.float32)[dataset.labels]  # [N, K]

@@ -89,6 +89,9 @@ CASES: dict[str, tuple[str, str]] = {
     "profile of one fold": ("profile --folds 1", "'folds' should be between 2 and 1000, but is 1"),
     "fold of a single model": ("train --weights none --fold 1", "--fold 1 is for fer-tl cv"),
     "fold beyond the last": ("cv --fold 4", "'fold' 4 is not one of the 4 folds"),
+    "repetitions of a single model": ("train --weights none --repeats 2", "--repeats 2 is for fer-tl cv"),
+    "fold beyond all repetitions": ("cv --repeats 2 --fold 8", "'fold' 8 is not one of the 8 folds of 2 rep"),
+    "no repetition": ("folds fer2013 --repeats 0", "--repeats 0: folds are drawn 1 to 100 times"),
     "collect nowhere": ("collect run run2", "required: --out"),
     "compare one": ("compare run", "a comparison needs two runs"),
     "compare a paper": ("compare run --paper sikc", "did you mean 'sikic'?"),
@@ -268,7 +271,7 @@ def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.Captur
     expected = {
         "": command_names(),
         "build": ["--source", "--data-dir", "--duplicates", "--splits", "--image-size", "--on-error", "--overwrite"],
-        "folds": ["DATASET", "--data-dir", "--folds", "--seed", "--table", "--out"],
+        "folds": ["DATASET", "--data-dir", "--folds", "--repeats", "--seed", "--table", "--out"],
         "verify": ["DATASET", "--data-dir"],
         "clean": ["--data-dir", "--keep", "--yes"],
         "collect": ["RUN", "--out", "--data-dir"],

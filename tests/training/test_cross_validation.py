@@ -119,6 +119,28 @@ def test_every_image_is_held_out_once_in_the_fold_of_the_table(trained: Callable
         assert (result["held_out"], result["trained_on"]) == (len(fold.ids), len(copies) - len(fold.ids))
 
 
+def test_repetitions_divide_the_images_again_and_each_image_is_held_out_once_in_each(copies: Dataset, tmp_path: Path):
+    run, settings = RunFolder(tmp_path / "run"), experiment(epochs=1, repeats=2)
+    train_folds(replace(settings, fold=2), copies, run, lambda line: None)
+    assert (run.done, run.repeats) == (["fold-2"], 2)
+    train_folds(settings, copies, run, lambda line: None)
+    assigned = run.read_fold_table(copies.ids)  # [R, N]
+    for number, fold in enumerate(out_of_fold(run)):
+        assert sorted(fold.ids) == sorted(copies.ids[assigned[number // 2] == number])
+        assert read_json(run.part(f"fold-{number}") / "result.json")["trained_on"] == len(copies) - len(fold.ids)
+    once = RunFolder(tmp_path / "once")
+    train_folds(replace(settings, repeats=1), copies, once, lambda line: None)
+    for name in ("fold-0", "fold-1"):  # more repetitions change nothing of the first
+        assert read_json(run.part(name) / "result.json") == read_json(once.part(name) / "result.json")
+    with pytest.raises(UserError, match=r"holds a run with other settings \(repeats 2 -> 3\): give another --run-dir"):
+        train_folds(replace(settings, repeats=3), copies, run, lambda line: None)
+    given = tmp_path / "given.csv"
+    write_folds(given, copies.ids, assigned[0])
+    with pytest.raises(UserError, match=r"given\.csv.*fold_1"):
+        train_folds(replace(settings, fold_table=str(given)), copies, RunFolder(tmp_path / "x"), lambda line: None)
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_run_says_and_records_which_weights_it_started_from(copies: Dataset, tmp_path: Path):
     source = find_backbone("shallow_cnn").build(keras.Input((16, 16, 1)), Variant(alpha=0.5))
     source.save_weights(tmp_path / "mine.weights.h5")

@@ -18,12 +18,12 @@ from fer_tl.runs.predictions import Predictions, predicted_labels, softmax
 
 @dataclass(frozen=True, eq=False)
 class Mistakes:
-    """The mistakes that were asked for, the most confident first, then by id; and how many there are of how many
-    held-out images."""
+    """The mistakes that were asked for, the most confident first, then by id, each image once; and how many there are
+    of how many answers for held-out images, several of an image where a cross validation is repeated."""
 
     pictures: list[Picture]
     wrong: int
-    images: int
+    answers: int
 
 
 def find_mistakes(run: RunFolder, parts: Sequence[str], count: int, data_dir: Path | str | None) -> Mistakes:
@@ -44,16 +44,17 @@ def find_mistakes(run: RunFolder, parts: Sequence[str], count: int, data_dir: Pa
     found = []
     for part, each in zip(parts, predictions, strict=True):
         found += _mistakes_of(part, each, choose_scaling(run, [part]).temperature)
-    images = sum(len(each.ids) for each in predictions)
+    answers = sum(len(each.ids) for each in predictions)
     if not found:
-        raise UserError(f"{run.path} made no mistake on {images:,} held-out images: give image files to explain")
+        raise UserError(f"{run.path} made no mistake on {answers:,} held-out images: give image files to explain")
     found.sort()
+    once = {mistake[1]: mistake for mistake in reversed(found)}  # of an image's several the most confident
     row_of = {example_id: row for row, example_id in enumerate(dataset.ids.tolist())}
     pictures = []
-    for _, example_id, label, predicted, part in found[:count]:
+    for _, example_id, label, predicted, part in sorted(once.values())[:count]:
         pixels = np.asarray(dataset.images[row_of[example_id]])
         pictures.append(Picture(example_id, pixels, magnify(pixels), part, label, predicted))
-    return Mistakes(pictures, len(found), images)
+    return Mistakes(pictures, len(found), answers)
 
 
 def _mistakes_of(part: str, predictions: Predictions, temperature: float) -> list[tuple[float, str, str, str, str]]:

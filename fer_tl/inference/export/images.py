@@ -82,8 +82,8 @@ def calibration_images(run: RunFolder, part: str, held_out: HeldOutImages, data_
     is_trained = (labels >= 0) & ~np.isin(dataset.ids, held_out.predictions.ids)
     if about["kind"] == "cv":
         known = np.flatnonzero(labels >= 0)
-        folds = run.read_fold_table(dataset.ids[known])
-        is_trained[known] &= folds != run.parts.index(part)
+        folds = run.read_fold_table(dataset.ids[known])  # [R, N]
+        is_trained[known] &= (folds != run.parts.index(part)).all(axis=0)
     rows = np.flatnonzero(is_trained)
     chosen = rows[draw_stratified(dataset.ids[rows], labels[rows], CALIBRATED, experiment.seed)]
     return np.asarray(dataset.images[np.sort(chosen)])

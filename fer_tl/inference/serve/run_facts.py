@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from fer_tl.core.files import read_json
 from fer_tl.evaluation.metrics import score, zero_recall
 from fer_tl.inference.predictor import ExpressionModel
@@ -37,12 +39,13 @@ def describe_run(run_dir: Path, model: ExpressionModel) -> RunFacts:
     """
     run = RunFolder(run_dir)
     about, experiment = run.read_run(), run.read_experiment()
-    held_out = score(load_joined(run, run.done))
+    held_out = load_joined(run, run.done)
+    scored, images = score(held_out), len(np.unique(held_out.ids))
     interval = _accuracy_interval(run)
     within = f" (95 % interval {100 * interval[0]:.1f}–{100 * interval[1]:.1f} %)" if interval else ""
     accuracy = (
-        f"Held-out accuracy of the run: {100 * held_out.accuracy:.1f} %{within}, {len(model.class_names)} classes, "
-        f"{held_out.images:,} images."
+        f"Held-out accuracy of the run: {100 * scored.accuracy:.1f} %{within}, {len(model.class_names)} classes, "
+        f"{images:,} images."
     )
     many = len(model.parts)
     which = "" if len(run.parts) == 1 else f" (average of {many} folds)" if many > 1 else f" ({model.parts[0]})"
@@ -54,7 +57,7 @@ def describe_run(run_dir: Path, model: ExpressionModel) -> RunFacts:
         f"{about['dataset']}. On other people, cameras and light it is right less often.",
     ]
     limits += [model.calibration] if model.calibration else []
-    missed = zero_recall(held_out)
+    missed = zero_recall(scored)
     if missed:
         limits.append(f"It recognised none of the held-out images of {', '.join(missed)}.")
     return RunFacts(

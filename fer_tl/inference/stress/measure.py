@@ -127,8 +127,9 @@ def measure_stress(
 def _draw(run: RunFolder, dataset: Dataset, parts: Sequence[str], count: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Rows of the images that are drawn, the number of the part that held out each, and of how many they are."""
     predictions = held_out_predictions(run, dataset.ids, parts)
-    ids = np.concatenate([each.ids for each in predictions])
-    part_of = np.repeat(np.arange(len(parts)), [len(each.ids) for each in predictions])
+    # Of a repeated cross validation, which holds an image out several times, the first fold that did answers.
+    ids, first = np.unique(np.concatenate([each.ids for each in predictions]), return_index=True)
+    part_of = np.repeat(np.arange(len(parts)), [len(each.ids) for each in predictions])[first]
     chosen = np.argsort(uniform(example_keys(ids), "stress"), kind="stable")[:count]
     order = np.argsort(dataset.ids)
     return order[np.searchsorted(dataset.ids[order], ids[chosen])], part_of[chosen], len(ids)
