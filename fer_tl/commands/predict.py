@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import Terminated, UserError, suggest
@@ -20,7 +20,6 @@ from fer_tl.inference.predict.opened import STDOUT, Opened, open, refuse_misplac
 from fer_tl.models.shipped import NAME
 
 if TYPE_CHECKING:
-    from fer_tl.faces.boxes import Detector
     from fer_tl.inference.predict.find_faces import Looker, Seen
     from fer_tl.inference.predict.outputs import Results
     from fer_tl.inference.predict.sources import PictureBytes, PictureFile
@@ -68,10 +67,11 @@ def predict(
     run_dir: Path | str | None = None,
     source: Path | str | Sequence[Path | str] = (),
     faces: str = "detect",
-    detector: str = "auto",
+    detector: str | Callable[..., Any] = "auto",
     detector_model: Path | str | None = None,
     boxes: Path | str | None = None,
     margin: float | None = None,
+    align: bool = False,
     largest: bool = False,
     fold: int | str | None = None,
     every: int = 1,
@@ -93,11 +93,13 @@ def predict(
         source: a picture, a folder (with all below it), a pattern such as ``photos/*.jpg``, or several of these; or one
             video, index of a camera ("0"), address of a stream, or "-" for pictures on stdin.
         faces: ``detect`` them, or ``crop``: each picture is a face, as in FER-2013.
-        detector: ``haar``, ``yunet``, ``none``, or ``auto``: the one that cut the faces of the run's training, else
-            Haar where it is installed.
+        detector: ``mtcnn``, ``yunet``, ``haar``, ``none``, ``package.module:function`` for one of yours (in Python the
+            function itself, see ``fer_tl.faces.given_detector``), or ``auto``: the one that cut the faces of the run's
+            training, else MTCNN, or YuNet where its model is given.
         detector_model: file of YuNet's model; default: fetched once.
         boxes: CSV with id, top, left, bottom, right in place of a detector; several rows a picture are several faces.
         margin: added to each side of a box before it is cut, as a fraction of its size; default: as in the training.
+        align: turn each face until its eyes are level, as is done without asking where it was in the training.
         largest: only the largest face of each picture.
         fold: whose model answers, a number, or ``all`` for their average; default: the first that is done.
         every: analyse each Nth frame of a video; its boxes stay on the frames after it.
@@ -119,7 +121,7 @@ def predict(
 
     words = [str(source)] if isinstance(source, str | Path) else [str(each) for each in source]
     formats = _choose_formats(save, faces, out)
-    _refuse_unclear(faces, detector, detector_model, boxes, margin)
+    _refuse_unclear(faces, detector, detector_model, boxes, margin, align)
     _refuse_numbers(every, min_confidence, smooth, margin)
     run, sources = tell_run(run_dir, words)
     if run and not sources:
@@ -127,19 +129,18 @@ def predict(
     folder = None if str(out) == STDOUT else _choose_folder(run, sources, out)
     opened = open(sources)
     refuse_misplaced(opened, every, smooth, boxes)
-    from fer_tl.core.archive_members import describe_passed_over
+    from fer_tl.inference.choose_detector import changed_recipe, open_fitting, open_named
     from fer_tl.inference.predict.find_faces import Looker, read_boxes
     from fer_tl.inference.predict.outputs import Results
-    from fer_tl.inference.predict.summary import Tally
     from fer_tl.inference.predictor import load
 
     table = None if boxes is None else read_boxes(Path(boxes), opened.pictures)
-    # A detector that is named is opened before the model, which takes seconds; else it is the model's own.
-    named = None if detector == "auto" else _open_detector(faces, detector, detector_model, boxes, opened)
+    detects, fast = faces != "crop" and boxes is None, opened.video is not None
+    named = open_named(detector, detector_model, fast) if detects else None
     say = say if folder else partial(print, file=sys.stderr)
     model = load(run, fold, opened.video is None and len(opened.pictures) <= _BRIEF, precision, say)
-    recipe = model.recipe if margin is None else replace(model.recipe, margin=float(margin))
-    found = named or _open_detector(faces, recipe.detector(detector), detector_model, boxes, opened)
+    recipe = changed_recipe(model.recipe, margin, align)
+    found = open_fitting(named, recipe, str(run), detector_model, fast) if detects else None
     looker = Looker(model.image_shape, found, table, recipe, largest, "pictures" in formats and folder is not None)
     about = {
         "run": str(run or f"{NAME}, which ships with fer-tl {__version__}"),
@@ -158,11 +159,7 @@ def predict(
         "temperature": model.temperature,
         "calibration": model.calibration,
     }
-    began, tally = (
-        time.perf_counter(),
-        Tally(opened.name, opened.video is not None, opened.promised, opened.rate or 0.0),
-    )
-    tally.passed_over = describe_passed_over(opened.passed)
+    began, tally = time.perf_counter(), _open_tally(opened, recipe.align and detects)
     with Results(folder, formats, model.class_names, opened.rate) as results:
         try:
             _work(opened, looker, model, every, smooth, min_confidence, results, tally)
@@ -194,19 +191,29 @@ def _choose_formats(save: str | Sequence[str] | None, faces: str, out: Path | st
 
 
 def _refuse_unclear(
-    faces: str, detector: str, model: Path | str | None, boxes: Path | str | None, margin: float | None
+    faces: str,
+    detector: str | Callable[..., Any],
+    model: Path | str | None,
+    boxes: Path | str | None,
+    margin: float | None,
+    align: bool,
 ) -> None:
-    from fer_tl.faces.detection import check_detector
+    from fer_tl.faces.detection import check_align, check_detector
 
     if faces not in FACES:
         raise UserError(f"--faces {faces}: not known{suggest(faces, FACES)}")
     check_detector(detector)
     given = {"--detector": detector != "auto", "--detector-model": model is not None, "--boxes": boxes is not None}
+    given |= {"--margin": margin is not None, "--align": align}
     named = [option for option, there in given.items() if there]
-    if faces == "crop" and (named or margin is not None):
-        raise UserError(f"{[*named, '--margin'][0]} is for faces that are cut out, --faces crop for whole pictures")
-    if boxes is not None and len(named) > 1:
+    if faces == "crop" and named:
+        raise UserError(f"{named[0]} is for faces that are cut out, --faces crop for whole pictures")
+    if boxes is not None and named[0] != "--boxes":
         raise UserError(f"{named[0]} and --boxes: the boxes take the detector's place; leave one of them out")
+    if boxes is not None and align:
+        raise UserError("--align and --boxes: faces are turned by their eyes, which a table has not; leave one out")
+    if align:
+        check_align(detector)
 
 
 def _refuse_numbers(every: int, min_confidence: float, smooth: float, margin: float | None) -> None:
@@ -237,14 +244,14 @@ def _choose_folder(run: Path | None, sources: Sequence[str], out: Path | str | N
     return folder
 
 
-def _open_detector(
-    faces: str, name: str, model: Path | str | None, boxes: Path | str | None, opened: Opened
-) -> Detector | None:
-    if faces == "crop" or boxes is not None:
-        return None
-    from fer_tl.faces.detection import open_detector
+def _open_tally(opened: Opened, aligns: bool) -> Tally:
+    from fer_tl.core.archive_members import describe_passed_over
+    from fer_tl.inference.predict.summary import Tally
 
-    return open_detector(name, None if model is None else Path(model), fast=opened.video is not None)
+    video = opened.video is not None
+    tally = Tally(opened.name, video, opened.promised, opened.rate or 0.0, upright=0 if aligns else None)
+    tally.passed_over = describe_passed_over(opened.passed)
+    return tally
 
 
 def _work(

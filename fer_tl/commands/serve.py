@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
@@ -16,6 +16,7 @@ from fer_tl.core.say import Say, say_line
 
 if TYPE_CHECKING:
     from fer_tl.faces.boxes import Detector
+    from fer_tl.faces.recipe import FaceRecipe
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,10 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     fold: int | str | None = None,
-    detector: str = "auto",
+    detector: str | Callable[..., Any] = "auto",
     detector_model: Path | str | None = None,
     margin: float | None = None,
+    align: bool = False,
     precision: str = "float32",
     allowed_host: Sequence[str] | str = "",
     say: Say = say_line,
@@ -49,10 +51,11 @@ def serve(
         host: name or address of this machine to listen at; ``0.0.0.0``: all of them, so that others can use it.
         port: port to listen at; 0 for any that is free.
         fold: whose model answers, a number, or ``all`` for their average; default: the first that is done.
-        detector: finds the faces: ``haar``, ``yunet``, ``none``, or ``auto``: the one that cut the faces of the
-            training, else Haar where it is installed; with none, every picture is one face.
+        detector: finds the faces: ``mtcnn``, ``yunet``, ``haar``, ``package.module:function``, ``none``, or ``auto``:
+            the one that cut the faces of the training, else MTCNN; with none, every picture is one face.
         detector_model: file of YuNet's model; default: fetched once.
         margin: what to add to each side of a face, as a fraction of it; default: as in the training.
+        align: turn each face until its eyes are level, as is done without asking where it was in the training.
         precision: ``float32``, ``bfloat16``, or ``auto``: tried on the first face, bfloat16 where it is faster and
             moves no probability by more than 0.01.
         allowed_host: more names by which browsers may ask for it, with commas, such as that of a proxy in front.
@@ -65,15 +68,17 @@ def serve(
     if missing:
         raise UserError(f"{' and '.join(missing)} not installed: pip install 'fer-tl[serve]'")
     from fer_tl.faces.boxes import check_margin
-    from fer_tl.faces.detection import check_detector
+    from fer_tl.faces.detection import check_align, check_detector
+    from fer_tl.inference.choose_detector import changed_recipe, open_named
     from fer_tl.inference.serve.listening import open_socket
 
     check_margin(margin)
     check_detector(detector)
+    if align:
+        check_align(detector)
 
     with closing(open_socket(host, port)) as listener:
-        # A detector that is named is opened before the model, which takes seconds; else it is the model's own.
-        named = None if detector == "auto" else _open_detector(detector, detector_model, say)
+        named = open_named(detector, detector_model)
         allowed = allowed_host.split(",") if isinstance(allowed_host, str) else tuple(allowed_host)
         from fer_tl.inference.choose_models import open_run
         from fer_tl.inference.predictor import load
@@ -81,8 +86,8 @@ def serve(
         # First, since the others take a second to import, too long for a wrong path.
         run = open_run(run_dir, say).path
         model = load(run, fold, precision=precision)
-        recipe = model.recipe if margin is None else replace(model.recipe, margin=float(margin))
-        chosen = named or _open_detector(recipe.detector("auto"), detector_model, say)
+        recipe = changed_recipe(model.recipe, margin, align)
+        chosen = _choose_detector(named, recipe, str(run), detector_model, say)
 
         from PIL import Image
 
@@ -119,13 +124,18 @@ def serve(
         return ServeResult(address, batcher.faces, batcher.calls)
 
 
-def _open_detector(name: str, model: Path | str | None, say: Say) -> Detector:
+def _choose_detector(
+    named: Detector | None, recipe: FaceRecipe, where: str, model: Path | str | None, say: Say
+) -> Detector:
+    """As ``open_fitting``; where nobody asks for a certain one and there is none, every picture is a face."""
     from fer_tl.faces.detection import open_detector
+    from fer_tl.faces.detectors import is_detector
+    from fer_tl.inference.choose_detector import open_fitting
 
     try:
-        return open_detector(name, Path(model) if model is not None else None)
+        return open_fitting(named, recipe, where, model)
     except UserError as error:
-        if name != "auto" or model is not None:
+        if model is not None or recipe.align or is_detector(recipe.cutter):
             raise
         say(f"No face detector: {error}. Every picture is taken for one face.")
         return open_detector("none")

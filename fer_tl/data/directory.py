@@ -131,7 +131,8 @@ def build_arguments(name: str, manifest: Manifest | None = None) -> str:
     given = manifest.source
     for key, option in options_of(form).items() if form else ():
         if key in given and given[key] != str(option.default):
-            words += [option.flag, key.upper() if option.type is Path else shlex.quote(given[key])]
+            value = key.upper() if option.type is Path else shlex.quote(given[key])
+            words += [option.flag] if option.type is bool else [option.flag, value]
     if manifest.skipped:
         words += ["--on-error", "skip"]
     shards, smallest = max(manifest.shards.values()), min(sum(split.values()) for split in manifest.counts.values())

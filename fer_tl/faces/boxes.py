@@ -88,10 +88,16 @@ class Crop(Protocol):
     """
 
     margin: float
-    warnings: tuple[str, ...]
 
-    def find(self, image: Image.Image, identity: str) -> Box | None:
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+    def find(self, image: Image.Image, identity: str) -> Face | None:
         """The face of one image of any size and mode; None for an image that stays whole."""
+        ...
+
+    def refuse_unfound(self) -> None:
+        """After ``find`` of all images: raise ``UserError`` if most have no face, or none what is asked of it."""
         ...
 
 
@@ -113,8 +119,8 @@ class FaceCrop:
         self.margin = margin
         self.warnings = warnings
 
-    def find(self, image: Image.Image, identity: str) -> Box | None:
-        """The box of one image, None if none is known for it.
+    def find(self, image: Image.Image, identity: str) -> Face | None:
+        """The face of one image, None if no box is known for it.
 
         Raises:
             UserError: the box lies outside the image.
@@ -127,7 +133,10 @@ class FaceCrop:
                 f"{where}: the box ({box}) covers no pixel of image {identity!r}, which has {image.height:,} rows "
                 f"and {image.width:,} columns: correct it, or leave its four cells blank to keep the image whole"
             )
-        return box
+        return Face(box, 1.0)
+
+    def refuse_unfound(self) -> None:
+        """Nothing: images without a box are those that the table leaves whole."""
 
 
 def describe_crops(counts: Mapping[str, Mapping[str, int]]) -> str:
@@ -156,23 +165,60 @@ def _clip(edges: tuple[int, int, int, int], height: int, width: int) -> Window:
     return Window(*inside, clipped=inside != edges)
 
 
+class Eyes(NamedTuple):
+    """Where the middles of both eyes are, in pixels: that on the left of an upright picture first."""
+
+    left_y: float
+    left_x: float
+    right_y: float
+    right_x: float
+
+
 class Face(NamedTuple):
     """A face that a detector found.
 
     Attributes:
         box: in pixels of the image that was searched.
-        score: larger is surer. Haar: how many windows agree; YuNet: 0..1; none: 1.
+        score: larger is surer. Haar: how many windows agree; YuNet and MTCNN: 0..1; none: 1.
+        eyes: likewise in pixels of the image; None if they are not known.
     """
 
     box: Box
     score: float
+    eyes: Eyes | None = None
+
+    @property
+    def tilt(self) -> float | None:
+        """By how many degrees the line between the eyes falls to the right, -90 to 90; None where no eyes are known,
+        or where they are closer to each other than a tenth of the face, as in profile, so that it says nothing."""
+        if self.eyes is None:
+            return None
+        (left_y, left_x), (right_y, right_x) = sorted((self.eyes[:2], self.eyes[2:]), key=lambda eye: eye[1])
+        down, across = right_y - left_y, right_x - left_x
+        longer = max(self.box.bottom - self.box.top, self.box.right - self.box.left)
+        if math.hypot(down, across) < _CLOSE_EYES * longer:
+            return None
+        return math.degrees(math.atan2(down, across))
+
+    def moved(self, room: float, scale: float) -> Face:
+        """The face in pixels of an image of which the searched one was an enlargement with room around it.
+
+        Args:
+            room: on each side, pixels of the searched image.
+            scale: pixels of the searched image for one of the other.
+        """
+        eyes = None if self.eyes is None else Eyes(*((place - room) / scale for place in self.eyes))
+        return Face(Box(*((edge - room) / scale for edge in self.box)), self.score, eyes)
+
+
+_CLOSE_EYES = 0.1
 
 
 class Detector(Protocol):
     """Looks for faces.
 
     Attributes:
-        name: haar, yunet or none.
+        name: see ``fer_tl.faces.detectors``, or none.
         margin: what to add to each side of its boxes, as a fraction of their height and width, so that the crops
             show as much of a head as those of FER-2013.
     """

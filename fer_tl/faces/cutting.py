@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from fer_tl.faces.boxes import Box, Window, window_of
+from fer_tl.faces.boxes import Box, Face, Window, window_of
 from fer_tl.faces.recipe import FaceRecipe
 
 _SMALL = 96  # pixels of a side
@@ -33,13 +33,13 @@ class Cut(NamedTuple):
 
 
 def cut_face(
-    picture: Image.Image, box: Box | None, side: int, recipe: FaceRecipe, channels: int | None = None
+    picture: Image.Image, face: Face | None, side: int, recipe: FaceRecipe, channels: int | None = None
 ) -> Cut | None:
     """A face of a picture, or the whole of it.
 
     Args:
         picture: mode "L" or "RGB".
-        box: in pixels of the picture; None for the whole picture.
+        face: its box, and its eyes if they are known, in pixels of the picture; None for the whole picture.
         side: S, height and width to give, pixels.
         recipe: how.
         channels: C, 1 or 3; None for those of the picture.
@@ -48,12 +48,15 @@ def cut_face(
         None if the box, without its margin, covers no pixel of the picture.
     """
     mode = {None: picture.mode, 1: "L", 3: "RGB"}[channels]
-    if box is None:
+    if face is None:
         return Cut(to_square(_in_mode(picture, mode), side, recipe.fit), (picture.height, picture.width), "whole")
-    window = face_window(box, picture.height, picture.width, recipe)
+    window = face_window(face.box, picture.height, picture.width, recipe)
     if window is None:
         return None
-    part = cut_window(picture, window)
+    if recipe.align and face.tilt is not None:
+        part, window = _cut_turned(picture, window, face.tilt)
+    else:
+        part = cut_window(picture, window)
     fit = "stretch" if recipe.box == "square" else recipe.fit  # a square needs no fitting
     return Cut(
         to_square(_in_mode(part, mode), side, fit),
@@ -65,6 +68,25 @@ def cut_face(
 def cut_window(picture: Image.Image, window: Window) -> Image.Image:
     """A part of a picture in mode "L" or "RGB", black where it lies outside."""
     return picture.crop((window.left, window.top, window.right, window.bottom))
+
+
+def _cut_turned(picture: Image.Image, window: Window, degrees: float) -> tuple[Image.Image, Window]:
+    """A window turned about its middle, so that what falls to the right by so many degrees is level in it; the window
+    says whether a corner of it lies outside of the picture, which is black there."""
+    height, width = window.bottom - window.top, window.right - window.left
+    turn = math.radians(degrees)
+    cos, sin = math.cos(turn), math.sin(turn)
+    middle_x, middle_y = (window.left + window.right) / 2, (window.top + window.bottom) / 2
+    # Column x and row y of the result are of the picture's x * cos - y * sin + left and x * sin + y * cos + top.
+    left = middle_x - width / 2 * cos + height / 2 * sin
+    top = middle_y - width / 2 * sin - height / 2 * cos
+    part = picture.transform(
+        (width, height), Image.Transform.AFFINE, (cos, -sin, left, sin, cos, top), Image.Resampling.BICUBIC, fillcolor=0
+    )
+    across, down = (abs(cos) * width + abs(sin) * height) / 2, (abs(sin) * width + abs(cos) * height) / 2
+    outside = middle_x < across or middle_x + across > picture.width or middle_y < down
+    outside = outside or middle_y + down > picture.height
+    return part, window._replace(clipped=outside)
 
 
 def face_window(box: Box, height: int, width: int, recipe: FaceRecipe) -> Window | None:

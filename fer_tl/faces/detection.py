@@ -1,63 +1,81 @@
-"""Face detectors behind one name: OpenCV's Haar cascade, YuNet, or none; and crops to what they find."""
+"""Face detectors behind one name, a function of somebody's, or none; and crops to what they find."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import threading
+import pkgutil
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from fer_tl.core.errors import UserError, suggest
-from fer_tl.faces.boxes import Box, Detector, Face, face_of, largest_first, reduced
-from fer_tl.faces.yunet import YuNet, fetched_model
+from fer_tl.faces.boxes import Box, Detector, Face, window_of
+from fer_tl.faces.detectors import DEFAULT, KNOWN, WITH_EYES, is_function
+from fer_tl.faces.given_detector import DetectorFunction, GivenDetector, code_of, import_function, name_of
 
-NAMES = ("auto", "haar", "yunet", "none")
+NAMES = ("auto", *KNOWN, "none")
 
 
-def open_detector(name: str = "auto", model: Path | None = None, fast: bool = False) -> Detector:
-    """A face detector by its name.
+def open_detector(detector: str | DetectorFunction = "auto", model: Path | None = None, fast: bool = False) -> Detector:
+    """A face detector.
 
     Args:
-        name: ``haar``: OpenCV's frontal cascade, which comes with OpenCV 4; ``yunet``: a small network, which finds
-            turned and covered faces as well, in OpenCV 4 and 5; ``none``: the whole image is the face; ``auto``: YuNet
-            if its model is given, else Haar, and YuNet where OpenCV has no Haar.
+        detector: ``mtcnn``, three small networks that are installed with ``fer-tl[vision]``; ``yunet``, the best one
+            here, whose file is fetched once; ``haar``, OpenCV's frontal cascade, which comes with OpenCV 4; ``none``:
+            the whole image is the face; ``auto``: YuNet if its model is given, else MTCNN; "package.module:function",
+            or a function, see ``given_detector.DetectorFunction``.
         model: YuNet's ONNX file. By default it is fetched into a cache and its hash checked.
         fast: for videos, where faces are larger and time is short: in a third of the time, without the smallest faces.
 
     Raises:
         UserError: no such detector, OpenCV or a part of it is missing, or no such model.
     """
-    check_detector(name)
-    if model is not None and name not in ("auto", "yunet"):
+    check_detector(detector)
+    name = detector if isinstance(detector, str) else name_of(detector)
+    if name == "auto":
+        name = DEFAULT if model is None else "yunet"
+    if model is not None and not (name in KNOWN and KNOWN[name].model):
         raise UserError(f"--detector-model is for --detector yunet, not for {name}: leave it out")
     if name == "none":
         return _Whole()
-    cv2 = import_opencv()
-    if model is not None or name == "yunet":
-        return YuNet(cv2, model if model is not None else fetched_model(), fast)
-    if _has_haar(cv2):
-        return _Haar(cv2, fast)
-    if name == "auto":
-        return YuNet(cv2, fetched_model(), fast)
-    raise UserError(
-        f"OpenCV {cv2.__version__} has no Haar cascades: give --detector yunet, whose model of 0.2 MB is fetched once, "
-        "or pip install 'opencv-python-headless<5'"
-    )
+    if not isinstance(detector, str):
+        return GivenDetector(detector)
+    if name not in KNOWN:
+        return GivenDetector(import_function(name))
+    opened: Detector = pkgutil.resolve_name(KNOWN[name].opener)(import_opencv(), model, fast)
+    return opened
 
 
-def check_detector(name: str) -> None:
-    """Refuse a name of no detector.
+def check_detector(detector: str | DetectorFunction) -> None:
+    """Refuse what names no detector.
 
     Raises:
-        UserError: it is none of ``NAMES``.
+        UserError: it is none of ``NAMES``, no "package.module:function" and no function.
     """
-    if name not in NAMES:
-        raise UserError(f"--detector {name}: no such face detector{suggest(name, NAMES)}")
+    if isinstance(detector, str):
+        if detector not in NAMES and not is_function(detector):
+            raise UserError(
+                f"--detector {detector}: no such face detector{suggest(detector, NAMES)}; "
+                "package.module:function names one of yours"
+            )
+    elif not callable(detector):
+        raise UserError(f"the detector is a {type(detector).__name__}: give the name of one, or a function of an image")
+
+
+def check_align(detector: str | DetectorFunction) -> None:
+    """Refuse to align faces by the eyes where a detector does not find any.
+
+    Raises:
+        UserError: with those that do.
+    """
+    if isinstance(detector, str) and detector in KNOWN and not KNOWN[detector].eyes:
+        raise UserError(
+            f"--align turns a face by its eyes, which the detector {detector} does not find: give --detector "
+            f"{' or '.join(WITH_EYES)}"
+        )
 
 
 def import_opencv() -> ModuleType:
@@ -103,31 +121,15 @@ def find_faces(detector: Detector, image: np.ndarray) -> list[Face]:
     height, width = image.shape[:2]
     longer = max(height, width)
     if detector.name == "none" or longer >= _CLOSE:
-        return detector.find(image)
+        return [face for face in detector.find(image) if window_of(face.box, height, width)]
     scale = max(1.0, _SEARCHED / longer)
     if scale > 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
     room = round(_ROOM * longer * scale)
     padded = np.pad(image, ((room, room), (room, room), (0, 0)), mode="edge")  # [H, W, 3]
-    return [Face(Box(*((edge - room) / scale for edge in face.box)), face.score) for face in detector.find(padded)]
-
-
-class _Steps(NamedTuple):
-    """How the cascade searches: images are made smaller until no side is longer than ``longest`` pixels, faces from
-    ``smallest`` pixels on are looked for in sizes that grow by ``scale``, and ``neighbours`` windows must agree."""
-
-    longest: int
-    smallest: int
-    scale: float
-    neighbours: int
-
-
-# Chosen on 250 photos of ExpW. Steps of 1.05 find 66 % of the labelled faces in 149 ms a photo, 1.1 find 62 %
-# in 78 ms, 1.2 with three neighbours 60 % in 41 ms, all with 0.7 to 1.1 other boxes a photo; an equalised histogram
-# costs 5 points. benchmarks/results/face-detection.md has what these two find.
-_HAAR = _Steps(640, 32, 1.1, 5)
-_HAAR_FAST = _Steps(640, 40, 1.2, 3)
+    faces = [face.moved(room, scale) for face in detector.find(padded)]
+    return [face for face in faces if window_of(face.box, height, width)]
 
 
 class _Whole:
@@ -139,42 +141,6 @@ class _Whole:
         return [Face(Box(0, 0, height, width), 1.0)]
 
 
-class _Haar:
-    """OpenCV's cascade of frontal faces."""
-
-    name = "haar"
-    # FER-2013 was cut by boxes like these; no other margin is surely better: benchmarks/results/face-detection.md.
-    margin = 0.0
-
-    def __init__(self, cv2: ModuleType, fast: bool) -> None:
-        self._cv2 = cv2
-        self._path = _haar_file(cv2)
-        self._steps = _HAAR_FAST if fast else _HAAR
-        self._own = threading.local()  # a cascade must not be used by two threads at once
-
-    def find(self, image: np.ndarray) -> list[Face]:
-        cv2 = self._cv2
-        if not hasattr(self._own, "cascade"):
-            self._own.cascade = cv2.CascadeClassifier(str(self._path))
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        steps = self._steps
-        small, down = reduced(cv2, grey, steps.longest)
-        boxes, agreeing = self._own.cascade.detectMultiScale2(
-            small, scaleFactor=steps.scale, minNeighbors=steps.neighbours, minSize=(steps.smallest, steps.smallest)
-        )
-        found = zip(np.reshape(boxes, (-1, 4)), np.ravel(agreeing), strict=True)
-        return largest_first([face_of(box, score, down) for box, score in found])
-
-
-def _haar_file(cv2: ModuleType) -> Path:
-    return Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"
-
-
-def _has_haar(cv2: ModuleType) -> bool:
-    """OpenCV 4 has the class and, in its wheels, the cascades; OpenCV 5 has neither."""
-    return hasattr(cv2, "CascadeClassifier") and hasattr(cv2, "data") and _haar_file(cv2).is_file()
-
-
 class DetectedCrop:
     """Finds the largest face of each image; where there is none it stays whole.
 
@@ -182,42 +148,89 @@ class DetectedCrop:
         detector: looks for the faces.
         margin: see ``face_crop.Crop``.
         options: which detector it is, as text for the manifest.
+        align: whether faces are turned by their eyes.
 
     Attributes:
         name: of the detector.
         margin: as given.
         options: as given.
-        warnings: none.
+        align: as given.
     """
 
-    def __init__(self, detector: Detector, margin: float, options: dict[str, str]) -> None:
+    def __init__(self, detector: Detector, margin: float, options: dict[str, str], align: bool = False) -> None:
         self._detector = detector
-        self.name, self.margin = detector.name, margin
+        self.name, self.margin, self.align = detector.name, margin, align
         self.options = options
-        self.warnings: tuple[str, ...] = ()
+        self._searched: set[str] = set()
+        self._whole: set[str] = set()
+        self._upright: set[str] = set()  # cut without eyes
 
-    def find(self, image: Image.Image, identity: str) -> Box | None:
-        """See ``face_crop.Crop.find``."""
+    def find(self, image: Image.Image, identity: str) -> Face | None:
+        """See ``boxes.Crop.find``."""
         faces = find_faces(self._detector, np.asarray(image.convert("RGB")))
-        return faces[0].box if faces else None
+        self._searched.add(identity)
+        if not faces:
+            self._whole.add(identity)
+            return None
+        if faces[0].tilt is None:
+            self._upright.add(identity)
+        return faces[0]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """How many faces could not be aligned, of the images that were searched so far."""
+        if not self.align or not self._upright:
+            return ()
+        found = len(self._searched) - len(self._whole)
+        return (f"{len(self._upright):,} of {found:,} faces are not aligned: {self.name} did not find their eyes.",)
+
+    def refuse_unfound(self) -> None:
+        """Refuse to go on with images of which most have no face that was found, after they were searched.
+
+        Raises:
+            UserError: more than half have none, or no face has eyes to align it by.
+        """
+        whole, searched = len(self._whole), len(self._searched)
+        if whole > searched / 2:
+            others = " or ".join(name for name in KNOWN if name != self.name)
+            raise UserError(
+                f"{self.name} finds no face in {whole:,} of {searched:,} images ({100 * whole / searched:.0f} %), "
+                f"which would stay whole beside the cropped ones: give another --detector ({others}), the boxes with "
+                "--boxes, or neither where each image is a face already"
+            )
+        if self.align and searched and len(self._upright) == searched - whole:
+            raise UserError(
+                f"--align: {self.name} gives no eyes for any face: let it give them, or give --detector "
+                f"{' or '.join(WITH_EYES)}"
+            )
 
 
-def open_detected_crop(name: str, model: Path | None = None, margin: float | None = None) -> DetectedCrop:
-    """What crops images with a detector of ``face_detection``.
+def open_detected_crop(
+    detector: str | DetectorFunction, model: Path | None = None, margin: float | None = None, align: bool = False
+) -> DetectedCrop:
+    """What crops images with a detector.
 
     Args:
-        name: one of ``fer_tl.faces.recipe.DETECTORS``.
+        detector: see ``open_detector``.
         model: its file, where one is needed; None for the one that the detector fetches, whose hash is fixed.
-        margin: see ``face_crop.Crop``; None for the detector's own.
+        margin: see ``boxes.Crop``; None for the detector's own.
+        align: whether faces are turned by their eyes.
 
     Raises:
-        UserError: OpenCV or the model is missing.
+        UserError: OpenCV or the model is missing, or a detector without eyes should align.
     """
-    detector = open_detector(name, model)
-    margin = float(detector.margin if margin is None else margin)
-    # The cascade of Haar is a part of OpenCV, and another release may find other faces with the same model.
-    version = ".".join(import_opencv().__version__.split(".")[:2])
-    options = {"detector": name, "opencv": version, "box_margin": repr(margin)}
+    if align:
+        check_align(detector)
+    opened = open_detector(detector, model)
+    margin = float(opened.margin if margin is None else margin)
+    options = {"detector": detector if isinstance(detector, str) else opened.name, "box_margin": repr(margin)}
+    if isinstance(opened, GivenDetector):
+        options["detector_code"] = code_of(opened.function)
+    else:
+        # The cascade of Haar is a part of OpenCV, and another release may find other faces with the same model.
+        options["opencv"] = ".".join(import_opencv().__version__.split(".")[:2])
     if model is not None:
         options["detector_model"] = hashlib.sha256(model.read_bytes()).hexdigest()
-    return DetectedCrop(detector, margin, options)
+    if align:
+        options["align"] = "eyes"
+    return DetectedCrop(opened, margin, options, align)

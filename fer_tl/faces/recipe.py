@@ -10,11 +10,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from fer_tl.core.errors import UserError
+from fer_tl.faces.detectors import is_detector, is_function
 
 FITS = ("pad", "stretch", "crop")
 BOXES = ("square", "clip")
-DETECTORS = ("haar", "yunet")
-CUTTERS = ("", "boxes", *DETECTORS)
 BITS = range(1, 17)
 
 
@@ -28,8 +27,10 @@ class FaceRecipe:
         box: how a face's box is cut: "square", widened to a square; "clip", clipped to the picture and then fitted as a
             picture is, in datasets built before version 1.2.0.
         margin: what is added on each side of a box, as a fraction of it, 0 to 2.
-        cutter: what boxes came from: "haar" or "yunet", a detector; "boxes", a table; "", pictures were faces already.
+        cutter: what boxes came from: "haar" or another detector, see ``fer_tl.faces.detectors``; "boxes", a table; "",
+            pictures were faces already.
         bits: used of the samples of pictures that are stored in 16 bits; None for all.
+        align: whether a face whose eyes are known is turned about the middle of its box until they are level.
     """
 
     fit: str = "pad"
@@ -37,15 +38,27 @@ class FaceRecipe:
     margin: float = 0.0
     cutter: str = ""
     bits: int | None = None
+    align: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
+        """JSON-ready; without ``align`` where it is false, as it was written before there was such a thing."""
+        return {key: value for key, value in asdict(self).items() if key != "align" or value}
 
-    def detector(self, asked: str) -> str:
-        """Which detector finds the faces for a model of this recipe, if ``asked`` is "auto": the one of its
-        training."""
-        return self.cutter if asked == "auto" and self.cutter in DETECTORS else asked
+    def detector(self, where: str) -> str:
+        """Which detector finds the faces for a model of this recipe where none is asked for: that of its training.
+
+        Args:
+            where: the model, for the message.
+
+        Raises:
+            UserError: it is somebody's function, which runs only where a person names it.
+        """
+        if is_function(self.cutter):
+            raise UserError(
+                f"The faces of the training of {where} were found by {self.cutter}, which is code and runs only if you "
+                f"name it: give --detector {self.cutter}, or another detector"
+            )
+        return self.cutter if is_detector(self.cutter) else "auto"
 
     def describe(self) -> str:
         """In words: "faces found by haar, margin 0.2; pictures that are faces padded to squares"."""
@@ -53,10 +66,11 @@ class FaceRecipe:
         cut = found.get(self.cutter, f"faces found by {self.cutter}") + (
             f", margin {self.margin:g}" if self.cutter else ""
         )
+        turned = ", turned until the eyes are level" if self.align else ""
         clipped = " (clipped to the picture)" if self.cutter and self.box == "clip" else ""
         fitted = {"pad": "padded", "crop": "cropped", "stretch": "stretched"}[self.fit]
         bits = f"; {self.bits} bits of 16 used" if self.bits else ""
-        return f"{cut}{clipped}; what is not square is {fitted}{bits}"
+        return f"{cut}{turned}{clipped}; what is not square is {fitted}{bits}"
 
 
 # What `fer-tl predict` did to the pictures of runs that say nothing.
@@ -76,13 +90,15 @@ def read_recipe(values: Any, where: str) -> FaceRecipe:
     known = {field.name for field in fields(FaceRecipe)}
     right = (
         isinstance(values, Mapping)
-        and set(values) == known
+        and set(values) | {"align"} == known
         and {
             "fit": values["fit"] in FITS,
             "box": values["box"] in BOXES,
             "margin": type(values["margin"]) in (int, float) and 0 <= values["margin"] <= 2,
-            "cutter": values["cutter"] in CUTTERS,
+            "cutter": isinstance(values["cutter"], str)
+            and (values["cutter"] in ("", "boxes") or is_detector(values["cutter"])),
             "bits": values["bits"] is None or (type(values["bits"]) is int and values["bits"] in BITS),
+            "align": type(values.get("align", False)) is bool,
         }
     )
     wrong = right if isinstance(right, bool) else next((key for key, good in right.items() if not good), None)

@@ -13,7 +13,7 @@ import numpy as np
 from fer_tl.core.checksums import checksum
 from fer_tl.core.downloads import fetch
 from fer_tl.core.errors import UserError
-from fer_tl.faces.boxes import Face, face_of, largest_first, reduced
+from fer_tl.faces.boxes import Eyes, Face, face_of, largest_first, reduced
 
 # MIT licence. Size and hash are those of the Git LFS pointer in the repository at that commit. It takes any image size
 # on OpenCV's own DNN engine, and is what the score of YuNet was defined on.
@@ -50,7 +50,7 @@ class YuNet:
         network = self._network()
         network.setInputSize((small.shape[1], small.shape[0]))
         rows = network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]  # [F, 15]: box, 5 landmarks, score
-        return largest_first([face_of(row[:4], row[14], down) for row in (() if rows is None else rows)])
+        return largest_first([_face(row, down) for row in (() if rows is None else rows)])
 
     def _network(self) -> Any:
         if not hasattr(self._own, "network"):
@@ -62,6 +62,22 @@ class YuNet:
                 reason = " ".join(str(error).split())[:200]
                 raise UserError(f"{self._model} is no YuNet model ({reason}): give {_YUNET_FILE}") from None
         return self._own.network
+
+
+def open_yunet(cv2: ModuleType, model: Path | None, fast: bool) -> YuNet:
+    """See ``fer_tl.faces.detectors.KnownDetector``; without a model the one in the cache, which is fetched once.
+
+    Raises:
+        UserError: OpenCV has no YuNet, or there is no such model.
+    """
+    return YuNet(cv2, model if model is not None else fetched_model(), fast)
+
+
+def _face(row: np.ndarray, down: float) -> Face:
+    """``row``: float32 [15], left, top, width, height, columns and rows of five points of which the eyes are the first
+    two, that on the left before the other, score."""
+    left_x, left_y, right_x, right_y = (float(value) * down for value in row[4:8])
+    return face_of(row[:4], row[14], down)._replace(eyes=Eyes(left_y, left_x, right_y, right_x))
 
 
 def _check_model(path: Path) -> None:
@@ -95,7 +111,7 @@ def fetched_model() -> Path:
     except (OSError, ValueError) as error:
         raise UserError(
             f"YuNet's model is not in {path} and could not be fetched ({getattr(error, 'reason', error)}): put "
-            f"{_YUNET_URL} there, give the file with --detector-model, or pip install 'opencv-python-headless<5', "
-            "which brings Haar"
+            f"{_YUNET_URL} there, give the file with --detector-model, or give --detector mtcnn, which needs no "
+            "network"
         ) from None
     return path

@@ -24,7 +24,7 @@ GROUP = "fer_tl.sources"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")  # what TFDS takes, in lower case as folders are
 _VARIANT = "[a-z0-9][a-z0-9_-]*"
-_KINDS = {int: "a whole number", float: "a number", str: "text", Path: "a path"}
+_KINDS = {int: "a whole number", float: "a number", str: "text", Path: "a path", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Option:
 
     Attributes:
         name: as Python has it: ``image_size`` is ``--image-size``.
-        type: ``int``, ``float``, ``str``, or ``Path`` for a file.
+        type: ``int``, ``float``, ``str``, ``Path`` for a file, or ``bool`` for one without a value.
         help: what it does, in a line without its default.
         choices: the only values that it takes, if there are such.
         limits: its lowest and highest value, if there are such.
@@ -42,7 +42,7 @@ class Option:
     """
 
     name: str
-    type: type[int] | type[float] | type[str] | type[Path]
+    type: type[int] | type[float] | type[str] | type[Path] | type[bool]
     help: str
     choices: tuple[Any, ...] = ()
     limits: tuple[float, float] | None = None

@@ -228,16 +228,16 @@ class Source(ABC):
 
         if self._boxes is not None:
             return FaceRecipe(self.fit, margin=float(self._boxes[1]), cutter="boxes", bits=self.bits)
-        if self._detected is not None:
-            return FaceRecipe(self.fit, margin=self._detected.margin, cutter=self._detected.name, bits=self.bits)
+        if (found := self._detected) is not None:
+            return FaceRecipe(self.fit, "square", found.margin, found.name, self.bits, found.align)
         return FaceRecipe(self.fit, bits=self.bits)
 
     def cut(self, picture: Image.Image, identity: str, side: int) -> Cut:
         """An image of an example out of its picture, in mode "L" or "RGB"; ``crop`` is "" where there are no boxes."""
         from fer_tl.faces.cutting import cut_face
 
-        box = None if self.crop is None else self.crop.find(picture, identity)
-        cut = cut_face(picture, box, side, self.recipe)
+        face = None if self.crop is None else self.crop.find(picture, identity)
+        cut = cut_face(picture, face, side, self.recipe)
         assert cut is not None  # `find` gives no box outside of the picture
         return cut if self.crop is not None else cut._replace(crop="")
 

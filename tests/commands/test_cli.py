@@ -59,7 +59,10 @@ FILES: dict[str, str | bytes] = {
 # What is given to fer-tl, and what its one line must hold. Folders and files are relative to an empty folder.
 CASES: dict[str, tuple[str, str]] = {
     "boxes and detector": ("build fer2013 --source x --boxes b.csv --detector haar", "use one of them"),
-    "no detector of a build": ("build fer2013 --source x --detector hair", "no such choice"),
+    "no detector of a build": ("build fer2013 --source x --detector hair", "did you mean 'haar'?"),
+    "eyes of haar": ("build fer2013 --source x --detector haar --align", "give --detector mtcnn or yunet"),
+    "align nothing": ("build fer2013 --source x --align", "give --detector mtcnn or yunet"),
+    "align to no eyes": ("predict none nowhere.jpg --align --detector haar", "give --detector mtcnn or yunet"),
     "detector of boxes": ("build expw --source x --detector haar", "fer2013, folder"),
     "no such format": ("export none --format tflight", "there is no such format; did you mean 'tflite'?"),
     "int8 of Keras": ("export none --int8", "--int8 does not go with --format keras"),

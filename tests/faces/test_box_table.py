@@ -98,8 +98,9 @@ IMAGE = Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 30))
 def cropped(table: BoxTable, names: dict[str, str | None]) -> dict[str, tuple[int, int]]:
     """(height, width) of a 20 x 30 image, cropped, for each id that a name stands for."""
     crop = table.match(names, 0.0)
-    boxes = {i: crop.find(IMAGE, i) for i in names.values() if i}
-    return {i: (box.bottom - box.top, box.right - box.left) if box else (20, 30) for i, box in boxes.items()}
+    faces = {i: crop.find(IMAGE, i) for i in names.values() if i}
+    boxes = {i: Box(0, 0, 20, 30) if face is None else face.box for i, face in faces.items()}
+    return {i: (box.bottom - box.top, box.right - box.left) for i, box in boxes.items()}
 
 
 def test_ids_are_matched_and_the_rest_stays_whole(tmp_path: Path) -> None:

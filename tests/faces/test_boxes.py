@@ -13,7 +13,7 @@ from PIL import Image
 
 from fer_tl.core.errors import UserError
 from fer_tl.faces.box_table import read_box_table
-from fer_tl.faces.boxes import Box, FaceCrop, Window, describe_crops, window_of
+from fer_tl.faces.boxes import Box, Face, FaceCrop, Window, describe_crops, window_of
 from fer_tl.faces.cutting import cut_face, face_window, to_square
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.sources.fer2013.open_source import open_source
@@ -77,7 +77,7 @@ def test_a_margin_is_added_on_every_side_of_the_square(margin: float) -> None:
 def test_a_recipe_of_before_clips_a_box_and_fits_it_as_a_picture() -> None:
     image = Image.fromarray(PHOTO)
     for fit in ("stretch", "pad", "crop"):
-        cut = cut_face(image, Box(-1, 7, 33, 70), 16, FaceRecipe(fit, "clip"))
+        cut = cut_face(image, Face(Box(-1, 7, 33, 70), 1.0), 16, FaceRecipe(fit, "clip"))
         assert cut is not None
         np.testing.assert_array_equal(cut.pixels, to_square(Image.fromarray(PHOTO[:33, 7:]), 16, fit))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +15,14 @@ from fer_files import csv_text, image_files, make_faces, write_folder
 from PIL import Image
 
 from fer_tl.core.errors import UserError
+from fer_tl.data.building.build import build
 from fer_tl.data.building.request import BuildRequest
 from fer_tl.faces import detection
-from fer_tl.faces.boxes import Box, Face
-from fer_tl.faces.detection import DetectedCrop, find_faces
+from fer_tl.faces.boxes import Box, Eyes, Face
+from fer_tl.faces.detection import DetectedCrop, find_faces, open_detector
+from fer_tl.faces.recipe import FaceRecipe
+from fer_tl.inference.predict.find_faces import Looker
+from fer_tl.inference.predict.sources import PictureFile
 from fer_tl.sources.fer2013.open_source import open_source
 
 
@@ -53,8 +58,8 @@ def bright(height: int, width: int, *parts: tuple[int, int, int, int]) -> np.nda
 def found_in(pixels: np.ndarray) -> tuple[Box | None, tuple[int, ...]]:
     """The box, and the shape that was searched."""
     detector = BrightParts()
-    box = DetectedCrop(detector, 0.0, {}).find(Image.fromarray(pixels), "a")
-    return box, detector.searched[0]
+    face = DetectedCrop(detector, 0.0, {}).find(Image.fromarray(pixels), "a")
+    return face and face.box, detector.searched[0]
 
 
 def test_the_largest_face_is_found() -> None:
@@ -133,8 +138,20 @@ def test_a_build_says_which_detector(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("name", "given", "message"),
     [
         ("fer2013", {"detector": "haar", "boxes": "b.csv"}, "--boxes gives the faces and --detector looks for them"),
-        ("fer2013", {"detector": "hair"}, "--detector hair: no such choice.*haar"),
+        (
+            "fer2013",
+            {"detector": "hair"},
+            "--detector hair: no such face detector; did you mean 'haar'.*package.module:function",
+        ),
         ("fer2013", {"detector": "haar", "detector_model": "m.onnx"}, "--detector-model is for --detector yunet"),
+        ("fer2013", {"align": True}, "--align turns faces by the eyes .*: give --detector mtcnn or yunet"),
+        ("fer2013", {"align": True, "boxes": "b.csv"}, "--align turns faces by the eyes .*: give --detector mtcnn"),
+        (
+            "fer2013",
+            {"align": True, "detector": "haar"},
+            "the detector haar does not find: give --detector mtcnn or yun",
+        ),
+        ("fer2013", {"detector": "none"}, "leave --detector out, and the images stay whole"),
         ("fer2013", {"detector_model": "m.onnx"}, "--detector-model is for --detector yunet"),
         ("fer2013", {"detector": "haar", "source": None}, "--detector crops the images of --source"),
         ("expw", {"detector": "haar"}, "--detector is for .*fer2013, folder.*, not for expw"),
@@ -143,3 +160,78 @@ def test_a_build_says_which_detector(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_unclear_requests_are_refused(name: str, given: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         BuildRequest(name, **{"source": "x", **given})
+
+
+def searched(faces: list[list[Face]], align: bool = False) -> DetectedCrop:
+    """A crop that has searched an image for each of these lists of faces."""
+    given = iter(faces)
+    detector = SimpleNamespace(name="yunet", margin=0.0, find=lambda image: next(given))
+    crop = DetectedCrop(detector, 0.0, {}, align)
+    for i in range(len(faces)):
+        crop.find(Image.new("RGB", (200, 200)), str(i))
+    return crop
+
+
+FACE = Face(Box(10, 10, 60, 60), 0.9, Eyes(30, 20, 30, 50))
+BLIND = FACE._replace(eyes=None)
+PROFILE = FACE._replace(eyes=Eyes(30, 20, 31, 23))
+
+
+def test_a_detector_that_finds_little_is_refused() -> None:
+    searched([[FACE], []]).refuse_unfound()
+    searched([]).refuse_unfound()
+    with pytest.raises(UserError, match=r"yunet finds no face in 2 of 3 images \(67 %\).*--detector \(mtcnn or haar\)"):
+        searched([[FACE], [], []]).refuse_unfound()
+
+
+def test_faces_without_eyes_are_counted() -> None:
+    crop = searched([[FACE], [BLIND], [PROFILE], []], align=True)
+    crop.refuse_unfound()
+    assert crop.warnings == ("2 of 3 faces are not aligned: yunet did not find their eyes.",)
+    assert searched([[BLIND]]).warnings == () and searched([[FACE]], align=True).warnings == ()
+    searched([[BLIND]]).refuse_unfound()
+    with pytest.raises(
+        UserError, match=r"--align: yunet gives no eyes for any face: .* give --detector mtcnn or yunet"
+    ):
+        searched([[BLIND], [PROFILE]], align=True).refuse_unfound()
+
+
+def test_a_build_that_finds_little_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "f.csv").write_text(csv_text(make_faces(21)))
+    with pytest.raises(UserError, match=r"finds no face in 21 of 21 images"):
+        build("fer2013", tmp_path / "f.csv", data_dir=tmp_path / "data", detector=find_nothing, say=lambda line: None)
+    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+
+
+def find_nothing(image: np.ndarray) -> list[Face]:
+    return []
+
+
+def tilted(image: np.ndarray) -> list[Any]:
+    """One face in the middle half, its eyes falling to the right by 45 degrees."""
+    height, width = image.shape[:2]
+    top, left, bottom, right = height // 4, width // 4, 3 * height // 4, 3 * width // 4
+    y, x, step = height / 2, width / 2, height / 16
+    return [(top, left, bottom, right, 1.0, y - step, x - step, y + step, x + step)]
+
+
+def test_build_and_predict_align_alike(tmp_path: Path) -> None:
+    """What a dataset holds is what predict makes of the same picture, and the recipe goes from one to the other."""
+    for index, name in enumerate(("happy", "sad", "sad")):
+        folder = tmp_path / "faces" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(index).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((160, 140)).save(folder / f"{index}.png")
+    request = BuildRequest("folder/x", tmp_path / "faces", detector=tilted, align=True, image_size=24, box_margin=0.1)
+    with closing(request.open()) as source:
+        stored = {record.id: record.image for record in source.records()}
+        recipe, shape, options = source.recipe, source.image_shape, source.options
+    assert recipe == FaceRecipe(margin=0.1, cutter="test_detected_crop:tilted", align=True)
+    assert options["align"] == "eyes"
+    looker = Looker(shape, open_detector(tilted), None, recipe, False, False)
+    plain = Looker(shape, open_detector(tilted), None, replace(recipe, align=False), False, False)
+    for name, image in stored.items():
+        (path,) = (tmp_path / "faces").rglob(f"{name}.png")
+        picture = PictureFile(name, path)
+        np.testing.assert_array_equal(looker.look_at_picture(picture).crops[0], image)
+        assert (plain.look_at_picture(picture).crops[0] != image).any()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from fer_tl.core.errors import UserError
 from fer_tl.faces.box_table import read_box_table
-from fer_tl.faces.boxes import Box, Face
+from fer_tl.faces.boxes import Box, Eyes, Face
 from fer_tl.faces.cutting import cut_face
 from fer_tl.faces.recipe import BEFORE, FaceRecipe, read_recipe
 from fer_tl.inference.explain.pictures import read_pictures
@@ -144,7 +145,15 @@ def test_a_face_in_a_photo_is_what_a_table_of_boxes_stored(tmp_path: Path, margi
         assert stored[name].size[0] == stored[name].size[1]
 
 
-@pytest.mark.parametrize("recipe", [FaceRecipe(), BEFORE, FaceRecipe("crop", "clip", 0.25, "haar", 12)])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        FaceRecipe(),
+        BEFORE,
+        FaceRecipe("crop", "clip", 0.25, "haar", 12),
+        FaceRecipe(cutter="my.module:Finder.find", align=True),
+    ],
+)
 def test_a_recipe_is_read_back_and_says_what_it_does(recipe: FaceRecipe) -> None:
     assert read_recipe(recipe.to_dict(), "run.json") == recipe
     assert "\n" not in recipe.describe()
@@ -153,7 +162,8 @@ def test_a_recipe_is_read_back_and_says_what_it_does(recipe: FaceRecipe) -> None
 @pytest.mark.parametrize(
     "change",
     [{"fit": "squeeze"}, {"fit": ["pad"]}, {"box": None}, {"margin": float("nan")}, {"margin": -1}, {"margin": True},
-     {"cutter": "../x"}, {"bits": 0}, {"bits": True}, {"more": 1}],
+     {"cutter": "../x"}, {"cutter": None}, {"cutter": "a:b:c"}, {"align": 1}, {"align": "yes"},
+     {"bits": 0}, {"bits": True}, {"more": 1}],
 )  # fmt: skip
 def test_a_recipe_that_was_changed_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(UserError, match=r"run\.json is damaged \(.*'faces'"):
@@ -166,3 +176,55 @@ def test_a_face_that_is_square_is_not_resized_twice() -> None:
     cut = cut_face(photo("L", (SIDE, SIDE)), None, SIDE, FaceRecipe())
     assert cut is not None
     np.testing.assert_array_equal(cut.pixels[..., 0], np.asarray(photo("L", (SIDE, SIDE))))
+
+
+def test_a_recipe_of_before_alignment_is_what_it_was() -> None:
+    values = FaceRecipe(cutter="haar").to_dict()
+    assert "align" not in values and read_recipe(values, "run.json") == FaceRecipe(cutter="haar", align=False)
+
+
+def test_the_detector_of_a_training_is_taken_up_but_no_code_is_run_that_a_file_names() -> None:
+    assert [FaceRecipe(cutter=name).detector("run") for name in ("", "boxes", "haar", "yunet", "mtcnn")] == [
+        "auto", "auto", "haar", "yunet", "mtcnn"]  # fmt: skip
+    with pytest.raises(UserError, match=r"training of run were found by os:system, .*: give --detector os:system, or"):
+        FaceRecipe(cutter="os:system").detector("run")
+
+
+@pytest.mark.parametrize("degrees", [30.0, -50.0])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_tilted_face_is_turned_until_its_eyes_are_level(degrees: float, mode: str) -> None:
+    upright = Image.new(mode, (200, 200))
+    draw = ImageDraw.Draw(upright)
+    draw.rectangle((60, 60, 139, 139), fill="gray")
+    draw.rectangle((75, 80, 84, 89), fill="white")
+    draw.rectangle((115, 80, 124, 89), fill="white")
+    # Pillow turns against the clock, so that the line between the eyes rises to the right.
+    turned = upright.rotate(-degrees, Image.Resampling.BICUBIC)
+    turn = np.radians(degrees)
+    eyes = [(100 - 20 * np.cos(turn) + 15 * np.sin(turn), 100 - 20 * np.sin(turn) - 15 * np.cos(turn)),
+            (100 + 20 * np.cos(turn) + 15 * np.sin(turn), 100 + 20 * np.sin(turn) - 15 * np.cos(turn))]  # fmt: skip
+    (left_x, left_y), (right_x, right_y) = eyes
+    recipe = FaceRecipe(margin=0.1, cutter="yunet", align=True)
+    box = Box(60, 60, 140, 140)
+    expected = cut_face(upright, Face(box, 1.0), 48, recipe)
+    for seen in (Eyes(left_y, left_x, right_y, right_x), Eyes(right_y, right_x, left_y, left_x)):
+        face = Face(box, 1.0, seen)
+        assert face.tilt == pytest.approx(degrees)
+        found = cut_face(turned, face, 48, recipe)
+        assert found is not None and expected is not None and found.crop == expected.crop == "cropped"
+        assert np.abs(found.pixels.astype(int) - expected.pixels).mean() < 4
+        plain = cut_face(turned, face, 48, replace(recipe, align=False))
+        assert plain is not None and np.abs(plain.pixels.astype(int) - expected.pixels).mean() > 20
+        blind = cut_face(turned, face._replace(eyes=None), 48, recipe)
+        assert blind is not None
+        np.testing.assert_array_equal(blind.pixels, plain.pixels)
+
+
+def test_a_turned_face_whose_corners_leave_the_picture_is_black_there() -> None:
+    picture = Image.new("L", (100, 100), 200)
+    face = Face(Box(0, 0, 100, 100), 1.0, Eyes(30, 30, 70, 70))
+    cut = cut_face(picture, face, 100, FaceRecipe(cutter="yunet", align=True))
+    assert cut is not None and cut.crop == "clipped"
+    assert (cut.pixels[[0, 0, -1, -1], [0, -1, 0, -1]] == 0).all() and cut.pixels[50, 50] == 200
+    inside = cut_face(picture, Face(Box(25, 25, 75, 75), 1.0, Eyes(40, 40, 60, 60)), 50, FaceRecipe(align=True))
+    assert inside is not None and inside.crop == "cropped" and (inside.pixels == 200).all()

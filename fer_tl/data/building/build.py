@@ -178,6 +178,8 @@ def _build(
     with workplace(root, request.format.name) as place:
         (place / "spool").mkdir()
         with contextlib.closing(Curated(source, request.curation, place / "spool", say)) as curated:
+            if source.crop:
+                source.crop.refuse_unfound()
             examples_of_copies = root / f"{request.name.replace('/', '-')}-copies.png"
             if not accept_copies:
                 curated.look_over(examples_of_copies, request.format.most_lost or MOST_LOST)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.data.splits import DEFAULT_SHARE
-from fer_tl.faces.recipe import DETECTORS
+from fer_tl.faces.detectors import KNOWN
 from fer_tl.sources.format import BOX_MARGIN, Format, Option, formats
 
 _SPLIT = (
@@ -21,9 +21,10 @@ _CROPS = (
     Option("boxes", Path, "CSV of face boxes to crop to, columns id, top, left, bottom, right in pixels of the "
         "original image; id: row number from 0 of a CSV source, else the image's file name or path in the source; "
         "others stay whole"),
-    Option("detector", str, "haar or yunet: crop each image to the largest face that is found in it; others stay whole",
-        choices=DETECTORS),
+    Option("detector", str, f"{', '.join(KNOWN)} or package.module:function: crop each image to the largest face that "
+        "is found in it; others stay whole"),
     Option("detector_model", Path, "file of the model of --detector yunet (default: fetched once)"),
+    Option("align", bool, "turn each face that --detector finds until its eyes are level"),
     BOX_MARGIN,
 )  # fmt: skip
 _FROM_A_SOURCE = (
@@ -80,6 +81,9 @@ def add_build_options(parser: Any) -> None:
         text = "; ".join(f"{', '.join(names)}: {line}" for line, names in lines.items())
         if len(lines) == 1 and sourced <= {form.name for form, _ in having}:
             (text,) = lines
+        if having[0][1].type is bool:
+            parser.add_argument(having[0][1].flag, action="store_true", default=None, help=text)
+            continue
         types = {str if option.type is Path else option.type for _, option in having}
         kind = types.pop() if len(types) == 1 else str  # which `Option.read` turns into what the format wants
         parser.add_argument(having[0][1].flag, type=kind | None, help=text)

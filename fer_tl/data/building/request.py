@@ -14,7 +14,8 @@ from fer_tl.data.building.given_groups import GivenGroups, read_groups, read_pat
 from fer_tl.data.building.options import options_of, takers
 from fer_tl.data.splits import DEFAULT_SHARE, read_splits
 from fer_tl.faces.box_table import read_box_table
-from fer_tl.faces.detection import open_detected_crop
+from fer_tl.faces.detection import check_align, check_detector, open_detected_crop
+from fer_tl.faces.detectors import WITH_EYES
 from fer_tl.sources.format import find_format
 
 if TYPE_CHECKING:
@@ -51,8 +52,12 @@ class BuildRequest:
                 raise UserError(f"a build has no option {key!r}{suggest(key, takers())}")
             flag = f"--{key.replace('_', '-')}"
             raise UserError(f"{flag} is for {', '.join(having)}, not for {self.format.name}: leave it out")
-        self.given = {key: taken[key].read(value) for key, value in given.items()}
+        self.given = {
+            key: value if key == "detector" and callable(value) else taken[key].read(value)
+            for key, value in given.items()
+        }
         self._check_pairs()
+        self._check_detector()
 
     def _check_pairs(self) -> None:
         given = self.given
@@ -70,10 +75,24 @@ class BuildRequest:
         for key in {"boxes", "detector"} & given.keys():
             if "source" not in given:
                 raise UserError(f"--{key} crops the images of --source: give that as well")
-        if "detector_model" in given and given.get("detector") != "yunet":
-            raise UserError("--detector-model is for --detector yunet: give that as well, or leave it out")
         if self.format.crops and "box_margin" in given and not {"boxes", "detector", "box_columns"} & given.keys():
             raise UserError("--box-margin widens the boxes of --boxes or --detector: give one, or leave it out")
+
+    def _check_detector(self) -> None:
+        given = self.given
+        if "detector_model" in given and given.get("detector") != "yunet":
+            raise UserError("--detector-model is for --detector yunet: give that as well, or leave it out")
+        if given.get("align") and "detector" not in given:
+            raise UserError(
+                f"--align turns faces by the eyes that a detector finds: give --detector {' or '.join(WITH_EYES)}"
+            )
+        if "detector" not in given:
+            return
+        if given["detector"] == "none":
+            raise UserError("--detector none: leave --detector out, and the images stay whole")
+        check_detector(given["detector"])
+        if given.get("align"):
+            check_align(given["detector"])
 
     @cached_property
     def curation(self) -> Curation:
@@ -119,10 +138,12 @@ class BuildRequest:
             UserError: it is not what it should be.
         """
         given = self.given
-        margin = given.get("box_margin")
+        margin, align = given.get("box_margin"), given.get("align", False)
         table = read_box_table(given["boxes"]) if "boxes" in given else None
         detected = (
-            open_detected_crop(given["detector"], given.get("detector_model"), margin) if "detector" in given else None
+            open_detected_crop(given["detector"], given.get("detector_model"), margin, align)
+            if "detector" in given
+            else None
         )
         own = {option.name: given[option.name] for option in self.format.options if option.name in given}
         source = self.format.open(given.get("source"), **own)

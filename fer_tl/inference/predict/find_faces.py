@@ -224,7 +224,7 @@ def cut_faces(
     picture = Image.fromarray(image)
     cuts = np.empty((len(faces), *image_shape), np.uint8)
     for i, face in enumerate(faces):
-        cut = cut_face(picture, face.box, side, recipe, channels)
+        cut = cut_face(picture, face, side, recipe, channels)
         if cut is None:
             raise UserError(
                 f"the box ({face.box}) covers no pixel of the picture, {picture.height} rows of {picture.width} pixels"

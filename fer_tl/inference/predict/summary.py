@@ -32,6 +32,7 @@ class Tally:
         unreadable: pictures that could not be read.
         read: pictures or frames, analysed or not.
         blank: faces of nearly one tone.
+        upright: faces that are not aligned, since their eyes were not found; None where none is to be.
         several: pictures that are the first of several frames or pages of a file.
         labels: how many faces have each.
         problems: why, of the first that could not be read.
@@ -50,6 +51,7 @@ class Tally:
     unreadable: int = 0
     read: int = 0
     blank: int = 0
+    upright: int | None = None
     several: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
@@ -71,6 +73,8 @@ class Tally:
         self.pictures += 1
         self.faces += len(seen.faces)
         self.without_face += not seen.faces
+        if self.upright is not None:
+            self.upright += sum(face.tilt is None for face in seen.faces)
         self.labels.update(row.label or "unsure" for row in rows if row.face is not None)
         if len(self.lines) <= LISTED:
             self.lines += [_line(row) for row in rows]
@@ -111,6 +115,8 @@ class Tally:
         if self.blank:
             what = "face is" if self.blank == 1 else "faces are"
             lines.append(f"{self.blank:,} {what} nearly black, white or of one tone: next to nothing can be seen there")
+        if self.upright:
+            lines.append(f"{self.upright:,} of {self.faces:,} faces are not aligned: their eyes were not found")
         if self.several:
             lines.append(
                 f"{several_frames(self.several)} (a film, such as `ffmpeg -i FILE film.mp4` makes, has all analysed)"
