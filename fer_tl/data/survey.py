@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -15,40 +15,11 @@ from fer_tl.core.randomness import example_keys, uniform
 from fer_tl.data.dataset import load_dataset
 from fer_tl.data.directory import dataset_directory
 from fer_tl.data.examples import FILE_NAME, KEPT, Example, read_examples
+from fer_tl.data.looks import Looks, join_looks, measure
 from fer_tl.data.manifest import Manifest, read_manifest
-from fer_tl.data.tones import NEARLY_BLANK
 
 CLOSED_SPLIT = "test"
 """Its pictures are neither shown nor measured: ``fer-tl evaluate`` alone opens them. Its counts are known."""
-
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow turns colour to grey
-_BLOCK_BYTES = 2**22  # of pixels at a time; the counting needs 8 times that
-
-
-@dataclass(frozen=True, eq=False)
-class Looks:
-    """Grey values of N images.
-
-    Attributes:
-        brightness: their mean, float64 ``[N]``, 0..255.
-        contrast: their standard deviation, float64 ``[N]``, 0..127.5.
-        entropy: of their histogram, in bits, float64 ``[N]``, 0 (one tone) to 8 (all tones equally often). Drawings,
-            signs and text have few tones: in FER-2013, the lowest are notes that a photo is not available.
-    """
-
-    brightness: np.ndarray
-    contrast: np.ndarray
-    entropy: np.ndarray
-
-    @property
-    def is_blank(self) -> np.ndarray:
-        """All pixels have one tone: bool ``[N]``."""
-        return self.contrast == 0
-
-    @property
-    def is_nearly_blank(self) -> np.ndarray:
-        """See ``NEARLY_BLANK``; blank ones not among them: bool ``[N]``."""
-        return (self.contrast < NEARLY_BLANK) & ~self.is_blank
 
 
 @dataclass(frozen=True)
@@ -186,7 +157,7 @@ def survey(name: str, data_dir: str | Path = "data") -> Survey:
         np.concatenate([part.ids for part in parts]),
         np.concatenate([part.labels for part in parts]),
         np.concatenate([part.splits for part in parts]),
-        _join([measure(part.images) for part in parts]),
+        join_looks([measure(part.images) for part in parts]),
         {str(i): image for part in parts for i, image in zip(part.ids, np.asarray(part.images), strict=True)},
     )
 
@@ -200,38 +171,6 @@ def find_clusters(examples: Sequence[Example]) -> tuple[Cluster, ...]:
     return tuple(
         Cluster(tuple(found)) for _, found in sorted(members.items(), key=lambda item: (-len(item[1]), item[0]))
     )
-
-
-def measure(images: np.ndarray) -> Looks:
-    """Measure images in blocks, so that a memory map of any size fits: about 30,000 grey ones of 48 by 48 a second.
-
-    Args:
-        images: uint8 ``[N, H, W, C]``, 0..255, C is 1 or 3.
-    """
-    step = max(1, _BLOCK_BYTES // max(1, int(np.prod(images.shape[1:]))))
-    return _join([_measure(images[start : start + step]) for start in range(0, max(len(images), 1), step)])
-
-
-def _measure(images: np.ndarray) -> Looks:
-    """One block, from its histograms: they give all three exactly, and a blank image a contrast of exactly 0."""
-    shares = _histograms(images) / np.prod(images.shape[1:3])  # [B, 256], 0..1
-    tones = np.arange(256.0)
-    brightness = shares @ tones
-    contrast = np.sqrt(np.maximum(shares @ tones**2 - brightness**2, 0))
-    bits = np.log2(shares, where=shares > 0, out=np.zeros_like(shares))
-    return Looks(brightness, contrast, np.abs((shares * bits).sum(axis=1)))
-
-
-def _join(looks: Sequence[Looks]) -> Looks:
-    return Looks(*(np.concatenate([getattr(look, field.name) for look in looks]) for field in fields(Looks)))
-
-
-def _histograms(images: np.ndarray) -> np.ndarray:
-    """How often each grey value is in each image: uint8 [B, H, W, C] to int64 [B, 256]."""
-    grey = images[..., 0] if images.shape[-1] == 1 else np.rint(images @ _LUMA)  # [B, H, W]
-    number, height, width = grey.shape
-    values = grey.reshape(number, height * width).astype(np.int64) + 256 * np.arange(number)[:, None]
-    return np.bincount(values.ravel(), minlength=256 * number).reshape(number, 256)
 
 
 def _check(directory: Path, manifest: Manifest, examples: Sequence[Example]) -> None:

@@ -12,9 +12,11 @@ from fer_tl.core.archive_members import describe_passed_over
 from fer_tl.core.files import write_text
 from fer_tl.core.output_folder import refuse_other_page
 from fer_tl.core.randomness import example_keys, uniform
+from fer_tl.data.checks.check import check_dataset
 from fer_tl.data.examples import KEPT, Example
 from fer_tl.data.survey import Cluster, Survey, survey
 from fer_tl.reports.figures import save_figure
+from fer_tl.reports.inspect_checks import check_parts, checks_text, outliers_csv
 from fer_tl.reports.inspect_figures import looks_figure, sizes_figure
 from fer_tl.reports.inspect_tables import (
     class_table,
@@ -31,6 +33,7 @@ from fer_tl.reports.inspect_tables import (
 from fer_tl.reports.page import Tile, data_uri, render
 
 PAGE = "index.html"
+OUTLIERS = "outliers.csv"
 _TITLE = "What is in"
 _SAMPLES = 24  # a class
 _ODD = 12  # of each kind of odd image
@@ -40,7 +43,8 @@ _MEMBERS = 12  # of a cluster
 
 
 def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
-    """Write ``index.html``, which holds all it shows, and its figures beside it; returns the terminal's text.
+    """Write ``index.html``, which holds all it shows, and figures and ``outliers.csv`` beside it; returns the
+    terminal's text.
 
     Args:
         name: ``fer2013``, ``toyfaces``, ``folder/mine``.
@@ -52,7 +56,9 @@ def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
     """
     refuse_other_page(out / PAGE, f"<title>{_TITLE}", "inspection")
     found = survey(name, data_dir)
+    checks = check_dataset(found)
     save_figure(looks_figure(found), out / "brightness.png")
+    write_text(out / OUTLIERS, outliers_csv(found, checks))
     html = render(
         "inspect.html",
         f"{_TITLE} {found.manifest.dataset}",
@@ -73,10 +79,12 @@ def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
         odd=_odd(found),
         brightness=data_uri((out / "brightness.png").read_bytes()),
         looks=looks_table(found),
+        outliers_file=OUTLIERS,
+        **check_parts(found, checks),
         **_sizes(found, out),
     )
     write_text(out / PAGE, html)
-    return inspection_text(found)
+    return f"{inspection_text(found)}\n\n{checks_text(found, checks)}"
 
 
 def _clusters(found: Survey) -> list[tuple[str, int, list[tuple[str, list[Tile]]]]]:

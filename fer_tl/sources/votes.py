@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,6 +27,9 @@ COLUMNS = (
 """Of fer2013new.csv, and of the tables without a header that copy its order; NF is "not a face"."""
 
 MODES = VOTES.choices
+
+MEASURE = "votes_"
+"""How measures of an example begin that count the votes for a column, see ``fer_tl.sources.records.Record``."""
 
 # The number in CLASS_NAMES of each of the first seven columns.
 _CLASSES = [CLASS_NAMES.index(str(canonical_class(column))) for column in COLUMNS[: len(CLASS_NAMES)]]
@@ -52,11 +55,14 @@ class Verdict:
         targets: float32 [7] in the order of ``CLASS_NAMES``, sum 1, the largest is the label's; None unless the mode is
             "soft" and the image is kept.
         reason: why it is left out: "contempt", "unknown", "not a face" or "no majority"; else "".
+        measures: the votes as they were given, single ones too, by ``MEASURE`` and column in small letters; none where
+            they are shares or one vote.
     """
 
     label: int | None
     targets: np.ndarray | None = None
     reason: str = ""
+    measures: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 def check_mode(mode: str) -> None:
@@ -109,7 +115,9 @@ def decide(votes: np.ndarray, mode: str) -> Verdict:
         votes: float64 [10] from ``read_votes``.
         mode: one of ``MODES``.
     """
+    measures = {}
     if votes.sum() > _ONE_VOTE:
+        measures = {f"{MEASURE}{name.lower()}": float(each) for name, each in zip(COLUMNS, votes, strict=True)}
         votes = np.where(votes > 1, votes, 0)
     shares = np.empty(len(CLASS_NAMES))
     shares[_CLASSES] = votes[: len(CLASS_NAMES)]
@@ -120,7 +128,7 @@ def decide(votes: np.ndarray, mode: str) -> Verdict:
     if others.max() == most:
         return Verdict(None, reason=_NOT_CLASSES[int(others.argmax())])
     targets = (shares / shares.sum()).astype(np.float32) if mode == "soft" else None
-    return Verdict(int(shares.argmax()), targets)
+    return Verdict(int(shares.argmax()), targets, measures=measures)
 
 
 def describe_left_out(counts: Mapping[str, int], mode: str) -> str:

@@ -15,8 +15,9 @@ from planted_dataset import Planted, plant
 
 from fer_tl.core.errors import UserError
 from fer_tl.data.examples import Example
+from fer_tl.data.looks import measure
 from fer_tl.data.manifest import read_manifest
-from fer_tl.data.survey import Survey, find_clusters, measure, survey
+from fer_tl.data.survey import Survey, find_clusters, survey
 
 NAME = "folder/planted"
 

@@ -179,3 +179,29 @@ def test_names_that_look_like_persons_are_told_on_page_and_terminal(tmp_path: Pa
     page = Reader((tmp_path / "out" / "index.html").read_text(encoding="utf-8")).text
     for shown in (text, page):
         assert r"fer-tl build folder/own ... --group-regex '(S\d+)_' --overwrite" in " ".join(shown.split())
+
+
+def test_checks_of_the_whole_are_on_the_page(out: Path, html: str) -> None:
+    told = section(html, "Looks and classes", "h2")
+    assert "low darker" in told
+    assert "Order: by the numbers" in section(html, "Order", "h2") and "Agreement" not in html
+    terminal = (out / "terminal.txt").read_text(encoding="utf-8")
+    assert "Outliers: " in terminal and "low darker" in terminal
+    rows = (out / "outliers.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "id,split,class,deviations" and len(rows) > 10
+    assert not any(",test," in row for row in rows)
+
+
+def test_where_voters_agree_least_is_shown_with_their_votes(dataset: Planted, tmp_path: Path) -> None:
+    data_dir = Path(shutil.copytree(dataset.data_dir, tmp_path / "data"))
+    (table,) = data_dir.glob("folder/planted/*/examples.csv")
+    header, *rows = table.read_text(encoding="utf-8").splitlines()
+    votes = ["3,7" if "glad-face-4," in row else "9,1" for row in rows]
+    lines = [f"{header},votes_happiness,votes_fear", *(f"{row},{each}" for row, each in zip(rows, votes, strict=True))]
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text = write_inspection(NAME, data_dir, tmp_path / "out")
+    html = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert_sound(html)
+    assert "Krippendorff's alpha" in text
+    assert tile_ids(section(html, "Where they agree least"))[0] == "glad: 7 fear, 3 happiness"
+    assert numbers(section(html, "Agreement", "h2"))["glad"][-1] == "0"

@@ -86,3 +86,12 @@ def test_what_is_left_out_is_one_line_with_the_rule() -> None:
     assert "\n" not in line and "contempt" not in line
     for mode in MODES:
         assert "0 images left out." in describe_left_out({}, mode)
+
+
+def test_votes_are_kept_as_they_were_given_if_there_are_several() -> None:
+    found = decide(np.array([0, 6, 0, 1, 0, 0, 3, 0, 0, 0.0]), "majority").measures
+    assert {name: votes for name, votes in found.items() if votes} == {
+        "votes_happiness": 6, "votes_sadness": 1, "votes_fear": 3,
+    }  # fmt: skip
+    assert len(found) == 10 and "votes_nf" in found
+    assert decide(np.array([0, 0.7, 0, 0.3, 0, 0, 0, 0, 0, 0]), "soft").measures == {}

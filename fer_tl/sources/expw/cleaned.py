@@ -101,5 +101,6 @@ def _add(listing: Listing, line: int, cells: list[str], mode: str) -> str:
     path = PurePosixPath(cells[0].strip("\"'"))
     if not path.name:
         raise UserError("no image name")
-    listing.add(Face(line, path.name, path.stem, photo_of(path.stem), verdict.label, targets=verdict.targets))
+    photo, told = photo_of(path.stem), verdict.measures
+    listing.add(Face(line, path.name, path.stem, photo, verdict.label, targets=verdict.targets, measures=told))
     return ""

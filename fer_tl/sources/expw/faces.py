@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -26,6 +26,7 @@ class Face:
         box: where the face is in the photo; None if the image is the face.
         confidence: score of the face detector, 0 or more without a bound; None if the list has none.
         targets: float32 [7], shares of votes; None where the label is all there is.
+        measures: see ``fer_tl.sources.records.Record``.
     """
 
     line: int
@@ -36,6 +37,7 @@ class Face:
     box: Box | None = None
     confidence: float | None = None
     targets: np.ndarray | None = None
+    measures: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

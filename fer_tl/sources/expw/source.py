@@ -107,6 +107,7 @@ class ExpwSource(FileSource):
             picture.image,
             group=face.group,
             targets=face.targets,
+            measures=face.measures,
             crop="" if face.box is None else "clipped" if clipped else "cropped",
             size=picture.size,
             photo=None if face.box is None else picture.photo,

@@ -18,6 +18,7 @@ from fer_tl.sources.fer2013.labels import CONTEMPT_LABEL, READ_AS_FER, count_war
 from fer_tl.sources.images import is_constant
 from fer_tl.sources.origin import FileSource, Origin
 from fer_tl.sources.records import Record, Skipped, UnusableExamples, reason_of, tabulate
+from fer_tl.sources.votes import Verdict
 
 
 class CsvSource(FileSource):
@@ -109,8 +110,10 @@ class CsvSource(FileSource):
             photo = self.photo_of(picture)
             image, size, crop = self.cut(picture, identity, SIZE)
         self._constant += is_constant(image)
-        targets = self._votes.verdicts[row.index].targets if self._votes else None
-        return Record(split, identity, label, image, identity, targets, crop, size, photo)
+        verdict = self._votes.verdicts[row.index] if self._votes else Verdict(label)
+        return Record(
+            split, identity, label, image, identity, verdict.targets, crop, size, photo, measures=verdict.measures
+        )
 
     def warnings(self) -> list[str]:
         lines = []
