@@ -26,12 +26,14 @@ from PIL import Image
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import refuse_non_data
+from fer_tl.core.framework import is_installed
 from fer_tl.faces.convert import pixels_of, to_mode, turn_upright
 from fer_tl.faces.decoder_warnings import no_warnings
 from fer_tl.faces.value_range import largest_unsaid, note_range
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
-"""Pillow's names. The pictures of two lenses that some cameras write, MPO, are opened as JPEG."""
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
+"""Pillow's names; HEIF is known where the package pillow-heif is installed. The pictures of two lenses that
+some cameras write, MPO, are opened as JPEG."""
 MOST_PIXELS = 89_478_485
 """Of one picture, some 0.27 GB as RGB: where Pillow begins to warn of a decompression bomb."""
 MOST_SIDE = 65_500
@@ -43,10 +45,14 @@ _GREY = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;
 _OF_FRAMES = ("GIF", "WEBP", "TIFF", "PNG", "AVIF")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
+_HEIC = "a HEIC picture, as phones save them: pip install 'fer-tl[heic]' to read it, or convert it to JPEG"
 # How files of other kinds begin, and what to do about them.
 _OTHERS = (
-    (rb"....ftyp(heic|heix|hevc|heim|heis|mif1|msf1)", "a HEIC picture, as phones save them: convert it to JPEG"),
-    (rb"....ftypavi[fs]", "an AVIF picture, which this Pillow cannot decode: convert it to JPEG, or update Pillow"),
+    (rb"....ftyp(heic|heix|hevc|heim|heis|mif1|msf1)", _HEIC),
+    (
+        rb"....ftypavi[fs]",
+        "an AVIF picture, which this Pillow cannot decode: update it to 11.3, or convert it to JPEG",
+    ),
     (rb"....ftypcrx ", "a camera's raw file: develop it to JPEG"),
     (rb"....ftyp", "a film or a picture in a film's container: convert it to JPEG"),
     (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture: convert it to JPEG or PNG"),
@@ -185,6 +191,10 @@ def size_of(data: bytes) -> tuple[int, int]:
 def _known_formats() -> list[str]:
     """Those of ``FORMATS`` that this Pillow has."""
     Image.init()
+    if is_installed("pillow_heif"):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     return [name for name in FORMATS if name in Image.OPEN]
 
 
@@ -231,7 +241,7 @@ def _without_text(data: bytes) -> bytes:
 def _what_it_is(data: bytes, where: str) -> str:
     for start, what in _OTHERS:
         if re.match(start, data[:512], re.DOTALL):
-            return what
+            return "a HEIC picture that is damaged" if what == _HEIC and is_installed("pillow_heif") else what
     refuse_non_data(data[:512], where)  # a web page, a git-LFS pointer, ...
     if not data[:512].translate(None, bytes(range(32, 127)) + b"\r\n\t"):
         return "text, not a picture: replace or remove it"

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from fer_tl.core.errors import UserError
+from fer_tl.faces import opening
 from fer_tl.faces.convert import GROUND
 from fer_tl.faces.opening import convert_image, is_grey, open_file, open_image, size_of
 
@@ -195,7 +196,7 @@ NO_PICTURES = {
         file(Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8)))[:900],
         "cut short",
     ),
-    "HEIC": (b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(200), "HEIC picture, as phones save them: convert it"),
+    "HEIC": (b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(200), "HEIC picture"),
     "text": (b"this is no picture", "is text, not a picture"),
     "web page": (b"<html><body>404", "web page"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "git-LFS pointer"),
@@ -216,6 +217,17 @@ def test_what_is_no_picture_is_called_what_it_is(data: bytes, message: str) -> N
     assert str(refused.value).startswith("face.png") and "\n" not in str(refused.value)
     if "cut" not in message:
         assert size_of(data) == (0, 0)
+
+
+def test_heic_needs_an_extra_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    data = io.BytesIO()
+    heif.from_pillow(Image.fromarray(np.stack([GREY] * 3, axis=2))).save(data, quality=-1)
+    assert open_image(data.getvalue(), 1, "phone.heic").image.size == L.size
+    monkeypatch.setattr(opening, "is_installed", lambda name: False)
+    monkeypatch.setattr(opening, "_known_formats", lambda: ["PNG"])
+    with pytest.raises(UserError, match=r"phone\.heic is a HEIC picture, .*pip install 'fer-tl\[heic\]'"):
+        open_image(data.getvalue(), 1, "phone.heic")
 
 
 def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ REFUSED: dict[str, tuple[bytes, str, int, str]] = {
     "26 megapixels": (png_of(26_000, 1_000), "image/png", 413, "26,000 x 1,000 pixels"),
     "many bytes": (JPEG + bytes(MOST_BYTES), "image/jpeg", 413, "at most 10,000,000 are taken"),
     "text that inflates": (png_of(10, 10, BOMB), "image/png", 400, "cannot be decoded"),
-    "HEIC": (b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(200), "image/jpeg", 400, "HEIC picture, as phones save"),
+    "HEIC": (b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(200), "image/jpeg", 400, "HEIC picture"),
     "cut short": (JPEG[: len(JPEG) // 2], "image/jpeg", 400, "cannot be decoded"),
     "empty": (b"", "image/png", 400, "cannot be read"),
     "no picture": (b"\x80\x04K\x01.", "image/png", 400, "cannot be read"),
