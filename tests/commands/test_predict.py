@@ -253,6 +253,26 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_opened(options: 
     assert os.listdir("run") == ["run.json"]
 
 
+@pytest.mark.parametrize("form", ["gif", "webp", "png"])
+def test_an_animated_picture_that_is_given_alone_is_a_film(form: str):
+    pytest.importorskip("cv2")
+    pages = [Image.fromarray(scene((10, 20, level))) for level in (BRIGHT, BRIGHT, DIM, DIM)]
+    times = [40, 200, 40, 200]
+    pages[1].putpixel((0, 0), (1, 2, 3))  # equal frames would be stored as one
+    pages[3].putpixel((0, 0), (1, 2, 3))
+    pages[0].save(f"moving.{form}", save_all=True, append_images=pages[1:], duration=times, lossless=True)
+    result, rows = ask(f"moving.{form}", save="csv")
+    assert [row["label"] for row in rows] == ["bright", "bright", "dim", "dim"] and "4 frames:" in result.text
+    assert [float(row["time"]) for row in rows] == pytest.approx([0, 0.04, 0.24, 0.28])
+    assert {row["face"] for row in rows} == {"1"} and {row["id"] for row in rows} == {"moving"}
+    assert [row["frame"] for row in ask(f"moving.{form}", save="csv", every=2)[1]] == ["0", "2"]
+    if form == "gif":
+        data = Path("moving.gif").read_bytes()
+        Path("moving.gif").write_bytes(data[: len(data) * 3 // 5])
+        cut, rows = ask("moving.gif", save="csv")
+        assert 0 < len(rows) < 4 and "damaged" in cut.text
+
+
 FRAMES, RATE = 24, 10.0
 
 
@@ -289,6 +309,7 @@ def test_each_frame_of_a_video_has_its_rows_and_its_boxes(film: Path):
     assert [int(row["frame"]) for row in rows] == list(range(FRAMES)) and {row["id"] for row in rows} == {"film"}
     np.testing.assert_allclose([float(row["time"]) for row in rows], np.arange(FRAMES) / RATE, atol=0.002)
     assert [row["label"] for row in rows] == ["bright"] * 10 + [""] * 2 + ["dim"] * 12
+    assert [row["face"] for row in rows] == ["1"] * 10 + [""] * 2 + ["1"] * 12  # gone for a fifth of a second
     assert (result.pictures, result.faces, result.without_face) == (FRAMES, 22, 2) and "24 frames:" in result.text
     drawn = frames_of(Path("run/predict/annotated.mp4"))
     assert [framed(frame) for frame in drawn] == [True] * 10 + [False] * 2 + [True] * 12

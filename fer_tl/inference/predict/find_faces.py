@@ -19,6 +19,7 @@ from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.predict.outputs import Row
 from fer_tl.inference.predict.smoothing import Smoother
 from fer_tl.inference.predict.sources import PictureBytes, PictureFile
+from fer_tl.inference.predict.tracking import Tracker
 from fer_tl.inference.predict.video import VideoFrame
 from fer_tl.inference.predictor import ExpressionModel
 
@@ -179,29 +180,32 @@ def answer(
         smoother: of a video; one without smoothing for pictures.
         min_confidence: 0..1, below which a row has no label.
     """
+    tracker = Tracker()
     for batch in batches(seen, most):
         probabilities = model.answer(np.concatenate([each.crops for each in batch])).probabilities  # [F, K]
         done = 0
         for each in batch:
             mine = probabilities[done : done + len(each.crops)]
             done += len(each.crops)
-            yield each, _rows(each, mine, model.class_names, smoother, min_confidence)
+            numbers = None
+            if each.time is not None and each.faces is not None:
+                numbers = tracker.update(each.time, [face.box for face in each.faces])
+                mine = smoother.update(each.time, numbers, mine)
+            yield each, _rows(each, mine, model.class_names, numbers, min_confidence)
 
 
 def _rows(
-    seen: Seen, probabilities: np.ndarray, names: tuple[str, ...], smoother: Smoother, min_confidence: float
+    seen: Seen, probabilities: np.ndarray, names: tuple[str, ...], numbers: list[int] | None, min_confidence: float
 ) -> list[Row]:
     if seen.faces is None:
         return []
-    if seen.time is not None:
-        probabilities = smoother.update(seen.time, [face.box for face in seen.faces], probabilities)
     if not seen.faces:
         return [Row(seen.id, seen.frame, seen.time, None, "", None)]
     rows = []
-    for face, p in zip(seen.faces, probabilities, strict=True):
+    for i, (face, p) in enumerate(zip(seen.faces, probabilities, strict=True)):
         best = int(p.argmax())
         label = names[best] if p[best] >= min_confidence else ""
-        rows.append(Row(seen.id, seen.frame, seen.time, face, label, p))
+        rows.append(Row(seen.id, seen.frame, seen.time, face, label, p, numbers[i] if numbers else None))
     return rows
 
 

@@ -10,6 +10,7 @@ from fer_tl.core.errors import UserError
 
 if TYPE_CHECKING:
     from fer_tl.core.archive_members import PassedOver
+    from fer_tl.inference.predict.animation import AnimationReader
     from fer_tl.inference.predict.sources import PictureFile
     from fer_tl.inference.predict.video import VideoReader
 
@@ -17,10 +18,11 @@ STDIN = STDOUT = "-"
 
 
 class Opened(NamedTuple):
-    """What to predict on: files of pictures, pictures that arrive on stdin, or a video."""
+    """What to predict on: files of pictures, pictures that arrive on stdin, or a video: also an
+    animated picture that is given alone."""
 
     pictures: Sequence[PictureFile]
-    video: VideoReader | None
+    video: VideoReader | AnimationReader | None
     live: bool
     name: str
     passed: dict[str, dict[str, object]] = {}  # noqa: RUF012  # see `Manifest.passed_over`; never changed
@@ -50,6 +52,11 @@ def open(sources: Sequence[str]) -> Opened:
         raise UserError(f"{STDIN if stream is None else stream} among several sources: give it alone")
     passed: PassedOver = {}
     pictures = None if stream is not None else find_pictures(sources, passed)
+    if pictures is not None and len(pictures) == 1 and Path(name).is_file():
+        from fer_tl.inference.predict.animation import AnimationReader, is_animation
+
+        if is_animation(pictures[0].path):
+            return Opened((), AnimationReader(pictures[0].path), False, name)
     if pictures is not None:
         return Opened(pictures, None, False, name, summarize_passed_over(passed))
     from fer_tl.inference.predict.video import VideoReader

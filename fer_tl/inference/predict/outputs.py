@@ -36,6 +36,7 @@ class Row(NamedTuple):
         face: None if none was found.
         label: the class, "" where none is sure enough or there is no face.
         probabilities: float32 ``[K]``; None without a face.
+        number: of the face in a video, which stays with it, from 1; None for a picture, or without a face.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Row(NamedTuple):
     face: Face | None
     label: str
     probabilities: np.ndarray | None
+    number: int | None = None
 
 
 class CsvTable:
@@ -54,7 +56,16 @@ class CsvTable:
     def __init__(self, stream: TextIO, class_names: Sequence[str]) -> None:
         self._stream = stream
         self._classes = len(class_names)
-        columns = ["id", "frame", "time", *Box._fields, "score", "label", *(f"p_{name}" for name in class_names)]
+        columns = [
+            "id",
+            "frame",
+            "time",
+            "face",
+            *Box._fields,
+            "score",
+            "label",
+            *(f"p_{name}" for name in class_names),
+        ]
         self._stream.write(csv_line(columns))
 
     def write(self, row: Row) -> None:
@@ -62,7 +73,7 @@ class CsvTable:
         moment = "" if row.time is None else f"{row.time:.3f}"
         cells = ["", "", "", "", ""] if row.face is None else [*map(_short, row.face.box), _short(row.face.score)]
         p = [""] * self._classes if row.probabilities is None else [f"{value:.4f}" for value in row.probabilities]
-        moments = ["" if row.frame is None else row.frame, moment]
+        moments = ["" if row.frame is None else row.frame, moment, "" if row.number is None else row.number]
         self._stream.write(csv_line([row.id, *moments, *cells, row.label, *p]))
 
 
@@ -89,6 +100,7 @@ class JsonLines:
             "id": row.id,
             "frame": row.frame,
             "time": None if row.time is None else round(row.time, 3),
+            "face": row.number,
             **box,
             "score": None if face is None else round(float(face.score), 4),
             "label": row.label or None,

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from fer_tl.faces.boxes import Box
 
-# Intersection over union from which boxes of two moments are one face. Faces move by less than half their width
-# between analysed frames of a usual video.
-_SAME = 0.3
-# Time constants after which a face that was not seen again is forgotten.
-_FORGET = 3.0
-
-
-@dataclass(eq=False)
-class _Track:
-    box: Box
-    probabilities: np.ndarray  # [K]
+class _Past(NamedTuple):
     time: float
+    probabilities: np.ndarray  # [K]
 
 
 class Smoother:
@@ -35,14 +25,14 @@ class Smoother:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._tracks: list[_Track] = []
+        self._past: dict[int, _Past] = {}
 
-    def update(self, time: float, boxes: Sequence[Box], probabilities: np.ndarray) -> np.ndarray:
+    def update(self, time: float, faces: Sequence[int], probabilities: np.ndarray) -> np.ndarray:
         """The smoothed probabilities of the faces of one moment.
 
         Args:
             time: seconds, not before that of the last call.
-            boxes: F of them.
+            faces: F numbers, see ``fer_tl.inference.predict.tracking``.
             probabilities: float32 ``[F, K]``.
 
         Returns:
@@ -51,32 +41,9 @@ class Smoother:
         if not self._seconds:
             return probabilities
         smoothed = probabilities.copy()
-        # A face that cannot be told from a newcomer's is matched to the box that it overlaps most, each box once.
-        pairs = sorted(
-            ((overlap(track.box, box), i, j) for i, track in enumerate(self._tracks) for j, box in enumerate(boxes)),
-            reverse=True,
-        )
-        tracked: dict[int, _Track] = {}
-        used: set[int] = set()
-        for share, i, j in pairs:
-            if share < _SAME or i in used or j in tracked:
-                continue
-            used.add(i)
-            track = self._tracks[i]
-            weight = -math.expm1(-(time - track.time) / self._seconds)
-            smoothed[j] = track.probabilities + weight * (probabilities[j] - track.probabilities)
-            tracked[j] = track
-        unseen = [track for i, track in enumerate(self._tracks) if i not in used]
-        self._tracks = [_Track(box, smoothed[j], time) for j, box in enumerate(boxes)]
-        self._tracks += [track for track in unseen if time - track.time <= _FORGET * self._seconds]
+        for row, face in enumerate(faces):
+            if past := self._past.get(face):
+                weight = -math.expm1(-(time - past.time) / self._seconds)
+                smoothed[row] = past.probabilities + weight * (probabilities[row] - past.probabilities)
+            self._past[face] = _Past(time, smoothed[row])
         return smoothed
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes, 0..1."""
-    height = min(one.bottom, other.bottom) - max(one.top, other.top)
-    width = min(one.right, other.right) - max(one.left, other.left)
-    if height <= 0 or width <= 0:
-        return 0.0
-    shared = height * width
-    return shared / (one.area + other.area - shared)

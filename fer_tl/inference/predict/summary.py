@@ -119,7 +119,7 @@ class Tally:
             lines.append(f"{self.upright:,} of {self.faces:,} faces are not aligned: their eyes were not found")
         if self.several:
             lines.append(
-                f"{several_frames(self.several)} (a film, such as `ffmpeg -i FILE film.mp4` makes, has all analysed)"
+                f"{several_frames(self.several)} (one that is given alone has all analysed, unless they are pages)"
             )
         if self.read < self.promised:
             lines.append(self._missing())
