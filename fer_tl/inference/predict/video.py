@@ -18,6 +18,7 @@ from fer_tl.faces.detection import import_opencv
 _USUAL_RATE = 25.0
 # Frames one after the other that cannot be decoded and behind which the film may go on; then it has ended.
 _DAMAGED = 250
+_DAMAGED_LIVE = 10  # of a camera or stream, which has no end to be looked for behind a gap
 
 
 class VideoFrame(NamedTuple):
@@ -66,7 +67,7 @@ class VideoReader:
         Damaged frames are passed over: they keep their numbers and times, which no frame here has.
         """
         cv2, began, number, moment, failed = self._cv2, time.monotonic(), -1, 0.0, 0
-        while failed <= (0 if self._live else _DAMAGED):
+        while failed <= (_DAMAGED_LIVE if self._live else _DAMAGED):
             if not self._capture.grab():
                 failed += 1
                 continue
