@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.commands.models import list_models
     from fer_tl.commands.predict import predict
     from fer_tl.commands.profile import profile
+    from fer_tl.commands.refit import refit
     from fer_tl.commands.report import report
     from fer_tl.commands.serve import serve
     from fer_tl.commands.soup import soup
@@ -51,8 +52,8 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
 __all__ = [
     "Experiment", "UserError", "__version__", "audit", "build", "clean", "collect", "compare", "cross_validate",
     "distill", "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit", "inspect_dataset",
-    "list_models", "load", "load_dataset", "load_experiment", "predict", "profile", "report", "serve", "soup", "stress",
-    "sweep", "verify",
+    "list_models", "load", "load_dataset", "load_experiment", "predict", "profile", "refit", "report", "serve",
+    "soup", "stress", "sweep", "verify",
 ]  # fmt: skip
 _BESIDES_COMMANDS = {
     "Experiment": "core.config",

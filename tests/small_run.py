@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -58,10 +59,15 @@ def make_model(seed: int, classes: int) -> keras.Model:
 
 
 def make_run(
-    name: str, kind: str = "cv", folds: int = 3, classes: tuple[str, ...] | None = None, repeats: int = 1
+    name: str,
+    kind: str = "cv",
+    folds: int = 3,
+    classes: tuple[str, ...] | None = None,
+    repeats: int = 1,
+    **settings: Any,
 ) -> RunFolder:
     """A run that is done, with models of random weights and what they say of the images that they held out; a cross
-    validation once or twice."""
+    validation once or twice. Settings are those of its experiment."""
     fingerprint, known, labels, rows = store(), CLASSES, LABELS, np.arange(COUNT)
     if classes:
         class_map = parse_classes(classes, CLASSES)
@@ -74,15 +80,8 @@ def make_run(
     parts = [f"fold-{fold}" for fold in range(folds * repeats)] if kind == "cv" else ["model"]
     table = np.stack([FOLDS, folds + AGAIN][:repeats])
     run = RunFolder(Path(name))
-    experiment = Experiment(
-        data="folder/own",
-        data_dir="data",
-        backbone="shallow_cnn",
-        weights="none",
-        folds=folds,
-        repeats=repeats,
-        classes=classes,
-    )
+    given = {"backbone": "shallow_cnn", "weights": "none", "folds": folds, "repeats": repeats, "classes": classes}
+    experiment = Experiment(data="folder/own", data_dir="data", **{**given, **settings})
     about = {"kind": kind, "parts": parts, "dataset": "folder/own", "fingerprint": fingerprint}
     about |= {"settings": identity(experiment), **({"repeats": repeats} if repeats > 1 else {})}
     run.start(experiment, about | {"class_names": list(known), "held_out": "split train", "split_over_folds": 0})

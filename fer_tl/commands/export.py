@@ -17,6 +17,7 @@ from fer_tl.inference.choose_models import ALL, choose_parts, open_run
 from fer_tl.inference.export.folder import publish, refuse_foreign, size_of, workplace
 from fer_tl.inference.export.formats import Format, choose_format
 from fer_tl.runs.part import check_part
+from fer_tl.runs.refits import refuse_refit
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.run_contents import RunContents
@@ -103,6 +104,8 @@ def export(
             f"--int8 --fold {ALL}: each image is in the training of some fold, so nothing is left to measure the loss "
             "on: give the number of one fold"
         )
+    if int8:
+        refuse_refit(run.path, "nothing is left to measure what int8 costs on; export a fold of the cross validation")
     for part in parts:
         check_part(run.part(part), ("model.keras", "predictions.npz"))
     folder = Path(out) if out else Path(run_dir or "") / "export" / (f"{chosen.name}-int8" if int8 else chosen.name)
@@ -154,11 +157,15 @@ def _check(
     Raises:
         UserError: it is a model in float, and not the same.
     """
-    from fer_tl.inference.export.images import made_images
+    from fer_tl.inference.export.images import draw_images, made_images
     from fer_tl.inference.export.parity import TOLERANCE, compare_probabilities, run_batched, time_one
     from fer_tl.reports.model_card_data import ExportFacts
 
-    if held_out:
+    if held_out and contents.refit:  # whether two models say the same can be asked of any image
+        rows = draw_images(held_out.dataset.ids, contents.experiment.seed)
+        images = held_out.dataset.images[np.sort(rows)]
+        where = f"{len(images):,} images of {held_out.dataset.name} that it was trained on"
+    elif held_out:
         images = held_out.dataset.images[held_out.draw(contents.experiment.seed)]
         by = "the training" if len(request.parts) == 1 else "one of its models, and not the others,"
         where = f"{len(images):,} images of {held_out.dataset.name} that {by} held out"

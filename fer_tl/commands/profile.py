@@ -126,7 +126,7 @@ def _measure(experiment: Experiment, folder: Path, say: Say) -> Costs:
         trained_on=trained_on,
         scored=held_out + watched,
         folds=experiment.folds * experiment.repeats if experiment.fold is None else 1,
-        epochs=sum(stage.epochs for stage in session.stages),
+        epochs=sum(stage.trained for stage in session.stages),
         seconds_between_checkpoints=min(
             max(SECONDS_PER_CHECKPOINT, seconds["checkpoint"] / WRITING_SHARE), LONGEST_BETWEEN_CHECKPOINTS
         ),

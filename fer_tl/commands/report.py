@@ -61,6 +61,7 @@ def report(
     run = RunFolder(Path(run_dir))
     run.read_run()
     from fer_tl.evaluation.run_contents import open_contents
+    from fer_tl.reports.run_facts import unmeasured
     from fer_tl.reports.run_page import TITLE, headline, run_page, title
 
     path = Path(out) if out else run.path / "report.html"
@@ -71,7 +72,7 @@ def report(
     refuse_other_page(path, f"<title>{TITLE}", "report of fer-tl")
     contents = open_contents(run, data_dir, say)
     write_text(path, run_page(contents, top))
-    found = headline(contents, contents.held_out) if contents.held_out else "No part of it is done yet."
+    found = headline(contents, contents.held_out) if contents.held_out else unmeasured(contents)
     unfinished = "" if contents.is_finished else " Unfinished: the page shows what there is."
     missing = f"\n\nThe images are not shown: {contents.missing}" if contents.missing else ""
     text = f"{title(contents)}\n\n{found}{unfinished}{missing}\n\npage: {path} ({path.stat().st_size / 1e6:.1f} MB)"

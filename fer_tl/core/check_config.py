@@ -54,6 +54,8 @@ def check(experiment: Experiment) -> None:
 
 
 def _check_parts(experiment: Experiment) -> None:
+    if experiment.stop_after is not None and experiment.stop_after > experiment.epochs:
+        raise UserError(f"'stop_after' {experiment.stop_after} is more than the {experiment.epochs} epochs there are")
     if experiment.batch_size % experiment.accumulate:
         raise UserError(
             f"'batch_size' {experiment.batch_size} does not divide into {experiment.accumulate} parts (--accumulate): "

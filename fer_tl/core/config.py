@@ -88,6 +88,11 @@ class Experiment:
         limits=(1, 1024),
     )
     epochs: int = option(8, "epochs of the main stage", limits=(1, 100_000))
+    stop_after: int | None = option(
+        None,
+        "end the main stage after so many of its epochs, on the learning rates of all; default: none is left out",
+        limits=(0, 100_000),
+    )
     head_epochs: int = option(
         0, "epochs before that, in which only the head learns, at a constant rate", limits=(0, 100_000)
     )

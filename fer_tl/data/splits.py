@@ -47,7 +47,7 @@ def draw_split(
         text [N], "train" or "test".
 
     Raises:
-        UserError: a class has fewer than n groups.
+        UserError: a class has fewer than n groups, or there are fewer groups than classes.
     """
     fraction = Fraction(share).limit_denominator(_MOST_PARTS)
     taken, parts = fraction.numerator, fraction.denominator
@@ -59,6 +59,13 @@ def draw_split(
                 f"{why_joined(int((labels == label).sum()), found)}: it needs {parts}. Add images, give another "
                 "--test-share (0.2 needs 5 groups, 0.25 needs 4), or a split with --splits"
             )
+    together, classes = len(np.unique(groups)), len(np.unique(labels))
+    if together < classes:
+        raise UserError(
+            f"all images are of {together} groups (persons, photos, copies), fewer than the {classes} classes: a test "
+            "split drawn from them would be a person or two. Cross-validate without --test-share, or give a split with "
+            "--splits"
+        )
     # Classes without images are no reason to refuse a split.
     present, compact = np.unique(labels, return_inverse=True)
     folds = make_folds(ids, compact, groups, tuple(class_names[label] for label in present), parts, seed)

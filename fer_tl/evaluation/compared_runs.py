@@ -19,6 +19,7 @@ from fer_tl.evaluation.openings import key_of_run, read_ledger
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import NUMBER, TIMING, check_part, known_seconds, read_keys, read_result
 from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions
+from fer_tl.runs.refits import refuse_refit
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +162,7 @@ def _open(name: str, path: Path, split: str | None, tta: str) -> ComparedRun:
         fingerprint = member.fingerprint(split, tta)
         parts = [member.split_predictions(split, tta)]
     else:
+        refuse_refit(path, "compare it by what fer-tl evaluate saved, with --split test")
         for part in done:
             check_part(run.part(part), ("predictions.npz",))
         parts = [load_predictions(run.part(part) / "predictions.npz") for part in done]

@@ -15,6 +15,7 @@ from fer_tl.evaluation.open_split import check_finished, ensemble_name, last_fin
 from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import Predictions, join_repetitions, load_fold_predictions, load_predictions
+from fer_tl.runs.refits import refuse_refit
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ class Member:
         folds of the first one.
 
         Raises:
-            UserError: damaged predictions, or repetitions of which one diverged.
+            UserError: a refit, which has none; damaged predictions, or repetitions of which one diverged.
         """
+        refuse_refit(self.run.path, "ask the cross validation, or score it on a split with fer-tl evaluate")
         if self.kind != "cv":
             predictions = load_predictions(self.run.part("model") / "predictions.npz")
             return predictions, np.zeros(len(predictions.ids), dtype=np.int64)

@@ -23,6 +23,8 @@ from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.history import known_history, read_history
 from fer_tl.runs.part import check_part, known_seconds, read_result
 from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions
+from fer_tl.runs.refits import Refit, read_refit
+from fer_tl.runs.run_file import REFIT
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ class RunContents:
         about: its ``run.json``.
         experiment: its configuration.
         parts: in order.
-        held_out: None while no part is done.
+        held_out: None while no part is done, and of a refit, which holds nothing out.
         source: its dataset; None if it is not at hand.
         missing: why not, else "".
     """
@@ -103,6 +105,11 @@ class RunContents:
     def repeats(self) -> int:
         """How often a cross validation is repeated, else 1."""
         return self.run.repeats
+
+    @property
+    def refit(self) -> Refit | None:
+        """Where it comes from if it is a refit."""
+        return read_refit(self.about)
 
     @property
     def as_trained(self) -> Experiment:
@@ -152,7 +159,7 @@ def open_contents(run: RunFolder, data_dir: Path | str | None, say: Say = say_li
             raise
         source, missing = None, str(error)
     held_out = None
-    if any(part.is_done for part in parts):
+    if about["kind"] != REFIT and any(part.is_done for part in parts):
         found, numbers = _read_predictions(run, parts)
         try:
             held_out = _score(found, numbers, parts, group_by_id(source.dataset) if source else {}, run.repeats)

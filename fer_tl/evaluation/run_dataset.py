@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from fer_tl.data.merging import merge_dataset, merged_fingerprint, parse_classes
 from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import Predictions, load_fold_predictions, load_predictions
+from fer_tl.runs.refits import refuse_refit
+from fer_tl.runs.run_file import REFIT
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ def find_dataset(
     run: RunFolder, data_dir: Path | str | None, input: Literal["resident", "stream"] = "resident"
 ) -> tuple[RunDataset | None, str]:
     """Find what a run held images out of: of ``cv`` the training split, of ``train`` the validation split if there is
-    one.
+    one; of a refit the training split, of which it held out nothing.
 
     Args:
         run: whose dataset.
@@ -63,7 +65,7 @@ def find_dataset(
         return None, str(error)
     manifest = read_manifest(directory)
     _refuse_another_build(run, manifest, directory)
-    split = "validation" if about["kind"] != "cv" and "validation" in manifest.counts else "train"
+    split = "validation" if fit_splits(about) == FIT_SPLITS and "validation" in manifest.counts else "train"
     return RunDataset(directory, manifest, load_dataset(about["dataset"], place, split, input), Path(place)), ""
 
 
@@ -71,8 +73,9 @@ def open_held_out(run: RunFolder, data_dir: Path | str | None) -> Dataset:
     """The split that a run held images out of, with the run's classes; images stay in the records, few are looked at.
 
     Raises:
-        UserError: the dataset is not there, or another build of it is.
+        UserError: the run is a refit; the dataset is not there, or another build of it is.
     """
+    refuse_refit(run.path, "ask the cross validation, or show it new pictures")
     found, missing = find_dataset(run, data_dir, "stream")
     if found is None:
         raise UserError(f"{missing}. If it is elsewhere, name its folder with --data-dir")
@@ -103,10 +106,14 @@ def held_out_predictions(run: RunFolder, ids: np.ndarray, parts: Sequence[str]) 
     return predictions
 
 
+def fit_splits(about: Mapping[str, Any]) -> tuple[str, ...]:
+    """The splits that a run was trained on or held images out of, by its ``run.json``."""
+    return FIT_SPLITS[:1] if about["kind"] in ("cv", REFIT) else FIT_SPLITS
+
+
 def _refuse_another_build(run: RunFolder, manifest: Manifest, directory: Path) -> None:
     about = run.read_run()
-    splits = FIT_SPLITS[:1] if about["kind"] == "cv" else FIT_SPLITS
-    now = merged_fingerprint(manifest, splits, run.read_experiment().classes)
+    now = merged_fingerprint(manifest, fit_splits(about), run.read_experiment().classes)
     before = about["fingerprint"]
     if now != before:
         raise UserError(

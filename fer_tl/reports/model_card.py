@@ -18,7 +18,7 @@ from fer_tl.models import shipped
 from fer_tl.models.resolve import resolve_model
 from fer_tl.reports.model_card_data import ExportFacts, data_lines
 from fer_tl.reports.rendering import Table, as_markdown, as_text, per_cent
-from fer_tl.reports.run_facts import test_note, training_commands
+from fer_tl.reports.run_facts import test_note, training_commands, unmeasured
 from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, measure_table
 from fer_tl.reports.tables import fold_table_as
@@ -50,7 +50,7 @@ def card_text(contents: RunContents, facts: ExportFacts) -> str:
         facts: of the export.
     """
     held_out = contents.held_out
-    assert held_out is not None  # without a part that is done there is no model to export
+    assert held_out or contents.refit  # without a part that is done there is no model to export
     sections = {
         "What it is": _what(contents, facts),
         "How to use it": _usage(facts),
@@ -94,7 +94,9 @@ def _usage(facts: ExportFacts) -> str:
     )
 
 
-def _metrics(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> str:
+def _metrics(contents: RunContents, held_out: HeldOut | None, facts: ExportFacts) -> str:
+    if held_out is None:
+        return f"{unmeasured(contents)}\n\n{test_note(contents)}"
     summary = held_out.summary
     repeated = f", repeated {contents.repeats} times" if contents.repeats > 1 else ""
     each_has = len(contents.parts) // contents.repeats
@@ -128,12 +130,12 @@ def _metrics(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> st
     )
 
 
-def _calibration(held_out: HeldOut, facts: ExportFacts) -> str:
+def _calibration(held_out: HeldOut | None, facts: ExportFacts) -> str:
     unknown = "On other images than those of the dataset, nothing is known of it."
     text = f"{facts.calibration} The logits are divided by {facts.temperature:.3f}."
     if len(facts.parts) > 1:
         return f"{text} How well the probabilities of the mean fit is not measured here. {unknown}"
-    if held_out.scaled is None:
+    if held_out is None or held_out.scaled is None:
         return f"{text} {unknown}"
     before, after = held_out.summary.pooled.calibration_error, held_out.scaled.calibration_error
     models = "the single models" if len(held_out.summary.folds) > 1 else "it"

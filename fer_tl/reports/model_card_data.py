@@ -51,7 +51,7 @@ class ExportFacts:
     milliseconds: float
 
 
-def data_lines(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> str:
+def data_lines(contents: RunContents, held_out: HeldOut | None, facts: ExportFacts) -> str:
     about, source = contents.about, contents.source
     lines = [f"Dataset {for_markdown(about['dataset'])}, fingerprint {for_markdown(about['fingerprint'])}."]
     if source:
@@ -61,6 +61,10 @@ def data_lines(contents: RunContents, held_out: HeldOut, facts: ExportFacts) -> 
         lines.append(f"It was built from {for_markdown(f'{name} (kind {kind}{options})')}.")
     if contents.experiment.classes:
         lines.append(f"Classes were merged: {for_markdown(', '.join(contents.experiment.classes))}.")
+    if held_out is None:
+        return (
+            f"{' '.join(lines)} The model was trained on all {contents.about['images']:,} images of its training split."
+        )
     shown = _fold_images(contents, held_out, facts) if contents.is_cv else _split_images(contents, held_out)
     watched = next((part.result.get("watched", 0) for part in contents.done if part.name == facts.parts[0]), 0)
     aside = ""

@@ -36,6 +36,13 @@ from fer_tl.runs.part import read_dated_openings, read_environments
 _PLAIN = ("kind", "name", "sha256")  # of the source of a dataset: all other entries are options it was built with
 
 
+def unmeasured(contents: RunContents) -> str:
+    """What there is to say where nothing was scored: no part is done, or the run is a refit."""
+    if contents.refit and contents.is_finished:
+        return f"{contents.refit.choice} {contents.refit.estimate}"
+    return "No part of it is done yet."
+
+
 def mistakes(contents: RunContents, held_out: HeldOut, top: int) -> dict[str, Any]:
     """Return the most confident mistakes of the most frequent confusions: as captions and tiles if the dataset is at
     hand, else as a table.
@@ -197,6 +204,8 @@ def recipes(contents: RunContents) -> dict[str, str]:
     again = ["--config", f"{name}/config.yaml", *precision, "--run-dir", f"{name}-again"]
     if soup := contents.about.get("soup"):
         again = [soup["run"], "--out", f"{name}-again"]
+    if contents.refit:
+        again = [contents.refit.run, "--run-dir", f"{name}-again"]
     return {
         "again": shlex.join(["fer-tl", verb(contents), *again]),
         "without_files": training_commands(contents, name),
@@ -218,6 +227,8 @@ def training_commands(contents: RunContents, name: str) -> str:
         contents: of the run.
         name: of the folder that a soup goes to.
     """
+    if contents.refit:
+        return shlex.join(["fer-tl", "refit", contents.refit.run, "--run-dir", name])
     words = flags(contents.as_trained)
     if soup := contents.about.get("soup"):
         lines = [["fer-tl", "cv", *words, "--run-dir", soup["run"]], ["fer-tl", "soup", soup["run"], "--out", name]]

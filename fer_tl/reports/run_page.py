@@ -15,7 +15,7 @@ from fer_tl.reports.charts import chart, shades
 from fer_tl.reports.figures import learning_curves_figure, reliability_figure
 from fer_tl.reports.page import render
 from fer_tl.reports.rendering import Table
-from fer_tl.reports.run_facts import data_facts, mistakes, recipes, records
+from fer_tl.reports.run_facts import data_facts, mistakes, recipes, records, unmeasured
 from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, measure_table, reliability_table, spell_interval, spell_metric
 from fer_tl.reports.tables import fold_notes, fold_table
@@ -40,6 +40,7 @@ def run_page(contents: RunContents, top: int) -> str:
         "source": contents.source,
         "held_out": contents.held_out,
         "warnings": _warnings(contents),
+        "unmeasured": unmeasured(contents),
         "shades": shades(),
         **_curves(contents),
         **data_facts(contents),
@@ -55,6 +56,7 @@ def title(contents: RunContents) -> str:
     """What was trained on what, and what it is scored on."""
     about, experiment = contents.about, contents.experiment
     how = spell_cv(len(contents.parts), contents.repeats) if contents.is_cv else about["held_out"]
+    how = f"refit of {contents.refit.run} on all training images" if contents.refit else how
     return f"{experiment.backbone} on {about['dataset']}, {how}"
 
 

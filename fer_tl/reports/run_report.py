@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tl.core.files import read_json, write_json, write_text
+from fer_tl.core.files import read_json, remove_temporaries, write_json, write_text
 from fer_tl.core.safe_text import for_markdown
 from fer_tl.core.say import Say, say_line
 from fer_tl.evaluation.calibration import Reliability, reliability_of
@@ -204,6 +204,12 @@ def write_train_report(run: RunFolder, result: Result, say: Say = say_line) -> N
     """As ``write_result``, for a single fit and the images held out of it, with its learning curve."""
     _write_curves(run, say)
     write_result(run.path, _train_title(run), result, selection_note(run))
+
+
+def write_refit_report(run: RunFolder, say: Say = say_line) -> None:
+    """The learning curve of a model that holds no image out."""
+    remove_temporaries(run.path)
+    _write_curves(run, say)
 
 
 def _train_title(run: RunFolder) -> str:

@@ -14,6 +14,8 @@ from fer_tl.core.lock import LOCK_FILES
 from fer_tl.runs.part import ENVIRONMENT, Kinds, read_keys, refuse_keys
 
 RUN = "run.json"
+# "kind" of a run that holds no image out, see ``fer_tl.runs.refits``.
+REFIT = "refit"
 
 # What every reader needs of it, and what some do.
 _KEYS = {"kind": str, "parts": list, "dataset": str, "fingerprint": str}
@@ -29,7 +31,21 @@ _MORE_KEYS = {
     "faces": dict,
     "teachers": list,
     "soup": dict,
+    "refit": dict,
 }
+_SOUP: Kinds = {"run": str, "models": str, "ingredients": list, "left_out": list}
+# Of a refit: what its cross validation says of it, see ``fer_tl.runs.refits.Refit``.
+_REFIT: Kinds = {
+    "run": str,
+    "models": str,
+    "number": int,
+    "accuracy": float,
+    "interval": list,
+    "temperature": float,
+    "kept_epochs": list,
+}
+# What runs of a single model need besides.
+_OF_KIND = {"train": ("held_out",), "soup": ("held_out",), REFIT: ("held_out", "refit")}
 _PART = re.compile(r"model|fold-(0|[1-9][0-9]{0,5})")
 _NO_FILE = f"has parts of a run but no {RUN}"
 
@@ -56,7 +72,7 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
         read_json(path)  # says that it is missing
     remedy = "put back the file that fer-tl wrote, or train the run again in another folder"
     run = read_keys(path, _KEYS, remedy)
-    asked = {*needed, "held_out"} if run["kind"] in ("train", "soup") else {*needed}
+    asked = {*needed, *_OF_KIND.get(run["kind"], ())}
     refuse_keys(path, run, {key: kind for key, kind in _MORE_KEYS.items() if key in run or key in asked}, remedy)
     for key in ("parts", "class_names"):
         names = run.get(key, ["none"])
@@ -64,14 +80,21 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
             raise UserError(f"{path} is damaged ('{key}' is no list of names): {remedy}")
     for each in run.get("teachers", []):
         refuse_keys(path, each, {"run": str, "backbone": str, "predictions": str}, remedy, "'teachers': ")
-    if "soup" in run:
-        kinds: Kinds = {"run": str, "models": str, "ingredients": list, "left_out": list}
-        refuse_keys(path, run["soup"], kinds, remedy, "'soup': ")
+    for key, kinds in (("soup", _SOUP), (REFIT, _REFIT)):
+        if key in run:
+            refuse_keys(path, run[key], kinds, remedy, f"'{key}': ")
+    _refuse_parts(path, run, remedy)
+    return run
+
+
+def _refuse_parts(path: Path, run: dict[str, Any], remedy: str) -> None:
+    """Raise ``UserError`` for parts that a run of its kind has not."""
     kind, parts = run["kind"], run["parts"]
     # Names become folders that are written and deleted: only those that training makes, in its order.
-    expected = {"train": ["model"], "soup": ["model"], "cv": [f"fold-{number}" for number in range(max(2, len(parts)))]}
+    expected = {each: ["model"] for each in _OF_KIND}
+    expected["cv"] = [f"fold-{number}" for number in range(max(2, len(parts)))]
     if kind not in expected:
-        raise UserError(f"{path} is damaged ('kind' is {kind[:40]!r}, not cv, train or soup): {remedy}")
+        raise UserError(f"{path} is damaged ('kind' is {kind[:40]!r}, not cv, train, soup or refit): {remedy}")
     if parts != expected[kind]:
         raise UserError(
             f"{path} is damaged ('parts' of fer-tl {kind} should be {', '.join(expected[kind][:3])}"
@@ -80,7 +103,6 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
     repeats = run.get("repeats", 1)
     if kind == "cv" and not (0 < repeats <= len(parts) // 2 and len(parts) % repeats == 0):
         raise UserError(f"{path} is damaged ('repeats' {repeats} does not go with {len(parts)} folds): {remedy}")
-    return run
 
 
 def spell_cv(parts: int, repeats: int) -> str:

@@ -18,6 +18,8 @@ from fer_tl.data.dataset import Dataset
 from fer_tl.data.folds import count_split, leaving_out, make_folds, read_repetitions, write_folds
 from fer_tl.data.repetitions import check_repetitions, make_repetitions
 from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.refits import Refit
+from fer_tl.runs.run_file import REFIT
 from fer_tl.training.teachers import Teacher, read_teachers, refuse_other_teachers, teach
 from fer_tl.training.train_parts import Part, train_parts
 
@@ -128,6 +130,28 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
     train_parts(experiment, dataset, run, [part], begin, say)
 
 
+def train_all(experiment: Experiment, dataset: Dataset, run: RunFolder, refit: Refit, say: Say) -> None:
+    """Train one model on all images of the training split, and predict none.
+
+    Args:
+        experiment: what to train, see ``fer_tl.commands.refit``.
+        dataset: the training split alone; the others have no way in.
+        run: where; the caller keeps others out.
+        refit: of which cross validation.
+        say: prints a line.
+
+    Raises:
+        UserError: another run is in the folder, or a refit of other models; the training failed.
+    """
+    rows = np.arange(len(dataset))
+    part = Part("model", 0, rows, np.empty(0, np.int64), np.empty(0, np.int64))
+
+    def begin(precision: str | None) -> None:
+        _start(experiment, dataset, run, REFIT, ["model"], "no image", precision, refit=refit)
+
+    train_parts(experiment, dataset, run, [part], begin, say)
+
+
 def _start(
     experiment: Experiment,
     dataset: Dataset,
@@ -138,6 +162,7 @@ def _start(
     precision: str | None,
     split_over_folds: int = 0,
     teachers: Sequence[Teacher] = (),
+    refit: Refit | None = None,
 ) -> None:
     about = {
         "kind": kind,
@@ -157,6 +182,8 @@ def _start(
     }
     if teachers:
         about["teachers"] = [teacher.describe() for teacher in teachers]
+    if refit:
+        about["refit"] = refit.to_dict()
     run.start(experiment, about)
 
 

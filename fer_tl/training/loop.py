@@ -147,9 +147,9 @@ class Loop:
         if self._at.stage == stage.name:
             self._keeper.restore(self._at, compiled.optimizer)
         self.progress.skip(len(done) * len(self.rows.train))
-        for index in range(len(done), stage.epochs):
+        for index in range(len(done), stage.trained):
             if self.session.model.stop_training:
-                self.progress.skip((stage.epochs - index) * len(self.rows.train))
+                self.progress.skip((stage.trained - index) * len(self.rows.train))
                 return
             self._at.stage = stage.name
             record = self._epoch(compiled, index, asked)
@@ -205,9 +205,12 @@ class Loop:
         at.epoch_seconds.append(0.0)
         write_history(self._history, at.history)
         self._events.add(record)
+        held_out = ""
+        if "val_loss" in record:
+            held_out = f"held-out loss {record['val_loss']:.4f}  accuracy {record['val_accuracy']:.3f}  "
         self.progress.line(
             f"{self.name}  epoch {number}  loss {record['loss']:.4f}  accuracy {record['accuracy']:.3f}  "
-            f"held-out loss {record['val_loss']:.4f}  accuracy {record['val_accuracy']:.3f}  {self.progress.rate()}"
+            f"{held_out}{self.progress.rate()}"
         )
         return record
 
@@ -259,6 +262,8 @@ class Loop:
             raise interruption
 
     def _measure(self, number: int) -> dict[str, float]:
+        if not len(self.rows.held_out):
+            return {}
         loss, accuracy, _ = self.session.evaluate(self.rows.held_out)
         if not math.isfinite(loss):
             raise TrainingFailed(

@@ -14,20 +14,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: ``unfreeze`` is what learns besides the head: all, none, or the last N layers of the backbone."""
+    """One stage.
+
+    Attributes:
+        name: of it.
+        epochs: that its schedule is for.
+        unfreeze: what learns besides the head: all, none, or the last N layers of the backbone.
+        schedule: of the learning rate.
+        trained: how many of these epochs are trained, from the first.
+    """
 
     name: str
     epochs: int
     unfreeze: int | Literal["all", "none"]
     schedule: Schedule
+    trained: int
 
 
 def stages_of(experiment: Experiment) -> list[Stage]:
     """The stages of an experiment: the head alone if asked for, then the main stage."""
-    main = Stage("main", experiment.epochs, experiment.unfreeze, experiment.schedule)
-    if not experiment.head_epochs:
+    epochs, stop, heads = experiment.epochs, experiment.stop_after, experiment.head_epochs
+    main = Stage("main", epochs, experiment.unfreeze, experiment.schedule, epochs if stop is None else stop)
+    if not heads:
         return [main]
-    return [Stage("head", experiment.head_epochs, "none", Schedule(kind="constant")), main]
+    return [Stage("head", heads, "none", Schedule(kind="constant"), heads), main]
 
 
 def set_trainable(classifier: Classifier, unfreeze: int | Literal["all", "none"], experiment: Experiment) -> None:

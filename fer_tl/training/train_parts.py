@@ -31,6 +31,7 @@ from fer_tl.runs.history import write_history
 from fer_tl.runs.part import ENVIRONMENT, FAILED, RESULT, TIMING, describe_files, read_environments
 from fer_tl.runs.predictions import Predictions, save_predictions
 from fer_tl.runs.run_file import refuse_strangers
+from fer_tl.training.stages import stages_of
 
 if TYPE_CHECKING:
     from fer_tl.training.session import Session
@@ -44,7 +45,7 @@ class Part:
         name: of its folder.
         number: part of the key of all its randomness.
         train: rows of the dataset to train on, int64.
-        held_out: rows to predict.
+        held_out: rows to predict; empty where all are trained on.
         watched: rows that early stopping and plateau watch; empty where neither is used.
     """
 
@@ -113,7 +114,7 @@ def train_parts(
     waiting = _agree(session, waiting)
     # Workers keep nothing: what each has kept could differ, and they compute in step.
     session.prepare(None if experiment.strategy == "multiworker" else Path(experiment.data_dir) / CACHE)
-    epochs = experiment.epochs + experiment.head_epochs
+    epochs = sum(stage.trained for stage in stages_of(experiment))
     left = sum(len(part.train) for part in waiting) * epochs
     progress = Progress(left)
     for part in waiting:
@@ -162,7 +163,11 @@ def _train_part(session: Session, part: Part, run: RunFolder, progress: Progress
     rows = FoldRows(part.train, part.held_out, part.watched)
     loop = Loop(session, part.number, rows, folder, progress, part.name, idle)
     fitted, clock = loop.run(), Clock()
-    loss, accuracy, logits = session.evaluate(part.held_out)
+    scored: dict[str, float] = {}
+    logits = np.empty((0, len(dataset.class_names)), np.float32)
+    if len(part.held_out):
+        loss, accuracy, logits = session.evaluate(part.held_out)
+        scored = {"loss": loss, "accuracy": accuracy}
     predictions = Predictions(dataset.ids[part.held_out], dataset.labels[part.held_out], logits, dataset.class_names)
     save_predictions(folder / "predictions.npz", predictions)
     write_history(folder / "history.csv", fitted.history)
@@ -178,13 +183,13 @@ def _train_part(session: Session, part: Part, run: RunFolder, progress: Progress
             "watched": len(part.watched),
             "epochs": len(fitted.history),
             "kept_epoch": fitted.kept_epoch,
-            "loss": loss,
-            "accuracy": accuracy,
+            **scored,
             "files": describe_files(folder),
         },
     )
     loop.forget()
-    progress.line(f"{part.name}: done in {duration(seconds)}, held-out accuracy {accuracy:.3f}")
+    told = f", held-out accuracy {scored['accuracy']:.3f}" if scored else ""
+    progress.line(f"{part.name}: done in {duration(seconds)}{told}")
 
 
 def _record_start(session: Session, run: RunFolder, weights_file: Path | None, say: Say) -> None:

@@ -59,7 +59,7 @@ def test_parts_that_training_does_not_make_are_refused_and_nothing_is_touched(
 def test_a_kind_that_is_none_is_refused(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", logits_of(1))
     edit(run, kind="../cv")
-    with pytest.raises(UserError, match=r"'kind' is '\.\./cv', not cv, train or soup"):
+    with pytest.raises(UserError, match=r"'kind' is '\.\./cv', not cv, train, soup or refit"):
         RunFolder(run).read_run()
 
 

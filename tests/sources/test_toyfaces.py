@@ -44,6 +44,21 @@ def test_a_face_depends_on_seed_and_index_only(faces, first, count):
     np.testing.assert_array_equal(labels, faces[1][first : first + count])
 
 
+def test_a_person_looks_alike_whatever_the_expression_and_strangers_stay_as_they_are(faces):
+    persons = np.arange(COUNT) % 40
+    images, labels = draw_faces(COUNT, SEED, persons=persons)
+    np.testing.assert_array_equal(labels, faces[1])  # who it is says nothing of the expression
+    assert not (images == faces[0]).all(axis=(1, 2, 3)).any()
+    later, _ = draw_faces(10, SEED, 100, persons[100:110])
+    np.testing.assert_array_equal(later, images[100:110])  # a face is a function of seed, index and person
+    drawn = drawing._parameters(SEED, np.arange(COUNT, dtype=np.uint64), labels, persons.astype(np.uint64))
+    for name in drawing.NUISANCES:
+        own = [np.ptp(drawn[name][persons == person]) for person in range(40)]
+        assert (max(own) == 0) == (name in drawing.IDENTITY), name
+    with pytest.raises(ValueError, match="persons must be 3 numbers"):
+        draw_faces(3, SEED, persons=np.arange(2))
+
+
 def test_no_two_faces_are_alike(faces):
     assert len({image.tobytes() for image in faces[0]}) == COUNT
 

@@ -41,8 +41,13 @@ class HeldOutImages:
 
     def draw(self, seed: int) -> np.ndarray:
         """Rows of up to ``COMPARED`` of them: int64 ``[n]``."""
-        order = np.argsort(uniform(example_keys(self.predictions.ids), "export compared", seed), kind="stable")
-        return np.asarray(self.rows[order[:COMPARED]])
+        return np.asarray(self.rows[draw_images(self.predictions.ids, seed)])
+
+
+def draw_images(ids: np.ndarray, seed: int) -> np.ndarray:
+    """Positions of up to ``COMPARED`` examples, int64 ``[n]``, drawn by their ids, text ``[N]``, and the seed."""
+    order = np.argsort(uniform(example_keys(ids), "export compared", seed), kind="stable")
+    return np.asarray(order[:COMPARED])
 
 
 def held_out_images(run: RunFolder, parts: Sequence[str], source: RunDataset) -> HeldOutImages:

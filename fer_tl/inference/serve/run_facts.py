@@ -12,6 +12,7 @@ from fer_tl.evaluation.metrics import score, zero_recall
 from fer_tl.inference.predictor import ExpressionModel
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import load_joined
+from fer_tl.runs.refits import read_refit
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,8 @@ def describe_run(run_dir: Path, model: ExpressionModel) -> RunFacts:
     """
     run = RunFolder(run_dir)
     about, experiment = run.read_run(), run.read_experiment()
-    held_out = load_joined(run, run.done)
-    scored, images = score(held_out), len(np.unique(held_out.ids))
-    interval = _accuracy_interval(run)
-    within = f" (95 % interval {100 * interval[0]:.1f}–{100 * interval[1]:.1f} %)" if interval else ""
-    accuracy = (
-        f"Held-out accuracy of the run: {100 * scored.accuracy:.1f} %{within}, {len(model.class_names)} classes, "
-        f"{images:,} images."
-    )
+    refit = read_refit(about)
+    accuracy, missed = (refit.estimate, []) if refit else _held_out(run, model)
     many = len(model.parts)
     which = "" if len(run.parts) == 1 else f" (average of {many} folds)" if many > 1 else f" ({model.parts[0]})"
     height, width, channels = model.image_shape
@@ -57,12 +52,24 @@ def describe_run(run_dir: Path, model: ExpressionModel) -> RunFacts:
         f"{about['dataset']}. On other people, cameras and light it is right less often.",
     ]
     limits += [model.calibration] if model.calibration else []
-    missed = zero_recall(scored)
     if missed:
         limits.append(f"It recognised none of the held-out images of {', '.join(missed)}.")
     return RunFacts(
         run.path.resolve().name, f"{experiment.backbone} trained on {about['dataset']}{which}", accuracy, tuple(limits)
     )
+
+
+def _held_out(run: RunFolder, model: ExpressionModel) -> tuple[str, list[str]]:
+    """The accuracy on images that were held out, a sentence, and the classes of which none was recognised."""
+    held_out = load_joined(run, run.done)
+    scored, images = score(held_out), len(np.unique(held_out.ids))
+    interval = _accuracy_interval(run)
+    within = f" (95 % interval {100 * interval[0]:.1f}–{100 * interval[1]:.1f} %)" if interval else ""
+    accuracy = (
+        f"Held-out accuracy of the run: {100 * scored.accuracy:.1f} %{within}, {len(model.class_names)} classes, "
+        f"{images:,} images."
+    )
+    return accuracy, zero_recall(scored)
 
 
 def _accuracy_interval(run: RunFolder) -> tuple[float, float] | None:

@@ -73,6 +73,8 @@ NUISANCES: dict[str, tuple[float, float]] = {
     "contrast": (0.55, 1.05), "brightness": (-0.12, 0.12), "blur": (0.0, 0.22), "noise": (0.01, 0.06),
 }
 # fmt: on
+# What a person keeps from picture to picture, besides how far their features go with each expression (SPREAD).
+IDENTITY = tuple(NUISANCES)[tuple(NUISANCES).index("tone") : tuple(NUISANCES).index("roll")]
 GLASSES_ABOVE = 0.88  # the share of faces without glasses
 CHUNK = 128  # faces drawn at a time: about 1.2 MB an intermediate array
 
@@ -91,9 +93,16 @@ def _labels(seed: int, index: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     return np.searchsorted(np.cumsum(CLASS_SHARES)[:-1], position, side="right").astype(np.int64)
 
 
-def _parameters(seed: int, index: npt.NDArray[np.uint64], labels: npt.NDArray[np.int64]) -> Parameters:
+def _parameters(
+    seed: int, index: npt.NDArray[np.uint64], labels: npt.NDArray[np.int64], persons: npt.NDArray[np.uint64] | None
+) -> Parameters:
     """Every number a drawing needs, by name, float32 [N, 1, 1]: the nuisances and the fields of ``Expression``."""
     bits = _random_bits(seed, index, len(NUISANCES) + len(SPREAD), stream=1)
+    if persons is not None:
+        of_person = _random_bits(seed, persons, bits.shape[1], stream=3)
+        names = [*NUISANCES, *(None for _ in SPREAD)]
+        kept = np.array([name is None or name in IDENTITY for name in names])
+        bits = np.where(kept, of_person, bits)
     unit = ((bits >> np.uint64(40)) * 2.0**-24).astype(np.float32)[:, :, None, None]
     p = {
         name: np.float32(low) + np.float32(high - low) * unit[:, k]
@@ -241,10 +250,12 @@ def _photograph(canvas: Array, p: Parameters, grain: npt.NDArray[np.uint64]) -> 
     return np.clip(np.rint(canvas * 255), 0, 255).astype(np.uint8)
 
 
-def _draw_chunk(seed: int, index: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def _draw_chunk(
+    seed: int, index: npt.NDArray[np.uint64], persons: npt.NDArray[np.uint64] | None
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Faces of the global indices ``index`` [N]: uint8 [N, 48, 48] and int64 [N]."""
     labels = _labels(seed, index)
-    p = _parameters(seed, index, labels)
+    p = _parameters(seed, index, labels, persons)
     x, y = _face_grid(p)
     canvas = _draw_head(p, x, y)
     # A turned head moves the features towards one side and squeezes them there.
@@ -255,18 +266,32 @@ def _draw_chunk(seed: int, index: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[n
     return _photograph(canvas, p, grain), labels
 
 
-def draw_faces(count: int, seed: int, first: int = 0) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def draw_faces(
+    count: int, seed: int, first: int = 0, persons: npt.NDArray[np.int64] | None = None
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Draw faces ``first`` .. ``first + count - 1`` of the endless series that ``seed`` names.
 
-    Returns images uint8 [count, 48, 48, 1] in 0..255 and labels int64 [count] in 0..6, indices into ``CLASS_NAMES``.
-    A face depends on (seed, its index) alone, never on the faces drawn with it.
+    Args:
+        count: of faces, 0 or more.
+        seed: of the series.
+        first: index of the first, 0 or more.
+        persons: int [count], who each face is, 0 or more: faces of one person share ``IDENTITY`` and their personal
+            variation, whatever their expression. None for faces all of whom are strangers.
+
+    Returns:
+        Images uint8 [count, 48, 48, 1] in 0..255 and labels int64 [count] in 0..6, indices into ``CLASS_NAMES``. A face
+        depends on (seed, its index, its person) alone, never on the faces drawn with it; its label and its pose not on
+        the person.
     """
     if count < 0 or first < 0:
         raise ValueError(f"count and first must not be negative, got count={count}, first={first}")
+    if persons is not None and (persons.shape != (count,) or (count and persons.min() < 0)):
+        raise ValueError(f"persons must be {count} numbers that are not negative, got shape {persons.shape}")
     images = np.empty((count, IMAGE_SIZE, IMAGE_SIZE, 1), np.uint8)
     labels = np.empty(count, np.int64)
     for start in range(0, count, CHUNK):
         stop = min(start + CHUNK, count)
         index = np.arange(first + start, first + stop, dtype=np.uint64)
-        images[start:stop, :, :, 0], labels[start:stop] = _draw_chunk(seed, index)
+        who = None if persons is None else persons[start:stop].astype(np.uint64)
+        images[start:stop, :, :, 0], labels[start:stop] = _draw_chunk(seed, index, who)
     return images, labels

@@ -96,6 +96,21 @@ def test_a_class_with_too_few_groups_for_the_share_is_told_with_what_would_do() 
         choose_splits(["train"] * len(IDS), IDS, labels, GROUPS, CLASSES, Curation(test_share=0.3), names)
 
 
+@pytest.mark.parametrize(("persons", "fits"), [(2, False), (3, True)])
+def test_fewer_groups_than_classes_are_divided_by_no_drawn_split(persons: int, fits: bool) -> None:
+    ids = np.array([f"{row:02d}" for row in range(36)])
+    labels, groups = np.arange(36) % 3, np.arange(36) // 3 % persons  # each person shows every class
+    names: dict[str, str | None] = {name: name for name in ids.tolist()}
+    given = (["train"] * 36, ids, labels, groups.astype(str), CLASSES, Curation(test_share=0.5), names)
+    if fits:
+        assert {"train", "test"} == set(choose_splits(*given))
+        return
+    with pytest.raises(
+        UserError, match=r"of 2 groups \(persons, photos, copies\), fewer than the 3 classes: .*--splits"
+    ):
+        choose_splits(*given)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
