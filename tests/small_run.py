@@ -28,6 +28,8 @@ LABELS = np.arange(COUNT) % 3
 # Patches of four pixels: of finer noise, the models would say the same of all images.
 PATCHES = np.random.default_rng(0).integers(0, 256, (COUNT, 3, 3, 1)).astype(np.uint8)
 IMAGES = PATCHES.repeat(4, axis=1).repeat(4, axis=2)
+# Of the test split: finer, for of so coarse pictures many have the same digest.
+UNSEEN = np.random.default_rng(9).integers(0, 256, (COUNT, 6, 6, 1)).astype(np.uint8).repeat(2, 1).repeat(2, 2)
 FOLDS = np.arange(COUNT) // 3 % 3
 # Of a second repetition, which divides the images otherwise.
 AGAIN = np.arange(COUNT) // 9 % 3
@@ -38,7 +40,12 @@ def store() -> str:
     order = np.random.default_rng(3).permutation(COUNT)
     rows = {"train": order, "test": order[:6]}
     splits = {
-        name: Stored(IMAGES[part], LABELS[part], np.char.add(IDS[part], "" if name == "train" else name), IDS[part])
+        name: Stored(
+            {"train": IMAGES, "test": UNSEEN}[name][part],
+            LABELS[part],
+            np.char.add(IDS[part], "" if name == "train" else name),
+            IDS[part],
+        )
         for name, part in rows.items()
     }
     store_dataset(Path("data"), "folder/own", CLASSES, splits)

@@ -67,7 +67,7 @@ def cross_validate(experiment: Experiment | None = None, say: Say = say_line) ->
         from fer_tl.training.cross_validation import train_folds
 
         settings = work.experiment
-        dataset = load_dataset(settings.data, settings.data_dir, "train", settings.input)
+        dataset = load_dataset(settings.data, settings.data_dir, "train", settings.input, digests=True)
         dataset = take_classes(dataset, settings.classes, say)
         train_folds(settings, dataset, work.run, say)
         if work.worker:

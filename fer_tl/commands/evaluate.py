@@ -41,7 +41,8 @@ def evaluate(
     """Open a split that the run has not seen: every model of the run, and the mean of their probabilities.
 
     The only door to the test split. The run records each opening in ``evaluations.json``, and the data folder
-    in ``openings.jsonl``, which tells how many models a split was opened for.
+    in ``openings.jsonl``, which tells how many models a split was opened for. Images that the models, or what they come
+    from, were trained on, are left out and listed in ``left-out.csv``, whatever dataset they are in.
 
     Args:
         run_dir: a finished run.
@@ -58,16 +59,18 @@ def evaluate(
 
     Raises:
         UserError: no run, an unfinished one, classes that one side does not know, a split it was trained on, no such
-            test-time augmentation, results on another build of the dataset in the way, or another process at work on
-            the run.
+            test-time augmentation, results on another build of the dataset in the way, too few images that are new to
+            the models, or another process at work on the run.
     """
     run = RunFolder(Path(run_dir))
     run.read_run("class_names")  # before the lock, which would make the folder
     with hold(run.path, say=say):
+        from fer_tl.evaluation.learnt_images import leave_out_learnt
         from fer_tl.evaluation.open_split import prepare_opening
 
         opening = prepare_opening(run, split, tta, data_dir, data, classes)
         check_done(run, "model.keras")
+        opening = leave_out_learnt(opening)
         import_backend()
         from fer_tl.evaluation.class_matching import answers_without_images
         from fer_tl.evaluation.predict_split import adapt_opening, predict_opening

@@ -72,7 +72,7 @@ def refit(
         from fer_tl.training.cross_validation import train_all
 
         settings = work.experiment
-        dataset = load_dataset(settings.data, settings.data_dir, "train", settings.input)
+        dataset = load_dataset(settings.data, settings.data_dir, "train", settings.input, digests=True)
         train_all(settings, take_classes(dataset, settings.classes, say), work.run, found, say)
         if work.writes:
             write_refit_report(work.run, say)

@@ -101,7 +101,7 @@ def _open_validation(source: RunFolder, experiment: Experiment) -> tuple[Dataset
             f"{directory} is another build of '{about['dataset']}' than {source.path} was trained on: its validation "
             "split may hold images that the run has learnt; name the folder of that build with --data-dir"
         )
-    dataset = load_dataset(about["dataset"], experiment.data_dir, "validation")
+    dataset = load_dataset(about["dataset"], experiment.data_dir, "validation", digests=True)
     dataset = take_classes(dataset, experiment.classes, lambda line: None)
     return dataset, merged_fingerprint(manifest, FIT_SPLITS, experiment.classes)
 
@@ -121,8 +121,17 @@ def _refuse_others(source: RunFolder, target: RunFolder, experiment: Experiment)
 
 def _cook(source: RunFolder, data_dir: Path | str | None, dataset: Dataset, say: Say) -> Soup:
     from fer_tl.commands.evaluate import evaluate
+    from fer_tl.evaluation.learnt_images import run_lineage
     from fer_tl.evaluation.metrics import score
     from fer_tl.evaluation.soup import cook
+    from fer_tl.runs.lineage import is_few
+
+    known = int(run_lineage(source).knows(dataset.digests).sum())
+    if not is_few(known, len(dataset)):
+        raise UserError(
+            f"{known:,} of the {len(dataset):,} images of the validation split are among those that {source.path}, or "
+            "what it started from, was trained on: there is nothing to choose by"
+        )
 
     def brief(line: str) -> None:
         if "\n" not in line:  # its tables are in the run's folder
@@ -170,6 +179,7 @@ def _write(source: RunFolder, target: RunFolder, found: Soup, seconds: float) ->
     """The files of the soup's only part, its result last; and where its ingredients were trained."""
     from fer_tl.core.files import write_json, write_text
     from fer_tl.core.json_files import load_member
+    from fer_tl.runs.lineage import join_lineages, read_lineage
     from fer_tl.runs.part import CLASSES_MEMBER, ENVIRONMENT, RESULT, TIMING, describe_files, read_environments
     from fer_tl.runs.predictions import cross_entropies, predicted_labels, save_predictions
     from fer_tl.runs.saved_model import save_model
@@ -179,7 +189,10 @@ def _write(source: RunFolder, target: RunFolder, found: Soup, seconds: float) ->
     save_predictions(folder / "predictions.npz", predictions)
     write_text(folder / "history.csv", "stage,epoch,loss\n")  # of no epoch
     consent = load_member(source.part(first) / "model.keras", CLASSES_MEMBER).get("consent")
-    save_model(found.model, predictions.class_names, folder / "model.keras", source.model_recipe(first), consent)
+    name = source.path.resolve().name
+    lineage = join_lineages(read_lineage(source.part(each) / "model.keras", name) for each in found.ingredients)
+    path, recipe = folder / "model.keras", source.model_recipe(first)
+    save_model(found.model, predictions.class_names, path, recipe, consent, lineage)
     training = source.seconds
     if training is not None:
         write_json(folder / TIMING, {"seconds": round(training + seconds, 1), "epoch_seconds": []})

@@ -50,7 +50,7 @@ def fit(experiment: Experiment | None = None, say: Say = say_line) -> FitResult 
         settings = work.experiment
         manifest = read_manifest(dataset_directory(Path(settings.data_dir), settings.data))
         splits = tuple(split for split in FIT_SPLITS if split in manifest.counts)
-        dataset = load_dataset(settings.data, settings.data_dir, splits, settings.input)
+        dataset = load_dataset(settings.data, settings.data_dir, splits, settings.input, digests=True)
         dataset = take_classes(dataset, settings.classes, say)
         train_one(settings, dataset, work.run, say)
         if work.worker:

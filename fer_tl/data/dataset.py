@@ -15,9 +15,10 @@ import numpy as np
 import psutil
 
 from fer_tl.core.errors import UserError
+from fer_tl.data.digests import digest_images
 from fer_tl.data.directory import check_shards, dataset_directory
 from fer_tl.data.manifest import Manifest, read_manifest
-from fer_tl.data.records.cache import IMAGES, INDEX, cache_folder, find_kept, is_kept, keep
+from fer_tl.data.records.cache import DIGESTS, IMAGES, INDEX, cache_folder, find_kept, is_kept, keep
 from fer_tl.data.records.index import RecordIndex, index_split, load_index, save_index
 from fer_tl.data.records.stream import StreamedImages
 from fer_tl.faces.recipe import FaceRecipe
@@ -44,6 +45,7 @@ class Dataset:
         targets: float32 ``[N, K]``, what training aims at for each example, rows that sum to 1: the shares of people's
             votes; None where the label is all there is.
         recipe: how pictures became the images.
+        loaded_digests: uint64 ``[N, 2]``, see ``fer_tl.data.digests``; None where they were not asked for.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Dataset:
     fingerprint: str
     targets: np.ndarray | None = None
     recipe: FaceRecipe = field(default_factory=FaceRecipe)
+    loaded_digests: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,6 +68,11 @@ class Dataset:
         """Height, width, channels."""
         height, width, channels = self.images.shape[1:]
         return height, width, channels
+
+    @property
+    def digests(self) -> np.ndarray:
+        """What tells the images from others, uint64 ``[N, 2]``; worked out each time where they were not loaded."""
+        return digest_images(self.images) if self.loaded_digests is None else self.loaded_digests
 
     def select(self, rows: np.ndarray | slice) -> Dataset:
         """Some of the examples, in this order; of images in the records none is read, of a slice none is copied."""
@@ -76,6 +84,7 @@ class Dataset:
             ids=self.ids[rows],
             groups=self.groups[rows],
             targets=None if self.targets is None else self.targets[rows],
+            loaded_digests=None if self.loaded_digests is None else self.loaded_digests[rows],
         )
 
 
@@ -84,6 +93,7 @@ def load_dataset(
     data_dir: str | Path = "data",
     split: str | tuple[str, ...] = "train",
     input: Literal["auto", "resident", "stream"] = "resident",
+    digests: bool = False,
 ) -> Dataset:
     """Load splits of a built dataset, without TensorFlow, after making sure that its records are whole.
 
@@ -97,6 +107,7 @@ def load_dataset(
         split: one split or several, in this order.
         input: "resident" for images as an array; "stream" for images that stay in the records, see ``StreamedImages``;
             "auto" for an array if it takes at most a quarter of the memory that is free.
+        digests: whether the images' digests are loaded, which are kept too.
 
     Raises:
         UserError: not built, half built, damaged, or a split that it does not have.
@@ -128,6 +139,7 @@ def load_dataset(
         fingerprint=join_fingerprints(manifest, splits),
         targets=targets if targets.shape[1] else None,
         recipe=manifest.recipe,
+        loaded_digests=np.concatenate([_digested(part, manifest) for part in parts]) if digests else None,
     )
 
 
@@ -219,6 +231,19 @@ def _decoded(part: _Split, manifest: Manifest) -> np.ndarray:
             print(f"fer-tl: {part.folder.parent} {note}", file=sys.stderr)
             return images[:]
     return np.load(kept, mmap_mode="r", allow_pickle=False)
+
+
+def _digested(part: _Split, manifest: Manifest) -> np.ndarray:
+    """The digests of the images of a split: uint64 ``[N, 2]``."""
+    kept = find_kept(part.folder, DIGESTS)
+    if kept:
+        return np.load(kept, allow_pickle=False)
+    decoded = find_kept(part.folder, IMAGES)
+    images = np.load(decoded, mmap_mode="r", allow_pickle=False) if decoded else _stream([part], manifest)
+    found = digest_images(images)
+    with contextlib.suppress(OSError):  # as of the index
+        keep(part.folder, DIGESTS, lambda path: np.save(path, found))
+    return found
 
 
 def _write_images(images: StreamedImages, path: Path) -> None:

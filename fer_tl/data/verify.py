@@ -19,7 +19,7 @@ from fer_tl.data.examples import KEPT, read_examples
 from fer_tl.data.fingerprints import Stamp, content_hash, split_fingerprints
 from fer_tl.data.manifest import CACHE, Manifest, read_manifest
 from fer_tl.data.manifest import FILE_NAME as MANIFEST
-from fer_tl.data.records.cache import IMAGES, INDEX, cache_folder, fault_of
+from fer_tl.data.records.cache import DIGESTS, IMAGES, INDEX, cache_folder, fault_of
 from fer_tl.data.records.index import read_example
 from fer_tl.data.records.stream import decode_stored
 from fer_tl.data.records.tfrecord import DamagedRecord, Record, read_records
@@ -230,7 +230,7 @@ def _compare_kept(reading: _Reading) -> Iterator[Finding]:
     for split in reading.manifest.counts:
         with contextlib.suppress(OSError):  # shards without checksums are missing: nothing is found that was kept
             folder = cache_folder(reading.directory, reading.manifest, split)
-            for name in (INDEX, IMAGES):
+            for name in (INDEX, IMAGES, DIGESTS):
                 fault = fault_of(folder, name, trust=False)
                 if fault:
                     yield Finding(f"{folder.name}/{name}", f"{fault}; it is made again when it is needed")

@@ -35,6 +35,7 @@ class Ensemble:
         weighting: ``equal`` or ``validation``.
         weights: float64 ``[M]``, or ``[F, M]`` with a row for each fold where they are cross-fitted.
         predictions: by name, ``ensemble`` first, then each member; all with the same examples and classes in order.
+        left_out: images of the split that are left out, since a member has learnt them.
     """
 
     members: tuple[Member, ...]
@@ -44,6 +45,7 @@ class Ensemble:
     weighting: str
     weights: np.ndarray
     predictions: dict[str, Predictions]
+    left_out: int = 0
 
     @property
     def title(self) -> str:
@@ -61,6 +63,8 @@ class Ensemble:
                 note += f" {member.name} votes itself: the mean of {member.repeats} models, one of each repetition."
         if self.split:
             note += f" Split {self.split} was opened by the members' evaluations: choose no members or weights by it."
+        if self.left_out:
+            note += f" {self.left_out:,} images that a member was trained on are left out for all of them."
         if len(set(self.fingerprints)) > 1:
             note += " The members saw different builds of the data, with the same ids and labels."
         return note
@@ -127,7 +131,10 @@ def make_ensemble(run_dirs: Sequence[Path | str], split: str | None, tta: str, w
     members = open_members(run_dirs)
     own = [] if split and weighting == "equal" else [member.own_predictions() for member in members]
     held_out = match(members, [predictions for predictions, _ in own]) if own else ()
-    scored = match(members, [member.split_predictions(split, tta) for member in members]) if split else held_out
+    left_out: set[str] = set().union(*(member.left_out(split, tta) for member in members)) if split else set()
+    scored = held_out
+    if split:
+        scored = match(members, [_without(member.split_predictions(split, tta), left_out) for member in members])
     if weighting == "equal":
         weights = votes = np.full(len(members), 1 / len(members))
     elif split:
@@ -144,7 +151,17 @@ def make_ensemble(run_dirs: Sequence[Path | str], split: str | None, tta: str, w
     named = {member.name: predictions for member, predictions in zip(members, scored, strict=True)}
     predictions = {"ensemble": soft_vote(scored, votes), **named}
     fingerprints = tuple(member.fingerprint(split, tta) for member in members)
-    return Ensemble(members, fingerprints, split, tta, weighting, weights, predictions)
+    return Ensemble(members, fingerprints, split, tta, weighting, weights, predictions, len(left_out))
+
+
+def _without(predictions: Predictions, ids: set[str]) -> Predictions:
+    """Predictions without those of some images: what one member has learnt, no member is scored on."""
+    kept = ~np.isin(predictions.ids, sorted(ids)) if ids else np.ones(len(predictions.ids), bool)
+    if not kept.any():
+        raise UserError("the members have learnt all images of the split between them: none is left to score")
+    return Predictions(
+        predictions.ids[kept], predictions.labels[kept], predictions.logits[kept], predictions.class_names
+    )
 
 
 def _check_choices(split: str | None, tta: str, weighting: str) -> None:

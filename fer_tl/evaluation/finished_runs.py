@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import name_runs
+from fer_tl.evaluation.learnt_images import read_left_out
 from fer_tl.evaluation.open_split import check_finished, ensemble_name, last_fingerprint, results_folder
 from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.runs.folder import RunFolder
@@ -85,6 +86,10 @@ class Member:
                 f"run `fer-tl evaluate {shlex.quote(self.path)} --split {split}{option}` first"
             )
         return load_predictions(file)
+
+    def left_out(self, split: str, tta: str) -> set[str]:
+        """Ids of the split that its evaluation left out, since it had learnt them."""
+        return read_left_out(results_folder(self.run, split, tta))
 
     def fingerprint(self, split: str | None, tta: str) -> str | None:
         """Of the images that were predicted; None if the run does not say."""

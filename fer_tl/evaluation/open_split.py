@@ -40,6 +40,7 @@ class Opening:
         data_dir: folder of the built datasets, which holds the ledger of openings.
         same_build: whether the dataset's training images are those of the run: else the split may hold some of them.
         remark: what a reader of the results must know, each sentence with a blank before it; may be empty.
+        left_out: ids of the images of the split that are not among the examples, since the models have learnt them.
     """
 
     run: RunFolder
@@ -54,6 +55,7 @@ class Opening:
     data_dir: Path
     same_build: bool
     remark: str
+    left_out: tuple[str, ...] = ()
 
     @property
     def foreign(self) -> bool:
@@ -205,7 +207,7 @@ def prepare_opening(
     matching = match_classes(data, manifest.class_names, about["class_names"], experiment.classes, asked, own)
     items = None if asked is None else matching.model.items
     _refuse_to_overwrite(run, chosen, tta, manifest, items)
-    whole = load_dataset(data, data_dir, chosen, "auto")
+    whole = load_dataset(data, data_dir, chosen, "auto", digests=True)
     dataset = merge_dataset(whole, matching.dataset)
     if len(np.unique(dataset.groups)) < 2:
         raise UserError(f"split '{chosen}' of {data} holds a single group of images: two are the least to score")

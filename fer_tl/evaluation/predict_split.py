@@ -13,6 +13,7 @@ from fer_tl.core.progress import Clock
 from fer_tl.core.saved_models import check_saved_model
 from fer_tl.core.say import Say
 from fer_tl.data.merging import merge_logits
+from fer_tl.evaluation.learnt_images import write_left_out
 from fer_tl.evaluation.open_split import Opening, ensemble_name
 from fer_tl.evaluation.openings import read_openings, record_opening
 from fer_tl.evaluation.soft_voting import soft_vote
@@ -60,6 +61,7 @@ def predict_opening(opening: Opening, say: Say) -> dict[str, Predictions]:
         check_model(run.part(name) / "model.keras")
         check_saved_model(run.part(name) / "model.keras")  # what cannot be loaded opens no split
     unwritten = _record(opening)
+    write_left_out(opening.folder, opening.left_out)
     if unwritten:
         say(unwritten)
     say(f"opening '{opening.split}' of {dataset.name}: {len(dataset):,} images.{opening.remark}")
@@ -94,7 +96,7 @@ def _record(opening: Opening) -> str:
         "fingerprint": opening.fingerprint,
         "same_build": opening.same_build,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    } | ({"left_out": len(opening.left_out)} if opening.left_out else {})
     run, before = opening.run, read_openings(opening.run)
     own = run.read_run()["dataset"]
     earlier = [{"dataset": own, **each} for each in before if "date" in each]

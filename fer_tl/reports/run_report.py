@@ -31,6 +31,7 @@ from fer_tl.reports.tables import (
 )
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.history import known_history
+from fer_tl.runs.part import LEARNT_BEFORE, read_result
 from fer_tl.runs.predictions import Predictions, join_predictions, save_predictions
 from fer_tl.runs.run_file import spell_cv
 
@@ -65,11 +66,27 @@ def score_rows(named: Mapping[str, Predictions], groups_by_id: Mapping[str, str]
 
 
 def selection_note(run: RunFolder) -> str:
-    """How the weights that were scored were chosen, whether the folds leak, and who taught them."""
+    """How the weights that were scored were chosen, whether the folds leak, who taught them, and what was learnt before
+    that is scored here."""
     split = run.read_run().get("split_over_folds", 0)
     where = "another fold" if run.repeats == 1 else "another fold of the same repetition (the most of any)"
     leak = f" The folds leak: {split:,} images have a duplicate or a face of the same photo in {where}."
-    return _selection(run) + (leak if split else "") + _teachers_note(run)
+    return _selection(run) + (leak if split else "") + _teachers_note(run) + _learnt_note(run)
+
+
+def _learnt_note(run: RunFolder) -> str:
+    """With a blank before it; empty where nothing was learnt before that is scored or watched."""
+    found = [read_result(run.part(name)).get(LEARNT_BEFORE, {}) for name in run.parts if run.is_scored(name)]
+    held_out, watched = (sum(each.get(key, 0) for each in found) for key in ("held_out", "watched"))
+    unknown = sorted({str(name) for each in found for name in each.get("unknown", ())})
+    note = ""
+    if held_out:
+        note += f" {held_out:,} of the images held out in training look like ones that its start or teacher had learnt."
+    if watched:
+        note += f" {watched:,} of those that were watched had been learnt before: what was seen there is memory."
+    if unknown:
+        note += f" It is not known what {' and '.join(unknown)}, from which it comes, had learnt."
+    return note
 
 
 def _selection(run: RunFolder) -> str:

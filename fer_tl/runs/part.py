@@ -30,6 +30,9 @@ OPENINGS = "evaluations.json"
 LOST_OPENINGS = "put it back; without it nobody knows what was opened"
 # A member of the .keras zip archive that Keras ignores: class names and the recipe of faces travel with the weights.
 CLASSES_MEMBER = "fer_tl.json"
+# In RESULT, where there is something to say: {"held_out": images, "watched": images, "unknown": names}, how many of
+# these the start or a teacher had learnt, and of which of them it is not known.
+LEARNT_BEFORE = "learnt_before"
 
 NUMBER = (int, float)
 Kinds = Mapping[str, type | tuple[type, ...]]
@@ -113,6 +116,9 @@ def read_result(folder: Path) -> dict[str, Any]:
     result = read_keys(path, {"epochs": int, "kept_epoch": int}, train_again(folder))
     counts: Kinds = {key: int for key in ("trained_on", "held_out", "watched") if key in result}
     refuse_keys(path, result, counts, train_again(folder))
+    if LEARNT_BEFORE in result:
+        kinds: Kinds = {"held_out": int, "watched": int, "unknown": list}
+        refuse_keys(path, result[LEARNT_BEFORE], kinds, train_again(folder), f"'{LEARNT_BEFORE}': ")
     recorded = result.get("files", {})
     if result.keys() >= {"files"} and not (isinstance(recorded, dict) and recorded.keys() == set(RECORDED)):
         raise UserError(f"{path} is damaged ('files' should name {', '.join(RECORDED)}): {train_again(folder)}")

@@ -23,6 +23,7 @@ from fer_tl.data.dataset import Dataset
 from fer_tl.devices.choose import choose_devices, require_devices
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.models.costs import Uncounted, count_costs
+from fer_tl.runs.lineage import Lineage, write_lineage
 from fer_tl.runs.part import CLASSES_MEMBER
 
 
@@ -32,9 +33,10 @@ def save_model(
     path: Path,
     recipe: FaceRecipe | None = None,
     consent: str | None = None,
+    lineage: Lineage | None = None,
 ) -> None:
-    """Save a model without its optimizer, with its class names, how faces are cut for it and what it costs in the same
-    file, atomically.
+    """Save a model without its optimizer, with its class names, how faces are cut for it, what it costs and what it was
+    trained on in the same file, atomically.
 
     The same model and weights give the same bytes: the dates and memory addresses that Keras writes into the archive
     are left out.
@@ -58,6 +60,7 @@ def save_model(
                 about |= {"consent": consent} if consent else {}  # to the licence of the weights that it comes from
                 with contextlib.suppress(Uncounted):
                     about["costs"] = asdict(count_costs(model))
+                about |= write_lineage(archive, lineage) if lineage else {}
                 archive.writestr(zipfile.ZipInfo(CLASSES_MEMBER), json.dumps(about))
         finally:
             saved.unlink(missing_ok=True)

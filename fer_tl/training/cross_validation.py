@@ -18,6 +18,7 @@ from fer_tl.data.dataset import Dataset
 from fer_tl.data.folds import count_split, leaving_out, make_folds, read_repetitions, write_folds
 from fer_tl.data.repetitions import check_repetitions, make_repetitions
 from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.lineage import join_lineages
 from fer_tl.runs.refits import Refit
 from fer_tl.runs.run_file import REFIT
 from fer_tl.training.teachers import Teacher, read_teachers, refuse_other_teachers, teach
@@ -36,7 +37,8 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
         say: prints a line.
 
     Raises:
-        UserError: a class has fewer groups than folds; another run is in the folder.
+        UserError: a class has fewer groups than folds; another run is in the folder; the weights to start from have
+            learnt images that are held out.
     """
     names = [f"fold-{fold}" for fold in range(experiment.folds * experiment.repeats)]
     table = run.path / "folds.csv"
@@ -98,7 +100,7 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
 
     Raises:
         UserError: a class has no image to train on; another run is in the folder; a teacher that cannot teach it; the
-            training failed.
+            weights to start from, or a teacher, have learnt images that are held out; the training failed.
     """
     # A student that is done is told without them, wherever they have gone since.
     teachers = () if run.is_done("model") else read_teachers(experiment, dataset)
@@ -127,7 +129,8 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
         refuse_other_teachers(run, teachers)
         _start(experiment, dataset, run, "train", ["model"], scored, precision, teachers=teachers)
 
-    train_parts(experiment, dataset, run, [part], begin, say)
+    taught = join_lineages(teacher.lineage for teacher in teachers)
+    train_parts(experiment, dataset, run, [part], begin, say, taught)
 
 
 def train_all(experiment: Experiment, dataset: Dataset, run: RunFolder, refit: Refit, say: Say) -> None:

@@ -22,6 +22,7 @@ from fer_tl.engines.plan import EpochPlan, plan_epoch
 from fer_tl.models.classifier import build_classifier
 from fer_tl.models.pixels import fit_standardization
 from fer_tl.models.resolve import resolve_model
+from fer_tl.runs.lineage import Lineage
 from fer_tl.runs.predictions import cross_entropies
 from fer_tl.runs.saved_model import save_model
 from fer_tl.training.averages import Averages
@@ -224,7 +225,7 @@ class Session:
         labels = self.dataset.labels[rows]
         return float(cross_entropies(logits, labels).mean()), float((logits.argmax(axis=1) == labels).mean()), logits
 
-    def save_model(self, path: Path) -> None:
-        """Save the model as ``.keras``, with its class names and how faces are cut for it."""
+    def save_model(self, path: Path, lineage: Lineage | None = None) -> None:
+        """Save the model as ``.keras``, with its class names, how faces are cut for it and what it was trained on."""
         consent = self.spec.consent[0] if self.spec.consent else None
-        save_model(self.model, self.dataset.class_names, path, self.dataset.recipe, consent)
+        save_model(self.model, self.dataset.class_names, path, self.dataset.recipe, consent, lineage)

@@ -20,6 +20,7 @@ from fer_tl.data.folds import count_split
 from fer_tl.data.manifest import read_manifest
 from fer_tl.data.merging import merged_fingerprint
 from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.lineage import Lineage, join_lineages, read_lineage, starts_anew
 from fer_tl.runs.part import check_part
 from fer_tl.runs.predictions import join_repetitions, load_fold_predictions, softmax
 
@@ -34,12 +35,14 @@ class Teacher:
         fingerprint: SHA-256 in hex over its saved predictions, fold after fold.
         logits: float32 ``[R, M, K]`` of the M training images, in the order of the student's dataset: of each from the
             fold that held it out, in each of the R repetitions.
+        lineage: what its folds were trained on.
     """
 
     name: str
     backbone: str
     fingerprint: str
     logits: np.ndarray
+    lineage: Lineage
 
     def describe(self) -> dict[str, Any]:
         """What the student's ``run.json`` says of it."""
@@ -136,7 +139,21 @@ def _read_teacher(name: str, run: RunFolder, dataset: Dataset, fingerprint: str)
         row_of = np.argsort(answers.ids)
         found.append(answers.logits[row_of[np.searchsorted(answers.ids, ids, sorter=row_of)]])
     logits = np.stack(found)
-    return Teacher(name, run.read_experiment().backbone, _fingerprint(run), logits)
+    return Teacher(name, run.read_experiment().backbone, _fingerprint(run), logits, _lineage(name, run))
+
+
+def _lineage(name: str, run: RunFolder) -> Lineage:
+    """What the folds of a teacher have learnt, the student's own training images aside where no record is left."""
+
+    def of_part(part: str) -> Lineage:
+        try:
+            return read_lineage(run.part(part) / "model.keras", name)
+        except UserError:  # it may have been deleted: only its answers teach
+            return Lineage(unknown=(name,))
+
+    found = join_lineages(map(of_part, run.parts))
+    known = found.unknown == (name,) and starts_anew(run.read_experiment())
+    return Lineage(found.digests) if known else found
 
 
 def _fingerprint(run: RunFolder) -> str:

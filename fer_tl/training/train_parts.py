@@ -28,9 +28,11 @@ from fer_tl.models.shipped import NAME
 from fer_tl.models.weights import find_weights, kernel_checksum, network_checksum
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.history import write_history
+from fer_tl.runs.lineage import Lineage, join_lineages, lineage_of, lineage_of_start
 from fer_tl.runs.part import ENVIRONMENT, FAILED, RESULT, TIMING, describe_files, read_environments
 from fer_tl.runs.predictions import Predictions, save_predictions
 from fer_tl.runs.run_file import refuse_strangers
+from fer_tl.training.learnt_before import Before, count_learnt, refuse_learnt, tell_learnt
 from fer_tl.training.stages import stages_of
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ def train_parts(
     parts: Sequence[Part],
     begin: Callable[[str | None], None],
     say: Say,
+    taught: Lineage | None = None,
 ) -> None:
     """Train and predict parts of a run; the caller keeps other processes out of them.
 
@@ -75,9 +78,11 @@ def train_parts(
         parts: in this order.
         begin: starts the run, or refuses another one that is there; given the precision that is trained in.
         say: prints a line.
+        taught: what the teachers were trained on, where there are any.
 
     Raises:
         TrainingFailed: the training of a run's only model.
+        UserError: what is scored was learnt before, by the weights to start from or by a teacher.
     """
     begun = (run.path / "run.json").exists()
     if begun:
@@ -97,7 +102,10 @@ def train_parts(
         return
     if begun:
         run.refuse_another_backend(choose_backend())
-    weights_file = find_weights(resolve_model(experiment), experiment.weights, experiment.accept_licence)
+    spec = resolve_model(experiment)
+    weights_file = find_weights(spec, experiment.weights, experiment.accept_licence)
+    before = Before(experiment, lineage_of_start(spec, weights_file), taught)
+    refuse_learnt(before, dataset, np.unique(np.concatenate([part.held_out for part in waiting])))
     idle = Clock()
     # Not before there is something to train: a finished run is reported without it.
     import_backend()
@@ -111,6 +119,7 @@ def train_parts(
         if session.experiment.precision != (precision := run.precision(asked)):  # another fold's process was faster
             session = open_session(experiment, dataset, weights_file, rows, precision, say)
     _record_start(session, run, weights_file, say)
+    tell_learnt(before, dataset, [(part.held_out, part.watched) for part in waiting], say)
     waiting = _agree(session, waiting)
     # Workers keep nothing: what each has kept could differ, and they compute in step.
     session.prepare(None if experiment.strategy == "multiworker" else Path(experiment.data_dir) / CACHE)
@@ -120,7 +129,7 @@ def train_parts(
     for part in waiting:
         left -= len(part.train) * epochs
         try:
-            _train_part(session, part, run, progress, idle)
+            _train_part(session, part, run, progress, idle, before)
         except TrainingFailed as error:
             if run.parts == [part.name]:
                 raise
@@ -156,7 +165,7 @@ def _agree(session: Session, waiting: list[Part]) -> list[Part]:
     return waiting
 
 
-def _train_part(session: Session, part: Part, run: RunFolder, progress: Progress, idle: Clock) -> None:
+def _train_part(session: Session, part: Part, run: RunFolder, progress: Progress, idle: Clock, before: Before) -> None:
     from fer_tl.training.loop import FoldRows, Loop
 
     dataset, folder = session.dataset, run.part(part.name)
@@ -171,7 +180,8 @@ def _train_part(session: Session, part: Part, run: RunFolder, progress: Progress
     predictions = Predictions(dataset.ids[part.held_out], dataset.labels[part.held_out], logits, dataset.class_names)
     save_predictions(folder / "predictions.npz", predictions)
     write_history(folder / "history.csv", fitted.history)
-    session.save_model(folder / "model.keras")
+    own = lineage_of(dataset.digests[np.concatenate([part.train, part.watched])])
+    session.save_model(folder / "model.keras", join_lineages([own, before.lineage]))
     (folder / FAILED).unlink(missing_ok=True)
     seconds = fitted.timing["seconds"] + clock.lap()
     write_json(folder / TIMING, {**fitted.timing, "seconds": round(seconds, 1)})
@@ -184,6 +194,7 @@ def _train_part(session: Session, part: Part, run: RunFolder, progress: Progress
             "epochs": len(fitted.history),
             "kept_epoch": fitted.kept_epoch,
             **scored,
+            **count_learnt(before, dataset, part.held_out, part.watched),
             "files": describe_files(folder),
         },
     )

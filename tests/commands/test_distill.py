@@ -41,11 +41,12 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     images = np.zeros((len(FACES.ids), 8, 8, 1), np.uint8)
     for label in range(3):
-        images[FACES.labels == label, 2 * label : 2 * label + 3] = 255
+        images[FACES.labels == label, 2 * label : 2 * label + 3] = 180
+    noise = np.random.default_rng(0).integers(0, 75, (2, *images.shape)).astype(np.uint8)  # no two are one picture
     new = np.char.add("new-", FACES.ids)
     splits = {
-        "train": Stored(images, FACES.labels, FACES.ids, FACES.groups),
-        "validation": Stored(images, FACES.labels, new, new),
+        "train": Stored(images + noise[0], FACES.labels, FACES.ids, FACES.groups),
+        "validation": Stored(images + noise[1], FACES.labels, new, new),
     }
     prints = {"train": FINGERPRINT, "validation": "e" * 64}
     store_dataset(Path("data"), DATA, FACES.class_names, splits, fingerprints=prints)

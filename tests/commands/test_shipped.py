@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import io
 import json
+import os
 import shutil
 import socket
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,11 +27,13 @@ from fer_tl.cli import main
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json, write_json
 from fer_tl.data.dataset import load_dataset
+from fer_tl.data.digests import digest_images
 from fer_tl.models import shipped
 from fer_tl.models.resolve import resolve_model
 from fer_tl.models.weights import find_weights
 from fer_tl.reports.model_card import start_licence
 from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.lineage import read_lineage
 from fer_tl.runs.predictions import load_predictions
 from fer_tl.sources.toyfaces import source as toyfaces
 
@@ -206,6 +211,40 @@ def test_a_training_starts_from_it(place: Path, here: Path):
     fer_tl.fit(settings, say=quiet)
     start = json.loads((here / "tuned" / "environment.json").read_text())[0]
     assert start["weights"] == "fer2013"
+
+
+def test_it_knows_the_images_that_it_was_trained_on(place: Path, here: Path):
+    """16 bits for its kernels take none of its digests."""
+    faces = load_dataset("toyfaces", place / "data", ("train", "validation"), digests=True)
+    lineage = read_lineage(shipped.find_shipped().weights, "fer2013")
+    assert lineage.unknown == ()
+    np.testing.assert_array_equal(lineage.knows(faces.digests), faces.splits == "train")
+    settings = fer_tl.load_experiment(
+        backbone="shallow_cnn",
+        weights="fer2013",
+        alpha=0.5,
+        data_dir=str(place / "data"),
+        data="toyfaces",
+        run_dir="cv",
+    )
+    with pytest.raises(UserError, match=r"500 of the 500 images that would be scored .* the weights 'fer2013' were"):
+        fer_tl.cross_validate(settings, say=quiet)
+    assert not (here / "cv" / "run.json").exists()
+
+
+def test_what_is_in_the_package_says_what_it_was_trained_on():
+    lineage = read_lineage(shipped.find_shipped().weights, "fer2013")
+    assert lineage.unknown == () and len(lineage.digests) > 25_000
+
+
+@pytest.mark.skipif("FER_TL_REAL_DATA" not in os.environ, reason="needs FER_TL_REAL_DATA")
+def test_what_is_in_the_package_knows_training_images_of_fer2013_and_no_others():
+    known = read_lineage(shipped.find_shipped().weights, "fer2013")
+    with zipfile.ZipFile(Path(os.environ["FER_TL_REAL_DATA"]) / "fer2013-images.zip") as archive:
+        for split, low, high in (("train", 0.9, 1), ("test", 0, 0)):  # copies of PublicTest were left out
+            names = [name for name in archive.namelist() if f"{split}/" in name and name.endswith(".jpg")][::25]
+            images = np.stack([np.asarray(Image.open(io.BytesIO(archive.read(name)))) for name in names])
+            assert low <= known.knows(digest_images(images[..., None])).mean() <= high
 
 
 @pytest.mark.parametrize(("backbone", "alpha"), [("mobilenetv2", 1.0), ("shallow_cnn", 1.0)])

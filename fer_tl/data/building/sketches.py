@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from PIL import Image
 
@@ -21,13 +23,14 @@ _OTHER = 20
 """Grey levels from a bar's own from which a pixel is none of it."""
 
 
-def cosines(count: int) -> np.ndarray:
-    """The lowest frequencies of the orthonormal cosine transform of 32 values: float64 ``[count, 32]``.
+@cache
+def cosines(count: int, size: int = SKETCH) -> np.ndarray:
+    """The lowest frequencies of the orthonormal cosine transform of ``size`` values: float64 ``[count, size]``.
 
     DCT-II: Ahmed, Natarajan & Rao, "Discrete Cosine Transform", IEEE Trans. Computers 1974.
     """
-    found = np.cos(np.pi * np.arange(count)[:, None] * (2 * np.arange(SKETCH) + 1) / (2 * SKETCH))
-    found *= np.sqrt(2 / SKETCH)
+    found = np.cos(np.pi * np.arange(count)[:, None] * (2 * np.arange(size) + 1) / (2 * size))
+    found *= np.sqrt(2 / size)
     found[0] /= np.sqrt(2)
     return found
 
@@ -63,6 +66,22 @@ def sketch(image: np.ndarray) -> np.ndarray:
 def grey_picture(image: np.ndarray) -> Image.Image:
     """An image, uint8 ``[H, W, C]``, C 1 or 3, without colours."""
     return Image.fromarray(image[:, :, 0]) if image.shape[2] == 1 else Image.fromarray(image).convert("L")
+
+
+def may_have_bars(grey: np.ndarray) -> np.ndarray:
+    """Which of several images can have a ``content_box`` that is not all of them: bool ``[B]``.
+
+    Args:
+        grey: uint8 ``[B, H, W]``.
+    """
+    sides = [(grey[:, 0], grey[:, -1]), (grey[:, :, 0], grey[:, :, -1])]
+    return np.any([np.all([_spread(line) <= 2 * _FLAT for line in lines], axis=0) for lines in sides], axis=0)
+
+
+def _spread(lines: np.ndarray) -> np.ndarray:
+    """Highest less lowest of some pixels of lines, uint8 ``[..., W]``: int ``[...]``."""
+    some = lines[..., :: max(1, lines.shape[-1] // 5)]
+    return some.max(axis=-1).astype(np.int64) - some.min(axis=-1)
 
 
 def content_box(grey: np.ndarray) -> tuple[int, int, int, int]:

@@ -21,6 +21,8 @@ from fer_tl.data.manifest import CACHE, Manifest
 
 INDEX = "examples.npz"
 IMAGES = "images.npy"
+DIGESTS = "digests-1.npy"
+"""With a number: those of another way to make them have another one."""
 
 _ABANDONED = 3600.0
 """Seconds after which a half-made array is taken for that of a process that was killed."""
