@@ -390,16 +390,21 @@ def test_the_command_that_a_message_gives_is_one(tmp_path: Path, name: str) -> N
 def test_a_signal_is_one_line_that_says_what_is_kept(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, code: int, word: str
 ) -> None:
-    before = signal.getsignal(number)
+    # A shell that starts the tests in its background has Ctrl-C ignored.
+    usual = signal.default_int_handler if number == signal.SIGINT else signal.getsignal(number)
+    earlier = signal.signal(number, usual)
     replace_verb(monkeypatch, "train", lambda experiment: signal.raise_signal(number))
     replace_verb(monkeypatch, "models", lambda: signal.raise_signal(number))
-    assert main(["train"]) == code
-    assert capsys.readouterr().err == (
-        f"\nfer-tl: {word}; what is trained is kept; rerun the same command to continue\n"
-    )
-    assert main(["models"]) == code
-    assert capsys.readouterr().err == f"\nfer-tl: {word}; rerun the same command to start again\n"
-    assert signal.getsignal(number) == before
+    try:
+        assert main(["train"]) == code
+        assert capsys.readouterr().err == (
+            f"\nfer-tl: {word}; what is trained is kept; rerun the same command to continue\n"
+        )
+        assert main(["models"]) == code
+        assert capsys.readouterr().err == f"\nfer-tl: {word}; rerun the same command to start again\n"
+        assert signal.getsignal(number) == usual
+    finally:
+        signal.signal(number, earlier)
 
 
 def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
