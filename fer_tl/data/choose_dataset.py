@@ -7,11 +7,10 @@ import re
 import shlex
 from pathlib import Path
 
+from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.data.directory import built_datasets
 from fer_tl.sources.format import formats, is_drawn, known_format
-
-DRAWN = "toyfaces"
 
 
 def choose_dataset(asked: str | None, data_dir: Path | str) -> str:
@@ -30,7 +29,7 @@ def choose_dataset(asked: str | None, data_dir: Path | str) -> str:
         real = [name for name in built if not is_drawn(name)]
         if len(real) > 1:
             raise UserError(f"{', '.join(real)} are built under {data_dir}: name one of them with --data")
-        return real[0] if real else DRAWN
+        return real[0] if real else Experiment().data
     if asked in built or known_format(asked):
         return asked
     known = [*built, *(form.name for form in formats().values())]
