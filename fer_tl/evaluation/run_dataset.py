@@ -98,10 +98,11 @@ def held_out_predictions(run: RunFolder, ids: np.ndarray, parts: Sequence[str]) 
         predictions = load_fold_predictions(run, ids, parts)
     else:
         predictions = tuple(load_predictions(run.part(name) / "predictions.npz") for name in parts)
+    known = set(ids.tolist())
     for part, each in zip(parts, predictions, strict=True):
         if not np.isfinite(each.logits).all():
             raise UserError(f"{run.part(part)} predicts numbers that are not finite: its training diverged")
-        if unknown := sorted(set(each.ids.tolist()) - set(ids.tolist())):
+        if unknown := sorted(set(each.ids.tolist()) - known):
             raise UserError(f"{run.part(part) / 'predictions.npz'} holds '{unknown[0]}', which the dataset has not")
     return predictions
 

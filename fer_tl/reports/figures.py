@@ -56,7 +56,7 @@ def confusion_figure(metrics: Metrics, title: str) -> Figure:
     cell = min(0.66, 16 / classes)  # inches
     size = 7.5 * cell / 0.66  # points
     side = max(classes * cell, 2.8)
-    figure = _new_figure(side + 2.3, side + 1.0)
+    figure = new_figure(side + 2.3, side + 1.0)
     axes = figure.add_subplot()
     shares = metrics.confusion / np.maximum(metrics.support, 1)[:, None]  # [K, K], 0..1
     # One hue from light to dark: ordered by lightness alone, so for every kind of colour vision and in grey.
@@ -119,7 +119,7 @@ def learning_curves_figure(
     epochs = [int(record["epoch"]) for history in histories.values() for record in history]
     if not epochs:
         raise ValueError("there is no epoch to draw")
-    figure = _new_figure(_WIDE if len(keys) > 1 else _NARROW, 3.0)
+    figure = new_figure(_WIDE if len(keys) > 1 else _NARROW, 3.0)
     for axes, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys, strict=True):
         for prefix, (name, style) in _SERIES.items():
             folds = {fold: _series(history, f"{prefix}{key}") for fold, history in histories.items()}
@@ -132,7 +132,7 @@ def learning_curves_figure(
         axes.set_ylabel(key)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
-        _lighten(axes)
+        lighten(axes)
         if key == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     # One legend, above the panels, where it hides no point.
@@ -151,7 +151,7 @@ def reliability_figure(drawn: Reliability, title: str, scaled: Reliability | Non
         title: above it; without one the legend stands there.
         scaled: of the same, scaled.
     """
-    figure = _new_figure(_NARROW, 3.9)
+    figure = new_figure(_NARROW, 3.9)
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":", linewidth=1, label="confidence = accuracy")
     for each, what, style in ((drawn, "as trained, ", TRAINING), (scaled, "scaled, ", HELD_OUT)):
@@ -176,7 +176,7 @@ def reliability_figure(drawn: Reliability, title: str, scaled: Reliability | Non
     counts.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     for panel in (axes, counts):
         panel.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-        _lighten(panel)
+        lighten(panel)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     return figure
 
@@ -194,7 +194,7 @@ def save_figure(figure: Figure, path: Path) -> None:
         write_atomically(path.with_suffix(".pdf"), lambda temporary: figure.savefig(temporary, **vector))
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """An empty white figure, in inches, whose parts arrange themselves."""
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -206,7 +206,7 @@ def _filled(title: str, width: int) -> str:
     return "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in title.split("\n"))
 
 
-def _lighten(axes: Axes) -> None:
+def lighten(axes: Axes) -> None:
     """Thin rules behind the data, small numbers, and no frame."""
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fer_tl.core.files import write_text
 from fer_tl.inference.stress.corruptions import SEVERITIES, Corruption
 from fer_tl.inference.stress.measure import Level, Stress
 from fer_tl.reports.charts import Chart, chart
-from fer_tl.reports.figures import GRID, QUIET, STYLE, TRAINING
+from fer_tl.reports.figures import QUIET, STYLE, TRAINING, lighten, new_figure
 from fer_tl.reports.page import Tile, render
 from fer_tl.reports.rendering import Table, as_csv, as_markdown, as_text, per_cent
 
@@ -60,7 +59,8 @@ def stress_table(found: Stress) -> Table:
         lost = f"{100 * middle.lost:.1f}", f"{100 * low:.1f} to {100 * high:.1f}"
         rows.append([kind.name, *(per_cent(level.accuracy) for level in levels), per_cent(mean), *lost])
     low, high = found.mean_interval
-    means = [sum(levels[i].accuracy for levels in found.levels.values()) / len(found.levels) for i in range(5)]
+    columns = zip(*found.levels.values(), strict=True)  # a severity of every corruption each
+    means = [sum(level.accuracy for level in column) / len(column) for column in columns]
     last = ["mean", *map(per_cent, means), per_cent(found.mean), "", f"{100 * low:.1f}–{100 * high:.1f} %"]
     return Table(header, [rows, [last]] if len(rows) > 1 else [rows])
 
@@ -99,7 +99,7 @@ def _notes(found: Stress) -> list[str]:
 
 @matplotlib.rc_context(STYLE)
 def _curve(found: Stress, kind: Corruption, levels: tuple[Level, ...]) -> Chart:
-    figure = Figure(figsize=(3.4, 2.4), layout="constrained", facecolor="white")
+    figure = new_figure(3.4, 2.4)
     axes = figure.add_subplot()
     at, values = (0, *SEVERITIES), [found.accuracy, *(level.accuracy for level in levels)]
     ends = [found.interval, *(level.interval for level in levels)]
@@ -113,9 +113,7 @@ def _curve(found: Stress, kind: Corruption, levels: tuple[Level, ...]) -> Chart:
     axes.set_ylim(0, 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    axes.grid(color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    lighten(axes)
     course = ", ".join(f"{per_cent(level.accuracy)} at {level.severity}" for level in levels)
     described = f"Accuracy under {kind.name} ({kind.unit}): {per_cent(found.accuracy)} as they are, {course}."
     return chart(figure, f"stress-{kind.name}", kind.name, described)
