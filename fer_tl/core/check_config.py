@@ -31,7 +31,7 @@ def check(experiment: Experiment) -> None:
         raise UserError("'loss.gamma' belongs to the focal loss: use --loss.name focal, or omit it")
     if experiment.distill.teachers is not None and not experiment.distill.teachers:
         raise UserError("'distill.teachers' is an empty list: name a finished cross validation, or omit it")
-    _check_parts(experiment)
+    _check_training(experiment)
     _check_augment(experiment.augment)
     _check_layer_decay(experiment)
     balancing = {
@@ -53,7 +53,12 @@ def check(experiment: Experiment) -> None:
         raise UserError(f"'schedule.warmup' does not go with 'schedule.kind: {experiment.schedule.kind}', {why}")
 
 
-def _check_parts(experiment: Experiment) -> None:
+def _check_training(experiment: Experiment) -> None:
+    if experiment.keep_start and experiment.weights in ("none", "imagenet", "vggface"):
+        raise UserError(
+            f"'keep_start' keeps a share of a model of fer-tl, and the weights '{experiment.weights}' are none: use "
+            "--weights fer2013, or the model.keras of a run, or omit it"
+        )
     if experiment.stop_after is not None and experiment.stop_after > experiment.epochs:
         raise UserError(f"'stop_after' {experiment.stop_after} is more than the {experiment.epochs} epochs there are")
     if experiment.batch_size % experiment.accumulate:

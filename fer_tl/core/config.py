@@ -115,6 +115,12 @@ class Experiment:
     ema: float = option(
         0.0, "decay a step (0.999) of averages of the weights, which are scored and saved; 0 for none", (0.0, 0.999999)
     )
+    keep_start: float = option(
+        0.0,
+        "share of the weights to start from, head included, in the weights that are scored and saved, for a start that "
+        "is a model of fer-tl for the same classes: what it could do before is kept where the training did without it",
+        limits=(0.0, 0.99),
+    )
     early_stopping: int = option(
         0, "stop after this many epochs without improvement, keep the best; 0: never", limits=(0, 100_000)
     )

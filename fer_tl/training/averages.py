@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -44,15 +42,5 @@ class Averages:
         assign_values(self.variables, read_values(self._followed))
 
     def put_in_place(self) -> None:
-        """Give the model the averages in place of its weights, for good."""
+        """Give the model the averages in place of its weights."""
         assign_values(self._followed, read_values(self.variables))
-
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Give the model the averages for the duration of a ``with``, and then its weights again."""
-        weights = read_values(self._followed)
-        self.put_in_place()
-        try:
-            yield
-        finally:
-            assign_values(self._followed, weights)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +52,8 @@ class Fitted:
         history: one dictionary an epoch. Its ``loss`` is the mean over images of what was minimized: smoothed, focal,
             adjusted, mixed and weighted where the experiment says so, but without the penalty on the weights.
             ``accuracy`` is over the augmented images; of a mixed one it counts the share that was right.
-            ``val_loss`` and ``watched_loss`` are plain cross-entropy. Where the weights are averaged, ``val_...`` and
-            ``watched_...`` are of the averages, and the others of the weights.
+            ``val_loss`` and ``watched_loss`` are plain cross-entropy. Where the weights are averaged, or a share of the
+            start is kept, ``val_...`` and ``watched_...`` are of what would be saved, and the others of the weights.
         kept_epoch: whose weights the model holds.
         timing: what no two runs have in common: ``seconds`` of training over all sessions that worked on the fold,
             ``epoch_seconds`` of each epoch, ``seconds_to_first_step`` until the first call of the engine was back (None
@@ -105,7 +104,7 @@ class Loop:
         self._seconds_to_first_step: float | None = None
 
     def run(self) -> Fitted:
-        """Train all stages; the model holds the kept weights afterwards, or their averages.
+        """Train all stages; the model holds what is to be saved afterwards, see ``Session.put_scored_in_place``.
 
         Raises:
             TrainingFailed: the loss is not finite any more.
@@ -122,8 +121,8 @@ class Loop:
                 raise interruption
         if self.session.experiment.early_stopping:
             assign_values(self.session.model.variables, self._keeper.best)
-        elif self.session.averages:
-            self.session.averages.put_in_place()
+        else:
+            self.session.put_scored_in_place()
         kept = self._at.best or len(self._at.history)
         timing = {
             "seconds": round(sum(self._at.epoch_seconds), 3),
@@ -187,7 +186,7 @@ class Loop:
         if not at.step:  # else the checkpoint has the state of the dropout layers
             self.session.engine.reseed(key_of("dropout", self.session.experiment.seed, self.fold, number))
         self._train(compiled, plan, asked)
-        with compiled.averages.in_place() if compiled.averages else nullcontext():
+        with self.session.scored():
             record = {
                 "stage": at.stage,
                 "epoch": number,

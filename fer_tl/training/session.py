@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from fer_tl.runs.predictions import cross_entropies
 from fer_tl.runs.saved_model import save_model
 from fer_tl.training.averages import Averages
 from fer_tl.training.checkpoint import Values, assign_values, read_values
+from fer_tl.training.kept_start import KeptStart
 from fer_tl.training.layer_rates import rate_scales
 from fer_tl.training.stages import Stage, set_trainable, stages_of
 
@@ -82,6 +85,10 @@ class Session:
         finally:
             keras.config.set_dtype_policy(policy)
         self.model = self.classifier.model
+        self._kept_start = None
+        if experiment.keep_start:
+            assert weights_file is not None  # see fer_tl.core.check_config
+            self._kept_start = KeptStart(self.model, weights_file, dataset.class_names, experiment.keep_start)
         self._initial = read_values(self.model.variables)
         self.engine = choose_engine()(
             self.devices,
@@ -224,6 +231,26 @@ class Session:
         logits = self.engine.predict(rows)
         labels = self.dataset.labels[rows]
         return float(cross_entropies(logits, labels).mean()), float((logits.argmax(axis=1) == labels).mean()), logits
+
+    def put_scored_in_place(self) -> None:
+        """Give the model the weights that are scored and saved, for good: the averages, and a share of the start."""
+        if self.averages:
+            self.averages.put_in_place()
+        if self._kept_start:
+            self._kept_start.mix_in()
+
+    @contextmanager
+    def scored(self) -> Iterator[None]:
+        """The same for the duration of a ``with``; afterwards the model goes on with the weights that it had."""
+        if not (self.averages or self._kept_start):
+            yield
+            return
+        learnt = read_values(self.model.weights)
+        self.put_scored_in_place()
+        try:
+            yield
+        finally:
+            assign_values(self.model.weights, learnt)
 
     def save_model(self, path: Path, lineage: Lineage | None = None) -> None:
         """Save the model as ``.keras``, with its class names, how faces are cut for it and what it was trained on."""
