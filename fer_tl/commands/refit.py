@@ -105,7 +105,7 @@ def _settings(source: RunFolder) -> Experiment:
     # What the folds were trained in, where that was left to a trial.
     precision = source.precision(experiment.precision)
     alone = {"strategy": "auto", "workers": None, "cluster_secret": None} if experiment.workers else {}
-    folds = {"repeats": 1, "fold": None, "worker": None, "fold_table": None}
+    folds = {"repeats": 1, "fold": None, "worker": None, "fold_table": None, "fold_seed": None}
     return replace(experiment, early_stopping=0, precision=precision, **folds, **alone)  # type: ignore[arg-type]
 
 

@@ -42,6 +42,8 @@ def check(experiment: Experiment) -> None:
     used = [name for name, on in balancing.items() if on]
     if len(used) > 1:
         raise UserError(f"{' and '.join(used)} even out the classes twice: use one of them")
+    if experiment.fold_seed is not None and experiment.fold_table:
+        raise UserError("'fold_seed' draws folds and 'fold_table' gives them: use one of them")
     there = experiment.folds * experiment.repeats
     if experiment.fold is not None and experiment.fold >= there:
         repeated = f" of {experiment.repeats} repetitions together" if experiment.repeats > 1 else ""

@@ -79,7 +79,10 @@ class Experiment:
         True,
         "images of one group (duplicates, faces of one photo) share a fold; false leaks, and shows what that is worth",
     )
-    seed: int = option(0, "seed of folds, weights, order, augmentation and dropout", limits=(0, 2**32 - 1))
+    seed: int = option(0, "seed of weights, order, augmentation, dropout, and of folds too", limits=(0, 2**32 - 1))
+    fold_seed: int | None = option(
+        None, "seed of the folds alone: trainings of other seeds on the same folds; default: --seed", (0, 2**32 - 1)
+    )
     batch_size: int = option(64, "images a step, over all devices", limits=(1, 65536))
     accumulate: int = option(
         1,
@@ -167,6 +170,11 @@ class Experiment:
     fold: int | None = option(
         None, "cv: train this fold only, from 0; fer-tl collect joins the folds of several runs", limits=(0, 99_999)
     )
+
+    @property
+    def drawn_by(self) -> int:
+        """The seed by which folds are drawn."""
+        return self.seed if self.fold_seed is None else self.fold_seed
 
     @property
     def watches(self) -> bool:

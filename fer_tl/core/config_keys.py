@@ -58,8 +58,10 @@ def dump_yaml(experiment: Experiment) -> str:
 
 
 def identity(experiment: Experiment) -> dict[str, Any]:
-    """What makes a run this run, by dotted name: all settings but the places."""
-    return {key: value for key, value in flatten(to_dict(experiment)).items() if key not in PLACES}
+    """What makes a run this run, by dotted name: all settings but the places. A ``fold_seed`` that is the ``seed``
+    anyway is none."""
+    found = {key: value for key, value in flatten(to_dict(experiment)).items() if key not in PLACES}
+    return found | ({"fold_seed": None} if experiment.fold_seed == experiment.seed else {})
 
 
 def own_settings(experiment: Experiment) -> dict[str, Any]:

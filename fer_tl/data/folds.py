@@ -134,7 +134,7 @@ def check_folds(
         for fold in range(folds):
             if not np.any((labels == index) & (assigned == fold)):
                 raise UserError(
-                    f"fold {fold} has no image of class '{class_names[index]}': use fewer folds or another --seed"
+                    f"fold {fold} has no image of class '{class_names[index]}': use fewer folds or another seed of them"
                 )
 
 

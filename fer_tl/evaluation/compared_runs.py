@@ -154,7 +154,7 @@ def count_opened(runs: Sequence[ComparedRun], split: str, data_dir: Path | str |
 def _open(name: str, path: Path, split: str | None, tta: str) -> ComparedRun:
     run = RunFolder(path)
     about = run.read_run()
-    settings = about.get("settings") or identity(run.read_experiment())  # runs of version 0.1.0 do not have them
+    settings = _settings(run)
     done = tuple(part for part in about["parts"] if run.is_scored(part))
     fingerprint: str | None = about["fingerprint"]
     if split:
@@ -180,6 +180,13 @@ def _open(name: str, path: Path, split: str | None, tta: str) -> ComparedRun:
             "run's; train it again in another folder"
         )
     return ComparedRun(name, str(path), run, about, settings, done, run.failures, fingerprint, predictions, folds, keys)
+
+
+def _settings(run: RunFolder) -> dict[str, Any]:
+    """What was asked for, with the seed by which its folds were drawn, also where that is the only seed there is."""
+    found = run.read_run().get("settings") or identity(run.read_experiment())  # runs of version 0.1.0 do not have them
+    given, drawn_by = found.get("fold_table"), found.get("fold_seed")
+    return {**found, "fold_seed": None if given else found.get("seed") if drawn_by is None else drawn_by}
 
 
 def _joined(

@@ -76,7 +76,7 @@ def _assign_folds(experiment: Experiment, dataset: Dataset, run: RunFolder) -> n
     begun = run.read_fold_table(dataset.ids) if path.exists() else None
     assigned = begun if begun is not None else given
     if assigned is None:
-        seed = experiment.seed
+        seed = experiment.drawn_by
         return make_repetitions(dataset.ids, dataset.labels, groups, dataset.class_names, number, seed, repeats)
     try:
         check_repetitions(assigned, dataset.labels, groups, dataset.class_names, number)
@@ -109,7 +109,7 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
     if not validation.any():
         validation = (
             make_folds(
-                dataset.ids, dataset.labels, dataset.groups, dataset.class_names, experiment.folds, experiment.seed
+                dataset.ids, dataset.labels, dataset.groups, dataset.class_names, experiment.folds, experiment.drawn_by
             )
             == 0
         )

@@ -293,6 +293,17 @@ def test_what_was_asked_for_otherwise_is_told(trio: tuple[Path, Path, Path]):
     assert "Settings that differ" not in words(run_compare(*trio[:2]).text)
 
 
+def test_trainings_on_the_same_folds_differ_in_their_seed_alone():
+    make_run(Path("a"), logits_of(1), seed=1)
+    make_run(Path("b"), logits_of(2), seed=2, fold_seed=1)
+    make_run(Path("c"), logits_of(3), seed=3, fold_table="folds.csv")
+    assert "Settings that differ, in the order of the rows: seed 1, 2." in words(
+        run_compare(Path("a"), Path("b"), out="ab").text
+    )
+    text = words(run_compare(Path("b"), Path("c"), out="bc").text)
+    assert "rows: fold_table None, folds.csv; seed 2, 3; fold_seed 1, None." in text
+
+
 def test_without_its_times_a_run_is_compared_all_the_same(trio: tuple[Path, Path, Path]):
     good, equal, _ = trio
     for part in good.glob("fold-*"):

@@ -181,6 +181,8 @@ def test_a_near_miss_of_a_choice_gets_all_choices_and_the_nearest(given: dict[st
         ({"folds": 1}, "'folds' should be between 2 and 1000, but is 1"),
         ({"batch_size": 0}, "'batch_size' should be between 1 and"),
         ({"epochs": -1}, "'epochs' should be between 1 and"),
+        ({"fold_seed": -1}, "'fold_seed' should be between 0 and 4294967295, but is -1"),
+        ({"fold_seed": 1, "fold_table": "t.csv"}, "'fold_seed' draws folds and 'fold_table' gives them: use one"),
         ({"seed": 2**32}, "'seed' should be between 0 and 4294967295, but is 4294967296"),
         ({"image_size": 4}, "'image_size' should be between 8 and"),
         ({"holdout": 0.9}, "'holdout' should be between"),

@@ -107,6 +107,29 @@ def test_a_given_table_is_used_checked_and_not_changed_under_a_run(copies: Datas
         train_folds(settings, copies, RunFolder(tmp_path / "other"), lambda line: None)
 
 
+def test_the_folds_have_a_seed_of_their_own(copies: Dataset, tmp_path: Path):
+    tables, answers = [], []
+    for seed, fold_seed in ((1, None), (2, 1), (1, 2)):
+        run = RunFolder(tmp_path / f"{seed}-{fold_seed}")
+        train_folds(experiment(epochs=1, seed=seed, fold_seed=fold_seed), copies, run, lambda line: None)
+        tables.append(fold_table(run))
+        answers.append(out_of_fold(run)[0].logits)
+    assert tables[0] == tables[1]  # of another training
+    assert not np.array_equal(answers[0], answers[1])
+    assert tables[2] != tables[0]
+    # One whose folds are drawn by its own seed anyway is the run that does not say so.
+    train_folds(experiment(epochs=1, seed=1, fold_seed=1), copies, RunFolder(tmp_path / "1-None"), lambda line: None)
+
+
+def test_what_a_single_fit_holds_out_is_drawn_by_the_seed_of_the_folds(copies: Dataset, tmp_path: Path):
+    held_out = []
+    for seed, fold_seed in ((1, None), (2, 1), (1, 2)):
+        run = RunFolder(tmp_path / f"{seed}-{fold_seed}")
+        train_one(experiment(epochs=1, seed=seed, fold_seed=fold_seed), copies, run, lambda line: None)
+        held_out.append(sorted(load_predictions(run.part("model") / "predictions.npz").ids))
+    assert held_out[0] == held_out[1] != held_out[2]
+
+
 def test_every_image_is_held_out_once_in_the_fold_of_the_table(trained: Callable[[str], RunFolder], copies: Dataset):
     run = trained("grouped")
     table = fold_table(run)
