@@ -32,7 +32,7 @@ def result_notes(comparison: Comparison, legend: str) -> list[str]:
                 "scored on these alone, neither tested nor marked as best" if row.run.done else "nothing to score yet"
             )
             notes.append(f"{row.run.name}: {row.run.state}{why}; {scored}.")
-    notes += [*_settings_notes(comparison), _selection_note(comparison), *_leak_notes(comparison)]
+    notes += [_selection_note(comparison), *_leak_notes(comparison)]
     if not comparison.split and any(row.run.repeats > 1 for row in comparison.rows):
         notes.append(
             "Of a repeated cross validation, figures are means over its repetitions, which score the same images: "
@@ -105,14 +105,6 @@ def _test_note(comparison: Comparison) -> str:
         f"Differences are in points of accuracy, paired image by image; their 95 % intervals {together} "
         f"{RESAMPLES:,} resamples of {units}. p is two-sided by {tests}.{adjusted} {asked}."
     )
-
-
-def _settings_notes(comparison: Comparison) -> list[str]:
-    """What was asked for that is not the same for all rows."""
-    settings = [row.run.settings for row in comparison.rows]
-    differing = [key for key in settings[0] if any(each.get(key) != settings[0][key] for each in settings[1:])]
-    said = "; ".join(f"{key} {', '.join(str(each.get(key)) for each in settings)}" for key in differing)
-    return [f"Settings that differ, in the order of the rows: {said}."] if said else []
 
 
 def _selection_note(comparison: Comparison) -> str:

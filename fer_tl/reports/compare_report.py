@@ -9,7 +9,9 @@ from typing import Any
 from fer_tl.core.files import write_json, write_text
 from fer_tl.evaluation.comparison import Pair
 from fer_tl.evaluation.measures import headline_measures
+from fer_tl.reports.compare_files import write_paper
 from fer_tl.reports.compare_notes import cost_notes, paper_notes, result_notes
+from fer_tl.reports.compare_paper import settings_table, shared_settings
 from fer_tl.reports.compare_table import (
     Comparison,
     compared_intervals,
@@ -20,7 +22,7 @@ from fer_tl.reports.compare_table import (
     result_table,
 )
 from fer_tl.reports.page import render
-from fer_tl.reports.rendering import Table, as_csv, as_latex, as_markdown, as_text
+from fer_tl.reports.rendering import Table, as_csv, as_markdown, as_text
 
 FILE = "compare.json"
 _WIDTH = 100  # letters of a line in a terminal
@@ -42,7 +44,7 @@ def write_comparison(folder: Path, comparison: Comparison, request: dict[str, An
     write_text(folder / "table.csv", comparison_csv(comparison))
     write_text(folder / "pairs.csv", pairs_csv(comparison))
     write_text(folder / "table.md", comparison_markdown(comparison))
-    write_text(folder / "table.tex", comparison_latex(comparison))
+    write_paper(folder, comparison)
     write_text(folder / "index.html", comparison_html(comparison))
     return comparison_text(comparison, folder)
 
@@ -56,10 +58,21 @@ def comparison_text(comparison: Comparison, folder: Path) -> str:
     if len(comparison.pairs) > 1:
         many = len(comparison.pairs) > _MOST_PAIRS
         parts.append(f"All {len(comparison.pairs)} pairs: {folder / 'index.html'}" if many else pair_table(comparison))
-    parts += [*result_notes(comparison, "*"), *paper_notes(comparison), cost_table(comparison), *cost_notes(comparison)]
+    parts += [*_settings_parts(comparison, folder), *result_notes(comparison, "*"), *paper_notes(comparison)]
+    parts += [cost_table(comparison), *cost_notes(comparison)]
     return "\n\n".join(
         textwrap.fill(part, _WIDTH) if isinstance(part, str) else as_text(part).rstrip() for part in parts
     )
+
+
+def _settings_parts(comparison: Comparison, folder: Path) -> list[str | Table]:
+    """What was set otherwise for some rows, where there is room for it."""
+    table = settings_table(comparison)
+    if not table.blocks[0]:
+        return []
+    if max(map(len, as_text(table).splitlines())) > _WIDTH:
+        return [f"Settings that differ: {folder / 'settings.md'}"]
+    return [table]
 
 
 def comparison_markdown(comparison: Comparison) -> str:
@@ -67,22 +80,13 @@ def comparison_markdown(comparison: Comparison) -> str:
     results, differences = result_table(comparison), difference_table(comparison)
     parts = [f"# {comparison.title}", as_markdown(joined_table(results, differences)).rstrip()]
     parts += [*result_notes(comparison, "Bold"), *paper_notes(comparison)]
+    settings = settings_table(comparison)
+    if settings.blocks[0]:
+        parts += ["## Settings that differ", as_markdown(settings).rstrip(), shared_settings(comparison)]
     parts += ["## Costs", as_markdown(cost_table(comparison)).rstrip(), *cost_notes(comparison)]
     if len(comparison.pairs) > 1:
         parts += ["## All pairs", as_markdown(pair_table(comparison)).rstrip()]
     return "\n\n".join(parts) + "\n"
-
-
-def comparison_latex(comparison: Comparison) -> str:
-    """Tables of results, of differences to the best row, of costs and of all pairs, each with its notes."""
-    results, differences = result_table(comparison), difference_table(comparison)
-    tables = [as_latex(results, comparison.title, [*result_notes(comparison, "Bold"), *paper_notes(comparison)])]
-    if comparison.pairs:
-        tables.append(as_latex(differences, "Differences of accuracy to the best row, in points"))
-    tables.append(as_latex(cost_table(comparison), "Costs", cost_notes(comparison)))
-    if len(comparison.pairs) > 1:
-        tables.append(as_latex(pair_table(comparison), "Differences of accuracy of all pairs, in points"))
-    return "\n".join(tables)
 
 
 def comparison_html(comparison: Comparison) -> str:
@@ -94,6 +98,8 @@ def comparison_html(comparison: Comparison) -> str:
         notes=[*result_notes(comparison, "Bold"), *paper_notes(comparison)],
         differences=difference_table(comparison) if comparison.pairs else None,
         pairs=pair_table(comparison) if len(comparison.pairs) > 1 else None,
+        settings=settings_table(comparison),
+        shared=shared_settings(comparison),
         costs=cost_table(comparison),
         cost_notes=cost_notes(comparison),
     )

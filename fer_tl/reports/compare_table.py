@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,7 +127,8 @@ def result_table(comparison: Comparison) -> Table:
         for paper in comparison.papers
         for claim in paper.claims
     ]
-    return Table(header, [rows, *([claims] if claims else [])], marks=_best_cells(comparison, header))
+    columns = {each.heading: header.index(each.heading) for each in headline_measures()}
+    return Table(header, [rows, *([claims] if claims else [])], marks=best_cells(comparison, columns))
 
 
 def _claimed_cells(claim: Claim) -> list[str]:
@@ -139,16 +141,15 @@ def _claimed_cells(claim: Claim) -> list[str]:
     return cells
 
 
-def _best_cells(comparison: Comparison, header: list[str]) -> frozenset[tuple[int, int]]:
-    """The best of each metric among the rows that are tested, in the table of results."""
+def best_cells(comparison: Comparison, columns: Mapping[str, int]) -> frozenset[tuple[int, int]]:
+    """The best of each headline measure among the rows that are tested: row, and the column of its heading."""
     tested = {number: row.scores for number, row in enumerate(comparison.rows) if row.is_tested}
     if len(tested) < 2:
         return frozenset()
     marks = set()
     for each in headline_measures():
         best = (max if each.higher_is_better else min)(scores[each.name] for scores in tested.values())
-        column = header.index(each.heading)
-        marks |= {(number, column) for number, scores in tested.items() if scores[each.name] == best}
+        marks |= {(number, columns[each.heading]) for number, scores in tested.items() if scores[each.name] == best}
     return frozenset(marks)
 
 
@@ -159,7 +160,7 @@ def difference_table(comparison: Comparison) -> Table:
         pair = comparison.to_best.get(number)
         if pair:
             ends = _range(-pair.interval[1], -pair.interval[0])
-            cells = [_points(-pair.difference), ends, *_p_texts(pair, comparison)]
+            cells = [spell_points(-pair.difference), ends, *_p_texts(pair, comparison)]
         else:
             cells = ["best" if number == comparison.best else _NONE, *[""] * (1 + len(_p_header(comparison)))]
         rows.append([row.label, *cells])
@@ -194,7 +195,7 @@ def pair_table(comparison: Comparison) -> Table:
     rows = [
         [
             *(comparison.rows[number].run.name for number in (pair.better, pair.other)),
-            _points(pair.difference),
+            spell_points(pair.difference),
             _range(*pair.interval),
             *_p_texts(pair, comparison),
         ]
@@ -215,14 +216,19 @@ def _p_texts(pair: Pair, comparison: Comparison) -> list[str]:
     values: list[float | None] = [pair.sign_flip, pair.sign_flip_adjusted]
     values += [pair.t_test, pair.t_test_adjusted] if comparison.has_folds else []
     values = values if len(comparison.pairs) > 1 else values[::2]
-    return [_NONE if p is None else "<0.001" if p < 0.001 else f"{p:.3f}" for p in values]
+    return [spell_p(p) for p in values]
+
+
+def spell_p(p: float | None) -> str:
+    """A p with three decimals; a dash where there is none."""
+    return _NONE if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _range(low: float, high: float) -> str:
-    return f"{_points(low)} to {_points(high)}"
+    return f"{spell_points(low)} to {spell_points(high)}"
 
 
-def _points(share: float) -> str:
+def spell_points(share: float, digits: int = 2) -> str:
     """A difference of shares in points, with a sign."""
-    text = f"{100 * share:+.2f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "−")
+    text = f"{100 * share:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")

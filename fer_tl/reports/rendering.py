@@ -1,4 +1,4 @@
-"""A table of cells as terminal text, Markdown, CSV or LaTeX."""
+"""A table of cells as terminal text, Markdown or CSV."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fer_tl.core.safe_text import aligned, csv_line, for_latex, for_markdown, for_terminal
+from fer_tl.core.safe_text import aligned, csv_line, for_markdown, for_terminal
 
 
 @dataclass(frozen=True)
@@ -76,40 +76,6 @@ def as_markdown(table: Table) -> str:
         )
         + "\n"
     )
-
-
-def as_latex(table: Table, caption: str = "", notes: Sequence[str] = ()) -> str:
-    """A LaTeX table with the rules of ``booktabs``; what is marked is bold.
-
-    Args:
-        table: its blocks are separated by rules.
-        caption: above it.
-        notes: sentences set small below it.
-    """
-    columns = "".join("l" if column in table.left else "r" for column in range(len(table.header)))
-
-    def line(row: Sequence[str]) -> str:
-        return " & ".join(row) + r" \\"
-
-    def show(cell: str, _: int, is_marked: bool) -> str:
-        return rf"\textbf{{{for_latex(cell)}}}" if is_marked else for_latex(cell)
-
-    lines = [
-        "% needs \\usepackage{booktabs} and, for letters beyond ASCII, UTF-8 input (the default since 2018)",
-        r"\begin{table}",
-        r"\centering\small",
-        *([rf"\caption{{{for_latex(caption)}}}"] if caption else []),
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        line([for_latex(cell) for cell in table.header]),
-    ]
-    for block in table.rendered(show):
-        lines += [r"\midrule", *map(line, block)]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    if notes:
-        lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize", for_latex(" ".join(notes))]
-        lines += [r"\end{minipage}"]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
 def as_csv(rows: Sequence[Sequence[object]]) -> str:

@@ -21,6 +21,7 @@ from fer_tl.evaluation.comparison import sign_flip
 from fer_tl.evaluation.intervals import bootstrap_intervals
 from fer_tl.runs.predictions import Predictions, load_predictions, save_predictions
 
+FORMS = ("csv", "md", "tex")
 QUICK = """
 import sys
 from fer_tl.commands.compare import compare
@@ -268,7 +269,8 @@ def test_the_same_command_writes_the_same_files_into_the_same_folder(trio: tuple
     first = run_compare(*trio, paper=["du"])
     files = {path.name: path.read_bytes() for path in first.out_dir.iterdir()}
     assert re.fullmatch(r"runs/comparison-[0-9a-f]{8}", first.out_dir.as_posix())
-    assert set(files) == {"compare.json", "table.md", "table.csv", "table.tex", "pairs.csv", "index.html"}
+    forms = {f"{name}.{end}" for name in ("table", "settings", "classes", "confusion", "pairs") for end in FORMS}
+    assert set(files) == {"compare.json", "paper.tex", "index.html"} | forms
     assert run_compare(*trio, paper=["du"]).out_dir == first.out_dir
     assert {path.name: path.read_bytes() for path in first.out_dir.iterdir()} == files
     with pytest.raises(UserError, match="holds another comparison"):
@@ -289,19 +291,26 @@ def test_it_needs_no_tensorflow(trio: tuple[Path, Path, Path]):
 
 
 def test_what_was_asked_for_otherwise_is_told(trio: tuple[Path, Path, Path]):
-    assert "Settings that differ, in the order of the rows: early_stopping 0, 0, 2." in words(run_compare(*trio).text)
-    assert "Settings that differ" not in words(run_compare(*trio[:2]).text)
+    result = run_compare(*trio)
+    assert "run early_stopping" in words(result.text) and "worse 2" in words(result.text)
+    assert lines_of(result, "settings.csv")["worse"] == {"run": "worse", "early_stopping": "2"}
+    assert "early_stopping" not in run_compare(*trio[:2]).text
 
 
 def test_trainings_on_the_same_folds_differ_in_their_seed_alone():
     make_run(Path("a"), logits_of(1), seed=1)
     make_run(Path("b"), logits_of(2), seed=2, fold_seed=1)
     make_run(Path("c"), logits_of(3), seed=3, fold_table="folds.csv")
-    assert "Settings that differ, in the order of the rows: seed 1, 2." in words(
-        run_compare(Path("a"), Path("b"), out="ab").text
-    )
-    text = words(run_compare(Path("b"), Path("c"), out="bc").text)
-    assert "rows: fold_table None, folds.csv; seed 2, 3; fold_seed 1, None." in text
+    assert lines_of(run_compare(Path("a"), Path("b"), out="ab"), "settings.csv") == {
+        "a": {"run": "a", "seed": "1"},
+        "b": {"run": "b", "seed": "2"},
+    }
+    lines = lines_of(run_compare(Path("b"), Path("c"), out="bc"), "settings.csv")
+    assert {name: (line["b"], line["c"]) for name, line in lines.items()} == {
+        "fold_table": ("default", "folds.csv"),
+        "seed": ("2", "3"),
+        "fold_seed": ("1", "default"),
+    }
 
 
 def test_without_its_times_a_run_is_compared_all_the_same(trio: tuple[Path, Path, Path]):

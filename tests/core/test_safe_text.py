@@ -21,8 +21,9 @@ from fer_tl.data.folds import read_folds, write_folds
 from fer_tl.evaluation.metrics import score
 from fer_tl.inference.predict.outputs import Results, Row
 from fer_tl.reports.figures import confusion_figure
+from fer_tl.reports.latex import as_latex
 from fer_tl.reports.page import environment
-from fer_tl.reports.rendering import Table, as_csv, as_latex, as_markdown, as_text
+from fer_tl.reports.rendering import Table, as_csv, as_markdown, as_text
 from fer_tl.reports.tables import confusion_csv, confusion_markdown, confusion_text, result_table_as
 from fer_tl.runs.predictions import Predictions
 from fer_tl.sources.folder.classes import name_classes
@@ -114,7 +115,7 @@ def test_markdown_html_and_latex() -> None:
     assert for_html('<b>"\x1b\u202e') == r"&lt;b&gt;&quot;\x1b\u202e"
     assert environment().from_string("{{ text }}").render(text='<b>"\x1b\u202e') == for_html('<b>"\x1b\u202e')
     assert for_latex("\\input{x}%") == r"\textbackslash{}input\{x\}\%"
-    assert "\\input{" not in as_latex(Table(["a"], [[[name] for name in ODD]]))
+    assert "\\input{" not in as_latex(Table(["a"], [[[name] for name in ODD]]), "tab:a", "")
     assert as_markdown(Table(["a", "b"], [[["x", "1"]]])) == "| a | b |\n|---|---:|\n| x | 1 |\n"
 
 

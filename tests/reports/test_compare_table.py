@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hand_made_runs import build_data, logits_of, make_run
 from html_reader import assert_sound
-from test_rendering import HOSTILE, assert_balanced
+from test_latex import HOSTILE, assert_balanced
 
 from fer_tl.commands.compare import CompareResult, compare
 from fer_tl.reports.bibliography import all_papers
@@ -90,8 +90,10 @@ def test_a_model_that_cannot_be_counted_has_no_figure_and_a_reason(made: Compare
 def test_latex_is_balanced_whatever_a_run_is_called(made: CompareResult):
     latex = read(made, "table.tex")
     assert_balanced(latex)
-    assert latex.count(r"\begin{tabular}") == 4
-    assert re.search(r"^good & 120 & \\textbf\{", latex, re.MULTILINE)
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\label{tab:comparison-") == 1
+    assert re.search(r"^good & \\bfseries [\d.]+ & \{\[\}", latex, re.MULTILINE)
+    for name in ("classes", "confusion", "pairs"):
+        assert_balanced(read(made, f"{name}.tex"))
 
 
 def test_the_page_is_sound_and_has_the_same_cells(made: CompareResult):
