@@ -1,6 +1,6 @@
 """What weights between those of a network and of the same one trained further are worth, on plain and corrupted images.
 
-usage: python benchmarks/blended_weights.py FIRST.keras SECOND.keras DATASET [--data-dir DATA] [--images 1500]
+usage: python benchmarks/blended_weights.py FIRST.keras SECOND.keras DATASET [--data-dir DATA] [--images 1500] [--shares 0 0.2 1]
 
 M. Wortsman et al., Robust fine-tuning of zero-shot models (CVPR 2022): on the way from one to the other, accuracy on
 corrupted images may rise before that on plain ones falls. Scored on the validation split, which neither has learnt.
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--data-dir", default="data")
     parser.add_argument("--images", type=int, default=1500)
+    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="of the second; above 1 beyond it")
     given = parser.parse_args()
     import_backend()
     import keras
@@ -49,7 +50,7 @@ def main() -> None:
     print(f"| share of {given.models[1].parent.parent.name} | {' | '.join(shown)} |")
     print("|---:|" + "---:|" * len(shown))
     mixed = keras.models.clone_model(first)
-    for share in SHARES:
+    for share in given.shares:
         pairs = zip(first.get_weights(), second.get_weights(), strict=True)
         mixed.set_weights([(1 - share) * one + share * other for one, other in pairs])
         network = fold_batch_norm(mixed)

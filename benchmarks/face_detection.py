@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--detector", action="append", default=[], help="a name, NAME,fast for videos, or a function")
     parser.add_argument("--model", type=Path, help="YuNet's model")
-    parser.add_argument("--accuracy", action="store_true", help="accuracy by margin and alignment, for each detector")
+    parser.add_argument("--accuracy", action="store_true", help="also accuracy by margin and alignment, for each detector")
     parser.add_argument("--write", type=Path, help="also write the tables to this file")
     arguments = parser.parse_args()
     photos = read_photos(arguments.expw, arguments.photos)
@@ -49,7 +49,9 @@ def main() -> None:
         detector = open_detector(base, arguments.model if base == "yunet" else None, fast=bool(fast))
         found[name], spent[name] = find(detector, photos)
         print(name, flush=True)
-    lines = accuracy(photos, found) if arguments.accuracy else detection(photos, found, spent)
+    lines = detection(photos, found, spent)
+    if arguments.accuracy:
+        lines += ["", *accuracy(photos, found)]
     print("\n".join(lines))
     if arguments.write:
         arguments.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
