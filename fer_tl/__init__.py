@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.commands.explain import explain
     from fer_tl.commands.export import export
     from fer_tl.commands.folds import draw_folds
+    from fer_tl.commands.import_predictions import import_predictions
     from fer_tl.commands.inspect import inspect_dataset
     from fer_tl.commands.models import list_models
     from fer_tl.commands.predict import predict
@@ -51,9 +52,9 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
 
 __all__ = [
     "Experiment", "UserError", "__version__", "audit", "build", "clean", "collect", "compare", "cross_validate",
-    "distill", "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit", "inspect_dataset",
-    "list_models", "load", "load_dataset", "load_experiment", "predict", "profile", "refit", "report", "serve",
-    "soup", "stress", "sweep", "verify",
+    "distill", "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit", "import_predictions",
+    "inspect_dataset", "list_models", "load", "load_dataset", "load_experiment", "predict", "profile", "refit",
+    "report", "serve", "soup", "stress", "sweep", "verify",
 ]  # fmt: skip
 _BESIDES_COMMANDS = {
     "Experiment": "core.config",

@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 # Of ``fer-tl --help``: from data to results. A command that is not named here comes last.
 ORDER = (
     "build", "verify", "clean", "inspect", "folds", "cv", "train", "distill", "collect", "soup", "refit", "sweep",
-    "evaluate", "ensemble", "compare", "report", "explain", "export", "predict", "serve", "audit", "stress", "doctor",
-    "models",
-    "profile",
+    "evaluate", "import-predictions", "ensemble", "compare", "report", "explain", "export", "predict", "serve", "audit",
+    "stress", "doctor", "models", "profile",
 )  # fmt: skip
 
 
 def command_names() -> list[str]:
-    """The names of all commands, in the order of ``fer-tl --help``."""
-    found = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+    """The names of all commands, in the order of ``fer-tl --help``: those of their modules, with ``-`` for ``_``."""
+    modules = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+    found = [name.replace("_", "-") for name in modules]
     return sorted(found, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
 
 def summary_of(name: str) -> str:
     """What a command does, in one line: the first of its module, which is not imported (``--help`` needs no NumPy)."""
-    spec = importlib.util.find_spec(f"{__name__}.{name}")
+    spec = importlib.util.find_spec(f"{__name__}.{name.replace('-', '_')}")
     assert spec and spec.origin
     with open(spec.origin, encoding="utf-8") as source:
         line = source.readline()
@@ -52,7 +52,7 @@ def load_command(name: str) -> Command:
     from fer_tl.commands._command import Command as Wanted
 
     try:
-        module = importlib.import_module(f"{__name__}.{name}")
+        module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     except UserError:
         raise
     except Exception as error:  # whatever the code of a contributor raises

@@ -11,6 +11,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import choose_folder
 from fer_tl.core.say import Say, say_line
 from fer_tl.runs.folder import RunFolder, check_done
+from fer_tl.runs.imports import refuse_labels
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.label_errors import LabelErrors
@@ -50,6 +51,8 @@ def audit(
     from fer_tl.reports.audit_page import LIST, write_audit
 
     run = RunFolder(Path(run_dir))
+    run.read_run()
+    refuse_labels(run.path, "labels are judged by these")
     folder = choose_folder(out, run.path / "audit", LIST, "audit")
     check_done(run, "predictions.npz")
     opened = open_audit(run, data_dir)

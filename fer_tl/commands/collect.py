@@ -13,14 +13,14 @@ import numpy as np
 
 from fer_tl.commands._command import Command
 from fer_tl.commands._report_folds import CvResult, report_folds
-from fer_tl.core.config_keys import identity
+from fer_tl.core.config_keys import differences, identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_atomically, write_json
 from fer_tl.core.lock import hold
 from fer_tl.core.say import Say, say_line
 from fer_tl.data.dataset import group_by_id
 from fer_tl.evaluation.run_dataset import find_dataset
-from fer_tl.runs.folder import RunFolder, differences
+from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.history import read_history
 from fer_tl.runs.part import (
     ENVIRONMENT,

@@ -70,8 +70,9 @@ def compare(
     """
     if isinstance(run_dirs, str | Path):
         raise UserError(f"a comparison takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
-    from fer_tl.evaluation.compared_runs import count_opened, open_runs, pair_runs, refuse_unpaired
+    from fer_tl.evaluation.compared_runs import count_opened, open_runs
     from fer_tl.evaluation.groups_of_runs import groups_of_runs
+    from fer_tl.evaluation.pairing import pair_runs, refuse_unpaired
     from fer_tl.reports.bibliography import find_papers
     from fer_tl.reports.compare_report import FILE, write_comparison
     from fer_tl.reports.compare_table import Comparison
@@ -111,7 +112,8 @@ def _score(run: ComparedRun, groups: np.ndarray | None) -> CompareRow:
 
     costs, uncounted = None, ""
     try:
-        costs = read_costs(run.run.part(run.done[0]) / "model.keras") if run.done else None
+        has_model = run.done and not run.imported
+        costs = read_costs(run.run.part(run.done[0]) / "model.keras") if has_model else None
     except Uncounted as error:
         uncounted = str(error)
     if run.predictions is None:
@@ -120,7 +122,8 @@ def _score(run: ComparedRun, groups: np.ndarray | None) -> CompareRow:
     if (found == found[0]).all():
         raise UserError(f"{run.path} was scored on a single group of images: two are the least to compare")
     intervals = bootstrap_intervals(run.predictions, found, compared_intervals())
-    return CompareRow(run, score(run.predictions).values, intervals, costs, uncounted)
+    labels_only = bool(run.imported and run.imported.labels_only)
+    return CompareRow(run, score(run.predictions, labels_only).values, intervals, costs, uncounted)
 
 
 def _test(rows: Sequence[CompareRow], groups: Sequence[np.ndarray | None], split: str | None) -> tuple[Pair, ...]:

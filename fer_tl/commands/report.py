@@ -12,6 +12,7 @@ from fer_tl.core.files import write_text
 from fer_tl.core.output_folder import refuse_other_page
 from fer_tl.core.say import Say, say_line
 from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.imports import refuse_imported
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.run_contents import RunContents
@@ -60,6 +61,7 @@ def report(
         raise UserError(f"--top {top}: show one image or more")
     run = RunFolder(Path(run_dir))
     run.read_run()
+    refuse_imported(run.path, "fer-tl compare and ensemble take it")
     from fer_tl.evaluation.run_contents import open_contents
     from fer_tl.reports.run_facts import unmeasured
     from fer_tl.reports.run_page import TITLE, headline, run_page, title

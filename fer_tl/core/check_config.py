@@ -42,17 +42,21 @@ def check(experiment: Experiment) -> None:
     used = [name for name, on in balancing.items() if on]
     if len(used) > 1:
         raise UserError(f"{' and '.join(used)} even out the classes twice: use one of them")
+    _check_folds(experiment)
+    if experiment.precision == "auto" and (experiment.strategy == "multiworker" or experiment.workers):
+        raise UserError("'precision: auto' is tried on one machine: name float32 or mixed_bfloat16 for several")
+    unfit = {"plateau": "whose rate follows the loss", "one_cycle": "which rises by itself"}
+    if (why := unfit.get(experiment.schedule.kind)) and experiment.schedule.warmup:
+        raise UserError(f"'schedule.warmup' does not go with 'schedule.kind: {experiment.schedule.kind}', {why}")
+
+
+def _check_folds(experiment: Experiment) -> None:
     if experiment.fold_seed is not None and experiment.fold_table:
         raise UserError("'fold_seed' draws folds and 'fold_table' gives them: use one of them")
     there = experiment.folds * experiment.repeats
     if experiment.fold is not None and experiment.fold >= there:
         repeated = f" of {experiment.repeats} repetitions together" if experiment.repeats > 1 else ""
         raise UserError(f"'fold' {experiment.fold} is not one of the {there} folds{repeated}: they count from 0")
-    if experiment.precision == "auto" and (experiment.strategy == "multiworker" or experiment.workers):
-        raise UserError("'precision: auto' is tried on one machine: name float32 or mixed_bfloat16 for several")
-    unfit = {"plateau": "whose rate follows the loss", "one_cycle": "which rises by itself"}
-    if (why := unfit.get(experiment.schedule.kind)) and experiment.schedule.warmup:
-        raise UserError(f"'schedule.warmup' does not go with 'schedule.kind: {experiment.schedule.kind}', {why}")
 
 
 def _check_training(experiment: Experiment) -> None:

@@ -64,6 +64,11 @@ def identity(experiment: Experiment) -> dict[str, Any]:
     return found | ({"fold_seed": None} if experiment.fold_seed == experiment.seed else {})
 
 
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """The settings that two identities do not share, as ``epochs 8 -> 9``."""
+    return [f"{key} {before[key]} -> {now[key]}" for key in now if key in before and before[key] != now[key]]
+
+
 def own_settings(experiment: Experiment) -> dict[str, Any]:
     """Of its identity what is not the default: the same in a later version, which has more options, so that this one's
     folders and checkpoints are found again by it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from fer_tl.evaluation.finished_runs import open_member
 from fer_tl.evaluation.open_split import check_evaluated
 from fer_tl.evaluation.openings import key_of_run, read_ledger
 from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.imports import Imported, read_import, refuse_opened
 from fer_tl.runs.part import NUMBER, TIMING, check_part, known_seconds, read_keys, read_result
 from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions
 from fer_tl.runs.refits import refuse_refit
@@ -59,6 +60,11 @@ class ComparedRun:
     def repeats(self) -> int:
         """How often a cross validation is repeated, else 1."""
         return self.run.repeats
+
+    @property
+    def imported(self) -> Imported | None:
+        """Where its predictions come from if another framework made them."""
+        return read_import(self.about)
 
     @property
     def is_whole(self) -> bool:
@@ -111,32 +117,6 @@ def open_runs(run_dirs: Sequence[Path | str], split: str | None, tta: str) -> tu
     return tuple(_open(name, path, split, tta) for name, path in named.items())
 
 
-def pair_runs(runs: Sequence[ComparedRun], split: str | None) -> tuple[ComparedRun, ...]:
-    """The runs with their classes in the order of those of the first whole run, each with what keeps it from being
-    paired with that one."""
-    first = next((run for run in runs if run.is_whole), runs[0])
-    return tuple(run if run is first else _paired(first, run, split) for run in runs)
-
-
-def refuse_unpaired(runs: Sequence[ComparedRun], split: str | None) -> None:
-    """Refuse runs of other data or folds than the first whole one.
-
-    Raises:
-        UserError: naming the first such run, and what differs.
-    """
-    first = next((run for run in runs if run.is_whole), runs[0])
-    for run in runs:
-        if run.differs:
-            ours, theirs = first.about, run.about
-            same_data = ours["dataset"] == theirs["dataset"] and ours.get("class_names") == theirs.get("class_names")
-            same_build = ours["kind"] != theirs["kind"] or first.fingerprint == run.fingerprint
-            advice = "--split test compares them on the same images, " if same_data and same_build and not split else ""
-            raise UserError(
-                f"{run.path} cannot be compared with {first.path}: {run.differs}; {advice}--unpaired shows them side "
-                "by side, not tested"
-            )
-
-
 def count_opened(runs: Sequence[ComparedRun], split: str, data_dir: Path | str | None) -> int:
     """How many models a split was opened for, by the ledger of the first run's data folder: these runs, whether it
     knows them or not, and the others that it has.
@@ -163,6 +143,7 @@ def _open(name: str, path: Path, split: str | None, tta: str) -> ComparedRun:
         parts = [member.split_predictions(split, tta)]
     else:
         refuse_refit(path, "compare it by what fer-tl evaluate saved, with --split test")
+        refuse_opened(path, "compare it with --split test")
         for part in done:
             check_part(run.part(part), ("predictions.npz",))
         parts = [load_predictions(run.part(part) / "predictions.npz") for part in done]
@@ -183,7 +164,10 @@ def _open(name: str, path: Path, split: str | None, tta: str) -> ComparedRun:
 
 
 def _settings(run: RunFolder) -> dict[str, Any]:
-    """What was asked for, with the seed by which its folds were drawn, also where that is the only seed there is."""
+    """What was asked for, with the seed by which its folds were drawn, also where that is the only seed there is; of
+    predictions that were imported, only what made them."""
+    if imported := read_import(run.read_run()):
+        return {"backbone": imported.model}
     found = run.read_run().get("settings") or identity(run.read_experiment())  # runs of version 0.1.0 do not have them
     given, drawn_by = found.get("fold_table"), found.get("fold_seed")
     return {**found, "fold_seed": None if given else found.get("seed") if drawn_by is None else drawn_by}
@@ -221,74 +205,3 @@ def _joined(
             "back, or train the run again in another folder"
         )
     return Predictions(ids, joined.labels[order], joined.logits[order], joined.class_names), part_of[order], keys
-
-
-def _paired(first: ComparedRun, run: ComparedRun, split: str | None) -> ComparedRun:
-    """A run with its classes in the order of the first one's, if they are the same, and what keeps it from being paired
-    with that one."""
-    one, other = first.predictions, run.predictions
-    if one is None or other is None:
-        return replace(run, differs=_other_design(first, run, split))
-    if sorted(one.class_names) != sorted(other.class_names):
-        differs = _other_design(first, run, split) or _other_classes(one.class_names, other.class_names)
-        return replace(run, differs=differs)
-    columns = [other.class_names.index(name) for name in one.class_names]
-    other = Predictions(other.ids, np.argsort(columns)[other.labels], other.logits[:, columns], one.class_names)
-    run = replace(run, predictions=other)
-    return replace(run, differs=_other_design(first, run, split) or _other_examples(first, run, split))
-
-
-def _other_design(first: ComparedRun, run: ComparedRun, split: str | None) -> str:
-    """What two runs' records say of other images or data; empty for nothing."""
-    ours, theirs = first.about, run.about
-    held_out = [about["kind"] if about["kind"] == "cv" else about["held_out"] for about in (ours, theirs)]
-    if not split and held_out[0] != held_out[1]:
-        said = ["scored out of fold" if each == "cv" else f"scored on {each}" for each in held_out]
-        return f"it is {said[1]}, {first.name} {said[0]}"
-    names = [about.get("class_names", []) for about in (ours, theirs)]
-    if ours["dataset"] == theirs["dataset"] and sorted(names[0]) != sorted(names[1]):
-        return _other_classes(*names)
-    if first.fingerprint and run.fingerprint and first.fingerprint != run.fingerprint:
-        if ours["dataset"] != theirs["dataset"]:
-            return f"it is of {theirs['dataset']}, {first.name} of {ours['dataset']}"
-        return (
-            f"it is of another build of {ours['dataset']} (fingerprint {run.fingerprint[:12]}, not "
-            f"{first.fingerprint[:12]})"
-        )
-    if not split and (len(ours["parts"]), first.repeats) != (len(theirs["parts"]), run.repeats):
-        return f"it has {_spell_folds(run)}, {first.name} {_spell_folds(first, run.repeats == 1)}"
-    return ""
-
-
-def _spell_folds(run: ComparedRun, brief: bool = False) -> str:
-    """How many folds a cross validation has, such as "4 folds", or briefly "4", or "3 times 4 folds"."""
-    folds = len(run.about["parts"]) // run.repeats
-    return f"{run.repeats} times {folds} folds" if run.repeats > 1 else f"{folds}{'' if brief else ' folds'}"
-
-
-def _other_classes(ours: Sequence[str], theirs: Sequence[str]) -> str:
-    lacking = [name for name in ours if name not in theirs]
-    extra = [name for name in theirs if name not in ours]
-    parts = [f"it lacks {', '.join(lacking)}"] if lacking else []
-    return " and ".join([*parts, *([f"it has {', '.join(extra)}"] if extra else [])]) + " of the classes"
-
-
-def _other_examples(first: ComparedRun, run: ComparedRun, split: str | None) -> str:
-    """How the examples of two runs of the same classes differ; parts that are not done are no difference."""
-    one, other = first.predictions, run.predictions
-    assert one is not None
-    assert other is not None
-    if np.array_equal(first.keys, run.keys):
-        i = j = np.arange(len(one.ids))
-    else:
-        _, i, j = np.intersect1d(first.keys, run.keys, assume_unique=True, return_indices=True)
-        missing = len(one.ids) - len(i) if run.is_whole else 0
-        extra = len(other.ids) - len(j) if first.is_whole else 0
-        if missing or extra:
-            return f"it predicts other images ({missing:,} of {first.name}'s are missing, {extra:,} are its own)"
-    labels = np.flatnonzero(one.labels[i] != other.labels[j])
-    if len(labels):
-        example_id = one.ids[i][labels[0]]
-        return f"it has other labels for {len(labels):,} of {len(i):,} images, such as '{example_id}'"
-    moved = int((first.folds[i] != run.folds[j]).sum())
-    return "" if split or not moved else f"it has other folds ({moved:,} of {len(i):,} images are in another one)"

@@ -17,6 +17,7 @@ from fer_tl.evaluation.groups_of_runs import find_groups
 from fer_tl.evaluation.open_split import check_evaluated
 from fer_tl.evaluation.soft_voting import cross_fitted_weights, mixture_weights, soft_vote, true_class_probabilities
 from fer_tl.evaluation.test_time_augmentation import TTA
+from fer_tl.runs.imports import refuse_labels
 from fer_tl.runs.predictions import Predictions
 
 WEIGHTINGS = ("equal", "validation")
@@ -129,6 +130,8 @@ def make_ensemble(run_dirs: Sequence[Path | str], split: str | None, tta: str, w
     """
     _check_choices(split, tta, weighting)
     members = open_members(run_dirs)
+    for member in members:
+        refuse_labels(member.run.path, "only these can be averaged, leave it out")
     own = [] if split and weighting == "equal" else [member.own_predictions() for member in members]
     held_out = match(members, [predictions for predictions, _ in own]) if own else ()
     left_out: set[str] = set().union(*(member.left_out(split, tta) for member in members)) if split else set()

@@ -15,6 +15,7 @@ from fer_tl.evaluation.learnt_images import read_left_out
 from fer_tl.evaluation.open_split import check_finished, ensemble_name, last_fingerprint, results_folder
 from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.imports import read_import, refuse_opened
 from fer_tl.runs.predictions import Predictions, join_repetitions, load_fold_predictions, load_predictions
 from fer_tl.runs.refits import refuse_refit
 
@@ -57,6 +58,7 @@ class Member:
             UserError: a refit, which has none; damaged predictions, or repetitions of which one diverged.
         """
         refuse_refit(self.run.path, "ask the cross validation, or score it on a split with fer-tl evaluate")
+        refuse_opened(self.run.path, "it votes on --split test alone, with equal weights")
         if self.kind != "cv":
             predictions = load_predictions(self.run.part("model") / "predictions.npz")
             return predictions, np.zeros(len(predictions.ids), dtype=np.int64)
@@ -81,6 +83,11 @@ class Member:
         file = results_folder(self.run, split, tta) / f"{ensemble_name(self.run.parts)}.npz"
         if not file.is_file():
             option = f" --tta {tta}" if tta != "none" else ""
+            if imported := read_import(self.run.read_run()):
+                raise UserError(
+                    f"{self.path} holds no predictions of split '{split}'{option}: import those of {imported.model} "
+                    "into it with `fer-tl import-predictions`, which knows of no --tta"
+                )
             raise UserError(
                 f"{self.path} has no saved predictions of split '{split}'{f' with{option}' if option else ''}: "
                 f"run `fer-tl evaluate {shlex.quote(self.path)} --split {split}{option}` first"
@@ -117,11 +124,10 @@ def open_member(name: str, path: Path) -> Member:
     run = RunFolder(path)
     about = run.read_run()
     check_finished(run)
-    experiment = run.read_experiment()
+    experiment, imported = run.read_experiment(), read_import(about)
+    backbone = imported.model if imported else experiment.backbone
     held_out = "out of fold" if about["kind"] == "cv" else about["held_out"]
-    return Member(
-        name, str(path), run, about["kind"], experiment.backbone, about["dataset"], experiment.data_dir, held_out
-    )
+    return Member(name, str(path), run, about["kind"], backbone, about["dataset"], experiment.data_dir, held_out)
 
 
 def match(members: Sequence[Member], predictions: Sequence[Predictions]) -> tuple[Predictions, ...]:

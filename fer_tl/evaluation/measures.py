@@ -56,6 +56,11 @@ class Measure:
         if (self.of_counts is None) == (self.of_examples is None):
             raise UserError(f"the measure '{self.name}' needs one of of_counts and of_examples, and not both")
 
+    @property
+    def needs_probabilities(self) -> bool:
+        """Whether the class that was answered does not suffice."""
+        return self.of_counts is None
+
     def value(self, predictions: Predictions) -> float:
         """The number for predictions with finite logits."""
         if self.exact:

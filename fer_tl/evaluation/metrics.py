@@ -60,8 +60,13 @@ class Metrics:
         }
 
 
-def score(predictions: Predictions) -> Metrics:
+def score(predictions: Predictions, labels_only: bool = False) -> Metrics:
     """Score predictions. A class without examples keeps its row and column.
+
+    Args:
+        predictions: N examples.
+        labels_only: whether only the answers count, since nobody knows their probabilities: measures that need these
+            are left out.
 
     Raises:
         ValueError, UserError: see ``fer_tl.runs.predictions.predicted_labels``.
@@ -70,7 +75,11 @@ def score(predictions: Predictions) -> Metrics:
     hits, support, predicted = margins(confusion)
     return Metrics(
         class_names=tuple(predictions.class_names),
-        values={name: measure.value(predictions) for name, measure in MEASURES.items()},
+        values={
+            name: measure.value(predictions)
+            for name, measure in MEASURES.items()
+            if not (labels_only and measure.needs_probabilities)
+        },
         precision=ratio(hits, predicted),
         recall=ratio(hits, support),
         f1=ratio(2 * hits, support + predicted),

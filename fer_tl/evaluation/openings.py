@@ -70,14 +70,16 @@ class Standing:
 
 
 def key_of_run(run: RunFolder) -> str:
-    """What tells a run from others wherever it lies: hash of the checksums of its models."""
+    """What tells a run from others wherever it lies: hash of the checksums of its models, or of what was imported."""
     digest = hashlib.sha256()
     for part in run.parts:
         folder = run.part(part)
         if run.is_scored(part):
             files = read_result(folder).get("files")  # not in results of version 0.1.0
             model = folder / "model.keras"
-            known = files["model.keras"]["sha256"] if files else checksum(model).sha256 if model.is_file() else ""
+            known = "" if files or not model.is_file() else checksum(model).sha256
+            if files:
+                known = files.get("model.keras", files["predictions.npz"])["sha256"]
             digest.update(f"{part} {known}\n".encode())
     return digest.hexdigest()
 

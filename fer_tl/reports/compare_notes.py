@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fer_tl.evaluation.intervals import RESAMPLES
+from fer_tl.evaluation.pairing import find_twins
 
 if TYPE_CHECKING:
     from fer_tl.reports.compare_table import Comparison
@@ -32,7 +33,9 @@ def result_notes(comparison: Comparison, legend: str) -> list[str]:
                 "scored on these alone, neither tested nor marked as best" if row.run.done else "nothing to score yet"
             )
             notes.append(f"{row.run.name}: {row.run.state}{why}; {scored}.")
-    notes += [_selection_note(comparison), *_leak_notes(comparison)]
+    notes += _twin_notes(comparison)
+    notes += [f"{row.run.name}: {row.run.imported.remark}." for row in comparison.rows if row.run.imported]
+    notes += [*filter(None, [_selection_note(comparison)]), *_leak_notes(comparison)]
     if not comparison.split and any(row.run.repeats > 1 for row in comparison.rows):
         notes.append(
             "Of a repeated cross validation, figures are means over its repetitions, which score the same images: "
@@ -107,10 +110,21 @@ def _test_note(comparison: Comparison) -> str:
     )
 
 
+def _twin_notes(comparison: Comparison) -> list[str]:
+    runs = [row.run for row in comparison.rows]
+    return [
+        f"{runs[other].name} and {runs[one].name} predict the same to the last digit: it is one run under two paths, "
+        "which counts once."
+        if same
+        else f"{runs[other].name} and {runs[one].name} give the same answer for every image."
+        for one, other, same in find_twins(runs)
+    ]
+
+
 def _selection_note(comparison: Comparison) -> str:
     """How the epoch that is scored was chosen, by the names of the runs where they differ."""
     mixed = [row.run.name for row in comparison.rows if "soup" in row.run.about]
-    trained = [row for row in comparison.rows if row.run.name not in mixed]
+    trained = [row for row in comparison.rows if row.run.name not in mixed and not row.run.imported]
     chosen = [row.run.name for row in trained if row.run.settings.get("early_stopping")]
     last = [row.run.name for row in trained if row.run.name not in chosen]
     parts = []
@@ -120,10 +134,10 @@ def _selection_note(comparison: Comparison) -> str:
             "validation split."
         )
     if last:
-        who = f" ({', '.join(last)})" if chosen or mixed else ""
+        who = f" ({', '.join(last)})" if len(last) < len(comparison.rows) else ""
         parts.append(f"The weights are those of the last epoch; no choice was made on the images scored here{who}.")
     if chosen:
-        who = f" ({', '.join(chosen)})" if last or mixed else ""
+        who = f" ({', '.join(chosen)})" if len(chosen) < len(comparison.rows) else ""
         parts.append(f"The epoch was chosen on images set aside from the training part, not on those scored here{who}.")
     return " ".join(parts)
 

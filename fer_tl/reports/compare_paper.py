@@ -96,7 +96,7 @@ def _claimed(claim: Claim) -> list[str]:
 
 def settings_table(comparison: Comparison) -> Table:
     """What was set otherwise for some rows: a line a setting, or a line a row where there are more rows."""
-    found, names = _settings(comparison), [row.run.name for row in comparison.rows]
+    found, names = _settings(comparison), [row.run.name for row in comparison.rows if not row.run.imported]
     differing = [key for key in _keys(found) if any(each.get(key) != found[0].get(key) for each in found[1:])]
     by_setting = [[key, *(spell_plainly(each.get(key, _NONE)) for each in found)] for key in differing]
     lines = [["setting", *names], *by_setting]
@@ -119,7 +119,8 @@ def shared_settings(comparison: Comparison) -> str:
 
 
 def _settings(comparison: Comparison) -> list[dict[str, Any]]:
-    return [row.run.settings for row in comparison.rows]
+    """Of the runs that fer-tl trained; of the others it knows none."""
+    return [row.run.settings for row in comparison.rows if not row.run.imported]
 
 
 def _keys(found: Sequence[dict[str, Any]]) -> list[str]:

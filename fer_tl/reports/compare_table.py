@@ -148,8 +148,9 @@ def best_cells(comparison: Comparison, columns: Mapping[str, int]) -> frozenset[
         return frozenset()
     marks = set()
     for each in headline_measures():
-        best = (max if each.higher_is_better else min)(scores[each.name] for scores in tested.values())
-        marks |= {(number, columns[each.heading]) for number, scores in tested.items() if scores[each.name] == best}
+        known = {number: scores[each.name] for number, scores in tested.items() if each.name in scores}
+        best = (max if each.higher_is_better else min)(known.values(), default=None)
+        marks |= {(number, columns[each.heading]) for number, value in known.items() if value == best}
     return frozenset(marks)
 
 

@@ -110,11 +110,13 @@ def model_header() -> list[str]:
 
 
 def model_cells(values: Mapping[str, float], intervals: Intervals) -> list[str]:
-    """The cells under ``model_header``."""
+    """The cells under ``model_header``; a dash for a measure that is not known."""
     cells = []
     for measure in headline_measures():
-        cells.append(spell_metric(measure.name, values[measure.name]))
-        cells += [spell_interval(measure.name, intervals[measure.name])] if measure.interval_beside else []
+        known = measure.name in values
+        cells.append(spell_metric(measure.name, values[measure.name]) if known else "–")
+        if measure.interval_beside:
+            cells.append(spell_interval(measure.name, intervals[measure.name]) if known else "–")
     return cells
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fer_tl.core.config import Experiment
-from fer_tl.core.config_keys import dump_yaml, identity, own_settings
+from fer_tl.core.config_keys import differences, dump_yaml, identity, own_settings
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import FULL, is_temporary, unreadable, write_json, write_text
 from fer_tl.core.lock import take_turns
@@ -22,8 +22,8 @@ from fer_tl.data.directory import newest_version
 from fer_tl.data.folds import read_repetitions
 from fer_tl.data.manifest import read_manifest
 from fer_tl.faces.recipe import BEFORE, FaceRecipe, read_recipe
-from fer_tl.runs.part import FAILED, PART_FILES, RESULT, check_part, known_seconds, read_failure, read_model_recipe
-from fer_tl.runs.run_file import part_folder, read_run_file, refuse_strangers
+from fer_tl.runs.part import FAILED, RESULT, check_part, is_whole, known_seconds, read_failure, read_model_recipe
+from fer_tl.runs.run_file import IMPORTED, part_folder, read_run_file, refuse_strangers
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,13 @@ class RunFolder:
         return part_folder(self.path, name)
 
     def is_done(self, name: str) -> bool:
-        """Whether a part is finished and all its files are there."""
-        return all((self.part(name) / file).is_file() for file in PART_FILES)
+        """Whether a part is finished and all its files are there; of predictions that were imported, they are."""
+        return is_whole(self.part(name), self.is_imported)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether another framework made its predictions, so that there is no model."""
+        return (self.path / "run.json").is_file() and IMPORTED in self.read_run()
 
     def is_scored(self, name: str) -> bool:
         """Whether a part was finished and its predictions are there; its model may have been deleted since."""
@@ -277,11 +282,6 @@ def _parse(path: Path, content: bytes) -> Experiment:
 
 def _brief(value: Any) -> str:
     return ", ".join(map(str, value[:8])) if isinstance(value, list) else f"{value}"
-
-
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """The settings that two identities of ``fer_tl.core.config.identity`` do not share, as ``epochs 8 -> 9``."""
-    return [f"{key} {before[key]} -> {now[key]}" for key in now if key in before and before[key] != now[key]]
 
 
 def default_run_dir(experiment: Experiment, kind: str) -> Path:

@@ -20,6 +20,9 @@ RESULT = "result.json"
 RECORDED = ("predictions.npz", "history.csv", "model.keras")
 # Those on which results depend; the history only shows how training went.
 NEEDED = ("predictions.npz", "model.keras")
+# All that there is of predictions that were imported.
+OF_IMPORT = ("predictions.npz",)
+MODELLESS = "fer-tl compare and ensemble take it"
 PART_FILES = (*RECORDED, RESULT)
 TIMING = "timing.json"
 FAILED = "failed.json"
@@ -38,9 +41,14 @@ NUMBER = (int, float)
 Kinds = Mapping[str, type | tuple[type, ...]]
 
 
-def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+def describe_files(folder: Path, names: Sequence[str] = RECORDED) -> dict[str, dict[str, Any]]:
     """Size in bytes and SHA-256 of the files of a part that are recorded, by name, JSON-ready."""
-    return {name: asdict(checksum(folder / name)) for name in RECORDED}
+    return {name: asdict(checksum(folder / name)) for name in names}
+
+
+def is_whole(folder: Path, imported: bool) -> bool:
+    """Whether all files of a part that is done are there; of predictions that were imported there is no model."""
+    return all((folder / file).is_file() for file in ((*OF_IMPORT, RESULT) if imported else PART_FILES))
 
 
 def check_part(folder: Path, files: Sequence[str] = RECORDED) -> None:
@@ -57,6 +65,8 @@ def check_part(folder: Path, files: Sequence[str] = RECORDED) -> None:
     """
     recorded = read_result(folder).get("files", {})
     for name in files:
+        if name not in recorded and tuple(recorded) == OF_IMPORT:
+            raise UserError(f"{folder.parent} holds predictions that were imported, and no model: {MODELLESS}")
         if name not in recorded:
             continue
         try:
@@ -120,7 +130,9 @@ def read_result(folder: Path) -> dict[str, Any]:
         kinds: Kinds = {"held_out": int, "watched": int, "unknown": list}
         refuse_keys(path, result[LEARNT_BEFORE], kinds, train_again(folder), f"'{LEARNT_BEFORE}': ")
     recorded = result.get("files", {})
-    if result.keys() >= {"files"} and not (isinstance(recorded, dict) and recorded.keys() == set(RECORDED)):
+    if result.keys() >= {"files"} and not (
+        isinstance(recorded, dict) and recorded.keys() in (set(RECORDED), set(OF_IMPORT))
+    ):
         raise UserError(f"{path} is damaged ('files' should name {', '.join(RECORDED)}): {train_again(folder)}")
     for name, each in recorded.items():
         refuse_keys(path, each, {"size": int, "sha256": str}, train_again(folder), f"'files', {name}: ")

@@ -16,6 +16,8 @@ from fer_tl.runs.part import ENVIRONMENT, Kinds, read_keys, refuse_keys
 RUN = "run.json"
 # "kind" of a run that holds no image out, see ``fer_tl.runs.refits``.
 REFIT = "refit"
+# Key of a run whose predictions another framework made, see ``fer_tl.runs.imports``.
+IMPORTED = "imported"
 
 # What every reader needs of it, and what some do.
 _KEYS = {"kind": str, "parts": list, "dataset": str, "fingerprint": str}
@@ -32,7 +34,9 @@ _MORE_KEYS = {
     "teachers": list,
     "soup": dict,
     "refit": dict,
+    IMPORTED: dict,
 }
+_IMPORTED: Kinds = {"model": str, "file": str, "sha256": str}
 _SOUP: Kinds = {"run": str, "models": str, "ingredients": list, "left_out": list}
 # Of a refit: what its cross validation says of it, see ``fer_tl.runs.refits.Refit``.
 _REFIT: Kinds = {
@@ -80,9 +84,11 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
             raise UserError(f"{path} is damaged ('{key}' is no list of names): {remedy}")
     for each in run.get("teachers", []):
         refuse_keys(path, each, {"run": str, "backbone": str, "predictions": str}, remedy, "'teachers': ")
-    for key, kinds in (("soup", _SOUP), (REFIT, _REFIT)):
+    for key, kinds in (("soup", _SOUP), (REFIT, _REFIT), (IMPORTED, _IMPORTED)):
         if key in run:
             refuse_keys(path, run[key], kinds, remedy, f"'{key}': ")
+    if IMPORTED in run and not isinstance(run[IMPORTED].get("labels_only"), bool):
+        raise UserError(f"{path} is damaged ('{IMPORTED}': 'labels_only' is neither true nor false): {remedy}")
     _refuse_parts(path, run, remedy)
     return run
 

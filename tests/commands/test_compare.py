@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -334,3 +335,16 @@ def test_without_its_models_a_run_is_compared_all_the_same(trio: tuple[Path, Pat
     assert (after["parameters"], after["macs"]) == ("", "")
     assert "model.keras no longer exists" in words(result.text)
     assert {key: after[key] for key in before} == before | {"parameters": "", "macs": ""}
+
+
+def test_one_run_under_two_paths_is_noticed(trio: tuple[Path, Path, Path]):
+    good, equal, worse = trio
+    shutil.copytree(worse, "copy")
+    text = words(run_compare(good, equal, worse, Path("copy")).text)
+    assert (
+        "equal and good predict the same to the last digit: it is one run under two paths, which counts once." in text
+    )
+    assert "copy and worse predict the same to the last digit" in text
+    assert text.count("to the last digit") == 2
+    loud = make_run(Path("loud"), 2 * logits_of(0, 3.0))
+    assert "loud and good give the same answer for every image." in words(run_compare(good, loud, worse).text)

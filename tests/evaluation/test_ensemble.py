@@ -21,7 +21,8 @@ from fer_tl.core.config import Experiment
 from fer_tl.core.files import read_json, write_json
 from fer_tl.data.dataset import load_dataset
 from fer_tl.data.folds import write_folds
-from fer_tl.runs.folder import PART_FILES, RunFolder
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.part import PART_FILES
 from fer_tl.runs.predictions import Predictions, load_predictions, save_predictions
 
 pytestmark = pytest.mark.usefixtures("light_figures")

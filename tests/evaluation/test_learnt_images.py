@@ -20,8 +20,9 @@ from fer_tl.core.files import read_json
 from fer_tl.data.digests import digest_images
 from fer_tl.data.directory import dataset_directory
 from fer_tl.data.manifest import read_manifest
-from fer_tl.runs.folder import PART_FILES, RunFolder
+from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.lineage import Lineage, lineage_of
+from fer_tl.runs.part import PART_FILES
 from fer_tl.runs.saved_model import save_model
 from fer_tl.sources.toyfaces.drawing import draw_faces
 

@@ -27,7 +27,8 @@ from fer_tl.data.merging import parse_classes
 from fer_tl.evaluation.intervals import bootstrap_intervals
 from fer_tl.evaluation.open_split import last_fingerprint
 from fer_tl.reports import run_report
-from fer_tl.runs.folder import PART_FILES, RunFolder
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.part import PART_FILES
 from fer_tl.runs.predictions import load_predictions
 from fer_tl.runs.saved_model import save_model
 

@@ -19,7 +19,8 @@ from fer_tl.data.examples import Example, write_examples
 from fer_tl.data.folds import write_folds
 from fer_tl.evaluation.label_errors import Audit, open_audit
 from fer_tl.reports.audit_page import LIST, write_audit
-from fer_tl.runs.folder import PART_FILES, RunFolder
+from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.part import PART_FILES
 from fer_tl.runs.predictions import Predictions, save_predictions
 
 CLASSES = ("angry", "happy", "sad & tired")
