@@ -230,6 +230,26 @@ def test_heic_needs_an_extra_that_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         open_image(data.getvalue(), 1, "phone.heic")
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_heic_picture_is_turned_as_it_was_taken_like_any_other(orientation: int) -> None:
+    """A phone says how it was held, HEIC in two places, of which the decoder has heeded one already."""
+    heif = pytest.importorskip("pillow_heif")
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    corner = np.full((32, 48, 3), 60, np.uint8)
+    corner[:16, :24] = 200
+    found = []
+    for format in ("png", "heic"):
+        data = io.BytesIO()
+        if format == "png":
+            Image.fromarray(corner).save(data, format, exif=exif)
+        else:
+            heif.from_pillow(Image.fromarray(corner)).save(data, quality=-1, exif=exif.tobytes())
+        found.append(np.asarray(open_image(data.getvalue(), 3, "phone").image).astype(int))
+    assert found[0].shape == found[1].shape
+    assert np.abs(found[0] - found[1]).max() <= 3  # of 8-bit chroma
+
+
 def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "link.png").symlink_to(tmp_path / "pipe.png")
