@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.commands.profile import profile
     from fer_tl.commands.refit import refit
     from fer_tl.commands.report import report
+    from fer_tl.commands.reproduce import reproduce
     from fer_tl.commands.serve import serve
     from fer_tl.commands.soup import soup
     from fer_tl.commands.stress import stress
@@ -54,7 +55,7 @@ __all__ = [
     "Experiment", "UserError", "__version__", "audit", "build", "clean", "collect", "compare", "cross_validate",
     "distill", "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit", "import_predictions",
     "inspect_dataset", "list_models", "load", "load_dataset", "load_experiment", "predict", "profile", "refit",
-    "report", "serve", "soup", "stress", "sweep", "verify",
+    "report", "reproduce", "serve", "soup", "stress", "sweep", "verify",
 ]  # fmt: skip
 _BESIDES_COMMANDS = {
     "Experiment": "core.config",

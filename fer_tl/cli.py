@@ -26,8 +26,8 @@ INTRO = "Transfer learning for facial expressions: from a dataset file to a tabl
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for bad input or a full disk (one line on stderr), 130 for Ctrl-C,
-    143 for SIGTERM, 141 when nobody reads the output any more."""
+    """Run one command; returns the exit code: 0, 2 for bad input or a full disk (one line on stderr), 1 for what does
+    not agree, 130 for Ctrl-C, 143 for SIGTERM, 141 when nobody reads the output any more."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without the table's lines shows "?" for them

@@ -12,6 +12,8 @@ from fer_tl.cli import parse
 from fer_tl.commands import command_names
 from fer_tl.core.config_keys import walk
 from fer_tl.core.options import from_flat
+from fer_tl.core.version import __version__
+from fer_tl.core.yaml_files import load_yaml
 from fer_tl.sources.toyfaces import source as toyfaces
 from fer_tl.training.sweep_grid import read_sweep
 
@@ -74,3 +76,9 @@ def test_the_python_example_runs(
     mean, low, high = map(float, re.findall(r"0\.\d+", last))
     assert low <= high
     assert abs(mean - (low + high) / 2) < 0.05
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = load_yaml(ROOT / "CITATION.cff")
+    assert (citation["cff-version"], citation["version"], citation["license"]) == ("1.2.0", __version__, "MIT")
+    assert citation["authors"] == [{"name": "The fer-tl authors"}] and citation["title"] and citation["message"]

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 # Of ``fer-tl --help``: from data to results. A command that is not named here comes last.
 ORDER = (
-    "build", "verify", "clean", "inspect", "folds", "cv", "train", "distill", "collect", "soup", "refit", "sweep",
-    "evaluate", "import-predictions", "ensemble", "compare", "report", "explain", "export", "predict", "serve", "audit",
-    "stress", "doctor", "models", "profile",
+    "build", "verify", "clean", "inspect", "folds", "cv", "train", "distill", "collect", "soup", "refit", "reproduce",
+    "sweep", "evaluate", "import-predictions", "ensemble", "compare", "report", "explain", "export", "predict", "serve",
+    "audit", "stress", "doctor", "models", "profile",
 )  # fmt: skip
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import platform
+import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ def describe_environment(devices: str) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions,
+        **({"commit": commit} if (commit := code_commit()) else {}),
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "processor_features": ", ".join(processor_features() or ("unknown",)),
@@ -38,6 +42,31 @@ def describe_environment(devices: str) -> dict[str, Any]:
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
         "executable": Path(sys.argv[0]).name,
     }
+
+
+def code_commit() -> str:
+    """The commit of fer-tl's code, "with changes" behind it where files differ from it; "" where nobody knows: of a
+    release, the version says it."""
+    root = Path(__file__).parents[2]
+    if (root / ".git").exists():
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "fer_tl", "tfrecords_builder")
+        return f"{commit} with changes" if commit and changed else commit
+    try:
+        # PEP 610: what pip writes of a package that it installed from a repository.
+        origin = json.loads(distribution("fer-tl").read_text("direct_url.json") or "{}")
+        return str(origin.get("vcs_info", {}).get("commit_id", ""))
+    except (PackageNotFoundError, ValueError, AttributeError):
+        return ""
+
+
+def _git(root: Path, *words: str) -> str:
+    """What Git says; "" where it is not installed or refuses."""
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def count_cores() -> int | None:

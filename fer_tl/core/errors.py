@@ -19,6 +19,10 @@ class Unreadable(UserError):
     with what is in it, so nobody is told to delete anything."""
 
 
+class NotAgreed(UserError):
+    """What was asked to agree does not: a finding, no bad input. The command line exits with code 1."""
+
+
 class OutOfMemory(UserError):
     """A step does not fit into the memory of the devices."""
 
@@ -43,8 +47,8 @@ class Terminated(BaseException):
 
 def exit_code(error: BaseException) -> int:
     """Of a command that ends by an error: 130 for Ctrl-C, 143 for SIGTERM, 2 for bad input or a full disk, 1 for what
-    nobody foresaw."""
-    codes = {KeyboardInterrupt: 130, Terminated: 143, UserError: 2, OSError: 2}
+    does not agree or what nobody foresaw."""
+    codes = {KeyboardInterrupt: 130, Terminated: 143, NotAgreed: 1, UserError: 2, OSError: 2}
     return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 
 

@@ -208,11 +208,22 @@ def recipes(contents: RunContents) -> dict[str, str]:
         again = [contents.refit.run, "--run-dir", f"{name}-again"]
     return {
         "again": shlex.join(["fer-tl", verb(contents), *again]),
+        "reproduce": shlex.join(["fer-tl", "reproduce", name]) if contents.about["kind"] in ("cv", "train") else "",
+        "made_by": _made_by(contents),
         "without_files": training_commands(contents, name),
         # Drawn faces are drawn where they are missing.
         "build": f"fer-tl build {building}" if building != dataset else "",
         "build_options": ", ".join(f"{key} {value}" for key, value in options.items()),
     }
+
+
+def _made_by(contents: RunContents) -> str:
+    """The code that a run was last trained with, such as ``fer-tl 0.1.0, commit 1a2b3c``; "" where nobody knows."""
+    entries = read_environments(contents.run.path, lambda line: None)
+    versions = entries[-1].get("versions") if entries else None
+    version = versions.get("fer-tl") if isinstance(versions, dict) else None
+    commit = entries[-1].get("commit") if entries else None
+    return f"fer-tl {version}{f', commit {commit}' if commit else ''}" if version else ""
 
 
 def verb(contents: RunContents) -> str:

@@ -139,7 +139,7 @@ def _read_teacher(name: str, run: RunFolder, dataset: Dataset, fingerprint: str)
         row_of = np.argsort(answers.ids)
         found.append(answers.logits[row_of[np.searchsorted(answers.ids, ids, sorter=row_of)]])
     logits = np.stack(found)
-    return Teacher(name, run.read_experiment().backbone, _fingerprint(run), logits, _lineage(name, run))
+    return Teacher(name, run.read_experiment().backbone, answers_fingerprint(run), logits, _lineage(name, run))
 
 
 def _lineage(name: str, run: RunFolder) -> Lineage:
@@ -156,8 +156,8 @@ def _lineage(name: str, run: RunFolder) -> Lineage:
     return Lineage(found.digests) if known else found
 
 
-def _fingerprint(run: RunFolder) -> str:
-    """SHA-256 in hex over those of the predictions of all folds."""
+def answers_fingerprint(run: RunFolder) -> str:
+    """SHA-256 in hex over those of the predictions of all folds of a teacher."""
     sums = [checksum(run.part(part) / "predictions.npz").sha256 for part in run.parts]
     return hashlib.sha256("".join(sums).encode()).hexdigest()
 

@@ -284,6 +284,7 @@ def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.Captur
         "compare": ["RUN", "--split", "--tta", "--data-dir", "--paper", "--unpaired", "--out"],
         "report": ["RUN", "--data-dir", "--top", "--out"],
         "refit": ["RUN", "--run-dir", "--data-dir"],
+        "reproduce": ["RUN", "--run-dir", "--data-dir", "--within"],
         "explain": ["RUN", "IMAGE", "--errors", "--method", "--layer", "--class", "--fold", "--data-dir", "--out"],
         "export": ["RUN", "--format", "--int8", "--fold", "--data-dir", "--out"],
         "predict": ["RUN", "SOURCE", "--faces", "--detector", "--boxes", "--every", "--min-confidence", "--smooth"],

@@ -1,0 +1,178 @@
+"""Train a finished run again in a new folder and say whether it comes out the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_tl.commands._command import Command
+from fer_tl.core.config import Experiment
+from fer_tl.core.errors import NotAgreed, UserError
+from fer_tl.core.say import Say, say_line
+from fer_tl.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from fer_tl.evaluation.reproduction import Reproduction
+
+
+@dataclass(frozen=True, eq=False)
+class ReproduceResult:
+    """A run that was trained again.
+
+    Attributes:
+        run_dir: folder of the new one.
+        found: how far it is from the first.
+        text: that, as the terminal shows it.
+    """
+
+    run_dir: Path
+    found: Reproduction
+    text: str
+
+    @property
+    def agrees(self) -> bool:
+        """See ``fer_tl.evaluation.reproduction.Reproduction.agrees``."""
+        return self.found.agrees
+
+
+def reproduce(
+    run_dir: Path | str,
+    target: Path | str | None = None,
+    data_dir: Path | str | None = None,
+    within: float = 1.0,
+    say: Say = say_line,
+) -> ReproduceResult:
+    """Train a finished run of ``cv``, ``train`` or ``distill`` again by its settings and on the same data, and compare.
+
+    The data are compared by their fingerprint before anything is trained, teachers by that of their answers. Nothing in
+    the run is changed. The same command continues what was interrupted; what is trained already is compared alone. On
+    the command line the exit code is 1 where the two do not agree.
+
+    Args:
+        run_dir: a finished run.
+        target: folder of the new one; default: that of the run with ``-again`` behind it.
+        data_dir: where the dataset is now; default: where the run found it.
+        within: points by which the accuracy may differ where the bits do, as on other hardware; 0: only the same bits
+            agree.
+        say: prints a line.
+
+    Raises:
+        UserError: no finished run, a soup or refit, files that were changed, another build of the data, other answers
+            of teachers, a framework that the run was not made with, or another run in the folder.
+    """
+    if not 0 <= within <= 100:
+        raise UserError(f"--within {within:g}: give points from 0 to 100")
+    source = RunFolder(Path(run_dir))
+    _check_run(source)
+    experiment = _experiment(source, target, data_dir)
+    # Not above: --help needs none of them.
+    from fer_tl.commands.cv import PartResult, cross_validate
+    from fer_tl.commands.train import fit
+    from fer_tl.data.dataset import group_by_id
+    from fer_tl.evaluation.reproduction import compare_trainings
+    from fer_tl.evaluation.run_dataset import find_dataset
+    from fer_tl.reports.reproduction_report import write_reproduction
+
+    _check_data(source, experiment, say)
+    _check_teachers(source, experiment)
+    trained = (cross_validate if source.read_run()["kind"] == "cv" else fit)(experiment, say)
+    if isinstance(trained, PartResult):
+        raise UserError(f"{experiment.run_dir} is not whole: rerun the same command to continue")
+    if hasattr(trained, "refuse_failed"):
+        trained.refuse_failed()
+    data, _ = find_dataset(source, experiment.data_dir, "stream")
+    assert data is not None  # it was there before the training
+    again = RunFolder(trained.run_dir)
+    found = compare_trainings(source, again, group_by_id(data.dataset), within, say)
+    text = write_reproduction(source, again, found)
+    say(f"\n{text}")
+    return ReproduceResult(again.path, found, text)
+
+
+def _check_run(source: RunFolder) -> None:
+    """Refuse a run that cannot be trained again as a whole, and one that is not what was written."""
+    from fer_tl.core.framework import choose_backend
+    from fer_tl.evaluation.open_split import check_finished
+    from fer_tl.runs.part import NEEDED, check_part
+
+    about = source.read_run("class_names")
+    if about["kind"] not in ("cv", "train"):
+        name, made = {"soup": ("ingredients", "soup"), "refit": ("cross validation", "refit")}[about["kind"]]
+        origin = about[about["kind"]]["run"]
+        raise UserError(
+            f"{source.path} is a {about['kind']} of {origin}: reproduce its {name}, fer-tl reproduce {origin}, then "
+            f"give fer-tl {made} the new run"
+        )
+    source.refuse_edited()
+    check_finished(source)
+    for part in source.parts:
+        check_part(source.part(part), NEEDED)
+    before = about.get("backend", "tensorflow")
+    if choose_backend() != before:
+        raise UserError(f"{source.path} was trained with {before}: set KERAS_BACKEND={before} to train it again")
+
+
+def _experiment(source: RunFolder, target: Path | str | None, data_dir: Path | str | None) -> Experiment:
+    """What the run was trained by, in another folder; on this machine alone where there were several."""
+    experiment = source.read_experiment()
+    folder = Path(target) if target else source.path.resolve().with_name(f"{source.path.resolve().name}-again")
+    if folder.resolve() == source.path.resolve():
+        raise UserError(f"{folder} is the run itself: give another --run-dir")
+    table = experiment.fold_table
+    if table and not Path(table).is_file():
+        table = str(source.path / "folds.csv")
+    alone = {"strategy": "auto", "workers": None, "cluster_secret": None} if experiment.workers else {}
+    return replace(
+        experiment,
+        run_dir=str(folder),
+        data_dir=str(Path(data_dir or experiment.data_dir).absolute()),
+        precision=source.precision(experiment.precision),  # type: ignore[arg-type]
+        fold_table=table,
+        fold=None,
+        worker=None,
+        **alone,  # type: ignore[arg-type]
+    )
+
+
+def _check_data(source: RunFolder, experiment: Experiment, say: Say) -> None:
+    """Make sure that the build is the one that the run was trained on, before anything is trained."""
+    from fer_tl.data.building.build import build
+    from fer_tl.data.directory import dataset_directory
+    from fer_tl.evaluation.run_dataset import find_dataset
+    from fer_tl.sources.format import is_drawn
+
+    about = source.read_run()
+    try:
+        dataset_directory(Path(experiment.data_dir), about["dataset"])
+    except UserError:
+        if not is_drawn(about["dataset"]):
+            raise
+        build(about["dataset"], data_dir=experiment.data_dir, say=say)
+    found, _ = find_dataset(source, experiment.data_dir, "stream")
+    assert found is not None  # it is there
+    say(f"data: the same, fingerprint {about['fingerprint'][:12]}, in {found.directory}")
+
+
+def _check_teachers(source: RunFolder, experiment: Experiment) -> None:
+    """Make sure that the teachers of a student answer as they did."""
+    before = source.read_run().get("teachers", [])
+    if not before:
+        return
+    from fer_tl.training.teachers import answers_fingerprint, check_teachers
+
+    for told, (name, run) in zip(before, check_teachers(experiment).items(), strict=True):
+        now = answers_fingerprint(run)
+        if now != told["predictions"]:
+            raise UserError(
+                f"the teacher {name} answers otherwise than when it taught {source.path} (fingerprint {now[:12]}, then "
+                f"{told['predictions'][:12]}): put the run back that taught it"
+            )
+
+
+def _refuse_other(found: ReproduceResult) -> None:
+    if not found.agrees:
+        raise NotAgreed(f"{found.run_dir} does not agree with the run that it was to reproduce")
+
+
+COMMAND = Command(reproduce, positional=("run_dir",), flags={"target": "--run-dir"}, resumes=True, finish=_refuse_other)
