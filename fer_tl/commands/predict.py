@@ -166,6 +166,7 @@ def predict(
         except (KeyboardInterrupt, Terminated):
             if not opened.live:  # a camera has no other end
                 raise
+        tally.damaged = opened.damaged
         tally.refuse_nothing()
         written = results.finish({**about, "precision_trial": model.outcome, **tally.counts()})
     seconds = time.perf_counter() - began

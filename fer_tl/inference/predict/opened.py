@@ -37,6 +37,11 @@ class Opened(NamedTuple):
         """Frames that a video says it has, 0 where it does not."""
         return 0 if self.video is None else self.video.frames
 
+    @property
+    def damaged(self) -> int:
+        """Frames of a camera or stream that were passed over so far; a file's are told by how many it promised."""
+        return getattr(self.video, "damaged", 0) if self.live else 0
+
 
 def open(sources: Sequence[str]) -> Opened:
     from fer_tl.core.archive_members import summarize_passed_over

@@ -26,6 +26,7 @@ class Tally:
         promised: frames that a video says it has, 0 if it does not.
         rate: frames a second of a video.
         time: of its last frame, seconds.
+        damaged: frames of a camera or stream that were passed over.
         pictures: or frames, that were analysed.
         faces: in them.
         without_face: pictures or frames with none.
@@ -45,6 +46,7 @@ class Tally:
     promised: int = 0
     rate: float = 0.0
     time: float = 0.0
+    damaged: int = 0
     pictures: int = 0
     faces: int = 0
     without_face: int = 0
@@ -123,6 +125,9 @@ class Tally:
             )
         if self.read < self.promised:
             lines.append(self._missing())
+        if self.damaged:
+            what = "damaged frame was" if self.damaged == 1 else "damaged frames were"
+            lines.append(f"{self.damaged:,} {what} passed over")
         if written:
             lines.append(f"wrote {', '.join(str(path) for path in written)}")
         return "\n".join(lines)

@@ -45,6 +45,7 @@ class VideoReader:
     Attributes:
         rate: frames a second, as the source says or a usual rate.
         frames: that the file says it has, 0 if it does not.
+        damaged: frames that were passed over so far, behind which others came.
 
     Raises:
         UserError: it cannot be opened, or OpenCV is missing.
@@ -59,6 +60,7 @@ class VideoReader:
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if math.isfinite(rate) and 1 <= rate <= 1000 else _USUAL_RATE
         frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.damaged = 0
         self.frames = int(frames) if math.isfinite(frames) and not live else 0
 
     def read(self, wanted: Callable[[int], bool]) -> Iterator[VideoFrame]:
@@ -76,10 +78,12 @@ class VideoReader:
             steps = 1 + failed
             if number >= 0 and not moment > before:  # not every container has times
                 moment = before + steps / self.rate
+            self.damaged += failed
             number, failed, pixels = number + steps, 0, None
             if wanted(number):
                 there, pixels = self._capture.retrieve()
                 if not there:
+                    self.damaged += 1
                     continue
             yield VideoFrame(number, moment, pixels)
 

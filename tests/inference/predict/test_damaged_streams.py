@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_tl.inference.predict.opened import open
+from fer_tl.inference.predict.summary import Tally
 from fer_tl.inference.predict.video import VideoReader
 
-SENT, DAMAGED = 12, 5
+SENT, DAMAGED = 12, (5, 7, 8)
 
 
 def picture(level: int) -> bytes:
@@ -32,7 +34,7 @@ class Camera(BaseHTTPRequestHandler):
         self.end_headers()
         for number in range(SENT):
             data = picture(20 * number)
-            if number == DAMAGED:
+            if number in DAMAGED:
                 data = data[:20] + bytes(300)
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
             self.wfile.write(head.encode() + data + b"\r\n")
@@ -53,5 +55,15 @@ def test_pictures_over_http_are_frames_and_a_damaged_one_ends_nothing(address: s
     frames = list(reader.read(lambda number: True))
     reader.close()
     levels = [round(float(frame.pixels.mean()) / 20) for frame in frames if frame.pixels is not None]
-    assert levels == [number for number in range(SENT) if number != DAMAGED]
+    assert levels == [number for number in range(SENT) if number not in DAMAGED]
+    assert reader.damaged == len(DAMAGED)
     assert [frame.time for frame in frames] == sorted(frame.time for frame in frames)
+
+
+def test_damaged_frames_of_a_stream_are_counted_in_the_summary(address: str) -> None:
+    pytest.importorskip("cv2")
+    opened = open([address])
+    assert opened.video is not None
+    list(opened.video.read(lambda number: True))
+    tally = Tally(opened.name, video=True, damaged=opened.damaged)
+    assert "3 damaged frames were passed over" in tally.describe(1.0, [])
