@@ -1,6 +1,7 @@
 """What weights between those of a network and of the same one trained further are worth, on plain and corrupted images.
 
-usage: python benchmarks/blended_weights.py FIRST.keras SECOND.keras DATASET [--data-dir DATA] [--images 1500] [--shares 0 0.2 1]
+usage: python benchmarks/blended_weights.py FIRST.keras SECOND.keras DATASET [--data-dir DATA] [--images 1500]
+       [--shares 0 0.2 1]
 
 M. Wortsman et al., Robust fine-tuning of zero-shot models (CVPR 2022): on the way from one to the other, accuracy on
 corrupted images may rise before that on plain ones falls. Scored on the validation split, which neither has learnt.

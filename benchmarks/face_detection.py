@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--detector", action="append", default=[], help="a name, NAME,fast for videos, or a function")
     parser.add_argument("--model", type=Path, help="YuNet's model")
-    parser.add_argument("--accuracy", action="store_true", help="also accuracy by margin and alignment, for each detector")
+    parser.add_argument("--accuracy", action="store_true", help="also accuracy by margin and alignment")
     parser.add_argument("--write", type=Path, help="also write the tables to this file")
     arguments = parser.parse_args()
     photos = read_photos(arguments.expw, arguments.photos)
