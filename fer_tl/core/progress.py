@@ -16,6 +16,10 @@ from typing import TextIO
 from fer_tl.core.say import says_progress
 
 
+# Between lines where nothing can be rewritten: pipes, files, notebooks.
+SECONDS_PER_LINE = 10.0
+
+
 def duration(seconds: float) -> str:
     """``75`` to ``1 min 15 s``."""
     seconds = round(seconds)
@@ -42,13 +46,15 @@ class Progress:
         self._timed = 0
         self._begun = False
         self._seconds = 0.0
+        self._quiet = Clock()
 
     def skip(self, images: int) -> None:
         """Count images that need no training: an epoch done before, or one left out by early stopping."""
         self._done += images
 
     def step(self, images: int, seconds: float, where: str) -> None:
-        """Count images just trained, and show the live line."""
+        """Count images just trained, and show where it is: in the live line, or where there is none, in a line after
+        each 10 s without one."""
         self._done += images
         # The first call of a run traces the model: counting it would promise far too long a run.
         if self._begun:
@@ -58,6 +64,8 @@ class Progress:
         if self._live:
             width = shutil.get_terminal_size().columns - 1
             print(f"\r{f'{where}  {self.rate()}'[:width]:<{width}}", end="", file=self._out, flush=True)
+        elif self._quiet.look() >= SECONDS_PER_LINE:
+            self.line(f"{where}  {self.rate()}")
 
     def rate(self) -> str:
         """``512 images/s, 3 min 20 s left``, as far as known."""
@@ -73,6 +81,7 @@ class Progress:
             print(f"\r{'':<{width}}\r", end="", file=self._out)
         if says_progress():
             print(text, file=self._out, flush=True)
+            self._quiet.lap()
 
 
 class CountProgress:
@@ -88,7 +97,7 @@ class CountProgress:
         self._terminal = sys.stderr.isatty()
         self._shown = says_progress()
         self._start = time.perf_counter()
-        self._next = self._start + (0.2 if self._terminal else 10.0)
+        self._next = self._start + (0.2 if self._terminal else SECONDS_PER_LINE)
 
     def __enter__(self) -> CountProgress:
         return self
@@ -103,7 +112,7 @@ class CountProgress:
         now = time.perf_counter()
         if not self._shown or (now < self._next and self._done < self._total):
             return
-        self._next = now + (0.2 if self._terminal else 10.0)
+        self._next = now + (0.2 if self._terminal else SECONDS_PER_LINE)
         rate = self._done / max(now - self._start, 1e-9)
         line = f"{self._done:,} of {self._total:,} {self._what}, {rate:,.0f}/s"
         sys.stderr.write(f"\r{line}  " if self._terminal else f"{line}\n")

@@ -17,7 +17,7 @@ from fer_tl.core.interrupts import deferred
 from fer_tl.core.progress import Clock, Progress
 from fer_tl.core.randomness import key_of
 from fer_tl.devices.broadcast import share_bytes
-from fer_tl.engines.plan import EpochPlan
+from fer_tl.engines.plan import EpochPlan, steps_per_epoch
 from fer_tl.runs.history import write_history
 from fer_tl.runs.part import EVENTS
 from fer_tl.training.checkpoint import assign_values, read_values
@@ -112,6 +112,7 @@ class Loop:
         """
         self.session.reset(self.rows.train)
         self._at = self._keeper.resume()
+        self._say_where()
         self._events.begin(self._at.history, self._at.epoch_seconds)
         with deferred(self.progress.line) as asked:
             for stage in self.session.stages:
@@ -131,6 +132,14 @@ class Loop:
             "epoch_seconds": [round(seconds, 3) for seconds in self._at.epoch_seconds[:-1]],
         }
         return Fitted(self._at.history, kept, timing)
+
+    def _say_where(self) -> None:
+        """Say where a fold goes on that was begun before."""
+        at, experiment = self._at, self.session.experiment
+        if (at.history or at.step) and at.epoch <= sum(stage.trained for stage in self.session.stages):
+            steps = steps_per_epoch(len(self.rows.train), experiment.batch_size)
+            step = f", step {at.step:,} of {steps:,}" if at.step else ""
+            self.progress.line(f"{self.name}  continuing at epoch {at.epoch}{step}")
 
     def forget(self) -> None:
         """Delete the checkpoints, once the fold's results are saved."""

@@ -67,6 +67,7 @@ class Session:
     """
 
     averages: Averages | None = None
+    _kept_start: KeptStart | None = None
 
     def __init__(self, experiment: Experiment, dataset: Dataset, weights_file: Path | None):
         self.experiment = experiment
@@ -85,7 +86,6 @@ class Session:
         finally:
             keras.config.set_dtype_policy(policy)
         self.model = self.classifier.model
-        self._kept_start = None
         if experiment.keep_start:
             assert weights_file is not None  # see fer_tl.core.check_config
             self._kept_start = KeptStart(self.model, weights_file, dataset.class_names, experiment.keep_start)

@@ -159,6 +159,17 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(
     same_result(tmp_path / "run" / "model", uninterrupted / "model")
 
 
+def test_a_run_that_goes_on_says_where(
+    two_stages: Experiment, killed: Path, faces: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    shutil.copytree(killed, tmp_path / "run")
+    train(two_stages, faces, tmp_path / "run")
+    told = [line for line in capsys.readouterr().out.splitlines() if "continuing" in line]
+    assert told == ["model  continuing at epoch 3, step 1 of 3"]
+    train(two_stages, faces, tmp_path / "new")
+    assert "continuing" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("stopping", [0, 2])
 def test_averages_of_the_weights_go_on_too_and_steps_in_parts(stopping: int, faces: Dataset, tmp_path: Path):
     settings = experiment(epochs=2, head_epochs=1, ema=0.9, early_stopping=stopping, holdout=0.2, accumulate=2)

@@ -1,0 +1,50 @@
+"""Where output goes to a file or a notebook, training says where it is every ten seconds."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from fer_tl.core import progress
+from fer_tl.core.progress import Progress
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+    return now
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_without_a_terminal_ten_seconds_of_silence_end_in_a_line(clock: list[float]) -> None:
+    out = io.StringIO()
+    shown = Progress(1000, out)
+    for step in range(30):
+        shown.step(10, 3.0, f"fold-0  epoch 1  step {step + 1}/100")
+        clock[0] += 3.0
+    lines = out.getvalue().splitlines()
+    assert [line.split("  ")[2] for line in lines] == ["step 5/100", "step 9/100", "step 13/100", "step 17/100"] + [
+        "step 21/100",
+        "step 25/100",
+        "step 29/100",
+    ]
+    assert lines[0].endswith("3 images/s, 4 min 45 s left")
+
+
+def test_any_line_counts_and_a_terminal_has_one_line_that_is_rewritten(clock: list[float]) -> None:
+    out, terminal = io.StringIO(), Terminal()
+    for shown in (Progress(1000, out), Progress(1000, terminal)):
+        for _ in range(4):
+            clock[0] += 9.0
+            shown.line("epoch")
+            shown.step(10, 9.0, "here")
+    assert out.getvalue() == "epoch\n" * 4
+    clock[0] += 60.0
+    shown.step(10, 9.0, "here")
+    assert terminal.getvalue().count("\n") == 4
