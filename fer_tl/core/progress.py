@@ -15,7 +15,6 @@ from typing import TextIO
 
 from fer_tl.core.say import says_progress
 
-
 # Between lines where nothing can be rewritten: pipes, files, notebooks.
 SECONDS_PER_LINE = 10.0
 
