@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.commands.serve import serve
     from fer_tl.commands.soup import soup
     from fer_tl.commands.stress import stress
+    from fer_tl.commands.subgroups import subgroups
     from fer_tl.commands.sweep import sweep
     from fer_tl.commands.train import fit
     from fer_tl.commands.verify import verify
@@ -55,7 +56,7 @@ __all__ = [
     "Experiment", "UserError", "__version__", "audit", "build", "clean", "collect", "compare", "cross_validate",
     "distill", "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit", "import_predictions",
     "inspect_dataset", "list_models", "load", "load_dataset", "load_experiment", "predict", "profile", "refit",
-    "report", "reproduce", "serve", "soup", "stress", "sweep", "verify",
+    "report", "reproduce", "serve", "soup", "stress", "subgroups", "sweep", "verify",
 ]  # fmt: skip
 _BESIDES_COMMANDS = {
     "Experiment": "core.config",

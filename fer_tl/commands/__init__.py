@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ORDER = (
     "build", "verify", "clean", "inspect", "folds", "cv", "train", "distill", "collect", "soup", "refit", "reproduce",
     "sweep", "evaluate", "import-predictions", "ensemble", "compare", "report", "explain", "export", "predict", "serve",
-    "audit", "stress", "doctor", "models", "profile",
+    "audit", "stress", "subgroups", "doctor", "models", "profile",
 )  # fmt: skip
 
 

@@ -94,9 +94,12 @@ def _check_run(source: RunFolder) -> None:
     """Refuse a run that cannot be trained again as a whole, and one that is not what was written."""
     from fer_tl.core.framework import choose_backend
     from fer_tl.evaluation.open_split import check_finished
+    from fer_tl.runs.imports import read_import
     from fer_tl.runs.part import NEEDED, check_part
 
     about = source.read_run("class_names")
+    if imported := read_import(about):
+        raise UserError(f"{source.path} holds imported predictions of {imported.model}: fer-tl did not train it")
     if about["kind"] not in ("cv", "train"):
         name, made = {"soup": ("ingredients", "soup"), "refit": ("cross validation", "refit")}[about["kind"]]
         origin = about[about["kind"]]["run"]

@@ -283,6 +283,7 @@ def test_help_lists_every_option_and_exits_0(command: str, capsys: pytest.Captur
         "ensemble": ["RUN", "--split", "--tta", "--weights", "--out"],
         "compare": ["RUN", "--split", "--tta", "--data-dir", "--paper", "--unpaired", "--out"],
         "report": ["RUN", "--data-dir", "--top", "--out"],
+        "subgroups": ["RUN", "--by", "--table", "--id-column", "--split", "--tta", "--data-dir", "--out"],
         "refit": ["RUN", "--run-dir", "--data-dir"],
         "reproduce": ["RUN", "--run-dir", "--data-dir", "--within"],
         "explain": ["RUN", "IMAGE", "--errors", "--method", "--layer", "--class", "--fold", "--data-dir", "--out"],

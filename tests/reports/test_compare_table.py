@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hand_made_runs import build_data, logits_of, make_run
 from html_reader import assert_sound
-from test_latex import HOSTILE, assert_balanced
+from latex_reader import HOSTILE, assert_balanced
 
 from fer_tl.commands.compare import CompareResult, compare
 from fer_tl.reports.bibliography import all_papers

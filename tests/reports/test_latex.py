@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from hand_made_runs import build_data, logits_of, make_run
+from latex_reader import HOSTILE, assert_balanced
 
 from fer_tl.commands.compare import compare
 from fer_tl.core.safe_text import for_latex
 from fer_tl.reports.latex import as_latex, label_of
 from fer_tl.reports.rendering import Table
 
-HOSTILE = r"[50%] a_b & $c$ #1 {d} ~e^ \f <g> | *"
 NUMBERS = Table(
     ["model", "accuracy\n(%)", "\n95 %", "gain", "p"],
     [
@@ -24,31 +23,6 @@ NUMBERS = Table(
     ],
     marks=frozenset({(0, 1)}),
 )
-
-
-def assert_balanced(latex: str) -> None:
-    """Every brace and environment is closed in its order, and each row has as many cells as there are columns."""
-    plain = re.sub(r"\\[\\{}%&_#$]", "", re.sub(r"^%.*$", "", latex, flags=re.MULTILINE))
-    depth = 0
-    for letter in plain:
-        depth += (letter == "{") - (letter == "}")
-        assert depth >= 0
-    assert depth == 0
-    opened: list[str] = []
-    for word, name in re.findall(r"\\(begin|end)\{(\w+)\}", latex):
-        if word == "begin":
-            opened.append(name)
-        else:
-            assert opened.pop() == name
-    assert not opened
-    assert plain.count("$") % 2 == 0
-    columns = ""
-    for line in latex.splitlines():
-        if line.startswith(r"\begin{tabular}"):
-            columns = re.sub(r"@\{\}|\[[^\]]*\]", "", line.partition("}{")[2]).rstrip("}")
-        if line.endswith(r" \\"):
-            spanned = line.count(r"\multicolumn{2}")
-            assert len(re.findall(r"(?<!\\)&", line)) + spanned == len(columns) - 1
 
 
 def test_numbers_stand_in_columns_of_siunitx_and_nothing_else_does():
