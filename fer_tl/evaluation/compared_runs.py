@@ -32,7 +32,7 @@ class ComparedRun:
         path: as given.
         run: its folder.
         about: ``run.json``.
-        settings: of its experiment, by dotted option name.
+        settings: of its experiment, by dotted option name, as it was trained.
         done: names of the parts that are done.
         failures: why the training of a part failed, by its name.
         fingerprint: of the data that was predicted; None if the run does not say.
@@ -164,13 +164,15 @@ def _open(name: str, path: Path, split: str | None, tta: str) -> ComparedRun:
 
 
 def _settings(run: RunFolder) -> dict[str, Any]:
-    """What was asked for, with the seed by which its folds were drawn, also where that is the only seed there is; of
-    predictions that were imported, only what made them."""
+    """What was asked for, with the seed by which its folds were drawn, also where that is the only seed there is, and
+    the precision that it was trained in, also where a trial chose it; of predictions that were imported, only what made
+    them."""
     if imported := read_import(run.read_run()):
         return {"backbone": imported.model}
     found = run.read_run().get("settings") or identity(run.read_experiment())  # runs of version 0.1.0 do not have them
     given, drawn_by = found.get("fold_table"), found.get("fold_seed")
-    return {**found, "fold_seed": None if given else found.get("seed") if drawn_by is None else drawn_by}
+    taken = {"precision": run.precision(found["precision"])} if "precision" in found else {}
+    return {**found, **taken, "fold_seed": None if given else found.get("seed") if drawn_by is None else drawn_by}
 
 
 def _joined(

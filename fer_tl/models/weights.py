@@ -143,15 +143,16 @@ def _copy_backbone(base: Any, path: Path) -> None:
     lies in front of it too.
 
     Raises:
-        ValueError: the first layer that is another.
+        ValueError: the first layer that is another, or other activations.
     """
     import keras
 
-    saved = [
+    inside = [
         layer
         for layer in keras.models.load_model(path, compile=False).layers
-        if layer.weights and not layer.name.startswith("head_") and layer.name not in ("logits", STANDARDIZE)
+        if not layer.name.startswith("head_") and layer.name not in ("logits", STANDARDIZE)
     ]
+    saved = [layer for layer in inside if layer.weights]
     mine = [layer for layer in base.layers if layer.weights]
     if len(saved) != len(mine):
         raise ValueError(f"it has {len(saved)} layers with weights, the backbone {len(mine)}")
@@ -160,6 +161,15 @@ def _copy_backbone(base: Any, path: Path) -> None:
         if type(layer) is not type(other) or shapes[0] != shapes[1]:
             raise ValueError(f"its layer '{other.name}' has arrays of {shapes[1]}, not {shapes[0]}")
         layer.set_weights(other.get_weights())
+    asked, there = _activations(base.layers), _activations(inside)
+    if asked != there:
+        raise ValueError(f"its activations are {', '.join(sorted(there))}, not {', '.join(sorted(asked))}")
+
+
+def _activations(layers: Iterable[Any]) -> set[str]:
+    """The functions that layers apply: kernels that were learnt with one are worth little with another."""
+    configs = [layer.get_config() for layer in layers]
+    return {str(config["activation"]) for config in configs if config.get("activation", "linear") != "linear"}
 
 
 def network_checksum(model: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,10 @@ class KeptStart:
                 f"'keep_start' mixes a start's answers with those learnt, but {path} knows the classes "
                 f"{', '.join(names)}, and the data has {', '.join(class_names)}: omit it"
             )
-        shapes = [[tuple(weight.shape) for weight in each.weights] for each in (model, start)]
-        if shapes[0] != shapes[1]:
+        if difference := _difference(_head_of(model), _head_of(start)):
             raise UserError(
-                f"'keep_start' needs a start of the same layers, but {path} has another head: give its --head.dense "
-                "and the like, or omit it"
+                f"'keep_start' needs a start of the same layers, but {path} has another head ({difference}): give its "
+                "--head.pooling, .dense, .activation and .batch-norm, or omit it"
             )
         self._weights: list[Any] = model.weights
         self._start: Values = read_values(start.weights)
@@ -53,3 +53,24 @@ class KeptStart:
         pairs = zip(self._start, read_values(self._weights), strict=True)
         share = np.float32(self._share)
         assign_values(self._weights, [share * start + (1 - share) * learnt for start, learnt in pairs])
+
+
+def _head_of(model: keras.Model) -> list[str]:
+    """What each layer behind the backbone computes when the model answers: layers of the same shapes may differ."""
+    return [
+        " ".join([type(layer).__name__, *_activation(layer), *(str(tuple(weight.shape)) for weight in layer.weights)])
+        for layer in model.layers
+        if layer.name.startswith(("head_", "logits")) and not isinstance(layer, keras.layers.Dropout)
+    ]
+
+
+def _activation(layer: Any) -> list[str]:
+    return [str(layer.get_config()["activation"])] if "activation" in layer.get_config() else []
+
+
+def _difference(asked: list[str], there: list[str]) -> str:
+    """The first layer that is another; "" where none is."""
+    for mine, other in zip_longest(asked, there, fillvalue="no layer"):
+        if mine != other:
+            return f"{other}, where {mine} is asked for"
+    return ""

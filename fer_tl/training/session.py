@@ -31,7 +31,7 @@ from fer_tl.training.averages import Averages
 from fer_tl.training.checkpoint import Values, assign_values, read_values
 from fer_tl.training.kept_start import KeptStart
 from fer_tl.training.layer_rates import rate_scales
-from fer_tl.training.stages import Stage, set_trainable, stages_of
+from fer_tl.training.stages import Stage, check_unfreeze, set_trainable, stages_of
 
 
 @dataclass
@@ -86,6 +86,7 @@ class Session:
         finally:
             keras.config.set_dtype_policy(policy)
         self.model = self.classifier.model
+        check_unfreeze(self.classifier, experiment.unfreeze, experiment)  # before a run's folder is written
         if experiment.keep_start:
             assert weights_file is not None  # see fer_tl.core.check_config
             self._kept_start = KeptStart(self.model, weights_file, dataset.class_names, experiment.keep_start)

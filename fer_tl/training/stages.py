@@ -40,6 +40,13 @@ def stages_of(experiment: Experiment) -> list[Stage]:
     return [Stage("head", heads, "none", Schedule(kind="constant"), heads), main]
 
 
+def check_unfreeze(classifier: Classifier, unfreeze: int | Literal["all", "none"], experiment: Experiment) -> None:
+    """Raise ``UserError`` where more layers are to learn than there are."""
+    count = len(classifier.backbone_layers)
+    if isinstance(unfreeze, int) and unfreeze > count:
+        raise UserError(f"'unfreeze' {unfreeze} is more than the {count} layers of {experiment.backbone}: use all")
+
+
 def set_trainable(classifier: Classifier, unfreeze: int | Literal["all", "none"], experiment: Experiment) -> None:
     """Freeze and unfreeze the backbone's layers; the head always learns.
 
@@ -47,17 +54,10 @@ def set_trainable(classifier: Classifier, unfreeze: int | Literal["all", "none"]
     Keras 3 functional model the outer call's ``training=True`` overrides it (keras issue 20285).
     Where BatchNorm learns, its moving statistics follow with ``batch_norm_momentum``: MobileNetV2's own 0.999 lags
     about a thousand steps behind, several epochs of FER-2013.
-
-    Raises:
-        UserError: more layers are to learn than there are.
     """
     import keras
 
     layers = classifier.backbone_layers
-    if isinstance(unfreeze, int) and unfreeze > len(layers):
-        raise UserError(
-            f"'unfreeze' {unfreeze} is more than the {len(layers)} layers of {experiment.backbone}: use all"
-        )
     learning = unfreeze if isinstance(unfreeze, int) else len(layers) if unfreeze == "all" else 0
     for index, layer in enumerate(layers):
         layer.trainable = index >= len(layers) - learning

@@ -314,6 +314,20 @@ def test_trainings_on_the_same_folds_differ_in_their_seed_alone():
     }
 
 
+def test_the_precision_that_a_trial_chose_is_told_where_runs_differ_in_it():
+    chosen = {"auto-one": "mixed_bfloat16", "auto-two": "float32", "named": "mixed_bfloat16"}
+    for number, (name, found) in enumerate(chosen.items()):
+        path = make_run(Path(name), logits_of(number), precision="auto" if "auto" in name else found)
+        write_json(path / "run.json", {**json.loads((path / "run.json").read_text()), "precision": found})
+    lines = lines_of(run_compare(Path("auto-one"), Path("auto-two"), out="two"), "settings.csv")
+    assert {name: line["precision"] for name, line in lines.items()} == {
+        "auto-one": "mixed_bfloat16",
+        "auto-two": "float32",
+    }
+    assert "precision" not in lines_of(run_compare(Path("auto-one"), Path("named"), out="same"), "settings.csv")
+    assert "precision mixed_bfloat16" in (Path("same") / "settings.md").read_text()
+
+
 def test_without_its_times_a_run_is_compared_all_the_same(trio: tuple[Path, Path, Path]):
     good, equal, _ = trio
     for part in good.glob("fold-*"):

@@ -157,6 +157,14 @@ def test_a_model_of_another_backbone_or_width_is_refused(small: Path) -> None:
         resolve_model(settings("shallow_cnn", small, pixels="centred"))
 
 
+def test_a_model_of_other_activations_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    save_model(build_classifier(settings("liu_3conv", activation="elu"), SHAPE, 3, None).model, ("a", "b", "c"), path)
+    with pytest.raises(UserError, match=r"not hold the weights of liu_3conv: its activations are elu, not relu"):
+        build_classifier(settings("liu_3conv", path), SHAPE, 3, path)
+    build_classifier(settings("liu_3conv", path, activation="elu"), SHAPE, 3, path)
+
+
 def test_the_consent_to_a_licence_is_asked_for_in_every_stage(small: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(small.read_bytes())

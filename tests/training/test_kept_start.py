@@ -90,8 +90,22 @@ def test_a_start_that_answers_otherwise_is_refused(start: Path, faces: Dataset, 
     with pytest.raises(UserError, match="knows the classes"):
         trained(experiment(**options), turned, tmp_path / "classes")
     others = replace(faces, images=255 - faces.images)
-    with pytest.raises(UserError, match="has another head"):
+    with pytest.raises(UserError, match=r"has another head \(Dense .*, where Dense .* is asked for\)"):
         trained(experiment(head={"dense": [9], "dropout": [0.0, 0.0]}, **options), others, tmp_path / "head")
+
+
+@pytest.mark.parametrize("head", [{"pooling": "max"}, {"activation": "tanh"}], ids=str)
+def test_a_head_of_the_same_shapes_that_computes_otherwise_is_refused(
+    head: dict[str, Any], faces: Dataset, tmp_path: Path
+):
+    layers = {"pooling": "avg", "dense": [9], "activation": "relu", "dropout": [0.0, 0.0], "batch_norm": False}
+    start = trained(experiment(head=layers), faces, tmp_path / "start")
+    options = {"weights": str(start / "model.keras"), "keep_start": 0.5}
+    others = replace(faces, images=255 - faces.images)
+    with pytest.raises(UserError, match="has another head"):
+        trained(experiment(head={**layers, **head}, **options), others, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    trained(experiment(head={**layers, "dropout": [0.5, 0.0]}, **options), others, tmp_path / "run")
 
 
 @pytest.mark.parametrize("weights", ["none", "imagenet"])
