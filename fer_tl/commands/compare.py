@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from fer_tl.commands._command import Command
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import choose_requested
 from fer_tl.core.say import Say, say_line
+from fer_tl.runs.run_file import spread_sweeps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,7 @@ def compare(
     data_dir: Path | str | None = None,
     paper: Sequence[str] = (),
     unpaired: bool = False,
+    seeds: str = "together",
     out: Path | str | None = None,
     say: Say = say_line,
 ) -> CompareResult:
@@ -54,13 +56,17 @@ def compare(
     one the predictions that ``evaluate`` saved of it. Runs on the same images and folds are tested against each other,
     corrected for the number of pairs. A run of which only some folds are done is shown with these.
 
+    Runs that differ in their seed alone, on the same folds, are one row: mean and standard deviation over these
+    trainings, an interval over trainings and images, and a test of both against other such rows.
+
     Args:
-        run_dirs: two or more runs; one is enough beside a paper.
+        run_dirs: two or more runs, or a sweep, which stands for its cells; one is enough beside a paper.
         split: ``test`` or ``validation``, evaluated before for each run.
         tta: ``--tta`` of the evaluations to compare.
         data_dir: where the dataset is now, to know which images belong together; default: where the runs found it.
         paper: papers whose claims are shown too: liu, pham, du, li, sikic.
         unpaired: show runs of other data or folds too, marked and without tests.
+        seeds: ``together`` for one row of runs that differ in their seed alone, ``apart`` for a row each.
         out: folder of the tables; default: ``runs/comparison-<hash of what was asked for>``.
         say: prints a line.
 
@@ -72,12 +78,16 @@ def compare(
         raise UserError(f"a comparison takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
     from fer_tl.evaluation.compared_runs import count_opened, open_runs
     from fer_tl.evaluation.groups_of_runs import groups_of_runs
-    from fer_tl.evaluation.pairing import pair_runs, refuse_unpaired
+    from fer_tl.evaluation.pairing import find_twins, pair_runs, refuse_unpaired
+    from fer_tl.evaluation.tested_rows import pairs_of_rows
+    from fer_tl.evaluation.trainings import check_seeds, group_trainings
     from fer_tl.reports.bibliography import find_papers
     from fer_tl.reports.compare_report import FILE, write_comparison
     from fer_tl.reports.compare_table import Comparison
 
     papers = find_papers([paper] if isinstance(paper, str) else paper)
+    check_seeds(seeds)
+    run_dirs = spread_sweeps(run_dirs)
     if len(run_dirs) < (1 if papers else 2):
         raise UserError("a comparison needs two runs, or one and a --paper: fer-tl compare RUN RUN ...")
     request = {
@@ -86,18 +96,21 @@ def compare(
         "tta": tta,
         "papers": sorted(each.name for each in papers),
         "unpaired": unpaired,
+        **({"seeds": seeds} if seeds != "together" else {}),
     }
     folder = choose_requested(out, FILE, "comparison", request)
-    runs = pair_runs(open_runs(run_dirs, split, tta), split)
+    each = pair_runs(open_runs(run_dirs, split, tta), split)
     if not unpaired:
-        refuse_unpaired(runs, split)
+        refuse_unpaired(each, split)
+    runs = group_trainings(each) if seeds == "together" else each
     groups = groups_of_runs(runs, split, data_dir)
     has_groups = all(found is not None for found, run in zip(groups, runs, strict=True) if run.predictions)
     with ThreadPoolExecutor() as pool:  # resampling lets other threads run
         rows = tuple(pool.map(_score, runs, groups))
-    pairs = _test(rows, groups, split)
-    opened = count_opened(runs, split, data_dir) if split else 0
-    comparison = Comparison(rows, pairs, papers, split, tta, has_groups, opened)
+    tested = {number: row.run for number, row in enumerate(rows) if row.is_tested}
+    pairs = pairs_of_rows(tested, dict(enumerate(groups)), split)
+    opened = count_opened(each, split, data_dir) if split else 0
+    comparison = Comparison(rows, pairs, papers, split, tta, has_groups, opened, find_twins(each))
     text = write_comparison(folder, comparison, request)
     say(f"{text}\n\ntables: {folder}")
     return CompareResult(folder, rows, pairs, text)
@@ -107,6 +120,7 @@ def _score(run: ComparedRun, groups: np.ndarray | None) -> CompareRow:
     """The row of a run; without groups, images are resampled."""
     from fer_tl.evaluation.intervals import bootstrap_intervals
     from fer_tl.evaluation.metrics import score
+    from fer_tl.evaluation.trainings import score_trainings
     from fer_tl.models.costs import Uncounted, read_costs
     from fer_tl.reports.compare_table import CompareRow, compared_intervals
 
@@ -121,29 +135,12 @@ def _score(run: ComparedRun, groups: np.ndarray | None) -> CompareRow:
     found = run.predictions.ids if groups is None else groups
     if (found == found[0]).all():
         raise UserError(f"{run.path} was scored on a single group of images: two are the least to compare")
+    if run.trainings:
+        means, spread, intervals = score_trainings(run, found, compared_intervals())
+        return CompareRow(run, means, intervals, costs, uncounted, spread)
     intervals = bootstrap_intervals(run.predictions, found, compared_intervals())
     labels_only = bool(run.imported and run.imported.labels_only)
     return CompareRow(run, score(run.predictions, labels_only).values, intervals, costs, uncounted)
-
-
-def _test(rows: Sequence[CompareRow], groups: Sequence[np.ndarray | None], split: str | None) -> tuple[Pair, ...]:
-    """All pairs of the rows that can be tested, by their numbers in ``rows``."""
-    import numpy as np
-
-    from fer_tl.evaluation.comparison import compare_pairs
-
-    tested = [number for number, row in enumerate(rows) if row.is_tested]
-    if len(tested) < 2:
-        return ()
-    predictions = [rows[number].run.predictions for number in tested]
-    right = np.stack([each.logits.argmax(axis=1) == each.labels for each in predictions if each])  # [R, N]
-    first = rows[tested[0]].run
-    found = groups[tested[0]]
-    assert first.predictions is not None
-    folds = first.folds if not split and len(first.done) > 1 else None
-    ids = first.predictions.ids
-    pairs = compare_pairs(right, ids if found is None else found, folds, repeats=1 if split else first.repeats)
-    return tuple(replace(pair, better=tested[pair.better], other=tested[pair.other]) for pair in pairs)
 
 
 COMMAND = Command(compare, positional=("run_dirs",))

@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._part_result import PartResult, leave_to_chief
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.lock import take_turns
 from fer_tl.core.say import Say, say_line
 
 if TYPE_CHECKING:
+    from fer_tl.commands._grid import SweepResult
     from fer_tl.commands._report_folds import CvResult
     from fer_tl.training.prepare_run import Work
 
 
-@dataclass(frozen=True)
-class PartResult:
-    """What a process leaves that has no whole result to show: a cross validation of which other folds are missing, or
-    a worker whose chief writes the run.
-
-    Attributes:
-        run_dir: folder of the run; None on a worker.
-        done: names of the folds that are done.
-        missing: names of those that are not.
-        text: what that means, as the terminal shows it.
-    """
-
-    run_dir: Path | None
-    done: tuple[str, ...]
-    missing: tuple[str, ...]
-    text: str
-
-
-def cross_validate(experiment: Experiment | None = None, say: Say = say_line) -> CvResult | PartResult:
+def cross_validate(experiment: Experiment | None = None, say: Say = say_line) -> CvResult | PartResult | SweepResult:
     """Cross-validate an experiment on the training split of its dataset.
 
     Folds are stratified and grouped; every fold starts from the same weights. An interrupted run continues where its
@@ -48,12 +30,17 @@ def cross_validate(experiment: Experiment | None = None, say: Say = say_line) ->
         say: prints a line.
 
     Returns:
-        The result; a ``PartResult`` while other folds are missing, and on every worker but the chief.
+        The result; a ``PartResult`` while other folds are missing, and on every worker but the chief; of an experiment
+        with ``seeds`` what a sweep over them gives.
 
     Raises:
         UserError: bad settings, missing or half-built data, missing weights, another run in the folder, another process
             at work there, or folds whose training failed, if that is all or the one that was asked for.
     """
+    if isinstance(experiment, Experiment) and experiment.seeds is not None:
+        from fer_tl.commands._grid import train_seeds
+
+        return train_seeds(experiment, "cv", cross_validate, say)
     # Not above: --help needs none of them, and NumPy alone takes a third of a second.
     from fer_tl.commands._report_folds import report_folds
     from fer_tl.data.dataset import group_by_id, load_dataset
@@ -103,17 +90,7 @@ def _missing_folds(work: Work, say: Say) -> PartResult | None:
     return PartResult(run.path, tuple(done), tuple(missing), text)
 
 
-def leave_to_chief(work: Work, say: Say) -> PartResult:
-    return PartResult(None, (), (), say_chief(work.worker, say))
-
-
-def say_chief(worker: int, say: Say) -> str:
-    text = f"worker {worker} is done; the results are where the chief says"
-    say(text)
-    return text
-
-
-def _refuse_failed(found: CvResult | PartResult) -> None:
+def _refuse_failed(found: CvResult | PartResult | SweepResult) -> None:
     from fer_tl.commands._report_folds import CvResult
 
     if isinstance(found, CvResult):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fer_tl.commands._command import Command
-from fer_tl.commands.cv import PartResult
+from fer_tl.commands._part_result import PartResult
 from fer_tl.commands.train import fit
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
@@ -16,12 +16,13 @@ from fer_tl.core.options import add_options
 from fer_tl.core.say import Say, say_line
 
 if TYPE_CHECKING:
+    from fer_tl.commands._grid import SweepResult
     from fer_tl.commands.train import FitResult
 
 
 def distill(
     run_dirs: Sequence[Path | str] = (), experiment: Experiment | None = None, say: Say = say_line
-) -> FitResult | PartResult:
+) -> FitResult | PartResult | SweepResult:
     """Train a student on the whole training split, as ``fit`` does, towards what its teachers answered.
 
     The target of an image is a mix of its label and of what the folds that did not train on it answered, see

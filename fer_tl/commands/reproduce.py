@@ -67,7 +67,8 @@ def reproduce(
     _check_run(source)
     experiment = _experiment(source, target, data_dir)
     # Not above: --help needs none of them.
-    from fer_tl.commands.cv import PartResult, cross_validate
+    from fer_tl.commands._part_result import PartResult
+    from fer_tl.commands.cv import cross_validate
     from fer_tl.commands.train import fit
     from fer_tl.data.dataset import group_by_id
     from fer_tl.evaluation.reproduction import compare_trainings

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
-from fer_tl.commands.cv import PartResult, leave_to_chief
+from fer_tl.commands._part_result import PartResult, leave_to_chief
 from fer_tl.core.config import Experiment
 from fer_tl.core.say import Say, say_line
 
 if TYPE_CHECKING:
+    from fer_tl.commands._grid import SweepResult
     from fer_tl.reports.run_report import Result
     from fer_tl.runs.predictions import Predictions
 
@@ -26,11 +27,15 @@ class FitResult:
     text: str
 
 
-def fit(experiment: Experiment | None = None, say: Say = say_line) -> FitResult | PartResult:
+def fit(experiment: Experiment | None = None, say: Say = say_line) -> FitResult | PartResult | SweepResult:
     """Train one model on the training split and score the validation split (the first fold where there is none).
 
     Args, errors and what workers other than the chief return as ``cross_validate``; a training that fails is an error.
     """
+    if isinstance(experiment, Experiment) and experiment.seeds is not None:
+        from fer_tl.commands._grid import train_seeds
+
+        return train_seeds(experiment, "train", fit, say)
     # Not above: --help needs none of them, and NumPy alone takes a third of a second.
     from fer_tl.commands._report_folds import where_results_are
     from fer_tl.core.files import remove_temporaries

@@ -83,6 +83,11 @@ class Experiment:
     fold_seed: int | None = option(
         None, "seed of the folds alone: trainings of other seeds on the same folds; default: --seed", (0, 2**32 - 1)
     )
+    seeds: tuple[int, ...] | str | None = option(
+        None,
+        "cv, train, distill and sweep: a run for each of these seeds, such as 0,1,2, in folders of their own inside of "
+        "the run's, all on the same folds (--fold-seed, by default the first); their tables show mean and spread",
+    )
     batch_size: int = option(64, "images a step, over all devices", limits=(1, 65536))
     accumulate: int = option(
         1,

@@ -72,7 +72,7 @@ def choose_requested(out: Path | str | None, mark: str, kind: str, request: Mapp
 
 
 def name_runs(run_dirs: Sequence[Path | str], remark: str, taken: Sequence[str] = ()) -> dict[str, Path]:
-    """Runs by the name that their row has: that of the folder, or the whole path where two have the same name.
+    """Runs by the name that their row has: that of the folder, with as many of those above it as tell all apart.
 
     Args:
         run_dirs: each once.
@@ -88,6 +88,8 @@ def name_runs(run_dirs: Sequence[Path | str], remark: str, taken: Sequence[str] 
         if path in real[:index]:
             raise UserError(f"{paths[index]} is given twice: {remark}")
     names = [path.name for path in real]
-    if len({*names, *taken}) < len(names) + len(taken):
-        names = [str(path) for path in real]
+    depth = 1
+    while len({*names, *taken}) < len(names) + len(taken):  # ends: the whole paths are unique
+        depth += 1
+        names = ["/".join(path.parts[-depth:]).replace("//", "/") for path in real]
     return dict(zip(names, paths, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,9 @@ class ComparedRun:
         folds: int64 ``[N]``, which part predicted each example.
         keys: text ``[N]``, unique: the id, and the repetition if there are several.
         differs: how it differs from the first, so that the two cannot be paired; empty if it does not.
+        trainings: the runs that it stands for, which differ in their seed alone, see
+            ``fer_tl.evaluation.trainings``: predictions, folds and keys are then theirs, one after the other, all else
+            that of the first; empty for a single run.
     """
 
     name: str
@@ -55,6 +58,7 @@ class ComparedRun:
     folds: np.ndarray
     keys: np.ndarray
     differs: str = ""
+    trainings: tuple[ComparedRun, ...] = ()
 
     @property
     def repeats(self) -> int:
@@ -82,13 +86,19 @@ class ComparedRun:
 
     @property
     def seconds(self) -> float | None:
-        """What its done parts took to train and predict; None if none is done, or one does not say."""
+        """What its done parts took to train and predict; None if none is done, or one does not say. Of several
+        trainings, their mean."""
+        if self.trainings:
+            return _mean(each.seconds for each in self.trainings)
         seconds = [known_seconds(self.run.part(name)) for name in self.done]
         return sum(filter(None, seconds)) if seconds and None not in seconds else None
 
     @property
     def images_per_second(self) -> float | None:
-        """Training images over the time of their epochs, of the parts that say it; None if none does."""
+        """Training images over the time of their epochs, of the parts that say it; None if none does. Of several
+        trainings, their mean."""
+        if self.trainings:
+            return _mean(each.images_per_second for each in self.trainings)
         images, seconds = 0.0, 0.0
         for folder in map(self.run.part, self.done):
             with contextlib.suppress(UserError):  # no file, as in version 0.1.0, or a damaged one
@@ -98,6 +108,11 @@ class ComparedRun:
                 images += len(epochs) * read_result(folder).get("trained_on", 0)
                 seconds += sum(epochs)
         return images / seconds if images and seconds else None
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def open_runs(run_dirs: Sequence[Path | str], split: str | None, tta: str) -> tuple[ComparedRun, ...]:

@@ -30,6 +30,10 @@ class Pair:
         t_test: p of the corrected resampled t-test over the folds; None where there are none, or where all show the
             same difference to less than an image: a spread of 0 is then that of counting, and p would be 0.
         t_test_adjusted: the same, corrected for all pairs by ``holm``.
+        trainings: p over trainings and images, see ``fer_tl.evaluation.two_sources``; None where one of both is a
+            single training. Where it is known, ``interval`` is of both sources too.
+        trainings_adjusted: the same times the number of pairs (Bonferroni), as the interval is.
+        detectable: the true difference that such a test finds four times of five, as adjusted; None likewise.
     """
 
     better: int
@@ -40,6 +44,9 @@ class Pair:
     sign_flip_adjusted: float
     t_test: float | None
     t_test_adjusted: float | None
+    trainings: float | None = None
+    trainings_adjusted: float | None = None
+    detectable: float | None = None
 
 
 def sign_flip(one_right: np.ndarray, other_right: np.ndarray, groups: np.ndarray) -> float:
@@ -119,7 +126,12 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def compare_pairs(
-    right: np.ndarray, groups: np.ndarray, folds: np.ndarray | None, seed: int = 0, repeats: int = 1
+    right: np.ndarray,
+    groups: np.ndarray,
+    folds: np.ndarray | None,
+    seed: int = 0,
+    repeats: int = 1,
+    answers: int = 1,
 ) -> tuple[Pair, ...]:
     """Compare every pair of R rows on the same N examples.
 
@@ -144,12 +156,13 @@ def compare_pairs(
     (2008), with resamples in place of the normal distribution.
 
     Args:
-        right: bool ``[R, N]``, whether each row is right.
+        right: bool ``[R, N]``, whether each row is right; or how many of its ``answers`` are.
         groups: text ``[N]``, in two groups or more.
         folds: int ``[N]``, the fold of each example, the same for all rows; None where there are no folds, or one.
             Those of further repetitions have other numbers.
         seed: of the resamples, 0 or more; all pairs share them.
         repeats: repetitions that ``folds`` are of.
+        answers: of each row for an example, where it stands for several trainings.
 
     Returns:
         R (R - 1) / 2 pairs, by their numbers in the order of the rows.
@@ -161,6 +174,7 @@ def compare_pairs(
     if len(group_of) == 0 or (group_of == group_of[0]).all():
         raise ValueError("a comparison needs at least two groups")
     sums = np.stack([np.bincount(group_of, row) for row in right])  # [R, G]
+    right = right / answers  # [R, N]: of a single answer, or the mean of several
     accuracies = right.mean(axis=1)  # [R]
     numbers = [
         (other, one) if accuracies[other] > accuracies[one] else (one, other)

@@ -53,6 +53,19 @@ def bootstrap_intervals(
         ValueError: an argument is out of its range, ``groups`` does not fit the predictions, or there are fewer
             than two groups, from which nothing can be resampled.
     """
+    scores = bootstrap_scores(predictions, groups, statistics, resamples, level, seed)
+    return {name: _ends(each, level) for name, each in scores.items()}
+
+
+def bootstrap_scores(
+    predictions: Predictions,
+    groups: np.ndarray,
+    statistics: Sequence[str] | None = None,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Measures of resamples, float64 ``[resamples]`` each; arguments and errors as of ``bootstrap_intervals``."""
     statistics = list(MEASURES) if statistics is None else statistics
     unknown = [name for name in statistics if name not in MEASURES]
     if unknown:
@@ -65,7 +78,7 @@ def bootstrap_intervals(
         scores = {measure.name: measure.from_counts(confusions) for measure in of_counts}
     if len(of_counts) < len(statistics):
         scores |= _resampled_means(predictions, groups, resamples, seed)
-    return {name: _ends(scores[name], level) for name in statistics}
+    return {name: scores[name] for name in statistics}
 
 
 def class_intervals(

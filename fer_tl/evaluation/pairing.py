@@ -38,21 +38,21 @@ def refuse_unpaired(runs: Sequence[ComparedRun], split: str | None) -> None:
             )
 
 
-def find_twins(runs: Sequence[ComparedRun]) -> tuple[tuple[int, int, bool], ...]:
-    """Runs that answer alike for every image, by their numbers, each with the first that does; and whether they predict
+def find_twins(runs: Sequence[ComparedRun]) -> tuple[tuple[str, str, bool], ...]:
+    """Runs that answer alike for every image, by their names, each with the first that does; and whether they predict
     the same to the last digit, so that it is one run under two paths.
 
     Args:
         runs: from ``pair_runs``; those that differ in what they are scored on are no twins.
     """
     found = []
-    for j, other in enumerate(runs):
-        for i, one in enumerate(runs[:j]):
+    for number, other in enumerate(runs):
+        for one in runs[:number]:
             ours, theirs = one.predictions, other.predictions
             if ours is None or theirs is None or not _on_the_same(one, other):
                 continue
             if np.array_equal(ours.logits.argmax(axis=1), theirs.logits.argmax(axis=1)):
-                found.append((i, j, np.array_equal(ours.logits, theirs.logits)))
+                found.append((one.name, other.name, np.array_equal(ours.logits, theirs.logits)))
                 break
     return tuple(found)
 

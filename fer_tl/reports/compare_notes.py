@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fer_tl.evaluation.intervals import RESAMPLES
-from fer_tl.evaluation.pairing import find_twins
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fer_tl.evaluation.comparison import Pair
     from fer_tl.reports.compare_table import Comparison
+
+_FEW_FOLDS = 5
 
 
 def result_notes(comparison: Comparison, legend: str) -> list[str]:
@@ -21,6 +25,7 @@ def result_notes(comparison: Comparison, legend: str) -> list[str]:
     notes = []
     if comparison.pairs:
         notes.append(f"{legend}: best of its column. {_test_note(comparison)}")
+    notes += _trainings_notes(comparison)
     notes += [
         f"† {row.run.name}: {row.run.differs}. It is shown beside the others, neither tested nor marked as best."
         for row in comparison.rows
@@ -44,7 +49,7 @@ def result_notes(comparison: Comparison, legend: str) -> list[str]:
     if not comparison.has_groups:
         notes.append("The intervals and tests take each image for itself, not its group: the dataset is not at hand.")
     if comparison.split:
-        more = comparison.opened - len(comparison.rows)
+        more = comparison.opened - sum(len(row.run.trainings) or 1 for row in comparison.rows)
         others = f", and for {more} other model{'s' * (more > 1)} of this data folder" if more > 0 else ""
         notes.append(f"Split {comparison.split} was opened for each run{others}: choose nothing by it.")
     elif comparison.pairs:
@@ -104,20 +109,71 @@ def _test_note(comparison: Comparison) -> str:
         adjusted += ", that of the t-test by Holm." if comparison.has_folds else "."
     if comparison.has_folds and any(pair.t_test is None for pair in comparison.pairs):
         asked += "; it says nothing (–) where all folds show the same difference to less than an image"
-    return (
-        f"Differences are in points of accuracy, paired image by image; their 95 % intervals {together} "
-        f"{RESAMPLES:,} resamples of {units}. p is two-sided by {tests}.{adjusted} {asked}."
+    over = [pair for pair in comparison.pairs if pair.trainings is not None]
+    whose = " of rows of a single training" if len(over) < pairs else ""
+    drawn = f"their 95 % intervals{whose} {together} {RESAMPLES:,} resamples of {units}"
+    if len(over) == pairs:
+        drawn = f"their 95 % intervals are over trainings and {units}{', for all pairs at once' if pairs > 1 else ''}"
+    start = f"Differences are in points of accuracy, paired image by image; {drawn}."
+    return f"{start} p is two-sided by {tests}.{adjusted} {asked}."
+
+
+def _trainings_notes(comparison: Comparison) -> list[str]:
+    """What rows of several trainings show and how they are tested; or that there are none."""
+    if not comparison.has_trainings:
+        if not comparison.pairs or all(row.run.imported for row in comparison.rows):
+            return []
+        return [
+            "Each row is a single training: nothing here says what another seed would give. --seeds 0,1,2 trains a "
+            "recipe again on the same folds."
+        ]
+    units = "groups of images" if comparison.has_groups else "images"
+    stands = "; ".join(
+        f"{row.run.name} of {', '.join(each.name for each in row.run.trainings)}"
+        for row in comparison.rows
+        if row.run.trainings
     )
+    notes = [
+        f"Rows of several trainings, which differ in their seed alone: {stands}. Figures are means over trainings, sd "
+        "their standard deviation in points of accuracy; counts of classes and confusions are of all their answers. "
+        f"Their intervals are over trainings and {units} together."
+    ]
+    over = [pair for pair in comparison.pairs if pair.trainings is not None]
+    if over:
+        adjusted = " and intervals are corrected by Bonferroni" if len(comparison.pairs) > 1 else ""
+        notes.append(
+            f"Over trainings p asks whether the recipes differ, on such images and with any seed: a t-test of the "
+            f"difference whose variance is that of the trainings and of the {units}, crossed (two-way clustering of "
+            "Cameron, Gelbach and Miller 2011, degrees of freedom by Satterthwaite 1946)"
+            f"{'; its adjusted p' + adjusted if adjusted else ''}. It stands first since the sign-flip test takes the "
+            "trained models, with their luck, as they are. The folds are the same for all, so neither says what other "
+            "training images would give."
+        )
+        notes.append(_power_note(comparison, over))
+    return notes
+
+
+def _power_note(comparison: Comparison, over: Sequence[Pair]) -> str:
+    """Which differences so few trainings, and folds, cannot find."""
+    least, most = (100 * found(pair.detectable or 0 for pair in over) for found in (min, max))
+    said = f"{most:.2f} points" if f"{least:.2f}" == f"{most:.2f}" else f"{least:.2f} to {most:.2f} points, by pair,"
+    fewest = min(len(row.run.trainings) for row in comparison.rows if row.run.trainings)
+    note = (
+        f"Power: with {fewest} trainings a row, a true difference of {said} is found four times of five; a smaller one "
+        "that is not found is no proof of equality."
+    )
+    folds = len(comparison.rows[over[0].better].run.done)
+    if comparison.has_folds and folds <= _FEW_FOLDS:
+        note += f" The t-test over {folds} folds has {folds - 1} degrees of freedom and finds large differences alone."
+    return note
 
 
 def _twin_notes(comparison: Comparison) -> list[str]:
-    runs = [row.run for row in comparison.rows]
     return [
-        f"{runs[other].name} and {runs[one].name} predict the same to the last digit: it is one run under two paths, "
-        "which counts once."
+        f"{other} and {one} predict the same to the last digit: it is one run under two paths, which counts once."
         if same
-        else f"{runs[other].name} and {runs[one].name} give the same answer for every image."
-        for one, other, same in find_twins(runs)
+        else f"{other} and {one} give the same answer for every image."
+        for one, other, same in comparison.twins
     ]
 
 

@@ -37,13 +37,17 @@ def paper_table(comparison: Comparison) -> tuple[Table, frozenset[int]]:
         if measure.interval_beside:
             joined.add(len(header))
             header.append("\n95 %")
+    header += ["acc.\nsd", "trai-\nnings"] if comparison.has_trainings else []
     header.append("size\n(M)")
     differences = _difference_header(comparison)
     joined |= {len(header) + 1} if differences else set()
     rows = []
     for number, row in enumerate(comparison.rows):
         size = f"{row.costs.parameters / 1e6:.2f}" if row.costs else _NONE
-        rows.append([row.label, *_measured(row), size, *(_difference(comparison, number) if differences else [])])
+        spread = _spread(row) if comparison.has_trainings else []
+        rows.append(
+            [row.label, *_measured(row), *spread, size, *(_difference(comparison, number) if differences else [])]
+        )
     header += differences
     claims = []
     for paper in comparison.papers:
@@ -58,6 +62,8 @@ def _difference_header(comparison: Comparison) -> list[str]:
     if not comparison.pairs:
         return []
     tests = ["p\nsign flip", "p\nt-test"] if comparison.has_folds else ["p\n"]
+    if comparison.is_tested_over_trainings:
+        tests[0] = "p over\ntrainings"
     return ["to the best\n(points)", "\n95 %", *tests]
 
 
@@ -68,8 +74,14 @@ def _difference(comparison: Comparison, number: int) -> list[str]:
     if pair is None:
         return ["best" if number == comparison.best else _NONE, "", *[""] * tests]
     low, high = (spell_points(-end, 1) for end in reversed(pair.interval))
-    p_values = [spell_p(pair.sign_flip_adjusted), spell_p(pair.t_test_adjusted)][:tests]
+    over = pair.trainings_adjusted if comparison.is_tested_over_trainings else pair.sign_flip_adjusted
+    p_values = [spell_p(over), spell_p(pair.t_test_adjusted)][:tests]
     return [spell_points(-pair.difference, 1), f"[{low}, {high}]", *p_values]
+
+
+def _spread(row: CompareRow) -> list[str]:
+    sd = row.spread.get("accuracy")
+    return [_NONE if sd is None else f"{100 * sd:.1f}", str(len(row.run.trainings) or 1)]
 
 
 def _measured(row: CompareRow) -> list[str]:
@@ -99,6 +111,8 @@ def settings_table(comparison: Comparison) -> Table:
     found, names = _settings(comparison), [row.run.name for row in comparison.rows if not row.run.imported]
     differing = [key for key in _keys(found) if any(each.get(key) != found[0].get(key) for each in found[1:])]
     by_setting = [[key, *(spell_plainly(each.get(key, _NONE)) for each in found)] for key in differing]
+    if not differing:
+        return Table(["setting", *names], [[]], left=frozenset(range(1 + len(names))))
     lines = [["setting", *names], *by_setting]
     if len(names) > len(differing):
         lines = [list(line) for line in zip(*lines, strict=True)]

@@ -28,7 +28,7 @@ FILE = "compare.json"
 _WIDTH = 100  # letters of a line in a terminal
 _MOST_PAIRS = 6  # in the terminal: those of four runs
 _DIFFERENCE_COLUMNS = ["difference", "difference_low", "difference_high", "sign_flip_p", "sign_flip_p_adjusted"]
-_DIFFERENCE_COLUMNS += ["t_test_p", "t_test_p_adjusted"]
+_DIFFERENCE_COLUMNS += ["t_test_p", "t_test_p_adjusted", "trainings_p", "trainings_p_adjusted"]
 
 
 def write_comparison(folder: Path, comparison: Comparison, request: dict[str, Any]) -> str:
@@ -134,10 +134,12 @@ def _run_line(comparison: Comparison, number: int) -> dict[str, object]:
     line |= {measure.name: row.scores.get(measure.name) for measure in headline_measures()}
     for name in compared_intervals():
         line[f"{name}_low"], line[f"{name}_high"] = row.intervals.get(name, (None, None))
+    line |= {"trainings": len(run.trainings) or 1}
+    line |= {f"{measure.name}_sd": row.spread.get(measure.name) for measure in headline_measures()}
     line |= {"parameters": costs and costs.parameters, "macs": costs and costs.macs, "seconds": run.seconds}
     line |= {"images_per_second": run.images_per_second}
     line["best"] = comparison.rows[best].run.name if pair and best is not None else None
-    ends = [-pair.difference, -pair.interval[1], -pair.interval[0], *_p_cells(pair)] if pair else [None] * 7
+    ends = [-pair.difference, -pair.interval[1], -pair.interval[0], *_p_cells(pair)] if pair else [None] * 9
     return line | dict(zip(_DIFFERENCE_COLUMNS, ends, strict=True))
 
 
@@ -151,7 +153,8 @@ def pairs_csv(comparison: Comparison) -> str:
 
 
 def _p_cells(pair: Pair) -> list[object]:
-    return [pair.sign_flip, pair.sign_flip_adjusted, _or_empty(pair.t_test), _or_empty(pair.t_test_adjusted)]
+    found = [pair.sign_flip, pair.sign_flip_adjusted, pair.t_test, pair.t_test_adjusted]
+    return [_or_empty(p) for p in [*found, pair.trainings, pair.trainings_adjusted]]
 
 
 def _or_empty(value: object) -> object:

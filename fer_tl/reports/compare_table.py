@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class CompareRow:
         intervals: 95 % intervals of ``compared_intervals``.
         costs: of one of its models; None where they are not known.
         uncounted: why they are not, else "".
+        spread: sample standard deviation of each measure over the trainings that it stands for; empty for one.
     """
 
     run: ComparedRun
@@ -37,6 +38,7 @@ class CompareRow:
     intervals: dict[str, Interval]
     costs: Costs | None
     uncounted: str = ""
+    spread: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -68,6 +70,7 @@ class Comparison:
         has_groups: whether intervals and tests know which images belong together.
         opened: how many models the split was opened for in the data folder, these rows among them; 0 where no ledger
             says it.
+        twins: pairs of runs that answer alike, from ``fer_tl.evaluation.pairing.find_twins``.
     """
 
     rows: tuple[CompareRow, ...]
@@ -77,6 +80,7 @@ class Comparison:
     tta: str
     has_groups: bool
     opened: int = 0
+    twins: tuple[tuple[str, str, bool], ...] = ()
 
     @property
     def title(self) -> str:
@@ -87,13 +91,24 @@ class Comparison:
         )
         scored = f"split {self.split}" if self.split else next(iter(held_out)) if len(held_out) == 1 else "held out"
         views = f", {TTA[self.tta]}" if TTA[self.tta] else ""
-        many = f"{len(self.rows)} runs" if len(self.rows) > 1 else "One run"
+        number = sum(len(row.run.trainings) or 1 for row in self.rows)
+        many = f"{number} runs" if number > 1 else "One run"
         return f"{many} on {data}, {scored}{views}"
 
     @property
     def has_folds(self) -> bool:
         """Whether the rows are tested over folds too."""
         return bool(self.pairs) and not self.split and len(self.rows[self.pairs[0].better].run.done) > 1
+
+    @property
+    def has_trainings(self) -> bool:
+        """Whether a row stands for several trainings."""
+        return any(row.run.trainings for row in self.rows)
+
+    @property
+    def is_tested_over_trainings(self) -> bool:
+        """Whether two rows are tested over trainings and images."""
+        return any(pair.trainings is not None for pair in self.pairs)
 
     @property
     def best(self) -> int | None:
@@ -115,20 +130,27 @@ def compared_intervals() -> list[str]:
 
 def result_table(comparison: Comparison) -> Table:
     """How good each row is, the best values of those tested marked, and in a block of their own what papers claim."""
-    header = ["run", "images", *model_header()]
+    several = ["trainings", "acc. sd"] if comparison.has_trainings else []
+    header = ["run", "images", *model_header(), *several]
     rows = [
-        [row.label, f"{row.images:,}", *model_cells(row.scores, row.intervals)]
+        [row.label, f"{row.images:,}", *model_cells(row.scores, row.intervals), *_spread_cells(row)[: len(several)]]
         if row.scores
-        else [row.label, "0", *[_NONE] * len(model_header())]
+        else [row.label, "0", *[_NONE] * (len(header) - 2)]
         for row in comparison.rows
     ]
     claims = [
-        [f"{paper.name}: {claim.model}", claim.split, *_claimed_cells(claim)]
+        [f"{paper.name}: {claim.model}", claim.split, *_claimed_cells(claim), *[""] * len(several)]
         for paper in comparison.papers
         for claim in paper.claims
     ]
     columns = {each.heading: header.index(each.heading) for each in headline_measures()}
     return Table(header, [rows, *([claims] if claims else [])], marks=best_cells(comparison, columns))
+
+
+def _spread_cells(row: CompareRow) -> list[str]:
+    """How many trainings a row stands for, and the standard deviation of their accuracies in points."""
+    sd = row.spread.get("accuracy")
+    return [str(len(row.run.trainings) or 1), _NONE if sd is None else f"{100 * sd:.2f}"]
 
 
 def _claimed_cells(claim: Claim) -> list[str]:
@@ -209,12 +231,15 @@ def pair_table(comparison: Comparison) -> Table:
 def _p_header(comparison: Comparison) -> list[str]:
     """The columns of p, each with the adjusted one beside it; of a single pair nothing is adjusted."""
     adjusted = ["adjusted"] if len(comparison.pairs) > 1 else []
-    return ["p", *adjusted, *(["t-test p", *adjusted] if comparison.has_folds else [])]
+    over = ["over trainings p", *adjusted] if comparison.is_tested_over_trainings else []
+    return [*over, "p", *adjusted, *(["t-test p", *adjusted] if comparison.has_folds else [])]
 
 
 def _p_texts(pair: Pair, comparison: Comparison) -> list[str]:
     """The cells under ``_p_header``."""
     values: list[float | None] = [pair.sign_flip, pair.sign_flip_adjusted]
+    if comparison.is_tested_over_trainings:
+        values = [pair.trainings, pair.trainings_adjusted, *values]
     values += [pair.t_test, pair.t_test_adjusted] if comparison.has_folds else []
     values = values if len(comparison.pairs) > 1 else values[::2]
     return [spell_p(p) for p in values]

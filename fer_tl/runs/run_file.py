@@ -158,5 +158,19 @@ def is_run(folder: Path) -> bool:
     return part_of_one or (folder / RUN).exists() or _has_parts(folder) or any(folder.glob(f"*/{RUN}"))
 
 
+def spread_sweeps(run_dirs: Sequence[Path | str]) -> list[Path]:
+    """Folders of runs, with the runs in it in place of the folder of a sweep or of trainings of several seeds; those
+    of 2 stand before those of 10."""
+    found: list[Path] = []
+    for folder in map(Path, run_dirs):
+        inside = [] if (folder / RUN).exists() else [path.parent for path in folder.glob(f"*/{RUN}")]
+        found += sorted(inside, key=_naturally) or [folder]
+    return found
+
+
+def _naturally(path: Path) -> list[tuple[int, str]]:
+    return [(int(text), "") if text.isdecimal() else (-1, text) for text in re.split(r"([0-9]+)", path.name)]
+
+
 def _has_parts(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("config.yaml", "folds.csv", ENVIRONMENT))

@@ -103,6 +103,8 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
         UserError: as ``prepare``.
     """
     check(experiment)
+    if experiment.seeds is not None:
+        raise UserError("'seeds' are for fer-tl cv, train, distill and sweep: a single run has one --seed")
     if experiment.fold is not None and kind != "cv":
         raise UserError(f"--fold {experiment.fold} is for fer-tl cv: fer-tl {kind} trains a single model")
     if experiment.repeats > 1 and kind != "cv":

@@ -18,7 +18,7 @@ from fer_tl.core.options import flatten_known, from_raw, read_mapping
 COMMANDS = ("cv", "train")
 # What a cell cannot say: all cells lie whole in the sweep's folder, read the same data folder and run on the same
 # machines.
-SHARED = ("run_dir", "data_dir", "strategy", "workers", "worker", "fold")
+SHARED = ("run_dir", "data_dir", "strategy", "workers", "worker", "fold", "seeds")
 
 Axis = dict[str, dict[str, Any]]
 
@@ -87,6 +87,7 @@ def read_sweep(path: Path, overrides: dict[str, Any] | None = None) -> Sweep:
     base = flatten_known(content, str(path)) | (overrides or {})
     if base.get("fold") is not None:
         raise UserError(f"{path}: a sweep trains all folds of every cell: leave 'fold' out")
+    axes = _with_seeds(axes, base, path)
     for name, axis in axes.items():
         for key in sorted({key for values in axis.values() for key in values} & set(overrides or {})):
             raise UserError(f"'{key}' is what the axis '{name}' of {path} varies: leave it out, or change the file")
@@ -103,6 +104,60 @@ def read_sweep(path: Path, overrides: dict[str, Any] | None = None) -> Sweep:
         replace(cell, experiment=replace(cell.experiment, run_dir=str(run_dir / cell.name))) for cell in cells
     )
     return Sweep(path.stem, command, tuple(axes), placed, ensemble, run_dir)
+
+
+def _with_seeds(axes: dict[str, Axis], base: dict[str, Any], path: Path) -> dict[str, Axis]:
+    """The axes of a sweep, with one more for the option ``seeds``, which is taken out of ``base``."""
+    given = base.pop("seeds", None)
+    if given is None:
+        return axes
+    for name, axis in axes.items():
+        if any(key in ("seed", "fold_seed") for values in axis.values() for key in values):
+            raise UserError(f"{path}: the axis '{name}' sets seeds, and 'seeds' does too: use one of them")
+    experiment = from_raw({key: base[key] for key in ("seed", "fold_seed", "fold_table") if key in base})
+    return {**axes, "seed": _seed_axis(experiment, given)}
+
+
+def _seed_axis(experiment: Experiment, given: Any) -> Axis:
+    seeds = parse_seeds(given)
+    if experiment.seed != Experiment().seed:
+        raise UserError(f"'seed' {experiment.seed} is one and 'seeds' are several: use one of them")
+    is_given = experiment.fold_table or experiment.fold_seed is not None
+    same = {} if is_given else {"fold_seed": seeds[0]}
+    return {f"seed-{seed}": {"seed": seed, **same} for seed in seeds}
+
+
+def parse_seeds(given: Any) -> tuple[int, ...]:
+    """The option ``seeds``, as a list or as text such as ``0,1,2``.
+
+    Raises:
+        UserError: fewer than two, one of them twice, or what is no seed.
+    """
+    texts = given.strip("[]() ").split(",") if isinstance(given, str) else [str(each) for each in given]
+    seeds = [int(text) if text.strip().isdecimal() and text.isascii() else -1 for text in texts]
+    if len(seeds) < 2 or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
+        shown = given if isinstance(given, str) else ", ".join(texts)
+        raise UserError(
+            f"'seeds' should be two or more different whole numbers from 0, such as 0,1,2, but is '{shown}'"
+        )
+    return tuple(seeds)
+
+
+def grid_of_seeds(experiment: Experiment, command: Literal["cv", "train"]) -> Sweep:
+    """The runs of an experiment with ``seeds``, one for each: a sweep along them alone.
+
+    Raises:
+        UserError: seeds that cannot be, or a ``fold``, of which each run would train one.
+    """
+    if experiment.fold is not None:
+        raise UserError(f"'fold' {experiment.fold} is of a single run, 'seeds' are several: leave one of them out")
+    axis = _seed_axis(experiment, experiment.seeds)
+    runs = [replace(experiment, seeds=None, **settings) for settings in axis.values()]
+    stem = f"{experiment.data.replace('/', '-')}-{experiment.backbone}-seeds"
+    cells = [Cell((label,), run) for label, run in zip(axis, runs, strict=True)]
+    run_dir = Path(experiment.run_dir or _default_folder(stem, command, cells))
+    placed = (replace(cell, experiment=replace(cell.experiment, run_dir=str(run_dir / cell.name))) for cell in cells)
+    return Sweep(stem, command, ("seed",), tuple(placed), False, run_dir)
 
 
 def _name(labels: tuple[str, ...]) -> str:

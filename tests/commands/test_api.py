@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 import fer_tl
+from fer_tl.commands._part_result import PartResult
 from fer_tl.commands._report_folds import CvResult, report_folds
-from fer_tl.commands.cv import PartResult
 from fer_tl.commands.evaluate import EvaluationResult
 from fer_tl.commands.train import FitResult
 from fer_tl.core import lock

@@ -302,7 +302,7 @@ def test_trainings_on_the_same_folds_differ_in_their_seed_alone():
     make_run(Path("a"), logits_of(1), seed=1)
     make_run(Path("b"), logits_of(2), seed=2, fold_seed=1)
     make_run(Path("c"), logits_of(3), seed=3, fold_table="folds.csv")
-    assert lines_of(run_compare(Path("a"), Path("b"), out="ab"), "settings.csv") == {
+    assert lines_of(run_compare(Path("a"), Path("b"), seeds="apart", out="ab"), "settings.csv") == {
         "a": {"run": "a", "seed": "1"},
         "b": {"run": "b", "seed": "2"},
     }

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import fer_tl
+from fer_tl.commands._grid import SweepResult
 from fer_tl.core.config_keys import flatten, to_dict
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
@@ -20,7 +21,7 @@ from fer_tl.data.dataset import Dataset
 from fer_tl.evaluation.metrics import score
 from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.runs.predictions import load_predictions
-from fer_tl.training.sweep_grid import Sweep, read_sweep
+from fer_tl.training.sweep_grid import Sweep, grid_of_seeds, read_sweep
 
 pytestmark = pytest.mark.usefixtures("thin_backbone", "light_figures")
 
@@ -218,3 +219,54 @@ def test_a_sweep_with_other_settings_leaves_a_finished_one_alone(data_dir: Path,
     assert {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()} == before
     with pytest.raises(UserError, match=r"holds several runs: name one of them \(low, other\)"):
         fer_tl.evaluate(tmp_path / "run", say=lambda line: None)
+
+
+def test_seeds_are_an_axis_on_the_same_folds(tmp_path: Path) -> None:
+    file = write(tmp_path, "sweep: {command: cv, axes: {epochs: [1, 2]}}\nbackbone: shallow_cnn\nweights: none\n")
+    grid = read_sweep(file, {"seeds": "3,1"})
+    assert grid.axes == ("epochs", "seed")
+    assert [cell.name for cell in grid.cells] == ["1-seed-3", "1-seed-1", "2-seed-3", "2-seed-1"]
+    assert {(cell.experiment.seed, cell.experiment.drawn_by) for cell in grid.cells} == {(3, 3), (1, 3)}
+    assert all(cell.experiment.seeds is None for cell in grid.cells)
+    assert {cell.experiment.drawn_by for cell in read_sweep(file, {"seeds": [3, 1], "fold_seed": 9}).cells} == {9}
+    table = read_sweep(file, {"seeds": [3, 1], "fold_table": "folds.csv"}).cells
+    assert {cell.experiment.fold_seed for cell in table} == {None}
+    alone = grid_of_seeds(load_experiment(seeds="[0, 7]", run_dir="runs/mine"), "cv")
+    assert [cell.experiment.run_dir for cell in alone.cells] == ["runs/mine/seed-0", "runs/mine/seed-7"]
+    assert [(cell.experiment.seed, cell.experiment.drawn_by) for cell in alone.cells] == [(0, 0), (7, 0)]
+
+
+@pytest.mark.parametrize("seeds", ["", "1", "1,1", "1,x", "1,-2", "1;2", [5], [2**32, 1]])
+def test_seeds_that_cannot_be_are_one_clear_line(seeds: object) -> None:
+    with pytest.raises(UserError, match="'seeds' should be two or more different whole numbers from 0, such as 0,1,2"):
+        grid_of_seeds(load_experiment(seeds=seeds), "cv")
+
+
+def test_seeds_go_with_neither_a_seed_nor_a_fold_nor_an_axis_of_seeds(tmp_path: Path) -> None:
+    for given in ({"seed": 4}, {"fold": 1}):
+        with pytest.raises(UserError, match=r"leave one of them out|use one of them"):
+            grid_of_seeds(load_experiment(seeds="0,1", **given), "cv")
+    file = write(tmp_path, "sweep: {command: cv, axes: {seed: [1, 2]}}\n")
+    with pytest.raises(UserError, match="the axis 'seed' sets seeds, and 'seeds' does too"):
+        read_sweep(file, {"seeds": "0,1"})
+
+
+def test_several_seeds_end_with_a_table_of_mean_and_spread(data_dir: Path, tmp_path: Path) -> None:
+    settings = {
+        **{"data": "folder/tiny", "backbone": "shallow_cnn", "weights": "none", "alpha": 0.5, "image_size": 16},
+        **{"batch_size": 16, "epochs": 1, "folds": 2, "seeds": "0,1"},
+        **{"data_dir": str(data_dir), "run_dir": str(tmp_path / "both")},
+    }
+    result = fer_tl.cross_validate(load_experiment(**settings), lambda line: None)
+    assert isinstance(result, SweepResult)
+    accuracies = [row.metrics.accuracy for row in result.rows if row.metrics]
+    with (tmp_path / "both" / "over-seeds" / "table.csv").open() as lines:
+        (row,) = csv.DictReader(lines)
+    assert (row["row"], row["trainings"]) == ("both", "2")
+    assert float(row["accuracy"]) == pytest.approx(np.mean(accuracies))
+    assert float(row["accuracy_sd"]) == pytest.approx(np.std(accuracies, ddof=1))
+    tables = [(tmp_path / "both" / name / "folds.csv").read_text() for name in ("seed-0", "seed-1")]
+    assert tables[0] == tables[1]
+    said: list[str] = []
+    fer_tl.cross_validate(load_experiment(**settings), said.append)  # nothing is left to train
+    assert not any("first step" in line for line in said)

@@ -239,7 +239,14 @@ def test_nan_in_a_file_is_refused(tmp_path: Path) -> None:
 def test_places_do_not_change_what_a_run_is() -> None:
     moved = replace(NESTED, data_dir="/elsewhere", run_dir=None, strategy="tpu", accept_licence="vggface")
     moved = replace(
-        moved, workers=("a:1", "b:1"), worker=1, cluster_secret="s", input="stream", fold=1, cache_limit=3.0
+        moved,
+        workers=("a:1", "b:1"),
+        worker=1,
+        cluster_secret="s",
+        input="stream",
+        fold=1,
+        cache_limit=3.0,
+        seeds="0,1",
     )
     assert identity(moved) == identity(NESTED)
     assert set(identity(NESTED)) == {name for name, *_ in walk()} - {
@@ -252,6 +259,7 @@ def test_places_do_not_change_what_a_run_is() -> None:
         "worker",
         "input",
         "fold",
+        "seeds",
         "cache_limit",
     }
 

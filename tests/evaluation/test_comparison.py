@@ -163,7 +163,7 @@ def test_pairs_find_what_was_planted():
     pairs = {(pair.better, pair.other): pair for pair in compare_pairs(right, groups, folds)}
     assert set(pairs) == {(1, 0), (2, 0), (3, 0), (1, 2), (1, 3), (2, 3)}  # of equal ones the earlier is first
     same, clear = pairs[1, 2], pairs[1, 0]
-    assert astuple(same)[2:] == (0, (0, 0), 1, 1, 1, 1)
+    assert astuple(same)[2:8] == (0, (0, 0), 1, 1, 1, 1)
     assert clear.difference == pytest.approx(right[1].mean() - right[0].mean())
     assert clear.sign_flip_adjusted < 1e-6
     assert clear.t_test is not None

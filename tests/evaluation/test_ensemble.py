@@ -159,7 +159,7 @@ def test_what_is_written_says_who_voted_and_is_written_again_by_the_same_command
 def test_runs_of_one_name_are_told_apart(pair: tuple[Path, Path]):
     other = make_run(Path("elsewhere/a"), logits_of("c"))
     names = list(vote(pair[0], other).predictions)
-    assert names == ["ensemble", str(pair[0].resolve()), str(other.resolve())]
+    assert names == ["ensemble", f"{Path.cwd().name}/a", "elsewhere/a"]
 
 
 def test_held_out_predictions_of_single_fits_are_averaged():
