@@ -69,6 +69,7 @@ def ensemble(
     if isinstance(run_dirs, str | Path):
         raise UserError(f"an ensemble takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
     from fer_tl.evaluation.ensemble import FILE, make_ensemble
+    from fer_tl.evaluation.ensemble_run import write_vote
     from fer_tl.reports.run_report import UNGROUPED, score_rows, write_ensemble
 
     if split is None or weights != "equal":
@@ -82,7 +83,8 @@ def ensemble(
         note += UNGROUPED
     result = score_rows(made.predictions, groups)
     text = write_ensemble(folder, made, result, note)
-    say(f"{text}\n\nresults: {folder}")
+    why = write_vote(folder, made)
+    say(f"{text}\n\nresults: {folder}{f' ({why})' if why else ''}")
     return EnsembleResult(folder, result, made.predictions, made.weights, text)
 
 

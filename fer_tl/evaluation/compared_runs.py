@@ -158,7 +158,7 @@ def _open(name: str, path: Path, split: str | None, tta: str) -> ComparedRun:
         parts = [member.split_predictions(split, tta)]
     else:
         refuse_refit(path, "compare it by what fer-tl evaluate saved, with --split test")
-        refuse_opened(path, "compare it with --split test")
+        refuse_opened(path, "compare it with --split {split}")
         for part in done:
             check_part(run.part(part), ("predictions.npz",))
         parts = [load_predictions(run.part(part) / "predictions.npz") for part in done]

@@ -37,6 +37,8 @@ class Ensemble:
         weights: float64 ``[M]``, or ``[F, M]`` with a row for each fold where they are cross-fitted.
         predictions: by name, ``ensemble`` first, then each member; all with the same examples and classes in order.
         left_out: images of the split that are left out, since a member has learnt them.
+        folds: int64 ``[N]``, the fold of each example where they are out of fold and all members have the same; else
+            None.
     """
 
     members: tuple[Member, ...]
@@ -47,6 +49,7 @@ class Ensemble:
     weights: np.ndarray
     predictions: dict[str, Predictions]
     left_out: int = 0
+    folds: np.ndarray | None = None
 
     @property
     def title(self) -> str:
@@ -154,7 +157,8 @@ def make_ensemble(run_dirs: Sequence[Path | str], split: str | None, tta: str, w
     named = {member.name: predictions for member, predictions in zip(members, scored, strict=True)}
     predictions = {"ensemble": soft_vote(scored, votes), **named}
     fingerprints = tuple(member.fingerprint(split, tta) for member in members)
-    return Ensemble(members, fingerprints, split, tta, weighting, weights, predictions, len(left_out))
+    shared = None if split or any(member.kind != "cv" for member in members) or not _same_folds(own) else own[0][1]
+    return Ensemble(members, fingerprints, split, tta, weighting, weights, predictions, len(left_out), shared)
 
 
 def _without(predictions: Predictions, ids: set[str]) -> Predictions:
@@ -196,7 +200,7 @@ def _refuse_to_flatter(members: Sequence[Member], split: str | None) -> None:
 
 def _shared_folds(members: Sequence[Member], own: Sequence[tuple[Predictions, np.ndarray]]) -> np.ndarray:
     """The fold of each of the first member's examples, int64 ``[N]``, if it is the same for all members."""
-    tables = [dict(zip(predictions.ids.tolist(), folds.tolist(), strict=True)) for predictions, folds in own]
+    tables = _fold_tables(own)
     for member, table in zip(members[1:], tables[1:], strict=True):
         if table != tables[0]:
             raise UserError(
@@ -204,3 +208,12 @@ def _shared_folds(members: Sequence[Member], own: Sequence[tuple[Predictions, np
                 "than the one they score: use --weights equal, or --split test"
             )
     return own[0][1]
+
+
+def _fold_tables(own: Sequence[tuple[Predictions, np.ndarray]]) -> list[dict[str, int]]:
+    return [dict(zip(predictions.ids.tolist(), folds.tolist(), strict=True)) for predictions, folds in own]
+
+
+def _same_folds(own: Sequence[tuple[Predictions, np.ndarray]]) -> bool:
+    tables = _fold_tables(own)
+    return all(table == tables[0] for table in tables[1:])

@@ -58,7 +58,7 @@ class Member:
             UserError: a refit, which has none; damaged predictions, or repetitions of which one diverged.
         """
         refuse_refit(self.run.path, "ask the cross validation, or score it on a split with fer-tl evaluate")
-        refuse_opened(self.run.path, "it votes on --split test alone, with equal weights")
+        refuse_opened(self.run.path, "it votes on --split {split} alone, with equal weights")
         if self.kind != "cv":
             predictions = load_predictions(self.run.part("model") / "predictions.npz")
             return predictions, np.zeros(len(predictions.ids), dtype=np.int64)
@@ -84,10 +84,11 @@ class Member:
         if not file.is_file():
             option = f" --tta {tta}" if tta != "none" else ""
             if imported := read_import(self.run.read_run()):
-                raise UserError(
-                    f"{self.path} holds no predictions of split '{split}'{option}: import those of {imported.model} "
-                    "into it with `fer-tl import-predictions`, which knows of no --tta"
+                way = f"import those of {imported.model} into it with `fer-tl import-predictions` (without --tta)"
+                way = (
+                    f"give `fer-tl ensemble` this --split{' and --tta' if option else ''}" if imported.members else way
                 )
+                raise UserError(f"{self.path} holds no predictions of split '{split}'{option}: {way}")
             raise UserError(
                 f"{self.path} has no saved predictions of split '{split}'{f' with{option}' if option else ''}: "
                 f"run `fer-tl evaluate {shlex.quote(self.path)} --split {split}{option}` first"

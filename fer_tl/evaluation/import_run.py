@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,7 +115,7 @@ def write_import(run: RunFolder, target: ImportTarget, given: GivenPredictions, 
     if is_new:
         _begin(run, target, said)
     if is_new or not run.is_done(run.parts[-1]):
-        _write_parts(run, target, given.predictions)
+        write_parts(run, run.parts, target.folds, given.predictions)
     if not target.split:
         return "" if before is None else None
     file = _split_file(run, target.split)
@@ -197,9 +198,17 @@ def _begin(run: RunFolder, target: ImportTarget, said: Imported) -> None:
     write_json(run.path / "run.json", about)
 
 
-def _write_parts(run: RunFolder, target: ImportTarget, predictions: Predictions) -> None:
-    for number, part in enumerate(run.parts):
-        rows = np.arange(len(predictions.ids)) if target.folds is None else np.flatnonzero(target.folds == number)
+def write_parts(run: RunFolder, parts: Sequence[str], folds: np.ndarray | None, predictions: Predictions) -> None:
+    """Write the answers of each part of a run without a model, its result last.
+
+    Args:
+        run: whose parts.
+        parts: their names, in order.
+        folds: int64 ``[N]``, the part of each example; None for the only one.
+        predictions: N of them.
+    """
+    for number, part in enumerate(parts):
+        rows = np.arange(len(predictions.ids)) if folds is None else np.flatnonzero(folds == number)
         folder = run.part(part)
         held_out = Predictions(
             predictions.ids[rows], predictions.labels[rows], predictions.logits[rows], predictions.class_names

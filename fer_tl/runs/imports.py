@@ -1,4 +1,4 @@
-"""A run whose predictions another framework made: it has answers and no model, and says so."""
+"""A run that has answers and no model, and says so: another framework made them, or an ensemble of runs."""
 
 from __future__ import annotations
 
@@ -15,41 +15,53 @@ OUT_OF_FOLD = "every fold in turn"
 
 @dataclass(frozen=True)
 class Imported:
-    """What ``run.json`` says of predictions that were imported.
+    """What ``run.json`` says of answers without a model.
 
     Attributes:
         model: what made them, as whoever imported them calls it.
-        file: name of the table that they were first read from.
-        sha256: of that file.
+        file: name of the table that they were first read from, or of the ensemble's record.
+        sha256: of that file; empty for an ensemble.
         labels_only: whether they are classes without probabilities.
+        members: names of the runs whose soft vote they are; empty for predictions that were imported.
     """
 
     model: str
     file: str
     sha256: str
     labels_only: bool
+    members: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON; ``read_import`` reads it back."""
-        return asdict(self)
+        return asdict(self) | {"members": list(self.members)}
 
     @property
     def remark(self) -> str:
-        """What nobody here can check, a sentence."""
+        """Where they come from, and what nobody here can check."""
+        if self.members:
+            return f"the soft vote of {', '.join(self.members)}"
         return (
             f"imported from {self.file} ({self.model}); that it was trained on none of the images scored here is the "
             "word of whoever made it"
         )
 
+    @property
+    def kind(self) -> str:
+        """What a folder of them holds, for messages."""
+        return "the answers of an ensemble" if self.members else f"predictions that were imported from {self.file}"
+
 
 def read_import(about: Mapping[str, Any]) -> Imported | None:
-    """Where a run's predictions come from if they were imported, else None.
+    """What a run says of its answers if it has no model, else None.
 
     Args:
         about: its ``run.json``, as ``RunFolder.read_run`` gives it.
     """
     said = about.get(IMPORTED)
-    return None if said is None else Imported(**{key: said[key] for key in Imported.__dataclass_fields__})
+    if said is None:
+        return None
+    found = {key: said[key] for key in ("model", "file", "sha256", "labels_only")}
+    return Imported(**found, members=tuple(map(str, said.get("members", ()))))
 
 
 def refuse_imported(folder: Path, what: str) -> None:
@@ -63,7 +75,7 @@ def refuse_imported(folder: Path, what: str) -> None:
         UserError: its predictions were imported.
     """
     if found := read_import(read_run_file(folder)):
-        raise UserError(f"{folder} holds predictions that were imported from {found.file}, and no model: {what}")
+        raise UserError(f"{folder} holds {found.kind}, and no model: {what}")
 
 
 def refuse_labels(folder: Path, what: str) -> None:
@@ -86,11 +98,15 @@ def refuse_opened(folder: Path, what: str) -> None:
 
     Args:
         folder: of the run.
-        what: could be done otherwise, the end of the message.
+        what: could be done otherwise, the end of the message, with ``{split}`` in it.
 
     Raises:
-        UserError: its first predictions were imported for the test split.
+        UserError: its first predictions were imported for the test split, or it is an ensemble on any split.
     """
     about = read_run_file(folder)
-    if read_import(about) and about["kind"] != "cv" and about["held_out"] == "split test":
-        raise UserError(f"{folder} holds predictions of split test alone: {what}")
+    found = read_import(about)
+    if found is None or about["kind"] == "cv" or not about["held_out"].startswith("split "):
+        return
+    split = about["held_out"].removeprefix("split ")
+    if split == "test" or about.get("opened"):
+        raise UserError(f"{folder} holds predictions of split {split} alone: {what.format(split=split)}")

@@ -66,7 +66,7 @@ def check_part(folder: Path, files: Sequence[str] = RECORDED) -> None:
     recorded = read_result(folder).get("files", {})
     for name in files:
         if name not in recorded and tuple(recorded) == OF_IMPORT:
-            raise UserError(f"{folder.parent} holds predictions that were imported, and no model: {MODELLESS}")
+            raise UserError(f"{folder.parent} holds predictions alone, and no model: {MODELLESS}")
         if name not in recorded:
             continue
         try:

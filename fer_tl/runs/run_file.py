@@ -89,6 +89,8 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
             refuse_keys(path, run[key], kinds, remedy, f"'{key}': ")
     if IMPORTED in run and not isinstance(run[IMPORTED].get("labels_only"), bool):
         raise UserError(f"{path} is damaged ('{IMPORTED}': 'labels_only' is neither true nor false): {remedy}")
+    if not isinstance(run.get(IMPORTED, {}).get("members", []), list):
+        raise UserError(f"{path} is damaged ('{IMPORTED}': 'members' is no list): {remedy}")
     _refuse_parts(path, run, remedy)
     return run
 

@@ -140,6 +140,7 @@ def test_what_is_written_says_who_voted_and_is_written_again_by_the_same_command
         "reliability.png",
         "reliability.pdf",
         "result.json",
+        *("run.json", "config.yaml", "folds.csv", "fold-0", "fold-1", "fold-2"),  # by which it is compared
     }
     assert {path.name for path in result.out_dir.iterdir()} == names
     np.testing.assert_array_equal(
