@@ -100,3 +100,17 @@ def test_equal_recipes_are_found_to_differ_as_rarely_as_is_said(spread: float):
     assert covered == trials - found
     # The test over images alone takes the luck of one training for a difference of the recipes.
     assert (images_alone / trials > 0.2) == (spread > 0)
+
+
+def test_what_both_sources_share_is_counted_once():
+    rng = np.random.default_rng(5)
+    right = (rng.random((3, 400)) < np.array([[0.5], [0.7], [0.9]])).astype(float)
+    images = right.mean(axis=0).var(ddof=1) / 400
+    trainings = right.mean(axis=1).var(ddof=1) / 3
+    # Of a training alone the images' variance is b + e, of the mean of three b + e / 3, over 400.
+    rest = (right.var(axis=1, ddof=1).mean() / 400 - images) / 2
+    found = of_mean(right, np.arange(400))
+    assert found.variance == pytest.approx(images + trainings - rest)
+    assert found.freedom == pytest.approx(found.variance**2 / (images**2 / 399 + trainings**2 / 2))
+    same = of_mean(rng.random((3, 400)) < 0.5, np.arange(400))  # chance alone: never less than of the images
+    assert same.variance >= images * 0.5
