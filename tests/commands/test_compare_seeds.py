@@ -124,6 +124,8 @@ def test_what_is_no_other_training_is_not_counted_as_one():
     text = words(result.text)
     assert "copy and good-0 predict the same to the last digit" in text
     assert "twin and good-0 predict the same to the last digit" in text
+    elsewhere = make_run(Path("elsewhere"), logits_of(77), seed=0, fold_seed=0)  # the same seed on another machine
+    assert [row.run.name for row in run_compare(first, second, elsewhere).rows] == ["good", "elsewhere"]
     half = make_run(Path("good-8"), logits_of(8), seed=8, fold_seed=0, done=[0])
     assert [row.run.name for row in run_compare(first, second, half).rows] == ["good", "good-8"]
 
