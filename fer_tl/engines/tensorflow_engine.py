@@ -180,6 +180,7 @@ class TensorFlowEngine(Engine):
                 logits = self.trunk(prepared, training=False)
             else:
                 logits = self.model(pixels, training=False)  # [b, K]
+            logits = tf.cast(logits, tf.float32)  # a backbone alone answers in the precision of its layers
             return tf.distribute.get_replica_context().all_gather(logits, axis=0) if self._replicas > 1 else logits
 
         def predict(arrays):  # type: ignore[no-untyped-def]

@@ -87,6 +87,17 @@ def test_the_whole_model_is_saved_and_its_backbone_has_not_moved(faces: Dataset,
     np.testing.assert_allclose(model(faces.images[HELD_OUT].astype(np.float32)), logits, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_features_in_half_precision_answer_as_the_whole_model_does(precision: str, faces: Dataset, tmp_path: Path):
+    session = prepared(experiment(precision=precision), faces, None)
+    train(session, tmp_path)
+    logits = session.evaluate(HELD_OUT)[2]
+    assert logits.dtype == np.float32
+    session.save_model(tmp_path / "model.keras")
+    whole = load_model(tmp_path / "model.keras")[0](faces.images[HELD_OUT].astype(np.float32), training=False)
+    np.testing.assert_allclose(logits, whole, rtol=0, atol=0.02)
+
+
 def test_epochs_take_the_views_in_turn_and_each_is_that_of_its_image(faces: Dataset):
     settings = experiment(augment={"rotation": 20.0, "erase": 0.5, "gamma": 0.5, "blur": 1.0}, seed=5)
     session = prepared(settings, faces, None)
