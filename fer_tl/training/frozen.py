@@ -46,7 +46,9 @@ class FrozenSession(Session):
         experiment, dataset, augment = self.experiment, self.dataset, self.experiment.augment
         pooled = next(layer for layer in self.model.layers if layer.name in ("head_pool", "head_flatten")).output
         with self.devices.scope():
-            backbone = fold_batch_norm(keras.Model(self.model.input, pooled))
+            backbone = keras.Model(self.model.input, pooled)
+            if experiment.precision == "float32":
+                backbone = fold_batch_norm(backbone)  # rounded to half precision, it would be another network
         batch_size = 64 * self.devices.replicas
         engine = choose_engine()(self.devices, backbone, dataset.images, dataset.labels, batch_size)
         self._views = experiment.views if augment.changes else 0

@@ -49,10 +49,10 @@ class KeptStart:
         assign_values(self._weights, self._start)
 
     def mix_in(self) -> None:
-        """Give the model its share of the start, for good."""
+        """Give the model its share of the start, for good; what has not moved stays as it is to the last bit."""
         pairs = zip(self._start, read_values(self._weights), strict=True)
         share = np.float32(self._share)
-        assign_values(self._weights, [share * start + (1 - share) * learnt for start, learnt in pairs])
+        assign_values(self._weights, [learnt + share * (start - learnt) for start, learnt in pairs])
 
 
 def _head_of(model: keras.Model) -> list[str]:

@@ -84,6 +84,17 @@ def test_the_training_begins_with_the_head_of_the_start(start: Path, faces: Data
         np.testing.assert_allclose(after, before, rtol=0, atol=1e-5)
 
 
+def test_what_does_not_learn_is_saved_to_the_last_bit(start: Path, faces: Dataset, tmp_path: Path):
+    others = replace(faces, images=255 - faces.images)
+    options = {"weights": str(start / "model.keras"), "keep_start": 0.3, "unfreeze": "none", "epochs": 1}
+    part = trained(experiment(**options), others, tmp_path / "run")
+    before, after = (load_model(each / "model.keras")[0].layers for each in (start, part))
+    frozen = [pair for pair in zip(before, after, strict=True) if not pair[0].name.startswith(("head_", "logits"))]
+    for one, other in frozen:
+        for mine, theirs in zip(one.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(mine, theirs, err_msg=one.name)
+
+
 def test_a_start_that_answers_otherwise_is_refused(start: Path, faces: Dataset, tmp_path: Path):
     options = {"weights": str(start / "model.keras"), "keep_start": 0.5}
     turned = replace(faces, images=255 - faces.images, class_names=faces.class_names[::-1])
