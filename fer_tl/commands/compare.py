@@ -79,11 +79,12 @@ def compare(
     from fer_tl.evaluation.compared_runs import count_opened, open_runs
     from fer_tl.evaluation.groups_of_runs import groups_of_runs
     from fer_tl.evaluation.pairing import find_twins, pair_runs, refuse_unpaired
+    from fer_tl.evaluation.side_by_side import agreements, class_differences
     from fer_tl.evaluation.tested_rows import pairs_of_rows
     from fer_tl.evaluation.trainings import check_seeds, group_trainings
     from fer_tl.reports.bibliography import find_papers
     from fer_tl.reports.compare_report import FILE, write_comparison
-    from fer_tl.reports.compare_table import Comparison
+    from fer_tl.reports.compare_table import Comparison, best_of
 
     papers = find_papers([paper] if isinstance(paper, str) else paper)
     check_seeds(seeds)
@@ -110,7 +111,11 @@ def compare(
     tested = {number: row.run for number, row in enumerate(rows) if row.is_tested}
     pairs = pairs_of_rows(tested, dict(enumerate(groups)), split)
     opened = count_opened(each, split, data_dir) if split else 0
-    comparison = Comparison(rows, pairs, papers, split, tta, has_groups, opened, find_twins(each))
+    best = best_of(rows)
+    classes = class_differences(tested, best, groups[best]) if best is not None else ()
+    comparison = Comparison(
+        rows, pairs, papers, split, tta, has_groups, opened, find_twins(each), classes, agreements(tested)
+    )
     text = write_comparison(folder, comparison, request)
     say(f"{text}\n\ntables: {folder}")
     return CompareResult(folder, rows, pairs, text)
@@ -123,6 +128,7 @@ def _score(run: ComparedRun, groups: np.ndarray | None) -> CompareRow:
     from fer_tl.evaluation.trainings import score_trainings
     from fer_tl.models.costs import Uncounted, read_costs
     from fer_tl.reports.compare_table import CompareRow, compared_intervals
+    from fer_tl.runs.exported_times import exported_milliseconds
 
     costs, uncounted = None, ""
     try:
@@ -132,15 +138,17 @@ def _score(run: ComparedRun, groups: np.ndarray | None) -> CompareRow:
         uncounted = str(error)
     if run.predictions is None:
         return CompareRow(run, {}, {}, costs, uncounted)
+    milliseconds = exported_milliseconds(run.run.path)
     found = run.predictions.ids if groups is None else groups
     if (found == found[0]).all():
         raise UserError(f"{run.path} was scored on a single group of images: two are the least to compare")
     if run.trainings:
         means, spread, intervals = score_trainings(run, found, compared_intervals())
-        return CompareRow(run, means, intervals, costs, uncounted, spread)
+        return CompareRow(run, means, intervals, costs, uncounted, spread, milliseconds)
     intervals = bootstrap_intervals(run.predictions, found, compared_intervals())
     labels_only = bool(run.imported and run.imported.labels_only)
-    return CompareRow(run, score(run.predictions, labels_only).values, intervals, costs, uncounted)
+    values = score(run.predictions, labels_only).values
+    return CompareRow(run, values, intervals, costs, uncounted, milliseconds=milliseconds)
 
 
 COMMAND = Command(compare, positional=("run_dirs",))

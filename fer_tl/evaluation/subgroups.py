@@ -8,13 +8,12 @@ import numpy as np
 from scipy import special
 
 from fer_tl.evaluation.column_table import Column
-from fer_tl.evaluation.intervals import RESAMPLES, Interval
+from fer_tl.evaluation.intervals import Interval
+from fer_tl.evaluation.simultaneous import LEVEL, largest_deviations, reaches, resampled_sums
 from fer_tl.runs.predictions import Predictions, predicted_labels
 
 FEWEST_IMAGES, FEWEST_GROUPS = 30, 10
 """A subgroup of fewer is tiny: it is shown, and not tested."""
-_LEVEL = 0.95
-_CHUNK_VALUES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def _effective(hits: np.ndarray, counts: np.ndarray, share: float, images: int) 
 
 
 def _wilson(share: float, count: float) -> Interval:
-    z = float(special.ndtri((1 + _LEVEL) / 2))
+    z = float(special.ndtri((1 + LEVEL) / 2))
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     reach = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     return float(max(0, middle - reach)), float(min(1, middle + reach))
@@ -156,26 +155,18 @@ def _compare(
     gains = (right, right - expected)
     counted = np.concatenate([inside, inside * gains[0], inside * gains[1]])  # [3 L, N]
     whole = np.stack([known, known * gains[0], known * gains[1]])  # [3, N]
-    sums = np.stack([np.bincount(group_of, row) for row in (*counted, *whole)], axis=1)  # [G, 3 L + 3]
-    sums = sums[np.lexsort(sums.T)]  # neither names nor order have a say in what is drawn
-    found = _differences(sums.sum(axis=0)[None])[:, 0]  # [2, L]
-    sampled = _differences(_resampled(sums, seed))  # [2, R, L]
+    sums, drawn = resampled_sums(np.concatenate([counted, whole]), group_of, seed)
+    found, sampled = _differences(sums[None])[:, 0], _differences(drawn)  # [2, L], [2, R, L]
     outside = [len(np.unique(group_of[known & ~rows])) for rows in inside]
-    freedom = np.array([min(each.groups, other) - 1 for each, other in zip(tested, outside, strict=True)])
-    usable = freedom > 0
-    few = np.where(usable, special.stdtrit(np.maximum(freedom, 1), (1 + _LEVEL) / 2), np.inf)
-    few /= special.ndtri((1 + _LEVEL) / 2)
-    ends, largest, errors = [], [], []
-    for values, drawn in zip(found, sampled, strict=True):
-        error = drawn.std(axis=0)
-        deviations = np.abs(drawn - values) / np.where(error > 0, error, np.inf)
-        largest.append(np.sort(deviations.max(axis=1)))
-        errors.append(error)
-        ends.append(np.quantile(largest[-1], _LEVEL) * few * error)
-    scores = np.abs(found[0]) / np.where(errors[0] > 0, errors[0], np.inf)
-    p = np.clip(2 * special.stdtr(np.maximum(freedom, 1), -scores), np.finfo(float).tiny, 1)
-    beyond = len(largest[0]) - np.searchsorted(largest[0], -special.ndtri(p / 2), "left")
-    adjusted = np.maximum(p, np.minimum((1 + beyond) / (1 + len(largest[0])), np.minimum(1, len(p) * p)))
+    smaller = np.array([min(each.groups, other) for each, other in zip(tested, outside, strict=True)])
+    usable = smaller > 1
+    both = [largest_deviations(*pair) for pair in zip(found, sampled, strict=True)]
+    ends = [reaches(errors, largest, np.maximum(smaller, 2)) for errors, largest in both]
+    errors, largest = both[0]
+    scores = np.abs(found[0]) / np.where(errors > 0, errors, np.inf)
+    p = np.clip(2 * special.stdtr(np.maximum(smaller - 1, 1), -scores), np.finfo(float).tiny, 1)
+    beyond = len(largest) - np.searchsorted(largest, -special.ndtri(p / 2), "left")
+    adjusted = np.maximum(p, np.minimum((1 + beyond) / (1 + len(largest)), np.minimum(1, len(p) * p)))
     adjusted = adjusted if len(p) > 1 else p
     spans = [
         [_within(each - end, each + end) for each, end in zip(*pair, strict=True)]
@@ -212,15 +203,3 @@ def _differences(sums: np.ndarray) -> np.ndarray:
             for part, all_ in zip(inside, whole, strict=True)
         ]
     )
-
-
-def _resampled(sums: np.ndarray, seed: int) -> np.ndarray:
-    """Sums over groups that are drawn with replacement, ``[G, F]`` to float64 ``[RESAMPLES, F]``."""
-    kinds, counts = np.unique(sums, axis=0, return_counts=True)  # interchangeable groups are drawn together
-    total, rng = int(counts.sum()), np.random.default_rng(seed)
-    chunk = max(1, _CHUNK_VALUES // len(kinds))
-    parts = [
-        rng.multinomial(total, counts / total, min(chunk, RESAMPLES - start)) @ kinds
-        for start in range(0, RESAMPLES, chunk)
-    ]
-    return np.concatenate(parts)

@@ -30,6 +30,9 @@ _VARIABLES = {
 _SHADES = 20
 # From no image of a class to all of it: one hue, ordered by lightness, so for every kind of colour vision and in grey.
 _ENDS = {"light": ("#ffffff", "#08306b"), "dark": ("#14181c", "#a8d4f7")}
+# Of differences: blue for more, orange for less, which all kinds of colour vision tell apart.
+_MORE = {"light": ("#ffffff", "#0b5a94"), "dark": ("#14181c", "#7cbdf0")}
+_LESS = {"light": ("#ffffff", "#a34400"), "dark": ("#14181c", "#f0a35e")}
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,15 @@ def chart(figure: Figure, name: str, heading: str, described: str) -> Chart:
 def shades() -> dict[str, list[tuple[str, str]]]:
     """Return ground and ink of the cells of a confusion matrix, for light and dark pages: from no image of a class to
     all of it, in 21 steps."""
-    grounds = {
-        scheme: LinearSegmentedColormap.from_list(scheme, ends)(np.linspace(0, 1, _SHADES + 1))
-        for scheme, ends in _ENDS.items()
-    }
-    return {scheme: [(to_hex(each), readable_on(each)) for each in found] for scheme, found in grounds.items()}
+    return {scheme: _grades(ends, _SHADES) for scheme, ends in _ENDS.items()}
+
+
+def difference_shades(steps: int) -> dict[str, dict[str, list[tuple[str, str]]]]:
+    """Return ground and ink of cells with a difference, for light and dark pages: ``more`` and ``less``, from none to
+    the largest in so many steps."""
+    return {scheme: {"more": _grades(_MORE[scheme], steps), "less": _grades(_LESS[scheme], steps)} for scheme in _ENDS}
+
+
+def _grades(ends: tuple[str, str], steps: int) -> list[tuple[str, str]]:
+    found = LinearSegmentedColormap.from_list("", ends)(np.linspace(0, 1, steps + 1))
+    return [(to_hex(each), readable_on(each)) for each in found]

@@ -11,6 +11,7 @@ from fer_tl.evaluation.comparison import Pair
 from fer_tl.evaluation.measures import headline_measures
 from fer_tl.reports.compare_files import write_paper
 from fer_tl.reports.compare_notes import cost_notes, paper_notes, result_notes
+from fer_tl.reports.compare_page import comparison_html
 from fer_tl.reports.compare_paper import settings_table, shared_settings
 from fer_tl.reports.compare_table import (
     Comparison,
@@ -21,7 +22,6 @@ from fer_tl.reports.compare_table import (
     pair_table,
     result_table,
 )
-from fer_tl.reports.page import render
 from fer_tl.reports.rendering import Table, as_csv, as_markdown, as_text
 
 FILE = "compare.json"
@@ -87,22 +87,6 @@ def comparison_markdown(comparison: Comparison) -> str:
     if len(comparison.pairs) > 1:
         parts += ["## All pairs", as_markdown(pair_table(comparison)).rstrip()]
     return "\n\n".join(parts) + "\n"
-
-
-def comparison_html(comparison: Comparison) -> str:
-    """Return a page with the same tables and notes, none of them too wide for a screen."""
-    return render(
-        "compare.html",
-        comparison.title,
-        results=result_table(comparison),
-        notes=[*result_notes(comparison, "Bold"), *paper_notes(comparison)],
-        differences=difference_table(comparison) if comparison.pairs else None,
-        pairs=pair_table(comparison) if len(comparison.pairs) > 1 else None,
-        settings=settings_table(comparison),
-        shared=shared_settings(comparison),
-        costs=cost_table(comparison),
-        cost_notes=cost_notes(comparison),
-    )
 
 
 def comparison_csv(comparison: Comparison) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ from fer_tl.evaluation.compared_runs import ComparedRun
 from fer_tl.evaluation.comparison import Pair
 from fer_tl.evaluation.intervals import Interval
 from fer_tl.evaluation.measures import headline_measures
+from fer_tl.evaluation.side_by_side import Agreement, ClassDifference
 from fer_tl.evaluation.test_time_augmentation import TTA
 from fer_tl.models.costs import Costs
 from fer_tl.reports.bibliography import Claim, Paper
@@ -31,6 +32,7 @@ class CompareRow:
         costs: of one of its models; None where they are not known.
         uncounted: why they are not, else "".
         spread: sample standard deviation of each measure over the trainings that it stands for; empty for one.
+        milliseconds: for one image, by the format that it was exported to; empty if it was not.
     """
 
     run: ComparedRun
@@ -39,6 +41,7 @@ class CompareRow:
     costs: Costs | None
     uncounted: str = ""
     spread: Mapping[str, float] = field(default_factory=dict)
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -71,6 +74,8 @@ class Comparison:
         opened: how many models the split was opened for in the data folder, these rows among them; 0 where no ledger
             says it.
         twins: pairs of runs that answer alike, from ``fer_tl.evaluation.pairing.find_twins``.
+        class_differences: recalls of the other tested rows less those of the best.
+        agreements: of each two tested rows.
     """
 
     rows: tuple[CompareRow, ...]
@@ -81,6 +86,8 @@ class Comparison:
     has_groups: bool
     opened: int = 0
     twins: tuple[tuple[str, str, bool], ...] = ()
+    class_differences: tuple[ClassDifference, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
 
     @property
     def title(self) -> str:
@@ -113,13 +120,18 @@ class Comparison:
     @property
     def best(self) -> int | None:
         """Number of the tested row with the highest accuracy, of equal ones the first; None if none is tested."""
-        scored = [(-row.scores["accuracy"], n) for n, row in enumerate(self.rows) if row.is_tested]
-        return min(scored)[1] if scored else None
+        return best_of(self.rows)
 
     @property
     def to_best(self) -> dict[int, Pair]:
         """The pair of each other tested row and the best one, by the number of the row."""
         return {pair.other: pair for pair in self.pairs if pair.better == self.best}
+
+
+def best_of(rows: Sequence[CompareRow]) -> int | None:
+    """Number of the tested row with the highest accuracy, of equal ones the first; None if none is tested."""
+    scored = [(-row.scores["accuracy"], n) for n, row in enumerate(rows) if row.is_tested]
+    return min(scored)[1] if scored else None
 
 
 def compared_intervals() -> list[str]:

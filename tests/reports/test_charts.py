@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from colours import contrast, luminance
 from html_reader import Reader
 from made_run import make_history
 
@@ -132,18 +133,6 @@ def test_lines_are_told_apart_without_colour():
     histories = {"model": make_history(3, watched=True)}
     drawn = [(line.get_linestyle(), line.get_marker()) for line in learning_curves_figure(histories).axes[0].lines]
     assert len({dashes for dashes, _ in drawn}) == len({marker for _, marker in drawn}) == 3
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance of WCAG 2 of ``#rrggbb``, 0..1."""
-    channels = np.array([int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)])
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
-
-
-def contrast(one: str, other: str) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 def test_lines_stand_out_from_the_ground_in_light_and_in_dark():

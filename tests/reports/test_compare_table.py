@@ -101,7 +101,7 @@ def test_the_page_is_sound_and_has_the_same_cells(made: CompareResult):
     for row in rows_of(read(made, "table.md")):
         for cell in row:
             assert cell.strip("*").replace("\\|", "|") in reader.text
-    assert len(reader.all("strong")) == 4
+    assert len(reader.all("strong")) == 4 + 3 * (3 + 2)  # and the diagonals of matrices and of their differences
 
 
 def test_the_terminal_splits_what_is_too_wide(made: CompareResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
