@@ -200,7 +200,8 @@ def confusion_table(row: CompareRow) -> Table:
         for name, line, n in zip(names, shares, support[:, 0].tolist(), strict=True)
     ]
     marks = frozenset((k, k + 1) for k in range(len(names)))
-    return Table(["true class", *names, "answers" if row.run.repeats > 1 or row.run.trainings else "images"], [lines], marks=marks)
+    counted = "answers" if row.run.repeats > 1 or row.run.trainings else "images"
+    return Table(["true class", *names, counted], [lines], marks=marks)
 
 
 def confusion_lines(comparison: Comparison) -> list[list[object]]:
