@@ -44,8 +44,11 @@ class Clock:
         self._last = Clock.now
 
     def lap(self) -> float:
-        passed, self._last = Clock.now - self._last, Clock.now
+        passed, self._last = self.look(), Clock.now
         return passed
+
+    def look(self) -> float:
+        return Clock.now - self._last
 
 
 def invented(timed: dict[str, Timed]) -> dict[str, float]:

@@ -264,6 +264,9 @@ EXCEPTIONS = {
     # An order of numbers, which other datasets may have.
     ("sources/label_orders.py", "affectnet"),
     ("sources/records.py", "folder"),
+    # Tables of a comparison.
+    ("reports/compare_files.py", "table"),
+    ("reports/latex.py", "table"),
 }
 
 
