@@ -13,6 +13,7 @@ from fer_tl.core.downloads import fetch
 from fer_tl.core.errors import UserError, one_line
 from fer_tl.core.framework import keras_home
 from fer_tl.core.saved_models import check_hdf5, check_saved_model
+from fer_tl.models import shipped
 from fer_tl.models.pixels import STANDARDIZE
 from fer_tl.models.record import Backbone, Pretrained
 from fer_tl.models.resolve import ModelSpec
@@ -59,10 +60,11 @@ def find_cached(published: Pretrained, alpha: float, size: int) -> Path | None:
 def _given_file(weights: str, backbone: Backbone) -> Path:
     path = given_file(weights)
     if not path.is_file():
-        known = ", ".join([*backbone.pretrained, "none"])
+        ours = [shipped.NAME] if shipped.ships() and shipped.find_shipped().card["backbone"] == backbone.name else []
+        known = ", ".join([*backbone.pretrained, *ours, "none"])
         raise UserError(f"weights '{weights}': no such file (use {known}, or a file)")
     if path.suffix not in (".h5", ".keras"):
-        raise UserError(f"weights '{weights}' should be a .h5 or .weights.h5 file of {backbone.name}")
+        raise UserError(f"weights '{weights}' should be a .keras, .h5 or .weights.h5 file of {backbone.name}")
     return path
 
 
