@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from fer_tl.evaluation.intervals import RESAMPLES, Interval, sums_of_groups
+from fer_tl.evaluation.intervals import Interval
+from fer_tl.evaluation.simultaneous import LEVEL, adjust, resampled_sums
 
-_LEVEL = 0.95
-_TAIL = (1 + _LEVEL) / 2
+_TAIL = (1 + LEVEL) / 2
 _ROUNDING = 1e-9
 
 
@@ -174,6 +174,8 @@ def compare_pairs(
     if len(group_of) == 0 or (group_of == group_of[0]).all():
         raise ValueError("a comparison needs at least two groups")
     sums = np.stack([np.bincount(group_of, row) for row in right])  # [R, G]
+    _, drawn = resampled_sums(np.stack([np.ones(right.shape[1]), *right]), group_of, seed)  # [resamples, 1 + R]
+    sampled = drawn[:, 1:] / drawn[:, :1] / answers  # [resamples, R]
     right = right / answers  # [R, N]: of a single answer, or the mean of several
     accuracies = right.mean(axis=1)  # [R]
     numbers = [
@@ -182,12 +184,11 @@ def compare_pairs(
     ]
     better, other = np.array(numbers, dtype=np.int64).reshape(-1, 2).T  # [M] each
     differences = accuracies[better] - accuracies[other]  # [M]
-    sampled = _resampled_accuracies(right, group_of, seed)  # [resamples, R]
     reach, largest = _simultaneous(sampled[:, better] - sampled[:, other], differences, sums.shape[1])
     p_values = np.array([_flip_signs(sums[one] - sums[two]) for one, two in numbers])  # [M]
-    adjusted = _adjust(p_values, largest)
+    adjusted = adjust(p_values, np.sort(largest))
     low, high = np.maximum(differences - reach, -1), np.minimum(differences + reach, 1)
-    low = np.where(adjusted > 1 - _LEVEL, np.minimum(low, 0), low)
+    low = np.where(adjusted > 1 - LEVEL, np.minimum(low, 0), low)
     t_tests, t_adjusted = _t_tests(right, folds, numbers, repeats)
     columns = (differences, low, high, p_values, adjusted)
     cells = zip(numbers, zip(*(column.tolist() for column in columns), strict=True), t_tests, t_adjusted, strict=True)
@@ -215,18 +216,7 @@ def _simultaneous(sampled: np.ndarray, differences: np.ndarray, groups: int) -> 
     largest = np.divide(deviations, errors, out=np.zeros_like(deviations), where=errors > 0).max(axis=1)
     # A resample's variance is (G - 1) / G of the unbiased one, and with few groups it is itself uncertain: t, not z.
     few = np.sqrt(groups / (groups - 1)) * special.stdtrit(groups - 1, _TAIL) / special.ndtri(_TAIL)
-    return np.quantile(largest, _LEVEL) * few * errors, largest
-
-
-def _adjust(p_values: np.ndarray, largest: np.ndarray) -> np.ndarray:
-    """p of several tests, float64 ``[M]``, corrected by the largest deviations of resamples, see ``compare_pairs``."""
-    if len(p_values) < 2:
-        return p_values
-    scores = -special.ndtri(p_values / 2)  # [M]; infinite for the smallest, which Bonferroni's bound decides
-    beyond = len(largest) - np.searchsorted(np.sort(largest), scores, "left")
-    shares = (1 + beyond) / (1 + len(largest))
-    adjusted: np.ndarray = np.maximum(p_values, np.minimum(shares, np.minimum(1, len(p_values) * p_values)))
-    return adjusted
+    return np.quantile(largest, LEVEL) * few * errors, largest
 
 
 def _t_tests(
@@ -271,18 +261,6 @@ def _flip_signs(gains: np.ndarray) -> float:
         mixed = np.stack([np.convolve(column, weights)[: columns.shape[1]] for column in columns])
         chances = mixed.T.ravel()[:length]
     return float(np.clip(2 * chances.sum(), np.finfo(np.float64).tiny, 1))
-
-
-def _resampled_accuracies(right: np.ndarray, group_of: np.ndarray, seed: int) -> np.ndarray:
-    """Accuracies of all rows in the same resamples of groups: float64 ``[resamples, R]``."""
-    values = np.column_stack([np.ones(right.shape[1]), right.T])  # [N, 1 + R]
-    # Groups with the same answers are interchangeable: to draw how often each kind comes takes a fifth of the time.
-    kinds, counts = np.unique(sums_of_groups(values, group_of), axis=0, return_counts=True)  # [P, 1 + R], [P]
-    total = int(counts.sum())
-    drawn = np.random.default_rng(seed).multinomial(total, counts / total, RESAMPLES)  # [resamples, P]
-    sums = drawn @ kinds
-    accuracies: np.ndarray = sums[:, 1:] / sums[:, :1]
-    return accuracies
 
 
 def _fold_accuracies(right: np.ndarray, folds: np.ndarray) -> np.ndarray:

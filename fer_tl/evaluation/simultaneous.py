@@ -51,6 +51,23 @@ def largest_deviations(found: np.ndarray, sampled: np.ndarray) -> tuple[np.ndarr
     return errors, np.sort(np.nan_to_num(deviations).max(axis=1))
 
 
+def adjust(p_values: np.ndarray, largest: np.ndarray) -> np.ndarray:
+    """p of several tests, float64 ``[M]``, corrected for all of them: the share of resamples whose largest deviation is
+    beyond the score of each, at most M p (Bonferroni).
+
+    Args:
+        p_values: two-sided, ``[M]``.
+        largest: deviations of resamples in standard errors, in ascending order, see ``largest_deviations``.
+    """
+    if len(p_values) < 2:
+        return p_values
+    scores = -special.ndtri(p_values / 2)  # [M]; infinite for the smallest, which Bonferroni's bound decides
+    beyond = len(largest) - np.searchsorted(largest, scores, "left")
+    shares = (1 + beyond) / (1 + len(largest))
+    adjusted: np.ndarray = np.maximum(p_values, np.minimum(shares, np.minimum(1, len(p_values) * p_values)))
+    return adjusted
+
+
 def reaches(errors: np.ndarray, largest: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """How far intervals that hold at once with 95 % reach to either side, float64 ``[M]``.
 

@@ -9,7 +9,7 @@ from scipy import special
 
 from fer_tl.evaluation.column_table import Column
 from fer_tl.evaluation.intervals import Interval
-from fer_tl.evaluation.simultaneous import LEVEL, largest_deviations, reaches, resampled_sums
+from fer_tl.evaluation.simultaneous import LEVEL, adjust, largest_deviations, reaches, resampled_sums
 from fer_tl.runs.predictions import Predictions, predicted_labels
 
 FEWEST_IMAGES, FEWEST_GROUPS = 30, 10
@@ -165,9 +165,7 @@ def _compare(
     errors, largest = both[0]
     scores = np.abs(found[0]) / np.where(errors > 0, errors, np.inf)
     p = np.clip(2 * special.stdtr(np.maximum(smaller - 1, 1), -scores), np.finfo(float).tiny, 1)
-    beyond = len(largest) - np.searchsorted(largest, -special.ndtri(p / 2), "left")
-    adjusted = np.maximum(p, np.minimum((1 + beyond) / (1 + len(largest)), np.minimum(1, len(p) * p)))
-    adjusted = adjusted if len(p) > 1 else p
+    adjusted = adjust(p, largest)
     spans = [
         [_within(each - end, each + end) for each, end in zip(*pair, strict=True)]
         for pair in zip(found, ends, strict=True)
