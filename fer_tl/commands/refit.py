@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_tl.commands._again import settings_again
 from fer_tl.commands._command import Command
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
@@ -91,7 +92,7 @@ def _settings(source: RunFolder) -> Experiment:
     check_finished(source)
     for part in source.parts:
         check_part(source.part(part), ("predictions.npz", "history.csv"))
-    experiment = source.read_experiment()
+    experiment = settings_again(source)
     if not experiment.group_folds:
         raise UserError(
             f"{source.path} was trained with group_folds false: copies flatter its figure, which is no estimate of "
@@ -102,11 +103,7 @@ def _settings(source: RunFolder) -> Experiment:
             f"{source.path} slows down by images that are set aside ('schedule.kind: plateau'), and a refit sets none "
             "aside: cross-validate with --schedule.kind cosine or step, and refit that"
         )
-    # What the folds were trained in, where that was left to a trial.
-    precision = source.precision(experiment.precision)
-    alone = {"strategy": "auto", "workers": None, "cluster_secret": None} if experiment.workers else {}
-    folds = {"repeats": 1, "fold": None, "worker": None, "fold_table": None, "fold_seed": None}
-    return replace(experiment, early_stopping=0, precision=precision, **folds, **alone)  # type: ignore[arg-type]
+    return replace(experiment, early_stopping=0, repeats=1, fold_table=None, fold_seed=None)
 
 
 def _kept_epochs(source: RunFolder) -> list[tuple[int, int]]:

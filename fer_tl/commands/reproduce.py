@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_tl.commands._again import settings_again
 from fer_tl.commands._command import Command
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import NotAgreed, UserError
@@ -118,24 +119,19 @@ def _check_run(source: RunFolder) -> None:
 
 
 def _experiment(source: RunFolder, target: Path | str | None, data_dir: Path | str | None) -> Experiment:
-    """What the run was trained by, in another folder; on this machine alone where there were several."""
-    experiment = source.read_experiment()
+    """What the run was trained by, in another folder."""
+    experiment = settings_again(source)
     folder = Path(target) if target else source.path.resolve().with_name(f"{source.path.resolve().name}-again")
     if folder.resolve() == source.path.resolve():
         raise UserError(f"{folder} is the run itself: give another --run-dir")
     table = experiment.fold_table
     if table and not Path(table).is_file():
         table = str(source.path / "folds.csv")
-    alone = {"strategy": "auto", "workers": None, "cluster_secret": None} if experiment.workers else {}
     return replace(
         experiment,
         run_dir=str(folder),
         data_dir=str(Path(data_dir or experiment.data_dir).absolute()),
-        precision=source.precision(experiment.precision),  # type: ignore[arg-type]
         fold_table=table,
-        fold=None,
-        worker=None,
-        **alone,  # type: ignore[arg-type]
     )
 
 

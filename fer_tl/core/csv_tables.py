@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 from fer_tl.core.errors import UserError
@@ -164,6 +164,23 @@ def id_finder(names: Mapping[str, str | None]) -> Callable[[str], str | None]:
 
     def find(text: str) -> str | None:
         return names[text] if text in names else forgiving.get(_forgiving(text))
+
+    return find
+
+
+def image_finder(ids: Iterable[str]) -> Callable[[str], str | None]:
+    """A function from how a table calls an image to its id, or None: by its id, else by the name of its file with or
+    without ending, where only one can be meant, in the forgiving way of ``id_finder``."""
+    names: dict[str, str | None] = {}
+    known = list(ids)
+    for each in known:
+        for name in {PurePosixPath(each).name, PurePosixPath(each).stem}:
+            names[name] = None if name in names else each
+    find_id = id_finder({**names, **{each: each for each in known}})
+
+    def find(text: str) -> str | None:
+        path = PurePosixPath(text.replace("\\", "/"))
+        return next((found for name in (text, path.name, path.stem) if (found := find_id(name))), None)
 
     return find
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
-from fer_tl.core.csv_tables import id_finder, read_table
+from fer_tl.core.csv_tables import image_finder, read_table
 from fer_tl.core.errors import UserError, suggest
 
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none"))
@@ -47,8 +46,7 @@ class Column:
 def read_column(path: Path, name: str, ids: np.ndarray, id_column: str | None = None) -> Column:
     """Read a column for examples.
 
-    An image is found by its id, else by the name of its file with or without ending, where only one can be meant, in
-    the forgiving way of ``fer_tl.core.csv_tables.id_finder``.
+    An image is found as ``fer_tl.core.csv_tables.image_finder`` does it.
 
     Args:
         path: of a CSV with a column of ids.
@@ -70,11 +68,11 @@ def read_column(path: Path, name: str, ids: np.ndarray, id_column: str | None = 
         raise UserError(f"{table.name} has no column {name}{suggest(wanted, [h for h in table.header if h != key])}")
     if table.header.count(wanted) > 1 or table.header.count(key) > 1:
         raise UserError(f"{table.name}: two columns are called {wanted if key != wanted else key}: rename one")
-    find = id_finder(_names(ids))
+    find = image_finder(np.unique(ids).tolist())
     found: dict[str, tuple[str, str]] = {}
     others = 0
     for row in table.rows:
-        image, value = _find(find, row.cells[key]), row.cells[wanted]
+        image, value = find(row.cells[key]), row.cells[wanted]
         if image is None:
             others += 1
             continue
@@ -95,20 +93,6 @@ def read_column(path: Path, name: str, ids: np.ndarray, id_column: str | None = 
     empty = sum(each in found and found[each][0].lower() in MISSING for each in unique.tolist())
     values, order, bins = _ordered(plain)
     return Column(name, table.name, values, order, bins, not_listed, empty, others)
-
-
-def _names(ids: np.ndarray) -> dict[str, str | None]:
-    names: dict[str, str | None] = {}
-    known = np.unique(ids).tolist()
-    for each in known:
-        for name in {PurePosixPath(each).name, PurePosixPath(each).stem}:
-            names[name] = None if name in names else each
-    return {**names, **{each: each for each in known}}
-
-
-def _find(find: Callable[[str], str | None], text: str) -> str | None:
-    path = PurePosixPath(text.replace("\\", "/"))
-    return next((found for name in (text, path.name, path.stem) if (found := find(name))), None)
 
 
 def _ordered(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...], bool]:

@@ -166,9 +166,7 @@ def _without(predictions: Predictions, ids: set[str]) -> Predictions:
     kept = ~np.isin(predictions.ids, sorted(ids)) if ids else np.ones(len(predictions.ids), bool)
     if not kept.any():
         raise UserError("the members have learnt all images of the split between them: none is left to score")
-    return Predictions(
-        predictions.ids[kept], predictions.labels[kept], predictions.logits[kept], predictions.class_names
-    )
+    return predictions.take(kept)
 
 
 def _check_choices(split: str | None, tta: str, weighting: str) -> None:

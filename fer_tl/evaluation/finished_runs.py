@@ -72,7 +72,7 @@ class Member:
             return first, folds
         for each in repetitions:
             _refuse_diverged(self, each)
-        return soft_vote([_in_order(each, first.ids) for each in repetitions]), folds
+        return soft_vote([each.in_order_of(first.ids) for each in repetitions]), folds
 
     def split_predictions(self, split: str, tta: str) -> Predictions:
         """What ``fer-tl evaluate`` saved of a split.
@@ -145,7 +145,7 @@ def match(members: Sequence[Member], predictions: Sequence[Predictions]) -> tupl
     for member, given in zip(members[1:], predictions[1:], strict=True):
         _refuse_other_classes(members[0], first, member, given)
         _refuse_other_ids(members[0], first, member, given)
-        given = _in_order(given, first.ids)
+        given = given.in_order_of(first.ids)
         columns = [given.class_names.index(name) for name in first.class_names]
         labels = np.argsort(columns)[given.labels]  # [N], in the first member's classes
         wrong = np.flatnonzero(labels != first.labels)
@@ -163,13 +163,6 @@ def match(members: Sequence[Member], predictions: Sequence[Predictions]) -> tupl
 def _refuse_diverged(member: Member, given: Predictions) -> None:
     if not np.isfinite(given.logits).all():
         raise UserError(f"{member.path} predicts numbers that are not finite: its training diverged, leave it out")
-
-
-def _in_order(predictions: Predictions, ids: np.ndarray) -> Predictions:
-    """Predictions of the same images, in the order of these ids."""
-    by_id = np.argsort(predictions.ids)
-    rows = by_id[np.searchsorted(predictions.ids, ids, sorter=by_id)]  # [N]
-    return Predictions(ids, predictions.labels[rows], predictions.logits[rows], predictions.class_names)
 
 
 def _refuse_other_classes(one: Member, first: Predictions, other: Member, given: Predictions) -> None:

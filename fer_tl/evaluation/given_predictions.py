@@ -6,12 +6,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from fer_tl.core.classes import canonical_class
-from fer_tl.core.csv_tables import Table, TableRow, id_finder, read_table
+from fer_tl.core.csv_tables import Table, TableRow, image_finder, read_table
 from fer_tl.core.errors import UserError
 from fer_tl.data.dataset import Dataset
 from fer_tl.data.merging import find_class
@@ -67,7 +67,7 @@ def read_predictions(
 ) -> GivenPredictions:
     """Read a CSV with a column ``id``, and one for each class or one with the class that was answered.
 
-    Ids are found as ``csv_tables.id_finder`` does it, also by the name of their file. Classes are found by name,
+    Ids are found as ``csv_tables.image_finder`` does it. Classes are found by name,
     whatever their order, such as ``happy``, ``Happiness`` or ``p_happy``.
 
     Args:
@@ -153,17 +153,12 @@ def _find_columns(table: Table, class_names: Sequence[str], labels: str | None) 
 
 def _match(table: Table, dataset: Dataset, skip_others: bool) -> tuple[list[TableRow], int]:
     """The row of each image, in the split's order, and how many rows are of none."""
-    names: dict[str, str | None] = {}
-    for each in dataset.ids.tolist():
-        for name in {PurePosixPath(each).name, PurePosixPath(each).stem}:
-            names[name] = None if name in names else each
-    find = id_finder({**names, **{each: each for each in dataset.ids.tolist()}})
+    find = image_finder(dataset.ids.tolist())
     row_of: dict[str, TableRow] = {}
     others: list[TableRow] = []
     for row in table.rows:
         row.check_filled("id")
-        path = PurePosixPath(row.cells["id"].replace("\\", "/"))
-        image = find(row.cells["id"]) or find(path.name) or find(path.stem)
+        image = find(row.cells["id"])
         if image is None:
             others.append(row)
         elif image in row_of:

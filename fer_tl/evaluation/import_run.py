@@ -19,7 +19,7 @@ from fer_tl.data.manifest import Manifest, read_manifest
 from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.evaluation.given_predictions import GivenPredictions
 from fer_tl.evaluation.open_split import check_split, ensemble_name, results_folder
-from fer_tl.evaluation.openings import read_openings, record_opening
+from fer_tl.evaluation.openings import write_opening
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.imports import OUT_OF_FOLD, Imported, read_import
 from fer_tl.runs.part import OF_IMPORT, RESULT, check_part, describe_files
@@ -210,18 +210,15 @@ def write_parts(run: RunFolder, parts: Sequence[str], folds: np.ndarray | None, 
     for number, part in enumerate(parts):
         rows = np.arange(len(predictions.ids)) if folds is None else np.flatnonzero(folds == number)
         folder = run.part(part)
-        held_out = Predictions(
-            predictions.ids[rows], predictions.labels[rows], predictions.logits[rows], predictions.class_names
-        )
-        save_predictions(folder / OF_IMPORT[0], held_out)
+        save_predictions(folder / OF_IMPORT[0], predictions.take(rows))
         result = {"held_out": len(rows), "epochs": 0, "kept_epoch": 0, "files": describe_files(folder, OF_IMPORT)}
         write_json(folder / RESULT, result)
 
 
 def _same(one: Predictions, other: Predictions) -> bool:
     """Whether predictions of the same images are the same, whatever their order."""
-    first, second = np.argsort(one.ids), np.argsort(other.ids)
-    return np.array_equal(one.ids[first], other.ids[second]) and np.array_equal(one.logits[first], other.logits[second])
+    first, second = (each.take(np.argsort(each.ids)) for each in (one, other))
+    return np.array_equal(first.ids, second.ids) and np.array_equal(first.logits, second.logits)
 
 
 def _record(run: RunFolder, target: ImportTarget, said: Imported) -> str:
@@ -238,7 +235,4 @@ def _record(run: RunFolder, target: ImportTarget, said: Imported) -> str:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         IMPORTED: said.file,
     }
-    before = read_openings(run)
-    unwritten = record_opening(target.data_dir, run, entry, before)
-    write_json(run.path / "evaluations.json", [*before, entry])
-    return unwritten
+    return write_opening(target.data_dir, run, entry)

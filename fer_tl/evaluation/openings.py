@@ -19,7 +19,7 @@ from typing import Any
 
 from fer_tl.core.checksums import checksum
 from fer_tl.core.errors import UserError
-from fer_tl.core.files import sync
+from fer_tl.core.files import sync, write_json
 from fer_tl.data.manifest import Manifest
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import LOST_OPENINGS, OPENINGS, read_entries, read_result
@@ -130,6 +130,16 @@ def record_opening(data_dir: Path, run: RunFolder, entry: dict[str, Any], before
     with contextlib.suppress(OSError):  # some network file systems cannot do it to a folder
         sync(data_dir)
     return ""
+
+
+def write_opening(data_dir: Path, run: RunFolder, entry: dict[str, Any]) -> str:
+    """Write an opening into the ledger and the run; arguments, result and errors as of ``record_opening``."""
+    before, own = read_openings(run), run.read_run()["dataset"]
+    earlier = [{"dataset": own, **each} for each in before if "date" in each]
+    # First: what is in the ledger and not in the run is counted once too often at most, and never forgotten.
+    unwritten = record_opening(data_dir, run, entry, earlier)
+    write_json(run.path / OPENINGS, [*before, entry])
+    return unwritten
 
 
 def read_ledger(data_dir: Path) -> list[dict[str, Any]]:

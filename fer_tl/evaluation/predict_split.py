@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 import numpy as np
 
 from fer_tl.augment.adapt import adapt_images
-from fer_tl.core.files import write_json
 from fer_tl.core.progress import Clock
 from fer_tl.core.saved_models import check_saved_model
 from fer_tl.core.say import Say
 from fer_tl.data.merging import merge_logits
 from fer_tl.evaluation.learnt_images import write_left_out
 from fer_tl.evaluation.open_split import Opening, ensemble_name
-from fer_tl.evaluation.openings import read_openings, record_opening
+from fer_tl.evaluation.openings import write_opening
 from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.evaluation.test_time_augmentation import make_views
 from fer_tl.runs.part import check_model
@@ -97,10 +96,4 @@ def _record(opening: Opening) -> str:
         "same_build": opening.same_build,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     } | ({"left_out": len(opening.left_out)} if opening.left_out else {})
-    run, before = opening.run, read_openings(opening.run)
-    own = run.read_run()["dataset"]
-    earlier = [{"dataset": own, **each} for each in before if "date" in each]
-    # First: what is in the ledger and not in the run is counted once too often at most, and never forgotten.
-    unwritten = record_opening(opening.data_dir, run, entry, earlier)
-    write_json(run.path / "evaluations.json", [*before, entry])
-    return unwritten
+    return write_opening(opening.data_dir, opening.run, entry)

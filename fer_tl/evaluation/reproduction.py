@@ -98,7 +98,7 @@ def compare_trainings(
         ids = np.intersect1d(one.ids, other.ids)
         moved += len(one.ids) - len(ids)
         if len(ids):
-            pairs.append((_rows(one, ids), _rows(other, ids)))
+            pairs.append((one.in_order_of(ids), other.in_order_of(ids)))
             parts.append(_agreement(name, *pairs[-1]))
     one, other = (join_predictions([pair[side] for pair in pairs]) for side in (0, 1)) if pairs else (_NOBODY, _NOBODY)
     together = _agreement("all", one, other)
@@ -117,13 +117,6 @@ def compare_trainings(
 
 
 _NOBODY = Predictions(np.zeros(0, str), np.zeros(0, np.int64), np.zeros((0, 2), np.float32), ("", " "))
-
-
-def _rows(predictions: Predictions, ids: np.ndarray) -> Predictions:
-    """Those of sorted ids, in their order."""
-    order = np.argsort(predictions.ids)
-    rows = order[np.searchsorted(predictions.ids, ids, sorter=order)]
-    return Predictions(ids, predictions.labels[rows], predictions.logits[rows], predictions.class_names)
 
 
 def _agreement(name: str, one: Predictions, other: Predictions) -> Agreement:

@@ -20,7 +20,7 @@ from fer_tl.reports.compare_table import (
     result_table,
     spell_points,
 )
-from fer_tl.reports.interval_plot import interval_figure, scatter_figure
+from fer_tl.reports.interval_plot import interval_figure, scatter_figure, spell_spans
 from fer_tl.reports.page import render
 from fer_tl.reports.rendering import Table, per_cent
 
@@ -85,7 +85,9 @@ def _interval_charts(comparison: Comparison) -> list[Chart]:
         if scored:
             values, ends = [row.scores[key] for row in scored], [row.intervals[key] for row in scored]
             figure = interval_figure(names, values, ends, f"{title}, %", marked=untested)
-            drawn.append(chart(figure, f"rows-{key.replace('_', '-')}", title, _said(title, names, values, ends)))
+            drawn.append(
+                chart(figure, f"rows-{key.replace('_', '-')}", title, f"{title}: {spell_spans(names, values, ends)}")
+            )
     pairs = comparison.to_best
     if pairs:
         numbers = sorted(pairs)
@@ -93,15 +95,10 @@ def _interval_charts(comparison: Comparison) -> list[Chart]:
         values = [-pairs[n].difference for n in numbers]
         ends = [(-pairs[n].interval[1], -pairs[n].interval[0]) for n in numbers]
         figure = interval_figure(names, values, ends, "to the best, points", line=0.0)
-        drawn.append(chart(figure, "rows-to-the-best", "to the best", _said("to the best", names, values, ends)))
+        drawn.append(
+            chart(figure, "rows-to-the-best", "to the best", f"to the best: {spell_spans(names, values, ends)}")
+        )
     return drawn
-
-
-def _said(what: str, names: list[str], values: list[float], ends: list[tuple[float, float]]) -> str:
-    found = zip(names, values, ends, strict=True)
-    return f"{what}: " + "; ".join(
-        f"{name} {100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})" for name, value, (low, high) in found
-    )
 
 
 def _names(comparison: Comparison) -> tuple[str, ...]:
@@ -123,9 +120,8 @@ def _class_table(comparison: Comparison) -> Table | None:
         for k, name in enumerate(names)
         if support[k]
     ]
-    images = "answers" if comparison.rows[best].run.trainings or comparison.rows[best].run.repeats > 1 else "images"
     labels = [comparison.rows[row].label for row in others]
-    return Table(["class", images, comparison.rows[best].label, *labels], [lines])
+    return Table(["class", comparison.rows[best].counted, comparison.rows[best].label, *labels], [lines])
 
 
 def _class_cell(each: ClassDifference) -> str:
@@ -143,7 +139,7 @@ def _class_charts(comparison: Comparison) -> list[Chart]:
         ends = [each.interval for each in shown if each.interval]
         label = comparison.rows[row].label
         figure = interval_figure(labels, values, ends, f"recall, points: {label}", line=0.0)
-        drawn.append(chart(figure, f"classes-{row}", label, _said(f"recall of {label}", labels, values, ends)))
+        drawn.append(chart(figure, f"classes-{row}", label, f"recall of {label}: {spell_spans(labels, values, ends)}"))
     return drawn
 
 

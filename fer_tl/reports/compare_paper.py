@@ -200,8 +200,7 @@ def confusion_table(row: CompareRow) -> Table:
         for name, line, n in zip(names, shares, support[:, 0].tolist(), strict=True)
     ]
     marks = frozenset((k, k + 1) for k in range(len(names)))
-    counted = "answers" if row.run.repeats > 1 or row.run.trainings else "images"
-    return Table(["true class", *names, counted], [lines], marks=marks)
+    return Table(["true class", *names, row.counted], [lines], marks=marks)
 
 
 def confusion_lines(comparison: Comparison) -> list[list[object]]:

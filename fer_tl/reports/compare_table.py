@@ -49,6 +49,11 @@ class CompareRow:
         return len(np.unique(self.run.predictions.ids)) if self.run.predictions else 0
 
     @property
+    def counted(self) -> str:
+        """What its confusions count: an image has several answers in repetitions and of several trainings."""
+        return "answers" if self.run.repeats > 1 or self.run.trainings else "images"
+
+    @property
     def is_tested(self) -> bool:
         """Whether it is scored on the same images as the first whole run, all of them."""
         return self.run.is_whole and not self.run.differs

@@ -18,6 +18,22 @@ _LONGEST = 26  # letters of a name
 _ROW = 0.2  # inches
 
 
+def spell_spans(names: Sequence[str], values: Sequence[float], intervals: Sequence[Interval]) -> str:
+    """What such a figure shows, in words: shares or differences of shares, times 100."""
+    spans = map(_span, values, intervals)
+    return "; ".join(f"{name} {span}" for name, span in zip(names, spans, strict=True))
+
+
+def _span(value: float, interval: Interval) -> str:
+    low, high = interval
+    return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _shortened(name: str) -> str:
+    shown = for_terminal(name)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+
+
 @matplotlib.rc_context(STYLE)
 def interval_figure(
     names: Sequence[str],
@@ -45,13 +61,11 @@ def interval_figure(
         axes.axvline(line, color=QUIET, linestyle=":", linewidth=1)
     for row, (value, (low, high)) in enumerate(zip(values, intervals, strict=True)):
         style = HELD_OUT if row in marked else TRAINING
-        said = f"said: {for_terminal(names[row])}: {100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+        said = f"said: {for_terminal(names[row])}: {_span(value, (low, high))}"
         axes.plot([low, high], [row, row], gid=said, color=style["color"], linewidth=1.3, solid_capstyle="butt")
         fill = "#ffffff" if row in marked else style["color"]
         axes.plot([value], [row], color=style["color"], marker=style["marker"], markersize=4, markerfacecolor=fill)
-    shown = [for_terminal(name) for name in names]
-    shown = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in shown]
-    axes.set_yticks(range(len(names)), shown, parse_math=False)
+    axes.set_yticks(range(len(names)), [_shortened(name) for name in names], parse_math=False)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel(label)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{100 * at:g}".replace("-", "−")))
@@ -78,11 +92,10 @@ def scatter_figure(
     axes.set_xscale("log")
     middle = float(np.sqrt(min(at) * max(at)))
     for name, x, value, (low, high) in zip(names, at, values, intervals, strict=True):
-        said = f"said: {for_terminal(name)}: {100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f}) at {x:,.4g}"
+        said = f"said: {for_terminal(name)}: {_span(value, (low, high))} at {x:,.4g}"
         axes.plot([x, x], [low, high], gid=said, color=TRAINING["color"], linewidth=1.3)
         axes.plot([x], [value], color=TRAINING["color"], marker="o", markersize=4)
-        shown = for_terminal(name)
-        shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+        shown = _shortened(name)
         # Towards the middle, where there is room.
         side: dict[str, Any] = {"xytext": (4, 3), "ha": "left"} if x <= middle else {"xytext": (-4, 3), "ha": "right"}
         axes.annotate(shown, (x, value), textcoords="offset points", size=7, parse_math=False, **side)

@@ -13,7 +13,7 @@ from fer_tl.evaluation.subgroups import FEWEST_GROUPS, FEWEST_IMAGES, Subgroup, 
 from fer_tl.evaluation.test_time_augmentation import TTA
 from fer_tl.reports.charts import Chart, chart
 from fer_tl.reports.compare_table import spell_p, spell_points
-from fer_tl.reports.interval_plot import interval_figure
+from fer_tl.reports.interval_plot import interval_figure, spell_spans
 from fer_tl.reports.latex import as_latex, label_of
 from fer_tl.reports.page import render
 from fer_tl.reports.rendering import Table, as_csv, as_markdown, as_text, per_cent
@@ -163,12 +163,8 @@ def _chart(
     label: str,
     line: float,
 ) -> Chart:
-    said = "; ".join(
-        f"{each} {100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-        for each, value, (low, high) in zip(names, values, intervals, strict=True)
-    )
     figure = interval_figure(names, values, intervals, label, line)
-    return chart(figure, name.replace(" ", "-"), name, f"{label}: {said}.")
+    return chart(figure, name.replace(" ", "-"), name, f"{label}: {spell_spans(names, values, intervals)}.")
 
 
 def _csv(found: Subgroups) -> str:

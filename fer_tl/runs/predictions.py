@@ -45,6 +45,15 @@ class Predictions:
         """Softmax of the logits: float64 ``[N, K]``, rows sum to 1."""
         return softmax(self.logits)
 
+    def take(self, rows: np.ndarray) -> Predictions:
+        """Those of some rows, by their numbers or a mask, in that order."""
+        return Predictions(self.ids[rows], self.labels[rows], self.logits[rows], self.class_names)
+
+    def in_order_of(self, ids: np.ndarray) -> Predictions:
+        """Those of ids, text ``[M]``, which must all be there, in their order."""
+        by_id = np.argsort(self.ids)
+        return self.take(by_id[np.searchsorted(self.ids, ids, sorter=by_id)])
+
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities of logits ``[..., K]``: float64 ``[..., K]``, rows sum to 1."""

@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from small_trainings import TRAIN, held_out_faces, small_experiment, train
 
 from fer_tl.core.config import Experiment
 from fer_tl.core.files import read_json
-from fer_tl.core.options import load_experiment
 from fer_tl.data.dataset import Dataset
-from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.history import read_history
 from fer_tl.runs.predictions import load_predictions
 from fer_tl.runs.saved_model import load_model
-from fer_tl.training.cross_validation import train_one
 
 pytestmark = pytest.mark.usefixtures("thin_backbone")
-
-TRAIN, HELD_OUT = 64, 24
 
 
 @pytest.fixture(scope="module")
 def faces(make_faces: Callable[..., Dataset]) -> Dataset:
-    dataset = make_faces(TRAIN + HELD_OUT, side=16)
-    return replace(dataset, splits=np.repeat(["train", "validation"], [TRAIN, HELD_OUT]))
+    return held_out_faces(make_faces)
 
 
 def experiment(**options: Any) -> Experiment:
-    small = {"backbone": "shallow_cnn", "weights": "none", "alpha": 0.5, "image_size": 16, "batch_size": 24}
-    return load_experiment(**{**small, "epochs": 2, "head_epochs": 1, **options})
+    return small_experiment(**{"epochs": 2, "head_epochs": 1, **options})
 
 
 def trained(settings: Experiment, faces: Dataset, path: Path) -> list[dict[str, Any]]:
-    train_one(settings, faces, RunFolder(path), lambda line: None)
+    train(settings, faces, path)
     return read_history(path / "model" / "history.csv")
 
 

@@ -19,6 +19,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_trainings import HELD_OUT, TRAIN, held_out_faces, train
+from small_trainings import small_experiment as experiment
 
 from fer_tl.core import config_keys
 from fer_tl.core.checksummed_npz import read_sealed
@@ -38,14 +40,13 @@ from fer_tl.runs.predictions import load_predictions
 from fer_tl.runs.saved_model import load_model
 from fer_tl.training import fold_checkpoints, loop, session
 from fer_tl.training.checkpoint import read_values
-from fer_tl.training.cross_validation import train_folds, train_one
+from fer_tl.training.cross_validation import train_folds
 from fer_tl.training.loop import FoldRows, Loop
 from fer_tl.training.session import CompiledStage, Session
 from fer_tl.training.stages import Stage, stages_of
 
 pytestmark = pytest.mark.usefixtures("thin_backbone")
 
-TRAIN, HELD_OUT = 64, 24
 NAME = keras.backend.backend()
 MODULE = importlib.import_module(f"fer_tl.engines.{NAME}_engine")
 ENGINE = getattr(MODULE, {"tensorflow": "TensorFlowEngine", "jax": "JaxEngine"}[NAME])
@@ -54,17 +55,7 @@ ENGINE = getattr(MODULE, {"tensorflow": "TensorFlowEngine", "jax": "JaxEngine"}[
 @pytest.fixture(scope="module")
 def faces(make_faces: Callable[..., Dataset]) -> Dataset:
     """With an official validation split, so that one model is trained."""
-    dataset = make_faces(TRAIN + HELD_OUT, side=16)
-    return replace(dataset, splits=np.repeat(["train", "validation"], [TRAIN, HELD_OUT]))
-
-
-def experiment(**options: Any) -> Experiment:
-    small = {"backbone": "shallow_cnn", "weights": "none", "alpha": 0.5, "image_size": 16, "batch_size": 24}
-    return load_experiment(**small, **options)
-
-
-def train(settings: Experiment, dataset: Dataset, path: Path) -> None:
-    train_one(settings, dataset, RunFolder(path), lambda line: None)
+    return held_out_faces(make_faces)
 
 
 def same_result(one: Path, other: Path) -> None:
