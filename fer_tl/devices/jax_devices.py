@@ -6,6 +6,8 @@ import atexit
 import contextlib
 import os
 import sys
+import threading
+import time
 from contextlib import AbstractContextManager
 
 import jax
@@ -20,6 +22,12 @@ from fer_tl.devices.cluster import Cluster, read_tf_config
 LOST = (jax.errors.JaxRuntimeError,)
 
 AXIS = "images"
+
+# Held for good by the thread that says why this process ends: the one that trains and the one that watches the other
+# workers may both learn that one of them is gone.
+_last_word = threading.RLock()
+# A worker that ends closes its connections before, so that it is named: what trains waits so long for who watches.
+_SECONDS_TO_BE_NAMED = 1.0
 
 
 class JaxDevices(Devices):
@@ -118,6 +126,7 @@ def join(cluster: Cluster) -> None:
 def abort(worker: int) -> None:
     """End the process: JAX has no other way out of a sum to which a worker that is gone adds nothing, and would end it
     itself after a while, with a page of addresses. A worker that has finished stays until all have."""
+    _last_word.acquire()
     print(f"fer-tl: {lost_text(read_tf_config().name(worker))}", file=sys.stderr, flush=True)
     os._exit(2)
 
@@ -138,5 +147,8 @@ def leave(error: BaseException) -> None:
 
 
 def lost_workers(error: BaseException) -> list[int]:
-    """The workers that an error of ``LOST`` names: JAX names none."""
+    """The workers that an error of ``LOST`` names: JAX names none. Returns only if ``abort`` does not end the process,
+    and not before it would have."""
+    time.sleep(_SECONDS_TO_BE_NAMED)
+    _last_word.acquire()
     return []

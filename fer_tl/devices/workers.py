@@ -53,7 +53,9 @@ def joined_workers(experiment: Experiment, say: Say) -> Iterator[None]:
         check_alike(choose_devices("multiworker"), same)
         yield
     except framework.LOST as error:
-        raise UserError(lost_text(_name_lost(cluster, framework.lost_workers(error)))) from None
+        lost = UserError(lost_text(_name_lost(cluster, framework.lost_workers(error))))
+        framework.leave(lost)  # the one that is gone is not waited for
+        raise lost from None
     except BaseException as error:
         if _connections:
             leave(_connections)  # the others shall not wait for this worker

@@ -20,6 +20,7 @@ from forked_workers import LENGTHS, arrays, payload
 from stored_dataset import Stored, store_dataset
 
 from fer_tl.core.classes import CLASS_NAMES
+from fer_tl.core.framework import import_backend
 from fer_tl.data.dataset import Dataset
 from fer_tl.devices.broadcast import is_chief, share_bytes, share_values
 from fer_tl.devices.choose import choose_devices
@@ -203,3 +204,24 @@ def test_one_worker_hears_itself(name: str):
     assert share_bytes(strategy, b"abc") == b"abc"
     values = arrays(1)
     assert share_values(strategy, values) is values
+
+
+@pytest.mark.parametrize("first", ["who trains", "who watches"])
+@pytest.mark.skipif(import_backend() != "jax", reason="TensorFlow's watch says nothing by itself")
+def test_of_two_threads_that_miss_a_worker_one_says_so(tmp_path: Path, first: str):
+    script = tmp_path / "both.py"
+    script.write_text(
+        "import sys, threading, time\n"
+        "from fer_tl.devices import jax_devices as devices\n"
+        "late = 0.2 if sys.argv[1] == 'who trains' else 0.0\n"
+        "devices._SECONDS_TO_BE_NAMED = 0.2 - late\n"
+        "threading.Thread(target=lambda: (time.sleep(late), devices.abort(1)), daemon=True).start()\n"
+        "devices.lost_workers(RuntimeError())\n"
+        "time.sleep(0.5)\n"
+        "sys.exit('fer-tl: one stopped responding')\n"
+    )
+    told = {"cluster": {"worker": ["localhost:1", "localhost:2"]}, "task": {"type": "worker", "index": 0}}
+    environment = {**os.environ, "TF_CONFIG": json.dumps(told)}
+    ended = subprocess.run([sys.executable, str(script), first], capture_output=True, text=True, env=environment)
+    assert ended.stderr.count("stopped responding") == 1
+    assert ended.returncode == (1 if first == "who trains" else 2)
