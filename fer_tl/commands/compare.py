@@ -78,6 +78,7 @@ def compare(
         raise UserError(f"a comparison takes a list of run folders, such as [{str(run_dirs)!r}, ...], not a single one")
     from fer_tl.evaluation.compared_runs import count_opened, open_runs
     from fer_tl.evaluation.groups_of_runs import groups_of_runs
+    from fer_tl.evaluation.one_fold import narrow_to_fold
     from fer_tl.evaluation.pairing import find_twins, pair_runs, refuse_unpaired
     from fer_tl.evaluation.side_by_side import agreements, class_differences
     from fer_tl.evaluation.tested_rows import pairs_of_rows
@@ -100,7 +101,8 @@ def compare(
         **({"seeds": seeds} if seeds != "together" else {}),
     }
     folder = choose_requested(out, FILE, "comparison", request)
-    each = pair_runs(open_runs(run_dirs, split, tta), split)
+    opened_runs = open_runs(run_dirs, split, tta)
+    each = pair_runs(opened_runs if split else narrow_to_fold(opened_runs), split)
     if not unpaired:
         refuse_unpaired(each, split)
     runs = group_trainings(each) if seeds == "together" else each
@@ -128,17 +130,19 @@ def _score(run: ComparedRun, groups: np.ndarray | None) -> CompareRow:
     from fer_tl.evaluation.trainings import score_trainings
     from fer_tl.models.costs import Uncounted, read_costs
     from fer_tl.reports.compare_table import CompareRow, compared_intervals
-    from fer_tl.runs.exported_times import exported_milliseconds
+    from fer_tl.runs.exports import exported_milliseconds
 
     costs, uncounted = None, ""
     try:
-        has_model = run.done and not run.imported
-        costs = read_costs(run.run.part(run.done[0]) / "model.keras") if has_model else None
+        model = _model_of(run)
+        costs = read_costs(model) if model else None
     except Uncounted as error:
         uncounted = str(error)
     if run.predictions is None:
         return CompareRow(run, {}, {}, costs, uncounted)
     milliseconds = exported_milliseconds(run.run.path)
+    if run.imported and run.imported.milliseconds:
+        milliseconds = {run.imported.export: run.imported.milliseconds}
     found = run.predictions.ids if groups is None else groups
     if (found == found[0]).all():
         raise UserError(f"{run.path} was scored on a single group of images: two are the least to compare")
@@ -149,6 +153,15 @@ def _score(run: ComparedRun, groups: np.ndarray | None) -> CompareRow:
     labels_only = bool(run.imported and run.imported.labels_only)
     values = score(run.predictions, labels_only).values
     return CompareRow(run, values, intervals, costs, uncounted, milliseconds=milliseconds)
+
+
+def _model_of(run: ComparedRun) -> Path | None:
+    """The model that costs are counted of, of an export that which it was made of; None where there is none."""
+    said = run.imported
+    if said and said.export:
+        model = run.run.path.parent / said.part / "model.keras"
+        return model if said.part != "all" and model.is_file() else None
+    return run.run.part(run.done[0]) / "model.keras" if run.done and not said else None
 
 
 COMMAND = Command(compare, positional=("run_dirs",))

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._evaluate_export import evaluate_export
+from fer_tl.core.errors import UserError
 from fer_tl.core.files import remove_temporaries
 from fer_tl.core.framework import import_backend
 from fer_tl.core.lock import hold
@@ -36,6 +38,7 @@ def evaluate(
     tta: str = "none",
     data: str | None = None,
     classes: Sequence[str] | None = None,
+    export: Path | str | None = None,
     say: Say = say_line,
 ) -> EvaluationResult:
     """Open a split that the run has not seen: every model of the run, and the mean of their probabilities.
@@ -55,16 +58,23 @@ def evaluate(
             are brought to the size and channels of the run's.
         classes: the classes to score, such as ``["happy", "negative=angry+sad"]``: labels are merged, and the
             probabilities of the parts added; images of other classes are left out. Default: those of the run.
+        export: score an exported model of the run in its place: the folder or file of ``fer-tl export``, or its name
+            such as ``tflite-int8``. Without a split, on the images that its training held out.
         say: prints a line.
 
     Raises:
-        UserError: no run, an unfinished one, classes that one side does not know, a split it was trained on, no such
-            test-time augmentation, results on another build of the dataset in the way, too few images that are new to
-            the models, or another process at work on the run.
+        UserError: no run, an unfinished one, no export of it as it is, classes that one side does not know, a split it
+            was trained on, no such test-time augmentation, results on another build of the dataset in the way, too few
+            images that are new to the models, or another process at work on the run.
     """
     run = RunFolder(Path(run_dir))
     run.read_run("class_names")  # before the lock, which would make the folder
     with hold(run.path, say=say):
+        if export:
+            if tta != "none" or data or classes:
+                raise UserError("--export goes with --split alone, not with --tta, --data or --classes")
+            scored = evaluate_export(run, export, split, data_dir, say)
+            return EvaluationResult(scored.result, scored.predictions, scored.text)
         from fer_tl.evaluation.learnt_images import leave_out_learnt
         from fer_tl.evaluation.open_split import prepare_opening
 

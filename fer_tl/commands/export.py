@@ -16,6 +16,7 @@ from fer_tl.core.say import Say, say_line
 from fer_tl.inference.choose_models import ALL, choose_parts, open_run
 from fer_tl.inference.export.folder import publish, refuse_foreign, size_of, workplace
 from fer_tl.inference.export.formats import Format, choose_format
+from fer_tl.runs.exports import MODELS, describe_models
 from fer_tl.runs.part import check_part
 from fer_tl.runs.refits import refuse_refit
 
@@ -218,6 +219,7 @@ def _record(contents: RunContents, facts: ExportFacts) -> dict[str, Any]:
         "calibration": facts.calibration,
         "run": {key: contents.about[key] for key in ("kind", "dataset", "fingerprint")},
         "parts": list(facts.parts),
+        MODELS: describe_models(contents.run, facts.parts),
         "parity": asdict(facts.parity),
         "int8": asdict(facts.loss) if facts.loss else None,
         "milliseconds": round(facts.milliseconds, 3),

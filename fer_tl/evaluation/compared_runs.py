@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class ComparedRun:
     @property
     def repeats(self) -> int:
         """How often a cross validation is repeated, else 1."""
-        return self.run.repeats
+        return self.run.repeats if self.about["kind"] == "cv" else 1
 
     @property
     def imported(self) -> Imported | None:
@@ -129,7 +129,17 @@ def open_runs(run_dirs: Sequence[Path | str], split: str | None, tta: str) -> tu
     """
     check_evaluated(split, tta, "runs are compared on")
     named = name_runs(run_dirs, "name each run once")
-    return tuple(_open(name, path, split, tta) for name, path in named.items())
+    found = [_open(name, path, split, tta) for name, path in named.items()]
+    taken = [run.name for run in found]
+    return tuple(replace(run, name=_name_of_export(run, taken)) for run in found)
+
+
+def _name_of_export(run: ComparedRun, taken: Sequence[str]) -> str:
+    """Of an exported model the run that it was made of and the export; of others, and where another row is called so,
+    the name that it has."""
+    said = run.imported
+    name = f"{said.run} {said.export}" if said and said.export else run.name
+    return run.name if name in taken else name
 
 
 def count_opened(runs: Sequence[ComparedRun], split: str, data_dir: Path | str | None) -> int:

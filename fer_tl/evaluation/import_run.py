@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,15 +11,16 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_json
 from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
 from fer_tl.data.directory import dataset_directory
-from fer_tl.data.folds import count_split, read_folds, write_folds
+from fer_tl.data.folds import count_split, read_folds
 from fer_tl.data.manifest import Manifest, read_manifest
 from fer_tl.data.splits import FIT_SPLITS
+from fer_tl.evaluation.answers_run import describe_answers, write_parts, write_place
 from fer_tl.evaluation.given_predictions import GivenPredictions
 from fer_tl.evaluation.open_split import check_split, ensemble_name, results_folder
-from fer_tl.evaluation.openings import write_opening
+from fer_tl.evaluation.openings import describe_opening, write_opening
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.imports import OUT_OF_FOLD, Imported, read_import
-from fer_tl.runs.part import OF_IMPORT, RESULT, check_part, describe_files
+from fer_tl.runs.part import OF_IMPORT, check_part
 from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions, save_predictions
 from fer_tl.runs.run_file import IMPORTED, refuse_strangers
 
@@ -179,40 +177,18 @@ def _fingerprint(kind: str, target: ImportTarget) -> str:
 
 def _begin(run: RunFolder, target: ImportTarget, said: Imported) -> None:
     dataset, folds = target.dataset, target.folds
-    kind = "train" if folds is None else "cv"
-    about: dict[str, Any] = {
-        "kind": kind,
-        "parts": ["model"] if folds is None else [f"fold-{fold}" for fold in range(int(folds.max()) + 1)],
-        "dataset": dataset.name,
-        "fingerprint": _fingerprint(kind, target),
-        "class_names": list(dataset.class_names),
-        "images": len(dataset),
-        "held_out": OUT_OF_FOLD if folds is not None else f"split {target.split}",
-        "split_over_folds": 0 if folds is None else count_split(folds, dataset.groups),
-        IMPORTED: said.to_dict(),
-    }
-    # No experiment: only where its data are.
-    write_json(run.path / "config.yaml", {"data": dataset.name, "data_dir": str(target.data_dir.absolute())})
-    if folds is not None:
-        write_folds(run.path / "folds.csv", dataset.ids, folds)
+    about = describe_answers(
+        dataset.name,
+        _fingerprint("train" if folds is None else "cv", target),
+        dataset.class_names,
+        len(dataset),
+        folds,
+        f"split {target.split}",
+        said,
+        0 if folds is None else count_split(folds, dataset.groups),
+    )
+    write_place(run.path, dataset.name, target.data_dir, None, dataset.ids, folds)
     write_json(run.path / "run.json", about)
-
-
-def write_parts(run: RunFolder, parts: Sequence[str], folds: np.ndarray | None, predictions: Predictions) -> None:
-    """Write the answers of each part of a run without a model, its result last.
-
-    Args:
-        run: whose parts.
-        parts: their names, in order.
-        folds: int64 ``[N]``, the part of each example; None for the only one.
-        predictions: N of them.
-    """
-    for number, part in enumerate(parts):
-        rows = np.arange(len(predictions.ids)) if folds is None else np.flatnonzero(folds == number)
-        folder = run.part(part)
-        save_predictions(folder / OF_IMPORT[0], predictions.take(rows))
-        result = {"held_out": len(rows), "epochs": 0, "kept_epoch": 0, "files": describe_files(folder, OF_IMPORT)}
-        write_json(folder / RESULT, result)
 
 
 def _same(one: Predictions, other: Predictions) -> bool:
@@ -224,15 +200,7 @@ def _same(one: Predictions, other: Predictions) -> bool:
 def _record(run: RunFolder, target: ImportTarget, said: Imported) -> str:
     """Write the opening into the run and the ledger; returns why the latter could not be written, or ""."""
     assert target.split
-    entry = {
-        "dataset": target.dataset.name,
-        "split": target.split,
-        "tta": "none",
-        "classes": None,
-        "images": len(target.dataset),
-        "fingerprint": target.dataset.fingerprint,
-        "same_build": True,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        IMPORTED: said.file,
-    }
+    dataset = target.dataset
+    entry = describe_opening(dataset.name, target.split, len(dataset), dataset.fingerprint)
+    entry |= {"same_build": True, IMPORTED: said.file}
     return write_opening(target.data_dir, run, entry)

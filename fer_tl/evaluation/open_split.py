@@ -18,7 +18,14 @@ from fer_tl.data.manifest import Manifest, read_manifest
 from fer_tl.data.merging import left_out, merge_dataset, parse_classes
 from fer_tl.data.splits import FIT_SPLITS, SPLITS
 from fer_tl.evaluation.class_matching import Matching, match_classes
-from fer_tl.evaluation.openings import openings_of, recipe_remark, remark_on, standing_remark
+from fer_tl.evaluation.openings import (
+    describe_opening,
+    openings_of,
+    recipe_remark,
+    remark_on,
+    standing_remark,
+    write_opening,
+)
 from fer_tl.evaluation.test_time_augmentation import TTA, check_tta
 from fer_tl.runs.folder import RunFolder
 
@@ -65,7 +72,11 @@ class Opening:
     @property
     def folder(self) -> Path:
         """Where the results go."""
-        return results_folder(self.run, self.split, self.tta, self.dataset.name, self.asked)
+        return self.folder_of(self.run)
+
+    def folder_of(self, run: RunFolder) -> Path:
+        """Where those of another run of the same dataset would go, such as of an exported model."""
+        return results_folder(run, self.split, self.tta, self.dataset.name, self.asked)
 
     @property
     def title(self) -> str:
@@ -265,3 +276,12 @@ def _was_trained_on(run: RunFolder, manifest: Manifest, items: Sequence[str] | N
             return False
         found = {class_map.fingerprint(each) for each in found}
     return run.read_run()["fingerprint"] in found
+
+
+def record_opened(opening: Opening) -> str:
+    """Write the opening into the run and the ledger; returns why the latter could not be written, or ""."""
+    dataset = opening.dataset
+    entry = describe_opening(dataset.name, opening.split, len(dataset), opening.fingerprint, opening.tta, opening.asked)
+    entry |= {"same_build": opening.same_build}
+    entry |= {"left_out": len(opening.left_out)} if opening.left_out else {}
+    return write_opening(opening.data_dir, opening.run, entry)

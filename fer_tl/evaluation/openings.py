@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.files import sync, write_json
 from fer_tl.data.manifest import Manifest
 from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.imports import read_import
 from fer_tl.runs.part import LOST_OPENINGS, OPENINGS, read_entries, read_result
 
 
@@ -70,8 +72,11 @@ class Standing:
 
 
 def key_of_run(run: RunFolder) -> str:
-    """What tells a run from others wherever it lies: hash of the checksums of its models, or of what was imported."""
+    """What tells a run from others wherever it lies: hash of the checksums of its models, of what was imported, or
+    of the file that was exported."""
     digest = hashlib.sha256()
+    if (said := read_import(run.read_run())) and said.export:
+        return hashlib.sha256(f"export {said.sha256}\n".encode()).hexdigest()
     for part in run.parts:
         folder = run.part(part)
         if run.is_scored(part):
@@ -82,6 +87,30 @@ def key_of_run(run: RunFolder) -> str:
                 known = files.get("model.keras", files["predictions.npz"])["sha256"]
             digest.update(f"{part} {known}\n".encode())
     return digest.hexdigest()
+
+
+def describe_opening(
+    dataset: str, split: str, images: int, fingerprint: str, tta: str = "none", classes: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """What is written down of an opening, now: JSON-ready.
+
+    Args:
+        dataset: its name.
+        split: of it.
+        images: that are predicted.
+        fingerprint: of the split as it was built.
+        tta: one of ``fer_tl.evaluation.test_time_augmentation.TTA``.
+        classes: that were asked for; None for the models' own.
+    """
+    return {
+        "dataset": dataset,
+        "split": split,
+        "tta": tta,
+        "classes": list(classes) if classes else None,
+        "images": images,
+        "fingerprint": fingerprint,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def record_opening(data_dir: Path, run: RunFolder, entry: dict[str, Any], before: Sequence[dict[str, Any]] = ()) -> str:

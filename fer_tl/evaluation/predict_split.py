@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 
@@ -13,8 +12,7 @@ from fer_tl.core.saved_models import check_saved_model
 from fer_tl.core.say import Say
 from fer_tl.data.merging import merge_logits
 from fer_tl.evaluation.learnt_images import write_left_out
-from fer_tl.evaluation.open_split import Opening, ensemble_name
-from fer_tl.evaluation.openings import write_opening
+from fer_tl.evaluation.open_split import Opening, ensemble_name, record_opened
 from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.evaluation.test_time_augmentation import make_views
 from fer_tl.runs.part import check_model
@@ -59,7 +57,7 @@ def predict_opening(opening: Opening, say: Say) -> dict[str, Predictions]:
     for name in run.parts:
         check_model(run.part(name) / "model.keras")
         check_saved_model(run.part(name) / "model.keras")  # what cannot be loaded opens no split
-    unwritten = _record(opening)
+    unwritten = record_opened(opening)
     write_left_out(opening.folder, opening.left_out)
     if unwritten:
         say(unwritten)
@@ -82,18 +80,3 @@ def predict_opening(opening: Opening, say: Say) -> dict[str, Predictions]:
     for name, part in predictions.items():
         save_predictions(opening.folder / f"{name}.npz", part)
     return predictions
-
-
-def _record(opening: Opening) -> str:
-    """Write the opening into the run and the ledger; returns why the latter could not be written, or ""."""
-    entry = {
-        "dataset": opening.dataset.name,
-        "split": opening.split,
-        "tta": opening.tta,
-        "classes": opening.asked and list(opening.asked),
-        "images": len(opening.dataset),
-        "fingerprint": opening.fingerprint,
-        "same_build": opening.same_build,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    } | ({"left_out": len(opening.left_out)} if opening.left_out else {})
-    return write_opening(opening.data_dir, opening.run, entry)

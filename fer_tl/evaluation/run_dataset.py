@@ -20,6 +20,9 @@ from fer_tl.runs.predictions import Predictions, load_fold_predictions, load_pre
 from fer_tl.runs.refits import refuse_refit
 from fer_tl.runs.run_file import REFIT
 
+FOLD_OF = "fold "
+"""What ``held_out`` of ``run.json`` begins with where a single model answers for one fold of a cross validation."""
+
 
 @dataclass(frozen=True, eq=False)
 class RunDataset:
@@ -109,7 +112,8 @@ def held_out_predictions(run: RunFolder, ids: np.ndarray, parts: Sequence[str]) 
 
 def fit_splits(about: Mapping[str, Any]) -> tuple[str, ...]:
     """The splits that a run was trained on or held images out of, by its ``run.json``."""
-    return FIT_SPLITS[:1] if about["kind"] in ("cv", REFIT) else FIT_SPLITS
+    of_fold = str(about.get("held_out", "")).startswith(FOLD_OF)  # of an exported model of a cross validation
+    return FIT_SPLITS[:1] if of_fold or about["kind"] in ("cv", REFIT) else FIT_SPLITS
 
 
 def _refuse_another_build(run: RunFolder, manifest: Manifest, directory: Path) -> None:

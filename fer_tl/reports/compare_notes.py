@@ -110,7 +110,7 @@ def _test_note(comparison: Comparison) -> str:
     if comparison.has_folds and any(pair.t_test is None for pair in comparison.pairs):
         asked += "; it says nothing (–) where all folds show the same difference to less than an image"
     over = [pair for pair in comparison.pairs if pair.trainings is not None]
-    whose = " of rows of a single training" if len(over) < pairs else ""
+    whose = " of rows of a single training" if over else ""
     drawn = f"their 95 % intervals{whose} {together} {RESAMPLES:,} resamples of {units}"
     if len(over) == pairs:
         drawn = f"their 95 % intervals are over trainings and {units}{', for all pairs at once' if pairs > 1 else ''}"

@@ -11,7 +11,6 @@ from fer_tl.core.environment import describe_environment
 from fer_tl.core.safe_text import for_markdown
 from fer_tl.data.directory import build_arguments
 from fer_tl.evaluation.run_contents import HeldOut, RunContents
-from fer_tl.inference.export.folder import RECORD
 from fer_tl.inference.export.formats import INPUT, OUTPUT, usage_text
 from fer_tl.inference.export.parity import TOLERANCE
 from fer_tl.models import shipped
@@ -22,6 +21,7 @@ from fer_tl.reports.run_facts import test_note, training_commands, unmeasured
 from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, measure_table
 from fer_tl.reports.tables import fold_table_as
+from fer_tl.runs.exports import RECORD
 from fer_tl.runs.part import read_environments
 
 NAME = "MODEL_CARD.md"

@@ -18,6 +18,8 @@ RUN = "run.json"
 REFIT = "refit"
 # Key of a run whose predictions another framework made, see ``fer_tl.runs.imports``.
 IMPORTED = "imported"
+# What folders in a run begin with that hold the answers of its exported models; the name of the export follows.
+EXPORTED = "exported-"
 
 # What every reader needs of it, and what some do.
 _KEYS = {"kind": str, "parts": list, "dataset": str, "fingerprint": str}
@@ -68,12 +70,7 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
     if folder.is_file():
         raise UserError(f"{path} is missing: {folder} is a file, not the folder of a run")
     if not path.exists():
-        cells = sorted(path.parent.name for path in folder.glob(f"*/{RUN}"))
-        if cells:
-            raise UserError(f"{folder} holds several runs: name one of them ({', '.join(cells[:6])})")
-        if _has_parts(folder):
-            raise UserError(f"{folder} {_NO_FILE}: put it back, or train the run again in another folder")
-        read_json(path)  # says that it is missing
+        _refuse_missing(folder)
     remedy = "put back the file that fer-tl wrote, or train the run again in another folder"
     run = read_keys(path, _KEYS, remedy)
     asked = {*needed, *_OF_KIND.get(run["kind"], ())}
@@ -93,6 +90,20 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
         raise UserError(f"{path} is damaged ('{IMPORTED}': 'members' is no list): {remedy}")
     _refuse_parts(path, run, remedy)
     return run
+
+
+def _refuse_missing(folder: Path) -> None:
+    """Raise ``UserError`` for a folder without the file that makes it a run."""
+    if (folder / "export.json").is_file():
+        raise UserError(
+            f"{folder} is an exported model: `fer-tl evaluate RUN --export {folder}` scores it, and says what to "
+            "compare"
+        )
+    if cells := sorted(path.parent.name for path in folder.glob(f"*/{RUN}")):
+        raise UserError(f"{folder} holds several runs: name one of them ({', '.join(cells[:6])})")
+    if _has_parts(folder):
+        raise UserError(f"{folder} {_NO_FILE}: put it back, or train the run again in another folder")
+    read_json(folder / RUN)  # says that it is missing
 
 
 def _refuse_parts(path: Path, run: dict[str, Any], remedy: str) -> None:
@@ -162,12 +173,19 @@ def is_run(folder: Path) -> bool:
 
 def spread_sweeps(run_dirs: Sequence[Path | str]) -> list[Path]:
     """Folders of runs, with the runs in it in place of the folder of a sweep or of trainings of several seeds; those
-    of 2 stand before those of 10."""
+    of 2 stand before those of 10; and with the answers of an exported model, where it has some, in place of it."""
     found: list[Path] = []
-    for folder in map(Path, run_dirs):
+    for folder in map(_answers_of, map(Path, run_dirs)):
         inside = [] if (folder / RUN).exists() else [path.parent for path in folder.glob(f"*/{RUN}")]
         found += sorted(inside, key=_naturally) or [folder]
     return found
+
+
+def _answers_of(folder: Path) -> Path:
+    """Where the answers of an export in a run are, ``RUN/exported-NAME`` of ``RUN/export/NAME``; else as it was."""
+    place = folder if folder.is_dir() else folder.parent
+    answers = place.resolve().parent.parent / f"{EXPORTED}{place.resolve().name}"
+    return answers if place.resolve().parent.name == "export" and (answers / RUN).is_file() else folder
 
 
 def _naturally(path: Path) -> list[tuple[int, str]]:

@@ -13,8 +13,7 @@ from fer_tl.core.checksums import checksum
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import FULL, read_json, remove_abandoned, temporary_of, write_json
 from fer_tl.core.staging import put_in_place
-
-RECORD = "export.json"
+from fer_tl.runs.exports import RECORD
 
 
 def refuse_foreign(folder: Path) -> None:
