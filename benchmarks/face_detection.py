@@ -16,11 +16,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_tl.faces.boxes import Box, Detector, Face
+from fer_tl.faces.boxes import Box, Detector, Face, overlap
 from fer_tl.faces.detection import open_detector
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.predict.find_faces import cut_faces
-from fer_tl.inference.predict.tracking import overlap
 from fer_tl.inference.predictor import load
 
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # of label.lst, by number

@@ -49,6 +49,16 @@ class Window(NamedTuple):
     clipped: bool
 
 
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes, 0..1."""
+    height = min(one.bottom, other.bottom) - max(one.top, other.top)
+    width = min(one.right, other.right) - max(one.left, other.left)
+    if height <= 0 or width <= 0:
+        return 0.0
+    shared = height * width
+    return shared / (one.area + other.area - shared)
+
+
 def window_of(box: Box, height: int, width: int, margin: float = 0.0) -> Window | None:
     """The whole pixels of an image that a box covers.
 
@@ -79,25 +89,32 @@ def check_margin(margin: float | None) -> None:
         raise UserError(f"--margin {margin:g}: give 0 to 2, a fraction of the face on each side")
 
 
-class Crop(Protocol):
-    """Knows or finds the face of each image.
+class Cropped(Protocol):
+    """What is known of faces that were cut.
 
     Attributes:
-        margin: see ``fer_tl.faces.recipe.FaceRecipe``.
         warnings: what to tell about the boxes.
     """
-
-    margin: float
 
     @property
     def warnings(self) -> tuple[str, ...]: ...
 
-    def find(self, image: Image.Image, identity: str) -> Face | None:
-        """The face of one image of any size and mode; None for an image that stays whole."""
+    def refuse_unfound(self) -> None:
+        """After all images: raise ``UserError`` if most have no face, or none what is asked of it."""
         ...
 
-    def refuse_unfound(self) -> None:
-        """After ``find`` of all images: raise ``UserError`` if most have no face, or none what is asked of it."""
+
+class Crop(Cropped, Protocol):
+    """Knows or finds the face of each image.
+
+    Attributes:
+        margin: see ``fer_tl.faces.recipe.FaceRecipe``.
+    """
+
+    margin: float
+
+    def find(self, image: Image.Image, identity: str) -> Face | None:
+        """The face of one image of any size and mode; None for an image that stays whole."""
         ...
 
 

@@ -151,14 +151,15 @@ class DetectedCrop:
         align: whether faces are turned by their eyes.
 
     Attributes:
-        name: of the detector.
+        detector: as given.
+        name: of it.
         margin: as given.
         options: as given.
         align: as given.
     """
 
     def __init__(self, detector: Detector, margin: float, options: dict[str, str], align: bool = False) -> None:
-        self._detector = detector
+        self.detector = detector
         self.name, self.margin, self.align = detector.name, margin, align
         self.options = options
         self._searched: set[str] = set()
@@ -167,7 +168,7 @@ class DetectedCrop:
 
     def find(self, image: Image.Image, identity: str) -> Face | None:
         """See ``boxes.Crop.find``."""
-        faces = find_faces(self._detector, np.asarray(image.convert("RGB")))
+        faces = find_faces(self.detector, np.asarray(image.convert("RGB")))
         self._searched.add(identity)
         if not faces:
             self._whole.add(identity)

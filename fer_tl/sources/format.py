@@ -88,6 +88,7 @@ class Format:
         drawn: its images are made by code: it has no path, its copies are not looked for, and training makes the
             dataset where it is missing.
         crops: its source hands pictures to ``Source.cut``, so that boxes and detectors may crop them.
+        detects: its source takes a detector (``Source.use_detector``) to find the faces that it lists.
         splits: its records have no split: one is drawn, 80:20 if nothing else is asked for, or read from a table.
         variants: a dataset of it has a name of its own, ``folder/mine``.
         most_lost: share of a class's training images that may be copies of validation and test without a question; None
@@ -100,6 +101,7 @@ class Format:
     options: tuple[Option, ...] = ()
     drawn: bool = False
     crops: bool = False
+    detects: bool = False
     splits: bool = False
     variants: bool = False
     most_lost: float | None = None

@@ -10,9 +10,10 @@ from pathlib import PurePosixPath
 from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
 from fer_tl.faces.opening import is_grey, open_image, several_frames
+from fer_tl.sources.class_counts import tabulate
 from fer_tl.sources.images import is_constant
 from fer_tl.sources.origin import FileSource, Origin
-from fer_tl.sources.records import Record, Skipped, reason_of, tabulate
+from fer_tl.sources.records import Record, Skipped, reason_of
 
 _HALF_WHITE = 1 << 15
 _USUAL_BITS = (8, 10, 12, 14, 15)  # of cameras and scanners

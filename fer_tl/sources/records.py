@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from fer_tl.faces.box_table import BoxTable
-    from fer_tl.faces.boxes import Crop
+    from fer_tl.faces.boxes import Crop, Cropped
     from fer_tl.faces.cutting import Cut
     from fer_tl.faces.detection import DetectedCrop
     from fer_tl.faces.recipe import FaceRecipe
@@ -222,6 +222,11 @@ class Source(ABC):
         return table.match(self.names(), margin)
 
     @property
+    def cropped(self) -> Cropped | None:
+        """What is known of the faces once ``records`` has cut them, None where it cuts none by ``crop``."""
+        return self.crop
+
+    @property
     def recipe(self) -> FaceRecipe:
         """How pictures become the images of the examples."""
         from fer_tl.faces.recipe import FaceRecipe
@@ -290,11 +295,3 @@ class Source(ABC):
 
     def close(self) -> None:  # noqa: B027  # a drawn source has nothing to close
         """Close files that are open."""
-
-
-def tabulate(counts: Mapping[tuple[str, int], int], class_names: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    """Turn {(split, label): n} into {split: {class name: n}}: splits in the order of ``SPLITS``, classes of 0 too."""
-    table = {split: dict.fromkeys(class_names, 0) for split in SPLITS if any(key[0] == split for key in counts)}
-    for (split, label), number in counts.items():
-        table[split][class_names[label]] += number
-    return table

@@ -154,7 +154,7 @@ def test_a_build_says_which_detector(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("fer2013", {"detector": "none"}, "leave --detector out, and the images stay whole"),
         ("fer2013", {"detector_model": "m.onnx"}, "--detector-model is for --detector yunet"),
         ("fer2013", {"detector": "haar", "source": None}, "--detector crops the images of --source"),
-        ("expw", {"detector": "haar"}, "--detector is for .*fer2013, folder.*, not for expw"),
+        ("expw", {"boxes": "b.csv"}, "--boxes is for .*fer2013, folder.*, not for expw"),
     ],
 )
 def test_unclear_requests_are_refused(name: str, given: dict[str, Any], message: str) -> None:

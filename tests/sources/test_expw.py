@@ -7,7 +7,7 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -34,10 +34,12 @@ from PIL import Image
 from fer_tl.core.archives import open_files
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
-from fer_tl.faces.boxes import Window
+from fer_tl.faces.boxes import Box, Eyes, Face
 from fer_tl.faces.cutting import to_square
+from fer_tl.faces.detection import open_detected_crop
+from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.sources.expw.cleaned import photo_of
-from fer_tl.sources.expw.photos import Picture, cut_photos
+from fer_tl.sources.expw.photos import Picture, Places, cut_photos
 from fer_tl.sources.expw.source import ExpwSource, open_expw
 from fer_tl.sources.votes import COLUMNS
 
@@ -90,6 +92,76 @@ def test_a_margin_widens_the_box_and_is_an_option(tmp_path: Path) -> None:
     assert record.size == (24, 24) and record.crop == "cropped"
     np.testing.assert_array_equal(record.image, slice_of(record.group, 1, 16, 25, 40))
     assert source.options != open_expw(tmp_path, SIZE).options != open_expw(tmp_path, SIZE + 1).options
+
+
+LARGE = {name: np.pad(pixels, ((0, 88), (0, 64), (0, 0))) for name, pixels in PHOTOS.items()}  # not close crops
+
+
+def detecting(root: Path, faces: dict[str, list[Face]], rows: Sequence[str] = ROWS, **options: object) -> ExpwSource:
+    """The photos made larger, with a detector that finds these faces in the photos called so, and none in others."""
+    write_folder(root, expw_files(rows) | {f"{ORIGIN}{name}": png(pixels) for name, pixels in LARGE.items()})
+    known = {LARGE[name].tobytes(): found for name, found in faces.items()}
+    source = open_expw(root, SIZE)
+    source.use_detector(open_detected_crop(lambda image: known.get(image.tobytes(), []), **options))  # type: ignore[arg-type]
+    return source
+
+
+# Off by 2 pixels from the list's box, nearer to the second face of angry_man_1.jpg than to its first, and elsewhere.
+FOUND = {
+    "angry_man_3.jpg": [Face(Box(7, 20, 23, 36), 1.0), Face(Box(5, 21, 21, 37), 1.0)],
+    "angry_man_1.jpg": [Face(Box(1, 3, 17, 19), 1.0), Face(Box(4, 30, 36, 62), 1.0)],
+    "angry_man_0.jpg": [Face(Box(10, 12, 26, 28), 1.0)],
+}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_detector_gives_the_boxes_of_the_faces_it_finds_where_the_list_has_them(tmp_path: Path, workers: int) -> None:
+    source = detecting(tmp_path, FOUND, margin=0.0)
+    records = {record.id: record for record in source.records()}
+    assert list(records) == list(read(open_expw(tmp_path, SIZE)))
+    boxes = {
+        "angry_man_3.jpg#0": (5, 21, 21, 37),
+        "angry_man_1.jpg#0": (4, 30, 36, 62),
+        "angry_man_1.jpg#7": (1, 3, 17, 19),
+        "angry_man_0.jpg#2": (10, 1, 26, 17),  # the list's
+        "angry_man_2.jpg#0": (-4, 50, 16, 70),  # likewise, beyond the photo
+    }
+    for identity, box in boxes.items():
+        np.testing.assert_array_equal(records[identity].image, slice_of(records[identity].group, *box))
+    assert source.cropped is not None
+    source.cropped.refuse_unfound()
+    assert any("2 of 5 faces are cut by the list's box" in line for line in source.cropped.warnings)
+    assert source.recipe.cutter and source.options != open_expw(tmp_path, SIZE).options
+
+
+def test_one_found_face_stands_for_one_listed(tmp_path: Path) -> None:
+    rows = ["angry_man_3.jpg 0 5 20 36 21 50.5 6", "angry_man_3.jpg 1 5 22 38 21 50.5 6"]
+    found = {"angry_man_3.jpg": [Face(Box(6, 22, 22, 38), 1.0)]}
+    first, second = detecting(tmp_path, found, rows, margin=0.0).records()
+    np.testing.assert_array_equal(first.image, slice_of(first.group, 5, 20, 21, 36))
+    np.testing.assert_array_equal(second.image, slice_of(second.group, 6, 22, 22, 38))
+
+
+def test_a_margin_of_the_detector_widens_all_boxes_and_eyes_turn_those_found(tmp_path: Path) -> None:
+    found = FOUND | {"angry_man_3.jpg": [Face(Box(5, 20, 21, 36), 1.0, Eyes(9, 24, 13, 30))]}
+    level = {record.id: record for record in detecting(tmp_path, found, margin=0.25).records()}
+    source = detecting(tmp_path, found, margin=0.25, align=True)
+    turned = {record.id: record for record in source.records()}
+    assert level["angry_man_0.jpg#2"].size == (24, 24)
+    assert source.cropped is not None and any("are not aligned" in line for line in source.cropped.warnings)
+    changed = {name for name, record in level.items() if (record.image != turned[name].image).any()}
+    assert changed == {"angry_man_3.jpg#0"}
+
+
+def test_a_detector_that_misses_most_faces_or_has_no_photos_is_refused(tmp_path: Path) -> None:
+    source = detecting(tmp_path / "photos", {})
+    list(source.records())
+    assert source.cropped is not None
+    with pytest.raises(UserError, match=r"does not find 5 of 5 listed faces \(100 %\)"):
+        source.cropped.refuse_unfound()
+    crops = open_expw(write_folder(tmp_path / "crops", cleaned_files(VOTES)), SIZE)
+    with pytest.raises(UserError, match="lists face crops, in which no face is looked for: leave --detector out"):
+        crops.use_detector(open_detected_crop(lambda image: []))
 
 
 @pytest.mark.parametrize(
@@ -242,15 +314,16 @@ def test_threads_read_a_little_ahead_in_order_and_end(tmp_path: Path) -> None:
     )
     asked = []
 
-    def photos() -> Iterator[tuple[str, list[Window]]]:
+    def photos() -> Iterator[tuple[str, Places]]:
         for name in files.names:
             asked.append(name)
-            yield name, [Window(0, 0, 8, 8, False), Window(1, 2, 5, 8, False)]
+            yield name, lambda photo: [None, Face(Box(1, 2, 5, 6), 1.0)]
 
-    with closing(cut_photos(files, photos(), 8, workers=3)) as pictures:
+    with closing(cut_photos(files, photos(), 8, FaceRecipe(), workers=3)) as pictures:
         for number, found in zip(range(40), pictures, strict=False):
             assert isinstance(found, list)
-            assert [(picture.image.max(), picture.size) for picture in found] == [(number, (8, 8)), (number, (4, 6))]
+            cuts = [picture.cut for picture in found]
+            assert [(cut.pixels.max(), cut.size) for cut in cuts] == [(number, (8, 8)), (number, (4, 4))]
             assert len(asked) <= number + 6
         assert any(thread.name.startswith("ahead") for thread in threading.enumerate())
     assert not any(thread.name.startswith("ahead") for thread in threading.enumerate())
@@ -261,8 +334,7 @@ def test_every_photo_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     files = open_files(write_folder(tmp_path, {"a.png": png(draw(1))}))
     opened = []
     monkeypatch.setattr(files, "open", lambda name, real=files.open: opened.append(name) or real(name))
-    windows = [Window(0, 0, 9, 9, False)] * 5
-    (pictures,) = cut_photos(files, [("a.png", windows)], 8, workers=1)
+    (pictures,) = cut_photos(files, [("a.png", lambda photo: [None] * 5)], 8, FaceRecipe(), workers=1)
     assert opened == ["a.png"] and isinstance(pictures, list) and isinstance(pictures[4], Picture)
 
 

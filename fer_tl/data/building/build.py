@@ -178,8 +178,8 @@ def _build(
     with workplace(root, request.format.name) as place:
         (place / "spool").mkdir()
         with contextlib.closing(Curated(source, request.curation, place / "spool", say)) as curated:
-            if source.crop:
-                source.crop.refuse_unfound()
+            if source.cropped:
+                source.cropped.refuse_unfound()
             examples_of_copies = root / f"{request.name.replace('/', '-')}-copies.png"
             if not accept_copies:
                 curated.look_over(examples_of_copies, request.format.most_lost or MOST_LOST)
@@ -236,7 +236,7 @@ def _describe(
             *source.warnings(),
             *curated.warnings,
             *curated.tones.warnings(choosable="channels" in options_of(request.format)),
-            *(source.crop.warnings if source.crop else ()),
+            *(source.cropped.warnings if source.cropped else ()),
         ),
         crops=curated.crops(),
         duplicates=curated.duplicates,

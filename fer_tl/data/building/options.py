@@ -17,16 +17,20 @@ _SPLIT = (
 )
 _SHARE = Option("test_share", float, "draw a test split of this share of each class, whole groups, where there is none",
     limits=(0.05, 0.5))  # fmt: skip
-_CROPS = (
+_BOXES = (
     Option("boxes", Path, "CSV of face boxes to crop to, columns id, top, left, bottom, right in pixels of the "
         "original image; id: row number from 0 of a CSV source, else the image's file name or path in the source; "
         "others stay whole"),
-    Option("detector", str, f"{', '.join(KNOWN)} or package.module:function: crop each image to the largest face that "
-        "is found in it; others stay whole"),
+)  # fmt: skip
+_DETECTOR = Option("detector", str, f"{', '.join(KNOWN)} or package.module:function: crop each image to the largest "
+    "face that is found in it; others stay whole")  # fmt: skip
+_DETECTED = (
     Option("detector_model", Path, "file of the model of --detector yunet (default: fetched once)"),
     Option("align", bool, "turn each face that --detector finds until its eyes are level"),
     BOX_MARGIN,
-)  # fmt: skip
+)
+_LISTED = replace(_DETECTOR, help=f"{', '.join(KNOWN)} or package.module:function: cut each listed face by the box "
+    "that is found where the list has one; those not found keep the list's")  # fmt: skip
 _FROM_A_SOURCE = (
     Option("source", Path, "the file or folder that you have: CSV, archive, image folders"),
     Option("on_error", str, "stop if images, rows or lines cannot be used, and name them, or skip them, at most 5 %",
@@ -50,7 +54,7 @@ def options_of(form: Format) -> dict[str, Option]:
     given = (
         *(() if form.drawn else _FROM_A_SOURCE),
         *form.options,
-        *(_CROPS if form.crops else ()),
+        *((*_BOXES, _DETECTOR, *_DETECTED) if form.crops else (_LISTED, *_DETECTED) if form.detects else ()),
         *(() if form.drawn and not form.splits else (*_SPLIT, _share(form))),
         *_ALWAYS,
     )

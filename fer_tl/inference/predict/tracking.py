@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fer_tl.faces.boxes import Box
+from fer_tl.faces.boxes import Box, overlap
 
 # Intersection over union from which boxes of two moments are one face. Faces move by less than half their width
 # between analysed frames of a usual video.
@@ -59,13 +59,3 @@ class Tracker:
         unseen = [track for i, track in enumerate(known) if i not in used]
         self._tracks = [*(_Track(found[j], box, time) for j, box in enumerate(boxes)), *unseen]
         return [found[j] for j in range(len(boxes))]
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes, 0..1."""
-    height = min(one.bottom, other.bottom) - max(one.top, other.top)
-    width = min(one.right, other.right) - max(one.left, other.left)
-    if height <= 0 or width <= 0:
-        return 0.0
-    shared = height * width
-    return shared / (one.area + other.area - shared)

@@ -7,5 +7,6 @@ FORMAT = Format(
     "ExpW as photos with label.lst, or its cleaned crops with label_expw.csv",
     "fer_tl.sources.expw.source:open_expw",
     (IMAGE_SIZE, VOTES, BOX_MARGIN, Option("min_confidence", float, "leave out faces with a lower detector score")),
+    detects=True,
     splits=True,
 )

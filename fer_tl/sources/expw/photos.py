@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -14,10 +14,11 @@ from fer_tl.core.ahead import map_ahead
 from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable
-from fer_tl.faces.boxes import Window
+from fer_tl.faces.boxes import Face
 from fer_tl.faces.convert import is_turned, to_mode
-from fer_tl.faces.cutting import cut_window, in_small, to_square
+from fer_tl.faces.cutting import Cut, cut_face, in_small
 from fer_tl.faces.opening import open_header
+from fer_tl.faces.recipe import FaceRecipe
 
 _MOST_WORKERS = 16
 
@@ -38,14 +39,16 @@ class Picture(NamedTuple):
     """A part of a photo.
 
     Attributes:
-        image: uint8 [S, S, 3], 0..255.
-        size: height and width in pixels of what was resized to it.
+        cut: the face, in colour.
         photo: uint8 [96, 96, 3], the whole photo in small, its shape not kept: to know it again under another name.
     """
 
-    image: np.ndarray
-    size: tuple[int, int]
+    cut: Cut
     photo: np.ndarray
+
+
+# Where the faces of a photo in mode "RGB" are; None: the photo is the face.
+Places = Callable[[Image.Image], Sequence[Face | None]]
 
 
 def default_workers() -> int:
@@ -67,9 +70,9 @@ def read_header(files: Files, name: str) -> Header:
 
 
 def cut_photos(
-    files: Files, photos: Iterable[tuple[str, Sequence[Window]]], size: int, workers: int
+    files: Files, photos: Iterable[tuple[str, Places]], side: int, recipe: FaceRecipe, workers: int
 ) -> Generator[list[Picture] | UnusablePhoto]:
-    """Decode photos and cut windows out of them, as they are stored: an EXIF tag turns nothing.
+    """Decode photos and cut faces out of them, as they are stored: an EXIF tag turns nothing.
 
     Threads, not processes: Pillow decodes and resizes without Python's lock, so two are 1.9 times as fast as one, as
     two processes are, which would need 0.2 s to start, import the caller's main module again and copy every face. At
@@ -77,15 +80,16 @@ def cut_photos(
 
     Args:
         files: the folder or archive that holds the photos.
-        photos: name and windows of each.
-        size: height and width of the pictures to hand out, pixels.
+        photos: name of each, and what tells the places of its faces, boxes not outside of it; several threads call it.
+        side: height and width of the pictures to hand out, pixels.
+        recipe: how faces are cut.
         workers: threads.
 
     Yields:
-        For each photo in the order given: one picture for each window, or why there are none.
+        For each photo in the order given: one picture for each place, or why there are none.
     """
-    loaded = ((_load(files, name), name, windows) for name, windows in photos)
-    return map_ahead(lambda item: _cut(*item, size), loaded, max(1, workers), 2 * max(1, workers))
+    loaded = ((_load(files, name), name, places) for name, places in photos)
+    return map_ahead(lambda item: _cut(*item, side, recipe), loaded, max(1, workers), 2 * max(1, workers))
 
 
 def _load(files: Files, name: str) -> Image.Image | UnusablePhoto:
@@ -107,7 +111,7 @@ def _open(stream: BinaryIO, name: str) -> Image.Image:
 
 
 def _cut(
-    image: Image.Image | UnusablePhoto, name: str, windows: Sequence[Window], size: int
+    image: Image.Image | UnusablePhoto, name: str, places: Places, side: int, recipe: FaceRecipe
 ) -> list[Picture] | UnusablePhoto:
     if isinstance(image, UnusablePhoto):
         return image
@@ -116,10 +120,10 @@ def _cut(
             # No `draft`: at 96 pixels it could save time in 2 % of ExpW's photos only, and gives other pixels.
             image.load()
             photo = to_mode(image, 3, name)
-            faces = [cut_window(photo, window) for window in windows]
             seen = in_small(photo)
         except UserError as error:
             return UnusablePhoto(str(error))
         except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
             return UnusablePhoto(f"{name} cannot be decoded ({error})")
-    return [Picture(to_square(face, size, "pad"), (face.height, face.width), seen) for face in faces]
+    cuts = [cut_face(photo, place, side, recipe, channels=3) for place in places(photo)]
+    return [Picture(cut, seen) for cut in cuts if cut is not None]

@@ -6,16 +6,20 @@ import math
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from fer_tl.core.archives import Files, open_files
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
+from fer_tl.faces import boxes
+from fer_tl.faces.detection import DetectedCrop
 from fer_tl.faces.recipe import FaceRecipe
-from fer_tl.sources.expw.faces import Problem
+from fer_tl.sources.expw.detected import DetectedBoxes
+from fer_tl.sources.expw.faces import Face, Problem
 from fer_tl.sources.expw.layout import ORIGINAL, Found, find_expw, refuse_seven_zip
-from fer_tl.sources.expw.photos import Picture, UnusablePhoto, cut_photos, default_workers
-from fer_tl.sources.expw.survey import Cut, Survey, take_stock
+from fer_tl.sources.expw.photos import Picture, Places, UnusablePhoto, cut_photos, default_workers
+from fer_tl.sources.expw.survey import Survey, take_stock
 from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.images import is_constant
 from fer_tl.sources.origin import FileSource, Origin
@@ -58,33 +62,53 @@ class ExpwSource(FileSource):
     def image_shape(self) -> tuple[int, int, int]:
         return (self._cutting.image_size, self._cutting.image_size, 3)
 
+    @cached_property
+    def cropped(self) -> DetectedBoxes | None:
+        """What replaces the boxes of the list, if a detector shall."""
+        return None if self._detected is None else DetectedBoxes(self._detected)
+
+    def use_detector(self, crop: DetectedCrop) -> None:
+        """Let ``records`` cut each face by the box that is found where the list has one; call it before ``records``.
+
+        Raises:
+            UserError: the list has no photos.
+        """
+        if self._found.kind != ORIGINAL:
+            raise UserError(
+                f"{self._found.name} lists face crops, in which no face is looked for: leave --detector out"
+            )
+        super().use_detector(crop)
+
     @property
     def recipe(self) -> FaceRecipe:
+        if self._detected is not None:
+            return super().recipe
         boxed = self._found.kind == ORIGINAL
         return FaceRecipe(self.fit, margin=self._cutting.margin, cutter="boxes" if boxed else "", bits=self.bits)
 
     def total(self) -> int:
-        return sum(len(cuts) for _, cuts in self._survey().photos)
+        return sum(len(faces) for _, faces in self._survey().photos)
 
     def records(self) -> Iterator[Record]:
         photos = self._survey().photos
         self._undecoded, self._clipped, self._constant = [], 0, 0
-        windows = ((name, [cut.window for cut in cuts]) for name, cuts in photos)
+        places = ((name, self._places(faces)) for name, faces in photos)
         good = 0
-        with closing(cut_photos(self._files, windows, self._cutting.image_size, self._cutting.workers)) as cut:
-            for (_, cuts), pictures in zip(photos, cut, strict=True):
+        side, workers = self._cutting.image_size, self._cutting.workers
+        with closing(cut_photos(self._files, places, side, self.recipe, workers)) as cut:
+            for (_, faces), pictures in zip(photos, cut, strict=True):
                 if isinstance(pictures, UnusablePhoto):
-                    self._undecoded += [Problem(one.face.line, one.face.id, str(pictures)) for one in cuts]
+                    self._undecoded += [Problem(face.line, face.id, str(pictures)) for face in faces]
                     continue
-                good += len(cuts)
-                yield from map(self._record, cuts, pictures)
+                good += len(faces)
+                yield from map(self._record, faces, pictures)
         self.stop_at_errors(good)
 
     def warnings(self) -> list[str]:
         survey = self._survey()
         lines = self._left_out(survey)
         if self._clipped:
-            wide = " with their margin" if self._cutting.margin else ""
+            wide = " with their margin" if self.recipe.margin else ""
             lines.append(f"{self._clipped:,} boxes{wide} reach beyond their photo, which is black there.")
         lines += super().warnings()
         if survey.turned:
@@ -96,20 +120,27 @@ class ExpwSource(FileSource):
     def skipped(self) -> list[Skipped]:
         return self._described([*self._survey().problems, *self._undecoded])
 
-    def _record(self, cut: Cut, picture: Picture) -> Record:
-        face, clipped = cut.face, cut.window.clipped
-        self._clipped += clipped
-        self._constant += is_constant(picture.image)
+    def _places(self, faces: list[Face]) -> Places:
+        listed = [None if face.box is None else boxes.Face(face.box, 1.0) for face in faces]
+        if (detected := self.cropped) is None:
+            return lambda photo: listed
+        known = {face.id: face.box for face in faces if face.box is not None}
+        return lambda photo: detected.find_listed(photo, known)
+
+    def _record(self, face: Face, picture: Picture) -> Record:
+        cut = picture.cut
+        self._clipped += cut.crop == "clipped"
+        self._constant += is_constant(cut.pixels)
         return Record(
             None,
             face.id,
             face.label,
-            picture.image,
+            cut.pixels,
             group=face.group,
             targets=face.targets,
             measures=face.measures,
-            crop="" if face.box is None else "clipped" if clipped else "cropped",
-            size=picture.size,
+            crop="" if face.box is None else cut.crop,
+            size=cut.size,
             photo=None if face.box is None else picture.photo,
         )
 
@@ -118,7 +149,7 @@ class ExpwSource(FileSource):
         if self._surveyed is None:
             cutting, listing = self._cutting, self._found.listing
             survey = take_stock(self._files, listing, self._found.images, self.recipe, cutting.min_confidence)
-            usable = sum(len(cuts) for _, cuts in survey.photos)
+            usable = sum(len(faces) for _, faces in survey.photos)
             if survey.problems and not usable:
                 where = self._files.where(self._found.name)
                 raise UnusableExamples(self._described(survey.problems), 0, where, "Correct the list or its photos.")

@@ -6,19 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from fer_tl.core.archives import Files
-from fer_tl.faces.boxes import Window
 from fer_tl.faces.cutting import face_window
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.sources.expw.faces import Face, Listing, Problem
 from fer_tl.sources.expw.photos import Header, UnusablePhoto, read_header
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A face and where it lies in its photo."""
-
-    face: Face
-    window: Window
 
 
 @dataclass
@@ -32,7 +23,7 @@ class Survey:
         turned: photos whose EXIF tag asks for a turn.
     """
 
-    photos: list[tuple[str, list[Cut]]] = field(default_factory=list)
+    photos: list[tuple[str, list[Face]]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unsure: int = 0
     turned: int = 0
@@ -58,16 +49,16 @@ def take_stock(
         else:
             of_photo[face.photo].append(face)
     for photo, faces in of_photo.items():
-        cuts = []
+        usable = []
         header = _header(files, photo, images)
         for face in faces:
-            window = header if isinstance(header, str) else _window(face, header, recipe)
-            if isinstance(window, str):
-                survey.problems.append(Problem(face.line, face.id, window))
+            wrong = header if isinstance(header, str) else _outside(face, header, recipe)
+            if wrong is None:
+                usable.append(face)
             else:
-                cuts.append(Cut(face, window))
-        if cuts:
-            survey.photos.append((images[photo], cuts))
+                survey.problems.append(Problem(face.line, face.id, wrong))
+        if usable:
+            survey.photos.append((images[photo], usable))
             survey.turned += not isinstance(header, str) and header.turned
     survey.problems.sort(key=lambda problem: problem.line)
     return survey
@@ -83,13 +74,8 @@ def _header(files: Files, photo: str, images: dict[str, str]) -> Header | str:
         return str(error)
 
 
-def _window(face: Face, header: Header, recipe: FaceRecipe) -> Window | str:
-    """Where a face lies in its photo, all of it if the list has no boxes, or what is wrong with its box."""
-    if face.box is None:
-        return Window(0, 0, header.height, header.width, clipped=False)
-    window = face_window(face.box, header.height, header.width, recipe)
-    if window is None:
-        return (
-            f"the box ({face.box}) is outside the photo, which has {header.height:,} rows and {header.width:,} columns"
-        )
-    return window
+def _outside(face: Face, header: Header, recipe: FaceRecipe) -> str | None:
+    """What is wrong with a box that covers nothing of its photo."""
+    if face.box is None or face_window(face.box, header.height, header.width, recipe):
+        return None
+    return f"the box ({face.box}) is outside the photo, which has {header.height:,} rows and {header.width:,} columns"

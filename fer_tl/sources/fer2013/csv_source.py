@@ -10,6 +10,7 @@ from PIL import Image
 
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
+from fer_tl.sources.class_counts import tabulate
 from fer_tl.sources.fer2013.csv_pixels import SIZE
 from fer_tl.sources.fer2013.csv_reader import CsvFile, Row
 from fer_tl.sources.fer2013.csv_survey import NO_LABEL, Survey, survey
@@ -17,7 +18,7 @@ from fer_tl.sources.fer2013.ferplus import FerPlus
 from fer_tl.sources.fer2013.labels import CONTEMPT_LABEL, READ_AS_FER, count_warnings
 from fer_tl.sources.images import is_constant
 from fer_tl.sources.origin import FileSource, Origin
-from fer_tl.sources.records import Record, Skipped, UnusableExamples, reason_of, tabulate
+from fer_tl.sources.records import Record, Skipped, UnusableExamples, reason_of
 from fer_tl.sources.votes import Verdict
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fer_tl.faces.boxes import Box
-from fer_tl.inference.predict.tracking import Tracker, overlap
+from fer_tl.faces.boxes import Box, overlap
+from fer_tl.inference.predict.tracking import Tracker
 
 LEFT, RIGHT = Box(0, 0, 10, 10), Box(0, 50, 10, 60)
 

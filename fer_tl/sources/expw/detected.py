@@ -1,0 +1,71 @@
+"""The faces that ExpW's list names, by the boxes that a detector finds where the list has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from fer_tl.core.errors import UserError
+from fer_tl.faces.boxes import Box, Face, overlap
+from fer_tl.faces.detection import DetectedCrop, find_faces
+
+SAME = 0.5
+"""Intersection over union from which a found box is that of a listed face, as PASCAL VOC counts detections (Everingham
+et al. 2010, section 4.2.2)."""
+
+
+class DetectedBoxes:
+    """Boxes of a detector in place of those of a list; see ``boxes.Cropped``.
+
+    Args:
+        crop: the detector.
+    """
+
+    def __init__(self, crop: DetectedCrop) -> None:
+        self._crop = crop
+        self._listed: dict[str, bool] = {}  # whether a face keeps the box of the list
+        self._upright: set[str] = set()  # found without eyes
+
+    def find_listed(self, photo: Image.Image, listed: Mapping[str, Box]) -> list[Face]:
+        """Each listed face as it is found, or else by the box of the list; a found face stands for one of them at most.
+
+        Args:
+            photo: mode "RGB", as its boxes count its pixels.
+            listed: {id: box}.
+        """
+        found = find_faces(self._crop.detector, np.asarray(photo))
+        pairs = sorted(
+            ((overlap(face.box, box), identity, i) for identity, box in listed.items() for i, face in enumerate(found)),
+            reverse=True,
+        )
+        mine: dict[str, int] = {}
+        for shared, identity, i in pairs:
+            if shared >= SAME and identity not in mine and i not in mine.values():
+                mine[identity] = i
+        self._listed.update((identity, identity not in mine) for identity in listed)
+        self._upright.update(identity for identity, i in mine.items() if found[i].tilt is None)
+        return [found[mine[identity]] if identity in mine else Face(box, 1.0) for identity, box in listed.items()]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        kept, number = sum(self._listed.values()), len(self._listed)
+        told = []
+        if kept:
+            told.append(
+                f"{kept:,} of {number:,} faces are cut by the list's box: {self._crop.name} finds none that overlaps "
+                "it by half."
+            )
+        if self._crop.align and (upright := kept + len(self._upright)):
+            told.append(f"{upright:,} of {number:,} faces are not aligned: no eyes were found.")
+        return tuple(told)
+
+    def refuse_unfound(self) -> None:
+        kept, number = sum(self._listed.values()), len(self._listed)
+        if kept > number / 2:
+            raise UserError(
+                f"{self._crop.name} does not find {kept:,} of {number:,} listed faces ({100 * kept / number:.0f} %), "
+                "which would be cut by the boxes of the list beside those that are found: give another --detector, or "
+                "leave it out, and all are cut by the list"
+            )
