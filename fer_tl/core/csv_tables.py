@@ -16,12 +16,14 @@ from typing import Any, TextIO
 from fer_tl.core.errors import UserError
 from fer_tl.core.safe_text import from_csv
 
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
 LONGEST_LINE = 1 << 20
 """Characters. A picture of 224 x 224 in colour, written as numbers, has some 600,000."""
 LARGEST = 1 << 29
 """Bytes of a table that is read into memory: some ten million rows of boxes."""
 
+_MISSING = frozenset(("", "nan", "na", "n/a", "#n/a", "#value!", "<na>", "null"))
+_COMMA = re.compile(r"[+-]?(?:0,\d+|\d+,(?!\d{3}$)\d+)", re.ASCII)
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 # How .xlsx and .ods, which are zips, and .xls files begin.
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -68,8 +70,8 @@ class Table:
 def read_table(path: Path, columns: Sequence[str], what: str) -> Table:
     """Read a CSV with certain columns, in any order and among others.
 
-    Case and spaces in the header, a byte order mark, UTF-8 or UTF-16, the kind of line end, empty lines, semicolons or
-    tabs for commas, and a first line ``sep=;`` make no difference.
+    Case and spaces in the header, a byte order mark, UTF-8 or UTF-16, the kind of line end, empty lines, semicolons,
+    tabs or bars for commas, and a first line ``sep=;`` make no difference.
 
     Args:
         path: of the file.
@@ -112,8 +114,8 @@ def encoding_of(head: bytes) -> str:
 def first_row(text: str) -> tuple[str, list[str]]:
     """The delimiter of a CSV, and the cells of its header without blanks and NUL bytes around.
 
-    The delimiter is what a first line such as ``sep=;`` says, else a comma, a semicolon or a tab, whichever the header
-    has.
+    The delimiter is what a first line such as ``sep=;`` says, else a comma, a semicolon, a tab or a bar, whichever the
+    header has.
     """
     lines = [line for line in re.split(r"[\r\n]+", text, maxsplit=3) if line.strip(" \0")]
     said = _said_delimiter(lines[0]) if lines else None
@@ -183,6 +185,23 @@ def image_finder(ids: Iterable[str]) -> Callable[[str], str | None]:
         return next((found for name in (text, path.name, path.stem) if (found := find_id(name))), None)
 
     return find
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell says that it holds nothing: blank, or as pandas, R and spreadsheets write it."""
+    return text.strip().casefold() in _MISSING
+
+
+def decimal(text: str) -> float:
+    """A number as a cell has it, with a point, or with the comma of many spreadsheets: ``0,25``.
+
+    Three digits behind a comma that are not behind a 0 may be thousands: this is no number here.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    comma = _COMMA.fullmatch(text.strip())
+    return float(text.strip().replace(",", ".") if comma else text)
 
 
 def digest_rows(rows: Iterable[Any]) -> str:

@@ -18,6 +18,7 @@ FIT_SPLITS = SPLITS[:2]
 
 DEFAULT_SHARE = 0.2
 """Of the images in a drawn test split: 80:20, as F. Sikic et al. split ExpW."""
+SMALLEST_SHARE = 0.05
 
 _MOST_PARTS = 20  # that a split is put together from: each class needs as many groups
 
@@ -63,8 +64,8 @@ def draw_split(
     if together < classes:
         raise UserError(
             f"all images are of {together} groups (persons, photos, copies), fewer than the {classes} classes: a test "
-            "split drawn from them would be a person or two. Cross-validate without --test-share, or give a split with "
-            "--splits"
+            "split drawn from them would be a person or two. Keep none back, without --test-share or with --test-share "
+            "0 where that is the only way, or give a split with --splits"
         )
     # Classes without images are no reason to refuse a split.
     present, compact = np.unique(labels, return_inverse=True)

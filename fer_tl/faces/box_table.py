@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_tl.core.csv_tables import TableRow, id_finder, read_table
+from fer_tl.core.csv_tables import TableRow, decimal, id_finder, read_table
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import is_archive, readable, refuse_non_data
 from fer_tl.faces.boxes import Box, FaceCrop
 
 SIDES = Box._fields
 COLUMNS = ("id", *SIDES)
+_SHARES = 1.5  # a share of 1 and a little beyond the picture
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,10 @@ class BoxTable:
             margin: see ``fer_tl.faces.recipe.FaceRecipe``.
 
         Raises:
-            UserError: a row's image cannot be told, two rows are about one image, or no row is about any.
+            UserError: a row's image cannot be told, two rows are about one image, no row is about any, or the boxes are
+                shares of the pictures.
         """
+        self._refuse_shares()
         find = id_finder(names)
         boxes: dict[str, tuple[Box, str]] = {}
         seen: dict[str, str] = {}  # image id, or the name of a row without an image -> place
@@ -76,6 +79,14 @@ class BoxTable:
                 f"an image's is {known!r}): give the boxes of these images"
             )
         return FaceCrop(boxes, margin, self._warnings(strangers))
+
+    def _refuse_shares(self) -> None:
+        boxes = [row.box for row in self.rows if row.box is not None]
+        if len(boxes) > 1 and max(max(abs(side) for side in box) for box in boxes) <= _SHARES:
+            raise UserError(
+                f"{self.name}: no box has a side beyond {_SHARES:g}, such as {boxes[0]}: these are shares of the "
+                "picture, and boxes are wanted in pixels: multiply them by its width and height"
+            )
 
     def _warnings(self, strangers: list[BoxRow]) -> tuple[str, ...]:
         if not strangers:
@@ -140,7 +151,7 @@ def pixels(text: str, side: str, place: str) -> float:
     if not text:
         raise UserError(f"{place}: {side} is blank and another side is not: fill it in, or blank all four for no box")
     try:
-        value = float(text)
+        value = decimal(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):

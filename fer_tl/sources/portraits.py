@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from fer_tl.core.archive_members import PassedOver, describe_passed_over, summarize_passed_over
 from fer_tl.core.archives import Files, open_files
+from fer_tl.core.classes import canonical_class
 from fer_tl.core.errors import UserError
+from fer_tl.core.safe_text import printable
 from fer_tl.sources.image_source import Entry, ImageSource
 from fer_tl.sources.images import find_images, image_paths
 from fer_tl.sources.origin import Origin
@@ -67,12 +69,23 @@ def read_names(files: Files, tell: Callable[[str], Portrait | str | None], examp
             strange.append(name)
         else:
             passed.setdefault(told, []).append(name)
-    found = Portraits(images, {**passed, STRANGE: strange})
+    found = Portraits(images, {**passed, STRANGE: strange}, notes=_contradictions(images))
     if not images:
         raise nothing_found(
             files, found, f"no image called like {example}, the published name that tells who shows what"
         )
     return found
+
+
+def _contradictions(images: Sequence[Portrait]) -> list[str]:
+    """A line about images that lie in a folder called like another class than their names say."""
+    other = [each for each in images if canonical_class(PurePosixPath(each.name).parent.name) not in (None, each.shows)]
+    if not other:
+        return []
+    return [
+        f"Warning: {len(other):,} images lie in a folder of another class than their names say, such as "
+        f"{printable(other[0].name)} ({other[0].shows}): the names count."
+    ]
 
 
 def nothing_found(files: Files, found: Portraits, lacking: str) -> UserError:

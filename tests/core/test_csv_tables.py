@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fer_tl.core import csv_tables
-from fer_tl.core.csv_tables import id_finder, read_table
+from fer_tl.core.csv_tables import decimal, id_finder, is_missing, read_table
 from fer_tl.core.errors import UserError
 
 
@@ -69,3 +69,21 @@ def test_names_are_found_as_spreadsheets_and_systems_change_them() -> None:
     assert [find(name) for name in asked] == [
         "00012", "00012", "00012", "00012", "é", " a ", "x", None, "5", "05", None, None, None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0.25", 0.25), ("-0,212", -0.212), ("12,5", 12.5), ("1,2345", 1.2345), (" 7 ", 7.0)]
+)
+def test_numbers_have_a_point_or_a_comma(text: str, value: float) -> None:
+    assert decimal(text) == value
+
+
+@pytest.mark.parametrize("text", ["1,234", "1,234,5", "x", "", ",5", "1.000,5"])
+def test_what_may_be_thousands_is_no_number(text: str) -> None:
+    with pytest.raises(ValueError, match="could not convert"):
+        decimal(text)
+
+
+def test_cells_that_say_nothing() -> None:
+    assert all(map(is_missing, ("", "  ", "NaN", "nan ", "N/A", "#N/A", "NULL", "<NA>")))
+    assert not any(map(is_missing, ("none", "neutral", "0", "-", "nana")))

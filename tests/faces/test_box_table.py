@@ -33,6 +33,8 @@ def table_of(folder: Path, content: str | bytes) -> BoxTable:
         PLAIN.replace("\n", "\r"),
         PLAIN.replace("\n", "\n\n"),
         PLAIN.replace(",", ";"),
+        PLAIN.replace(",", ";").replace("-1.5", "-1,5").replace("9.25", "9,25"),
+        PLAIN.replace(",", "|"),
         PLAIN.replace(",", "\t"),
         PLAIN.replace(",", " , "),
         PLAIN.replace("\n", ",\n").replace("right,", "right"),
@@ -62,7 +64,7 @@ BAD = {
     "a word": (HEADER + GOOD + "b,1,2,3,wide\n", r"boxes\.csv, row 2 \(line 3\): right is 'wide', not a number"),
     "not finite": (HEADER + "b,nan,2,3,4\n", "row 1 .*top is 'nan'"),
     "infinite": (HEADER + "b,1,2,inf,4\n", "row 1 .*bottom is 'inf'"),
-    "decimal commas": (HEADER.replace(",", ";") + "b;1,5;2;3;4\n", "row 1 .*top is '1,5'"),
+    "thousands or decimals": (HEADER.replace(",", ";") + "b;1,234;2;3;4\n", "row 1 .*top is '1,234'"),
     "half blank": (HEADER + "b,1,,3,4\n", "row 1 .*left is blank"),
     "no id": (HEADER + GOOD + "\n,1,2,3,4\n", r"row 2 \(line 4\): no id"),
     "upside down": (HEADER + "b,30,2,1,40\n", r"row 1 .*bottom is 1, not more than top \(30\)"),
@@ -109,6 +111,13 @@ def test_ids_are_matched_and_the_rest_stays_whole(tmp_path: Path) -> None:
     assert cropped(table, names) == {"a": (4, 7), "b": (3, 4), "blank": (20, 30), "none": (20, 30)}
     (warning,) = table.match(names, 0.0).warnings
     assert "boxes.csv: no image for 2 of its 5 ids (first: 'stranger', row 4 (line 5))" in warning
+
+
+def test_shares_of_a_picture_are_no_pixels(tmp_path: Path) -> None:
+    table = table_of(tmp_path, "id,top,left,bottom,right\na,0.1,0.2,0.75,1.0\nb,0,0,1.01,0.5\n")
+    with pytest.raises(UserError, match=r"boxes.csv: no box has a side beyond 1.5, such as top 0.1.*multiply them"):
+        table.match({"a": "a", "b": "b"}, 0.0)
+    table_of(tmp_path, "id,top,left,bottom,right\na,0.1,0.2,0.75,1.0\nb,0,0,3,3\n").match({"a": "a", "b": "b"}, 0.0)
 
 
 def test_zeros_that_a_spreadsheet_took_away_are_found(tmp_path: Path) -> None:

@@ -78,6 +78,25 @@ def test_a_margin_widens_the_boxes(tmp_path: Path) -> None:
     assert opened(tmp_path, files, box_margin=0.25).options != opened(tmp_path, files).options
 
 
+def test_lists_that_a_spreadsheet_saved_with_decimal_commas(tmp_path: Path) -> None:
+    files = list_files(said("t", 16, 8), said("v", 8, 8))
+    changed = {
+        name: data.replace(b";", b" ").replace(b",", b";").replace(b".", b",").replace(b",jpg", b".jpg")
+        if name.endswith(".csv")
+        else data
+        for name, data in files.items()
+    }
+    one, other = (
+        {record.id: record for record in open_affectnet(write_folder(tmp_path / each, of), SIDE).records()}
+        for each, of in (("a", files), ("b", changed))
+    )
+    assert len(one) == 24 and all(
+        (one[key].label, one[key].measures) == (other[key].label, other[key].measures)
+        and np.array_equal(one[key].image, other[key].image)
+        for key in one
+    )
+
+
 def test_seven_classes_have_no_eighth(tmp_path: Path) -> None:
     source = opened(tmp_path, list_files(said("t", 14, 7), said("v", 7, 7)))
     assert source.class_names == CLASS_NAMES and source.notes == [] and source.warnings() == []

@@ -13,6 +13,7 @@ from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.request import BuildRequest
 from fer_tl.sources.fer2013.open_source import open_source
+from fer_tl.sources.folder.classes import name_classes
 from fer_tl.sources.folder.reader import open_folder
 from fer_tl.sources.image_source import ImageSource
 from fer_tl.sources.label_orders import LABEL_ORDERS
@@ -143,3 +144,12 @@ def test_fer2013_does_not_merge_two_folders_either(tmp_path: Path) -> None:
         open_source(write_zip(tmp_path / "x.zip", files))
     files = {f"{p}.png": IMAGE for p in ("train/joy/1", "train/Sad/2", "train/sad./3", "test/happy/4")}
     assert open_source(write_zip(tmp_path / "y.zip", files)).total() == 4
+
+
+def test_a_slip_of_the_keyboard_is_told(tmp_path: Path) -> None:
+    names = [("train", "happy")] * 12 + [("train", "hapy")] * 2 + [("train", "awe")] + [("train", "disgustt")]
+    found = name_classes(names, None, "mine")
+    assert found.names == ("happy", "awe", "disgustt", "hapy")
+    (note,) = found.notes
+    assert note == "Warning: 'hapy' is a class of its own, of 2 images: is it happy? Correct the folder."
+    assert not name_classes([("train", "awe")] * 12 + [("train", "awed")] * 3, None, "mine").notes  # hardly rarer

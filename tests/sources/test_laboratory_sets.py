@@ -126,6 +126,18 @@ def test_what_is_no_such_set_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_that_contradicts_a_name_is_told(tmp_path: Path) -> None:
+    names = {("happy/" if ".HA" in name else "x/") + name[6:]: data for name, data in jaffe_files().items()}
+    assert not open_jaffe(write_folder(tmp_path / "right", names), 24).notes
+    wrong = {name.replace("x/", "sadness/") if ".AN" in name else name: data for name, data in names.items()}
+    source = open_jaffe(write_folder(tmp_path / "wrong", wrong), 24)
+    (note,) = source.notes
+    assert note.startswith(
+        "Warning: 3 images lie in a folder of another class than their names say, such as sadness/KA"
+    )
+    assert "KA.AN1.1.tiff (angry): the names count." in note and told(source)["KA.AN1.1"] == ("angry", "KA")
+
+
 def test_folders_called_like_splits_are_not_believed(tmp_path: Path) -> None:
     files = {f"{('train', 'test')[n % 2]}/{name}": data for n, (name, data) in enumerate(kdef_files(1).items())}
     source = open_kdef(write_folder(tmp_path, files), 24)

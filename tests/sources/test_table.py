@@ -197,6 +197,17 @@ def test_persons_that_are_no_persons_hold_nothing(images: Path) -> None:
         read(images, csv_of([GOOD[0], *rows]), group_column="person")
 
 
+def test_a_cell_without_a_class_is_no_class(images: Path) -> None:
+    rows = [
+        (name, "NaN" if number == 2 else word) for number, (name, word) in enumerate(zip(NAMES, WORDS, strict=True))
+    ]
+    with pytest.raises(UserError, match=r"labels.csv, row 3 \(line 4\) \(set/one/00003.png\): no label"):
+        read(images, csv_of([("path", "label"), *rows]))
+    persons = [(*row, "P1" if number else "nan") for number, row in enumerate(zip(NAMES, WORDS, strict=True))]
+    with pytest.raises(UserError, match=r"labels.csv, row 1 \(line 2\): no person: fill it in"):
+        read(images, csv_of([("path", "label", "person"), *persons]))
+
+
 def test_the_table_may_lie_with_the_images_and_what_it_does_not_list_is_told(tmp_path: Path) -> None:
     table = csv_of(GOOD[:5]).encode()
     source = open_table(write_zip(tmp_path / "i.zip", FILES | {"set/list.csv": table}), image_size=24)

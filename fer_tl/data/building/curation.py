@@ -22,7 +22,8 @@ class Curation:
             out; "drop" to leave all but one of the training copies out as well; "keep" not to look for any.
         encoding: "png" or "jpeg", how the records hold the images.
         split_seed: draws the split of a dataset that has none.
-        test_share: of the training images to draw into test; None for what is drawn where there is no split at all.
+        test_share: of the training images to draw into test; None for what is drawn where there is no split at all,
+            0 to draw none there.
         splits: {id: split} to use in its place.
         exclude: examples to leave out of every split; the others are split as if these were there.
         groups: what else must never be divided, besides copies and what the source knows.

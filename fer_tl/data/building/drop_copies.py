@@ -17,11 +17,16 @@ from fer_tl.data.building.copy_check import MOST_LOST, refuse_what_is_suspicious
 from fer_tl.data.building.crowding import MOST
 from fer_tl.data.building.curation import Curation, Stored
 from fer_tl.data.building.duplicates import Duplicates, find_duplicates
-from fer_tl.data.building.exclusions import EXCLUDED
-from fer_tl.data.building.given_groups import describe_groups, refuse_useless, warn_of_ungrouped
+from fer_tl.data.building.given_groups import (
+    describe_groups,
+    one_spelling,
+    refuse_one_person,
+    refuse_useless,
+    warn_of_ungrouped,
+)
 from fer_tl.data.building.grouping import Photos, hash_pixels, join_named, merge_groups
 from fer_tl.data.building.image_buffer import Spool
-from fer_tl.data.building.leaving_out import SAME_GROUP, leave_out_groups, warn_of_groups, why_left_out
+from fer_tl.data.building.leaving_out import SAME_GROUP, check_left, leave_out_groups, warn_of_groups, why_left_out
 from fer_tl.data.building.splitting import choose_splits, describe_split
 from fer_tl.data.examples import KEPT, Example
 from fer_tl.data.fingerprints import Stamp
@@ -105,10 +110,13 @@ class Curated:
         if told := describe_split(own, curation):
             say(told)
         clusters = [] if found is None else _clusters(found, ids)
+        counted = ~np.isin(ids, [*excluded])
+        for each in persons:
+            refuse_one_person(each, labels, counted, self.class_names)
         kept = why_left_out(ids, splits, labels, clusters, curation.duplicates, excluded)
         kept = leave_out_groups(kept, splits, photographed, "same photo as ")
         kept = leave_out_groups(kept, splits, groups, SAME_GROUP)
-        _check_left(kept, splits, source.name)
+        check_left(kept, splits, source.name)
         self.examples = _describe(rows, splits, groups, self.class_names, kept, clusters, found)
         if (groups != photographed).any():
             self.warnings += warn_of_groups(kept, splits, labels, groups, self.class_names)
@@ -132,10 +140,15 @@ class Curated:
         """Who is in each image, text [N] with "" for unknown, as far as the source says it and as the user does."""
         ids, persons = [row.id for row in self._rows], [np.array([row.person for row in self._rows])]
         if persons[0].any():
-            say(describe_groups(persons[0], "the source"))
+            persons[0], told = one_spelling(persons[0], "the source")
+            for line in (*told, describe_groups(persons[0], "the source")):
+                say(line)
         if curation.groups is not None:
-            given, said = curation.groups.match(ids, names), curation.groups.said
+            said = curation.groups.said
+            given, told = one_spelling(curation.groups.match(ids, names), said)
             refuse_useless(given, said)
+            for line in told:
+                say(line)
             say(describe_groups(given, said))
             self.warnings += warn_of_ungrouped(given, ids, said)
             persons.append(given)
@@ -235,24 +248,6 @@ def _read(source: Source, spool: Spool, photos: Photos | None, tones: Tones) -> 
     if not rows:
         raise UserError(f"{source.name} holds no example that can be used: see the reasons above, or give other data.")
     return rows
-
-
-def _check_left(reasons: list[str], splits: np.ndarray, name: str) -> None:
-    """Raise ``UserError`` if nothing is left to train on, or nothing at all; see ``leave_out_groups``."""
-    kept = [reason for reason, split in zip(reasons, splits, strict=True) if split == "train"] or reasons
-    if KEPT in kept:
-        return
-    if EXCLUDED in kept:
-        raise UserError(f"--exclude leaves no training image of {name}: leave out fewer")
-    if any(why.startswith(SAME_GROUP) for why in kept):
-        raise UserError(
-            f"every training image of {name} is of a group that is in validation or test as well, or a copy: give "
-            "images of others, or groups that fit these splits"
-        )
-    raise UserError(
-        f"every training image of {name} is a copy of one in validation or test: give other images, or build with "
-        "--duplicates keep if they are no copies"
-    )
 
 
 def _clusters(found: Duplicates, ids: np.ndarray) -> list[list[int]]:

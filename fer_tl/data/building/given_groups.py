@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tl.core.csv_tables import digest_rows, find_examples, read_table
+from fer_tl.core.csv_tables import digest_rows, find_examples, is_missing, read_table
 from fer_tl.core.errors import UserError
 
 _PARENTHESES = r"put parentheses round what names the person, as in '(S\d+)_'"
@@ -127,6 +128,8 @@ def read_groups(path: Path) -> GroupTable:
     table = read_table(path, ("id", "group"), "groups, such as the person in each image,")
     for row in table.rows:
         row.check_filled("id", "group")
+        if is_missing(row.cells["group"]):
+            raise UserError(f"{row.place}: the group is {row.cells['group']!r}, which is none: fill it in")
     return GroupTable(table.name, tuple((row.cells["id"], row.cells["group"], row.place) for row in table.rows))
 
 
@@ -143,6 +146,52 @@ def read_pattern(text: str) -> GroupPattern:
     if not pattern.groups:
         raise UserError(f"--group-regex {text!r} captures nothing: {_PARENTHESES}")
     return GroupPattern(pattern)
+
+
+def one_spelling(groups: np.ndarray, said: str) -> tuple[np.ndarray, list[str]]:
+    """Groups, text ``[N]``, of which names that differ only in capitals, blanks or zeros in front of a number are one;
+    and a line that says so where there are such.
+
+    Args:
+        groups: "" for none.
+        said: who gives them.
+    """
+    spellings: dict[str, list[str]] = {}
+    for name, _ in sorted(Counter(groups.tolist()).items(), key=lambda item: (-item[1], item[0])):
+        spellings.setdefault(_loosely(name), []).append(name)
+    several = [names for names in spellings.values() if len(names) > 1]
+    if not several:
+        return groups, []
+    one = {name: names[0] for names in spellings.values() for name in names}
+    shown = "; ".join(" = ".join(map(repr, names[:4])) for names in several[:3]) + ("; ..." if several[3:] else "")
+    line = f"Groups of {said} whose names differ only in capitals, blanks or zeros in front are one: {shown}."
+    return np.array([one[name] for name in groups.tolist()]), [line]
+
+
+def _loosely(name: str) -> str:
+    text = " ".join(unicodedata.normalize("NFC", name).casefold().split())
+    number = text.removesuffix(".0")
+    return number.lstrip("0") or "0" if number.isascii() and number.isdecimal() else text
+
+
+def refuse_one_person(
+    persons: np.ndarray, labels: np.ndarray, counted: np.ndarray, class_names: tuple[str, ...]
+) -> None:
+    """Raise ``UserError`` if all images of a class are of one person, who would have to be learnt from and scored.
+
+    Args:
+        persons: text ``[N]``, "" for unknown.
+        labels: int ``[N]``, indices into ``class_names``.
+        counted: bool ``[N]``, those that are not left out.
+        class_names: in label order.
+    """
+    for label, name in enumerate(class_names):
+        found = persons[(labels == label) & counted]
+        if len(found) > 1 and found[0] and (found == found[0]).all():
+            raise UserError(
+                f"all {len(found):,} images of '{name}' are of one person ({str(found[0])!r}), who would have to be in "
+                f"training and in test: add images of others, or take these away (--exclude)"
+            )
 
 
 def refuse_useless(groups: np.ndarray, said: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from fer_tl.core.errors import UserError
 from fer_tl.data.building.exclusions import EXCLUDED
 from fer_tl.data.examples import KEPT
 
@@ -83,6 +84,24 @@ def warn_of_groups(
                 "cannot be told from it, nor cross-validated. Add images of others, or leave it out with --classes."
             )
     return told
+
+
+def check_left(reasons: list[str], splits: np.ndarray, name: str) -> None:
+    """Raise ``UserError`` if nothing is left to train on, or nothing at all; see ``leave_out_groups``."""
+    kept = [reason for reason, split in zip(reasons, splits, strict=True) if split == "train"] or reasons
+    if KEPT in kept:
+        return
+    if EXCLUDED in kept:
+        raise UserError(f"--exclude leaves no training image of {name}: leave out fewer")
+    if any(why.startswith(SAME_GROUP) for why in kept):
+        raise UserError(
+            f"every training image of {name} is of a group that is in validation or test as well, or a copy: give "
+            "images of others, or groups that fit these splits"
+        )
+    raise UserError(
+        f"every training image of {name} is a copy of one in validation or test: give other images, or build with "
+        "--duplicates keep if they are no copies"
+    )
 
 
 def _copies(cluster: list[int], splits: np.ndarray, labels: np.ndarray, policy: str) -> dict[int, str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fer_tl.data.splits import DEFAULT_SHARE
+from fer_tl.data.splits import DEFAULT_SHARE, SMALLEST_SHARE
 from fer_tl.faces.detectors import KNOWN
 from fer_tl.sources.format import BOX_MARGIN, Format, Option, formats
 
@@ -16,7 +16,7 @@ _SPLIT = (
     Option("split_seed", int, "seed of a drawn split", limits=(0, 2**32 - 1), default=0),
 )
 _SHARE = Option("test_share", float, "draw a test split of this share of each class, whole groups, where there is none",
-    limits=(0.05, 0.5))  # fmt: skip
+    limits=(SMALLEST_SHARE, 0.5))  # fmt: skip
 _BOXES = (
     Option("boxes", Path, "CSV of face boxes to crop to, columns id, top, left, bottom, right in pixels of the "
         "original image; id: row number from 0 of a CSV source, else the image's file name or path in the source; "
@@ -62,7 +62,9 @@ def options_of(form: Format) -> dict[str, Option]:
 
 
 def _share(form: Format) -> Option:
-    return replace(_SHARE, default=DEFAULT_SHARE) if form.splits else _SHARE
+    if not form.splits:
+        return _SHARE
+    return replace(_SHARE, default=DEFAULT_SHARE, limits=(0, 0.5), help=f"{_SHARE.help}; 0 for none")
 
 
 def takers() -> dict[str, list[tuple[Format, Option]]]:

@@ -12,7 +12,7 @@ from fer_tl.data.building.curation import Curation
 from fer_tl.data.building.exclusions import read_exclusions
 from fer_tl.data.building.given_groups import GivenGroups, read_groups, read_pattern
 from fer_tl.data.building.options import options_of, takers
-from fer_tl.data.splits import DEFAULT_SHARE, read_splits
+from fer_tl.data.splits import DEFAULT_SHARE, SMALLEST_SHARE, read_splits
 from fer_tl.faces.box_table import read_box_table
 from fer_tl.faces.detection import check_align, check_detector, open_detected_crop
 from fer_tl.faces.detectors import WITH_EYES
@@ -64,6 +64,10 @@ class BuildRequest:
         for key in ("split_seed", "test_share"):
             if "splits" in given and key in given:
                 raise UserError(f"--splits gives the split and --{key.replace('_', '-')} draws one: use one of them")
+        if 0 < given.get("test_share", 1) < SMALLEST_SHARE:
+            raise UserError(f"--test-share is {given['test_share']:g}, not 0 or {SMALLEST_SHARE} to 0.5")
+        if "split_seed" in given and given.get("test_share") == 0:
+            raise UserError("--split-seed draws a split, and --test-share 0 draws none: leave one out")
         if "split_seed" in given and "test_share" not in given and not self.format.splits:
             raise UserError("--split-seed draws the split of --test-share: give that as well, or leave it out")
         if "groups" in given and "group_regex" in given:
@@ -124,7 +128,7 @@ class BuildRequest:
         if curation.splits is not None:
             digest = digest_rows(curation.splits.items())
             return found | {"splits": f"{len(curation.splits)} ids, sha256 {digest}"}
-        if self.format.splits or curation.test_share is not None:
+        if curation.test_share != 0 and (self.format.splits or curation.test_share is not None):
             found["split_seed"] = str(curation.split_seed)
         # What is drawn without being asked for was once the only share.
         if curation.test_share not in (None, DEFAULT_SHARE if self.format.splits else None):

@@ -40,6 +40,8 @@ def choose_splits(
     if curation.splits is not None:
         return apply_splits(curation.splits, ids, names)
     share = DEFAULT_SHARE if curation.test_share is None else curation.test_share
+    if own[0] is None and share == 0:
+        return np.full(len(ids), "train", dtype="<U10")
     if own[0] is None:
         return draw_split(ids, labels, groups, class_names, curation.split_seed, share)
     splits = np.array([str(split) for split in own], dtype="<U10")
@@ -63,6 +65,8 @@ def describe_split(own: Sequence[str | None], curation: Curation) -> str:
         return "" if set(own) <= {None, "train"} else "The splits of --splits are used in place of the source's own."
     if curation.test_share is None:
         return ""
+    if curation.test_share == 0:
+        return "No test split is drawn: all images are for training and cross validation."
     return (
         f"The test split is drawn with --split-seed {curation.split_seed}, whole groups, a share of "
         f"{curation.test_share:g} of each class; examples.csv says which images it has, and can be given as --splits."

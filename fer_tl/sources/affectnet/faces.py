@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from fer_tl.core.classes import CLASS_NAMES, CONTEMPT
+from fer_tl.core.csv_tables import decimal
 from fer_tl.faces.boxes import Box
 from fer_tl.sources.label_orders import LABEL_ORDERS, number_of
 from fer_tl.sources.records import Skipped
@@ -103,7 +104,7 @@ def read_measures(texts: dict[str, str]) -> dict[str, float]:
         if not text.strip():
             continue
         try:
-            value = float(text)
+            value = decimal(text)
         except ValueError:
             value = math.nan
         if value == _NOT_MEASURED:

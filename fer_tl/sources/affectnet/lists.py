@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from fer_tl.core.archives import Files
-from fer_tl.core.csv_tables import data_rows, encoding_of, first_row
+from fer_tl.core.csv_tables import data_rows, decimal, encoding_of, first_row
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable, refuse_non_data
 from fer_tl.faces.boxes import Box
@@ -123,7 +123,7 @@ def _box(row: Mapping[str, str]) -> Box | None:
         return None
     for column in _BOX:
         try:
-            numbers.append(float(row[column]))
+            numbers.append(decimal(row[column]))
         except ValueError:
             numbers.append(math.nan)
         if not math.isfinite(numbers[-1]):

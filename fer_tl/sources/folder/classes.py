@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from fer_tl.core.classes import CLASS_NAMES, canonical_class
+from fer_tl.core.classes import CLASS_NAMES, CONTEMPT, canonical_class
 from fer_tl.core.errors import UserError
 from fer_tl.core.safe_text import for_terminal
 from fer_tl.sources.label_orders import check_numbers, class_of_number, number_of
@@ -18,6 +19,7 @@ _MOVE = (
     "move the images of one into the folder of the other if they are one class, or build them as your own classes with "
     "`fer-tl build folder`"
 )
+_RARER, _NEAR = 5, 0.8  # of a misspelled name: how much rarer it is, and how alike by `difflib`
 _MANY = 5  # numbers from 0 or 1 that are hardly anything but a known order
 
 
@@ -82,9 +84,25 @@ def name_classes(folders: Iterable[tuple[str, str]], labels: str | None, where: 
             + "; ".join(" = ".join(map(repr, sorted(found))) for found in joined)
             + "."
         )
+    sizes: Counter[str] = Counter()
+    for key, found in spellings.items():
+        sizes[str(name_of[key])] += found.total()
+    notes += _misspelled(sizes, what)
     unique = {str(name) for name in name_of.values()}
     names = (*(n for n in CLASS_NAMES if n in unique), *sorted(unique - {*CLASS_NAMES}))
     return Classes(names, {folder: names.index(str(name_of[key])) for folder, key in key_of.items()}, notes)
+
+
+def _misspelled(sizes: Mapping[str, int], what: str) -> list[str]:
+    """A line for each class that is hardly there and called nearly like one that is, as by a slip of the keyboard."""
+    known, told = {*CLASS_NAMES, CONTEMPT}, []
+    for name in sorted({*sizes} - known):
+        usual = [other for other in sizes if sizes[other] >= _RARER * sizes[name]]
+        near = difflib.get_close_matches(name.casefold(), [other.casefold() for other in usual], n=1, cutoff=_NEAR)
+        if near:
+            images = "1 image" if sizes[name] == 1 else f"{sizes[name]:,} images"
+            told.append(f"Warning: {name!r} is a class of its own, of {images}: is it {near[0]}? Correct the {what}.")
+    return told
 
 
 def refuse_merged(

@@ -87,7 +87,7 @@ def _find(files: Files, frames: int | None) -> Portraits:
         taken = of if frames is None else spread(sorted(of, key=lambda portrait: _counted(portrait.name)), frames)
         images += taken
         between += sorted({portrait.name for portrait in of} - {portrait.name for portrait in taken})
-    notes = [_MERGE] if {CALM, "neutral"} <= {portrait.shows for portrait in images} else []
+    notes = [*found.notes, _MERGE] if {CALM, "neutral"} <= {portrait.shows for portrait in images} else found.notes
     return Portraits(images, {**found.passed_over, _MUTE: mute, _BETWEEN: between}, notes=notes)
 
 

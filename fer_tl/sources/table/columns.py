@@ -15,7 +15,7 @@ _NONE = "none"
 _CALLED = {
     "path": (
         "path", "file", "filename", "filepath", "image", "imagename", "imagefile", "imagepath", "img", "imgname",
-        "imgpath", "picture", "photo", "subdirectoryfilepath",
+        "imgpath", "pth", "picture", "photo", "subdirectoryfilepath",
     ),
     "label": ("label", "labels", "emotion", "emotions", "expression", "class", "classname"),
     "split": ("split", "usage", "set", "subset", "partition"),

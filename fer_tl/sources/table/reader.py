@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fer_tl.core.archive_members import PassedOver, describe_passed_over, summarize_passed_over
 from fer_tl.core.archives import Files, open_files
-from fer_tl.core.csv_tables import Table, TableRow, parse_table, read_table
+from fer_tl.core.csv_tables import Table, TableRow, is_missing, parse_table, read_table
 from fer_tl.core.errors import UserError
 from fer_tl.sources.folder.classes import name_classes
 from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
@@ -173,8 +173,8 @@ def _find_rows(
         if isinstance(match, Match):
             best[match.name] = max(best.get(match.name, 0), match.parts)
     for row, match in zip(table.rows, found, strict=True):
-        path, label = row.cells[columns["path"]], row.cells[columns["label"]]
-        split, person = _split(row, columns), row.cells[columns["group"]] if "group" in columns else ""
+        path, label = row.cells[columns["path"]], _said(row, columns, "label")
+        split, person = _split(row, columns), _said(row, columns, "group")
         if "group" in columns and not person:
             raise UserError(f"{row.place}: no {columns['group']}: fill it in, or leave it out with --group-column none")
         if isinstance(match, Match) and label and match.parts == best[match.name]:
@@ -193,6 +193,12 @@ def _find_rows(
             "another --path-column"
         )
     return listed, unusable
+
+
+def _said(row: TableRow, columns: Mapping[str, str], role: str) -> str:
+    """What a row says of a role; "" if nothing."""
+    text = row.cells[columns[role]] if role in columns else ""
+    return "" if is_missing(text) else text
 
 
 def _split(row: TableRow, columns: Mapping[str, str]) -> str:

@@ -15,7 +15,8 @@ from fer_tl.core.errors import UserError
 from fer_tl.data.building.build import build
 from fer_tl.data.building.curation import Curation
 from fer_tl.data.building.drop_copies import Curated
-from fer_tl.data.building.given_groups import GroupTable, read_groups, read_pattern
+from fer_tl.data.building.exclusions import read_exclusions
+from fer_tl.data.building.given_groups import GroupTable, one_spelling, read_groups, read_pattern
 from fer_tl.data.building.grouping import join_named
 from fer_tl.data.building.request import BuildRequest
 from fer_tl.data.folds import make_folds
@@ -106,16 +107,38 @@ def test_training_images_of_a_person_in_test_or_validation_are_left_out_and_that
 
 def test_frames_of_a_person_may_be_alike_if_the_user_names_her(tmp_path: Path) -> None:
     frames = [record(f"anna_{number}", varied(picture(1), number), label=number % 2) for number in range(14)]
-    records = [*frames, *(record(f"p{number}_0", picture(number + 2)) for number in range(20))]
+    records = [*frames, *(record(f"p{number}_0", picture(number + 2), label=number % 2) for number in range(20))]
     with pytest.raises(UserError, match="one cluster has 14 different images"):
         curate(tmp_path, records).look_over(tmp_path / "sheet.png")
     curate(tmp_path, records, groups=read_pattern("(.*)_")).look_over(tmp_path / "sheet.png")
 
 
-def test_a_class_of_one_person_is_told(tmp_path: Path) -> None:
+def test_a_class_of_one_person_is_refused_or_told_where_others_are_in_test(tmp_path: Path) -> None:
     records = [replace(record, label=int(record.id[:3] == "S05")) for record in images("train")]
-    (line,) = curate(tmp_path, records, groups=read_pattern(r"(S\d+)_")).warnings
+    pattern = read_pattern(r"(S\d+)_")
+    with pytest.raises(UserError, match=r"all 6 images of 'happy' are of one person \('S05'\).*--exclude"):
+        curate(tmp_path, records, groups=pattern)
+    (tmp_path / "x.csv").write_text("\n".join(["id", *(f"S05_{take}" for take in range(EACH))]))
+    curate(tmp_path, records, groups=pattern, exclude=read_exclusions(tmp_path / "x.csv"))
+    others = [replace(record, split="test", label=1) if record.id[:3] == "S09" else record for record in records]
+    (line,) = curate(tmp_path, others, groups=pattern).warnings
     assert line.startswith("All 6 training images of 'happy' are of one group, 'S05'")
+
+
+def test_spellings_of_one_group_are_one(tmp_path: Path) -> None:
+    names = np.array(["P 1", "p  1", "P 1", "07", "7", "7.0", "", "P 2"])
+    found, told = one_spelling(names, "g.csv")
+    assert found.tolist() == ["P 1", "P 1", "P 1", "07", "07", "07", "", "P 2"]
+    assert told == [
+        "Groups of g.csv whose names differ only in capitals, blanks or zeros in front are one: "
+        "'P 1' = 'p  1'; '07' = '7' = '7.0'."
+    ]
+    assert one_spelling(found, "g.csv")[1] == []
+    rows = [f"{one.id},{one.id[:3].lower() if one.id[-1] == '0' else one.id[:3]}" for one in images()]
+    persons = {
+        example.group for example in by_id(curate(tmp_path, images(), groups=table(tmp_path / "g.csv", *rows))).values()
+    }
+    assert persons == {f"S{person:02d}" for person in range(PERSONS) if person not in (1, 3)}  # a copy, a photo
 
 
 def test_a_person_may_be_called_like_the_image_of_nobody() -> None:
@@ -140,6 +163,7 @@ def test_images_without_a_group_are_counted(tmp_path: Path) -> None:
     ("rows", "message"),
     [
         (["S00_0,"], r"g\.csv, row 1 \(line 2\): no group"),
+        (["S00_0,NaN"], r"g\.csv, row 1 \(line 2\): the group is 'NaN', which is none"),
         ([",a"], r"g\.csv, row 1 \(line 2\): no id"),
         (["x,a", "y,a"], r"g\.csv: none of its 2 ids is an example's \(the first is 'x', an example's is 'S00_0'\)"),
         (["S00_0,a", "S00_1,b"], "--groups g.csv gives each of 2 images a group of its own .* holds nothing together"),

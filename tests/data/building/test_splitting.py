@@ -118,11 +118,22 @@ def test_fewer_groups_than_classes_are_divided_by_no_drawn_split(persons: int, f
         ({"splits": "s.csv", "split_seed": 1}, "--splits gives the split and --split-seed draws one"),
         ({"split_seed": 1}, "--split-seed draws the split of --test-share: give that as well"),
         ({"test_share": 0.9}, "--test-share is 0.9, not 0.05 to 0.5"),
+        ({"test_share": 0}, "--test-share is 0, not 0.05 to 0.5"),
     ],
 )
 def test_unclear_requests_are_refused(given: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         BuildRequest("folder/mine", "x", **given)
+
+
+def test_of_a_format_without_splits_none_may_be_drawn(tmp_path: Path) -> None:
+    assert {*choose([None] * len(IDS), test_share=0.0).values()} == {"train"}
+    options = BuildRequest("kdef", tmp_path, test_share=0).options
+    assert options["test_share"] == "0.0" and "split_seed" not in options
+    with pytest.raises(UserError, match="--split-seed draws a split, and --test-share 0 draws none"):
+        BuildRequest("kdef", tmp_path, test_share=0, split_seed=1)
+    with pytest.raises(UserError, match=r"--test-share is 0.01, not 0 or 0.05 to 0.5"):
+        BuildRequest("kdef", tmp_path, test_share=0.01)
 
 
 def test_of_a_format_without_splits_the_usual_share_is_what_was_built_before(tmp_path: Path) -> None:
