@@ -20,11 +20,11 @@ from fer_tl.inference.predict.opened import STDOUT, Opened, open, refuse_misplac
 from fer_tl.models.shipped import NAME
 
 if TYPE_CHECKING:
+    from fer_tl.faces.films import VideoFrame
     from fer_tl.inference.predict.find_faces import Looker, Seen
     from fer_tl.inference.predict.outputs import Results
     from fer_tl.inference.predict.sources import PictureBytes, PictureFile
     from fer_tl.inference.predict.summary import Tally
-    from fer_tl.inference.predict.video import VideoFrame
     from fer_tl.inference.predictor import ExpressionModel
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import shutil
@@ -9,6 +10,7 @@ import stat
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -87,6 +89,15 @@ class Files:
         """How a message names one of the files."""
         return f"{name} in {self.label}"
 
+    @contextlib.contextmanager
+    def on_disk(self, name: str) -> Iterator[Path]:
+        """A path by which another program or library can open one file, for the time of a ``with``."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"file{Path(name).suffix}"
+            with readable(self.where(name)), self.open(name) as stream, path.open("wb") as copy:
+                shutil.copyfileobj(stream, copy, 1 << 20)
+            yield path
+
     def nested(self, name: str) -> Files:
         """Open a file of this folder or archive that is an archive itself."""
         spool = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `close`
@@ -121,6 +132,10 @@ class _Folder(Files):
 
     def open(self, name: str) -> BinaryIO:
         return (self._root / name).open("rb")
+
+    @contextlib.contextmanager
+    def on_disk(self, name: str) -> Iterator[Path]:
+        yield self._root / name
 
 
 class _Single(Files):

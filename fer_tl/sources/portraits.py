@@ -129,7 +129,7 @@ def open_portraits(
         found = find(files)
         if not found.images and found.unusable:
             raise UnusableExamples(found.unusable, 0, files.label, "Correct or replace them.")
-        names = _classes(found.images, classes, files.label)
+        names = find_classes(found.images, classes, files.label)
         paths = image_paths(portrait.name for portrait in found.images)
         source = ImageSource(
             Origin(path, files, [*found.beside, *(portrait.name for portrait in found.images)]),
@@ -156,8 +156,12 @@ def open_portraits(
     return source
 
 
-def _classes(images: list[Portrait], classes: Sequence[str], label: str) -> tuple[str, ...]:
-    """The classes that are there; raise ``UserError`` for those that cannot be learnt."""
+def find_classes(images: Sequence[Portrait], classes: Sequence[str], label: str) -> tuple[str, ...]:
+    """The classes that are there, of all that may be in label order.
+
+    Raises:
+        UserError: there is one only, or one that one person alone shows.
+    """
     numbers = Counter(portrait.shows for portrait in images)
     names = tuple(name for name in classes if name in numbers)
     if len(names) < 2:

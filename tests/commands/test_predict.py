@@ -22,8 +22,8 @@ from fer_tl.commands.predict import PredictResult, predict
 from fer_tl.core.errors import UserError
 from fer_tl.faces.box_table import read_box_table
 from fer_tl.faces.boxes import Box, Face
+from fer_tl.faces.films import VideoFrame, VideoReader
 from fer_tl.inference.predict import outputs
-from fer_tl.inference.predict.video import VideoFrame, VideoReader
 from fer_tl.inference.predictor import ExpressionModel
 
 NAMES = ("dim", "bright")

@@ -10,8 +10,8 @@ import numpy as np
 from fer_tl.core.errors import UserError
 from fer_tl.faces.convert import to_mode
 from fer_tl.faces.decoder_warnings import no_warnings
+from fer_tl.faces.films import VideoFrame
 from fer_tl.faces.opening import open_header
-from fer_tl.inference.predict.video import VideoFrame
 
 _FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # TIFF has pages, which have no times
 _UNTIMED = 0.1  # seconds that a frame is shown where the file says 0, as browsers do

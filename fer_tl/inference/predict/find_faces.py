@@ -15,12 +15,12 @@ from fer_tl.faces.box_table import read_box_table
 from fer_tl.faces.boxes import Box, Detector, Face
 from fer_tl.faces.cutting import cut_face
 from fer_tl.faces.detection import find_faces, import_opencv
+from fer_tl.faces.films import VideoFrame
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.predict.outputs import Row
 from fer_tl.inference.predict.smoothing import Smoother
 from fer_tl.inference.predict.sources import PictureBytes, PictureFile
 from fer_tl.inference.predict.tracking import Tracker
-from fer_tl.inference.predict.video import VideoFrame
 from fer_tl.inference.predictor import ExpressionModel
 
 

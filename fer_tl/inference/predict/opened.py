@@ -10,9 +10,9 @@ from fer_tl.core.errors import UserError
 
 if TYPE_CHECKING:
     from fer_tl.core.archive_members import PassedOver
+    from fer_tl.faces.films import VideoReader
     from fer_tl.inference.predict.animation import AnimationReader
     from fer_tl.inference.predict.sources import PictureFile
-    from fer_tl.inference.predict.video import VideoReader
 
 STDIN = STDOUT = "-"
 
@@ -64,7 +64,7 @@ def open(sources: Sequence[str]) -> Opened:
             return Opened((), AnimationReader(pictures[0].path), False, name)
     if pictures is not None:
         return Opened(pictures, None, False, name, summarize_passed_over(passed))
-    from fer_tl.inference.predict.video import VideoReader
+    from fer_tl.faces.films import VideoReader
 
     return Opened((), VideoReader(sources[0], stream is not None), stream is not None, name)
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_tl.faces.films import VideoReader
 from fer_tl.inference.predict.opened import open
 from fer_tl.inference.predict.summary import Tally
-from fer_tl.inference.predict.video import VideoReader
 
 SENT, DAMAGED = 12, (5, 7, 8)
 
