@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTHON313 ?= python3.13
 BIN := .venv/bin
 
-.PHONY: demo test lint notebooks clean
+.PHONY: demo test lint docs notebooks clean
 
 demo: .venv/installed
 	$(BIN)/fer-tl cv --config configs/quickstart.yaml --run-dir runs/demo
@@ -17,6 +17,12 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, in site/: pages of docs/, and a reference made of the code. .ci/run leaves it out: the tests check its source.
+docs: .venv/docs-installed
+	$(BIN)/python docs/hooks/assemble.py build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "the site: site/index.html"
 
 # The notebooks of colab/, twice each, with the versions of a Colab runtime.
 notebooks: .venv-colab/installed
@@ -37,5 +43,9 @@ notebooks: .venv-colab/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,jax,vision,serve,onnx,dev]'
 	@touch $@
 
+.venv/docs-installed: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-colab build *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-colab build site *.egg-info .pytest_cache .ruff_cache .mypy_cache

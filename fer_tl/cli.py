@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.commands import command_names, load_command, summary_of
+from fer_tl.commands._arguments import recording_parser
 from fer_tl.core.errors import Terminated, UserError, exit_code, suggest
 from fer_tl.core.interrupts import handled
 from fer_tl.core.options import from_flat, parse_values, read_yaml
@@ -102,19 +103,12 @@ def _parser(command: str, names: list[str]) -> tuple[Any, list[Any]]:
     commands = parser.add_subcommands(dest="command", required=False)
     actions: list[Any] = []
 
-    class Recording(ArgumentParser):
-        """Remembers what is declared on it."""
-
-        def add_argument(self, *names: Any, **options: Any) -> Any:
-            actions.append(super().add_argument(*names, **options))
-            return actions[-1]
-
     for name in names:
-        text = summary_of(name)
-        sub = (Recording if name == command else ArgumentParser)(description=text, exit_on_error=False)
+        options = {"description": summary_of(name), "exit_on_error": False}
+        sub = recording_parser(actions, **options) if name == command else ArgumentParser(**options)
         if name == command:
             load_command(name).declare(sub)
-        commands.add_subcommand(name, sub, help=text)
+        commands.add_subcommand(name, sub, help=summary_of(name))
     return parser, actions
 
 

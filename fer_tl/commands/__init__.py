@@ -16,19 +16,67 @@ from fer_tl.core.errors import UserError, raised_where
 if TYPE_CHECKING:
     from fer_tl.commands._command import Command
 
-# Of ``fer-tl --help``: from data to results. A command that is not named here comes last.
-ORDER = (
-    "build", "verify", "clean", "inspect", "folds", "cv", "train", "distill", "collect", "soup", "refit", "reproduce",
-    "sweep", "evaluate", "import-predictions", "ensemble", "compare", "report", "explain", "export", "predict", "serve",
-    "audit", "stress", "subgroups", "doctor", "models", "profile",
-)  # fmt: skip
+# Of ``fer-tl --help`` and the reference: what people want to do, and the commands for it with an example each. One that
+# is not named here comes last.
+TASKS: dict[str, dict[str, str]] = {
+    "Prepare data": {
+        "build": "fer-tl build fer2013 --source archive.zip",
+        "inspect": "fer-tl inspect fer2013",
+        "folds": "fer-tl folds fer2013 --folds 4",
+        "verify": "fer-tl verify fer2013",
+        "clean": "fer-tl clean --keep 5",
+    },
+    "Train": {
+        "cv": "fer-tl cv --data fer2013 --backbone mobilenetv2 --folds 4",
+        "train": "fer-tl train --data fer2013 --backbone mobilenetv2 --epochs 12",
+        "sweep": "fer-tl sweep configs/liu_activations.yaml",
+        "collect": "fer-tl collect runs/a runs/b --out runs/all",
+        "distill": "fer-tl distill runs/one --data fer2013 --backbone facevgg --weights none",
+        "soup": "fer-tl soup runs/one --out runs/soup",
+        "refit": "fer-tl refit runs/one",
+        "reproduce": "fer-tl reproduce runs/one",
+        "profile": "fer-tl profile --data fer2013 --backbone mobilenetv2",
+    },
+    "Score and compare": {
+        "evaluate": "fer-tl evaluate runs/one --split test --tta flip",
+        "compare": "fer-tl compare runs/one runs/two --paper li",
+        "ensemble": "fer-tl ensemble runs/one runs/two --weights validation",
+        "import-predictions": "fer-tl import-predictions theirs.csv --data fer2013 --split validation --model theirs",
+        "report": "fer-tl report runs/one",
+    },
+    "Find out what a model gets wrong": {
+        "explain": "fer-tl explain runs/one --errors 20",
+        "audit": "fer-tl audit runs/one",
+        "stress": "fer-tl stress runs/one",
+        "subgroups": "fer-tl subgroups runs/one --by age --table people.csv",
+    },
+    "Use a model": {
+        "predict": "fer-tl predict photo.jpg",
+        "serve": "fer-tl serve runs/one",
+        "export": "fer-tl export runs/one --format tflite --int8",
+    },
+    "Know your machine": {
+        "doctor": "fer-tl doctor",
+        "models": "fer-tl models",
+    },
+}
 
 
 def command_names() -> list[str]:
     """The names of all commands, in the order of ``fer-tl --help``: those of their modules, with ``-`` for ``_``."""
     modules = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
     found = [name.replace("_", "-") for name in modules]
-    return sorted(found, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    order = [name for names in TASKS.values() for name in names]
+    return sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+
+def commands_by_task() -> dict[str, dict[str, str]]:
+    """``TASKS`` with the commands that there are; "More" has those that it does not name, without an example."""
+    names = command_names()
+    tasks = {task: {name: shown for name, shown in each.items() if name in names} for task, each in TASKS.items()}
+    known = {name for each in tasks.values() for name in each}
+    more = {name: "" for name in names if name not in known}
+    return tasks | ({"More": more} if more else {})
 
 
 def summary_of(name: str) -> str:
