@@ -17,7 +17,7 @@ from fer_tl.core.archive_members import PassedOver, shared_depth
 from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import is_archive, refuse_names_that_are_no_text
-from fer_tl.sources.records import canonical_split
+from fer_tl.sources.split_names import canonical_split
 
 # Pillow may lack the plugin for the last three: better refused by name than passed over.
 IMAGE_SUFFIXES = frozenset(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,38 +32,6 @@ MOST_SKIPPED = 0.05
 """Share of the examples that may be left out as unusable: more of them say that something else is wrong."""
 
 _LISTED = 10  # examples that a message names
-
-# FER-2013's official names and the folder names of its copies.
-_SPLIT_NAMES = {
-    "train": ("train", "training", "trn"),
-    "validation": ("validation", "valid", "val", "dev", "publictest"),
-    "test": ("test", "testing", "tst", "privatetest"),
-}
-_CANONICAL_SPLIT = {alias: split for split, aliases in _SPLIT_NAMES.items() for alias in aliases}
-# FER-2013's, too, but with other words beside them these are more likely said of the data.
-_ALONE = {"public": "validation", "private": "test"}
-# Words that say no more than that there is data: val_set, Train_data, test_images_cropped, FER2013Test.
-_FILLERS = (
-    "fer2013plus", "fer2013", "ferplus", "fer", "rafdb", "raf", "affectnet", "expw", "datasets", "dataset", "data",
-    "sets", "set", "images", "image", "imgs", "img", "pictures", "pics", "photos", "faces", "face", "files", "samples",
-    "subset", "split", "folder", "dir", "partition", "cropped", "crops", "aligned", "resized", "original", "raw", "my",
-    "the", "new", "full", "all", "final",
-)  # fmt: skip
-# Possessive ("*+"): a name of thousands of letters has but one reading, and takes no time.
-_AROUND = f"(?:{'|'.join(_FILLERS)})*+"
-_FILLED = re.compile(f"{_AROUND}({'|'.join(sorted(_CANONICAL_SPLIT, key=len, reverse=True))}){_AROUND}")
-
-
-def canonical_split(name: str) -> str | None:
-    """Give the split a folder name or a Usage value stands for, or None.
-
-    Case, punctuation and words such as set, data and images around it do not count.
-    """
-    letters = re.sub(r"[\W_]+", "", name.lower())
-    if letters in _ALONE:
-        return _ALONE[letters]
-    match = _FILLED.fullmatch(letters)
-    return _CANONICAL_SPLIT[match[1]] if match else None
 
 
 @dataclass(frozen=True)
@@ -196,9 +163,11 @@ class Source(ABC):
         self.options = {**self.options, **given}
 
     def use_detector(self, crop: DetectedCrop) -> None:
-        """Let ``records`` crop every image to the largest face that is found in it; call it before ``records``."""
-        self._detected = crop
-        self.options = {**self.options, **crop.options}
+        """Let ``records`` crop every image to the largest face that is found in it; call it before ``records``, and
+        where no image has a box."""
+        self._detected, self._boxes = crop, None
+        own = {key: value for key, value in self.options.items() if key not in ("boxes", "box_margin", "copies")}
+        self.options = {**own, **crop.options}
 
     def photo_of(self, picture: Image.Image) -> np.ndarray | None:
         """``Record.photo`` of an image before it is cropped, where its copies may be cut otherwise; None if it stays
@@ -220,6 +189,11 @@ class Source(ABC):
             return self._detected
         table, margin = self._boxes
         return table.match(self.names(), margin)
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether any image has a box that is given."""
+        return self._boxes is not None and any(row.box is not None for row in self._boxes[0].rows)
 
     @property
     def cropped(self) -> Cropped | None:

@@ -26,6 +26,7 @@ from fer_files import png, tar_bytes, write_folder, write_zip
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
 from fer_tl.data.building.build import build
+from fer_tl.data.dataset import load_dataset
 from fer_tl.data.directory import dataset_directory
 from fer_tl.data.examples import Example, read_examples, write_examples
 from fer_tl.sources.affectnet.reader import AffectNet, open_affectnet
@@ -78,6 +79,53 @@ def test_a_margin_widens_the_boxes(tmp_path: Path) -> None:
     assert opened(tmp_path, files, box_margin=0.25).options != opened(tmp_path, files).options
 
 
+def whole_lists(columns: bool) -> dict[str, bytes]:
+    """Lists without boxes: cells that are blank, or no such columns; and a list whose name says no split."""
+
+    def without(line: str) -> str:
+        cells = line.split(",")
+        cells[1:5] = ["", "", "", ""] if columns and "face_x" not in line else cells[1:5] if columns else []
+        return ",".join(cells)
+
+    files = list_files(said("t", 16, 8), said("v", 8, 8))
+    lists = {name: "\n".join(map(without, data.decode().splitlines())) for name, data in files.items() if "csv" in name}
+    lists["lists/automatic.csv"] = lists["lists/training.csv"]
+    return files | {name: text.encode() for name, text in lists.items()}
+
+
+def middle(image: np.ndarray) -> list[tuple[float, float, float, float]]:
+    """A detector's answer: rows 5 to 21 and columns 10 to 26 of a small photo, which is searched enlarged."""
+    scale, room = 1.44, 18
+    top, left, bottom, right = (side * scale + room for side in (5, 10, 21, 26))
+    return [(top, left, bottom, right)]
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_photos_without_boxes_stay_whole_or_are_cut_by_a_detector(tmp_path: Path, columns: bool) -> None:
+    root = write_folder(tmp_path / "an", whole_lists(columns))
+    told: list[str] = []
+    options = {"image_size": SIDE, "duplicates": "keep", "say": told.append}
+    whole = build("affectnet", root, tmp_path / "whole", **options)
+    assert whole.crops["train"]["whole"] == 16
+    assert any(line.startswith("Warning: lists/automatic.csv is not read, for its name says no split") for line in told)
+    with pytest.raises(UserError, match="an has no boxes for --box-margin to widen"):
+        build("affectnet", root, tmp_path / "no", box_margin=0.1, **options)
+    found = build("affectnet", root, tmp_path / "cut", detector=middle, box_margin=0.0, **options)
+    assert found.crops["train"] == {"cropped": 16, "whole": 0, "clipped": 0}
+    images = load_dataset("affectnet", tmp_path / "cut", "train")
+    rows = {str(identity): np.asarray(image) for identity, image in zip(images.ids, images.images, strict=True)}
+    np.testing.assert_array_equal(rows["0/t000.jpg"], photo("0/t000.jpg")[5:21, 10:26])
+
+
+def test_a_detector_is_refused_where_the_lists_have_boxes(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "an", list_files(said("t", 16, 8), said("v", 8, 8)))
+    with pytest.raises(UserError, match="an says where the faces are, and they are cut by that: leave --detector out"):
+        build("affectnet", root, tmp_path, detector=middle, say=lambda line: None)
+    half = {name: data.replace(b",face_height", b"") for name, data in list_files(said("t", 8, 8), ()).items()}
+    with pytest.raises(UserError, match="has no column face_height"):
+        open_affectnet(write_folder(tmp_path / "half", half), SIDE)
+
+
 def test_lists_that_a_spreadsheet_saved_with_decimal_commas(tmp_path: Path) -> None:
     files = list_files(said("t", 16, 8), said("v", 8, 8))
     changed = {
@@ -120,8 +168,6 @@ def test_the_newer_folders_are_read(tmp_path: Path, as_text: bool) -> None:
         assert record.measures == {"valence": number % 7 / 10, "arousal": -0.5} and record.crop == ""
     larger = open_affectnet(tmp_path / "an", 30)
     np.testing.assert_array_equal(read(larger)["train_set/9"].image, photo("train_set/9")[:, :30])
-    with pytest.raises(UserError, match="cut already, without boxes: leave --box-margin out"):
-        opened(tmp_path, {}, box_margin=0.1)
     alone = open_affectnet(tmp_path / "an" / "val_set", SIDE)
     assert read(alone).keys() == {name for name in found if name.startswith("val_set/")}
 

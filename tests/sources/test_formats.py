@@ -257,13 +257,13 @@ EXCEPTIONS = {
     # The order of numbers in a CSV of it.
     ("sources/label_orders.py", "ckplus"),
     # Words in the names of people's folders, whatever format they are of.
-    ("sources/records.py", "fer2013"),
-    ("sources/records.py", "expw"),
-    ("sources/records.py", "rafdb"),
-    ("sources/records.py", "affectnet"),
+    ("sources/split_names.py", "fer2013"),
+    ("sources/split_names.py", "expw"),
+    ("sources/split_names.py", "rafdb"),
+    ("sources/split_names.py", "affectnet"),
     # An order of numbers, which other datasets may have.
     ("sources/label_orders.py", "affectnet"),
-    ("sources/records.py", "folder"),
+    ("sources/split_names.py", "folder"),
     # Tables of a comparison.
     ("reports/compare_files.py", "table"),
     ("reports/latex.py", "table"),

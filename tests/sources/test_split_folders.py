@@ -10,7 +10,7 @@ from fer_files import png, write_folder, write_zip
 
 from fer_tl.core.errors import UserError
 from fer_tl.sources.folder.reader import open_folder
-from fer_tl.sources.records import canonical_split
+from fer_tl.sources.split_names import canonical_split
 
 IMAGE = png(np.random.default_rng(0).integers(0, 256, (20, 20), dtype=np.uint8))
 

@@ -16,7 +16,7 @@ from fer_tl.data.splits import DEFAULT_SHARE, SMALLEST_SHARE, read_splits
 from fer_tl.faces.box_table import read_box_table
 from fer_tl.faces.detection import check_align, check_detector, open_detected_crop
 from fer_tl.faces.detectors import WITH_EYES
-from fer_tl.sources.format import find_format
+from fer_tl.sources.format import BOX_MARGIN, find_format
 
 if TYPE_CHECKING:
     from fer_tl.sources.records import Source
@@ -79,8 +79,26 @@ class BuildRequest:
         for key in {"boxes", "detector"} & given.keys():
             if "source" not in given:
                 raise UserError(f"--{key} crops the images of --source: give that as well")
-        if self.format.crops and "box_margin" in given and not {"boxes", "detector", "box_columns"} & given.keys():
+        cuts = {"boxes", "detector", "box_columns"} & given.keys()
+        if self.format.crops and not self._may_have_boxes and "box_margin" in given and not cuts:
             raise UserError("--box-margin widens the boxes of --boxes or --detector: give one, or leave it out")
+
+    @property
+    def _may_have_boxes(self) -> bool:
+        """Whether sources of the format have boxes of their own at times."""
+        return any(option.name == BOX_MARGIN.name for option in self.format.options)
+
+    def _check_boxes(self, source: Source) -> None:
+        """Raise ``UserError`` if faces are given twice, or a margin for none."""
+        cuts = {"boxes", "detector"} & self.given.keys()
+        if self.format.crops and source.has_boxes and cuts:
+            raise UserError(
+                f"{source.name} says where the faces are, and they are cut by that: leave --{min(cuts)} out"
+            )
+        if self.format.crops and "box_margin" in self.given and not source.has_boxes and not cuts:
+            raise UserError(
+                f"{source.name} has no boxes for --box-margin to widen: leave it out, or give --boxes or --detector"
+            )
 
     def _check_detector(self) -> None:
         given = self.given
@@ -152,6 +170,11 @@ class BuildRequest:
         own = {option.name: given[option.name] for option in self.format.options if option.name in given}
         source = self.format.open(given.get("source"), **own)
         source.on_error = given.get("on_error", "stop")
+        try:
+            self._check_boxes(source)
+        except BaseException:
+            source.close()
+            raise
         if table:
             source.use_boxes(table, margin or 0.0)
         if detected:

@@ -7,4 +7,5 @@ FORMAT = Format(
     "AffectNet as training.csv and validation.csv with photos, or as train_set and val_set with annotations",
     "fer_tl.sources.affectnet.reader:open_affectnet",
     (IMAGE_SIZE, BOX_MARGIN),
+    crops=True,
 )

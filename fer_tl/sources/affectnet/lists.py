@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from fer_tl.core.archives import Files
@@ -15,11 +15,12 @@ from fer_tl.core.file_kinds import readable, refuse_non_data
 from fer_tl.faces.boxes import Box
 from fer_tl.sources.affectnet.faces import MEASURES, NO_EXPRESSION, ORDER, Face, Listing, read_expression, read_measures
 from fer_tl.sources.images import IMAGE_SUFFIXES
-from fer_tl.sources.records import Skipped, canonical_split
+from fer_tl.sources.records import Skipped
+from fer_tl.sources.split_names import canonical_split
 
 PATH = "subdirectory_filepath"
 _BOX = ("face_x", "face_y", "face_width", "face_height")
-_NEEDED = (PATH, *_BOX, "expression")
+_NEEDED = (PATH, "expression")
 _HEAD = 1 << 14  # bytes
 
 
@@ -41,6 +42,12 @@ def find_lists(files: Files) -> dict[str, str]:
             )
         found[split] = name
     return found
+
+
+def other_lists(files: Files, lists: Mapping[str, str]) -> list[str]:
+    """CSV files with the column of paths that are no lists, for their names say no split."""
+    tables = [name for name in files.names if name.lower().endswith(".csv") and name not in lists.values()]
+    return [name for name in tables if PATH in _header(files, name)[1]]
 
 
 def read_lists(files: Files, lists: Mapping[str, str]) -> Listing:
@@ -73,7 +80,9 @@ def _read_list(
     files: Files, name: str, split: str, find: Callable[[str], str | None], first: dict[str, str], listing: Listing
 ) -> None:
     delimiter, header = _header(files, name)
-    missing = [column for column in _NEEDED if column not in header]
+    # Without any box, as where somebody cut the faces, the images stay whole; some of the four are a mistake.
+    wanted = (*_NEEDED, *_BOX) if {*_BOX} & {*header} else _NEEDED
+    missing = [column for column in wanted if column not in header]
     if missing:
         raise UserError(f"{files.where(name)} has no column {' or '.join(missing)}: give AffectNet's own list")
     base, faces, lost = PurePosixPath(name).name, len(listing.faces), []
@@ -85,7 +94,7 @@ def _read_list(
             place, row = f"{base}, line {line:,}", dict(zip(header, (cell.strip() for cell in cells), strict=False))
             path = row.get(PATH, "").replace("\\", "/")
             try:
-                number = _expression(row, path)
+                number = _expression(row, path, wanted)
                 if number in NO_EXPRESSION:
                     listing.leave_out(number, find(path))
                     continue
@@ -108,8 +117,8 @@ def _read_list(
         )
 
 
-def _expression(row: Mapping[str, str], path: str) -> int:
-    if any(column not in row for column in _NEEDED):
+def _expression(row: Mapping[str, str], path: str, wanted: Sequence[str]) -> int:
+    if any(column not in row for column in wanted):
         raise ValueError(f"{len(row)} cells, fewer than columns")
     if not path:
         raise ValueError("no path of an image")
@@ -119,7 +128,7 @@ def _expression(row: Mapping[str, str], path: str) -> int:
 def _box(row: Mapping[str, str]) -> Box | None:
     """None where all cells are blank: the image is the face. Raises ``ValueError`` if it is no box."""
     numbers = []
-    if not any(row[column] for column in _BOX):
+    if not any(row.get(column) for column in _BOX):
         return None
     for column in _BOX:
         try:

@@ -13,7 +13,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.faces.box_table import BoxRow, BoxTable
 from fer_tl.sources.affectnet.annotations import find_annotations, read_annotations
 from fer_tl.sources.affectnet.faces import Listing
-from fer_tl.sources.affectnet.lists import find_lists, read_lists
+from fer_tl.sources.affectnet.lists import find_lists, other_lists, read_lists
 from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.image_source import Entry, ImageSource
 from fer_tl.sources.images import IMAGE_SUFFIXES
@@ -55,7 +55,7 @@ def open_affectnet(path: Path, image_size: int = DEFAULT_IMAGE_SIZE, box_margin:
         box_margin: what to add on each side of a box, see ``FaceRecipe``.
 
     Raises:
-        UserError: nothing usable is there, or a margin for faces that have no boxes.
+        UserError: nothing usable is there.
         UnusableExamples: no face can be used.
     """
     files = open_files(path)
@@ -75,8 +75,6 @@ def _open(path: Path, files: Files, image_size: int, box_margin: float) -> Affec
         )
     if not lists and not annotations:
         raise UserError(_nothing(files))
-    if annotations and box_margin:
-        raise UserError(f"the faces of {files.label} are cut already, without boxes: leave --box-margin out")
     listing = read_lists(files, lists) if lists else read_annotations(files, annotations)
     if not listing.faces:
         if listing.problems:
@@ -91,7 +89,7 @@ def _open(path: Path, files: Files, image_size: int, box_margin: float) -> Affec
         size=image_size,
         channels=3,
         options={"image_size": str(image_size)},
-        notes=_notes(classes),
+        notes=_notes(classes) + _unread(files, lists),
     )
     source.listing, source.unusable = listing, listing.problems
     source.passed_over = {**files.passed_over, _NOT_NAMED: _not_named(files, listing)}
@@ -117,6 +115,13 @@ def _notes(classes: tuple[str, ...]) -> list[str]:
     if CONTEMPT not in classes:
         return []
     return [f"{CONTEMPT} is an eighth class: train with --classes '[{', '.join(CLASS_NAMES)}]' to leave it out."]
+
+
+def _unread(files: Files, lists: dict[str, str]) -> list[str]:
+    return [
+        f"Warning: {name} is not read, for its name says no split: call it training.csv or validation.csv."
+        for name in (other_lists(files, lists) if lists else ())
+    ]
 
 
 def _nothing(files: Files) -> str:

@@ -15,7 +15,7 @@ from fer_tl.core.csv_tables import data_rows, encoding_of, first_row
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable, refuse_non_data
 from fer_tl.sources.fer2013.csv_pixels import PIXELS, SIZE, parse_pixels
-from fer_tl.sources.records import canonical_split
+from fer_tl.sources.split_names import canonical_split
 
 _GIVE = "give fer2013.csv or icml_face_data.csv"
 _FER_PLUS_COLUMNS = 12  # label.csv: file name, box, ten vote counts

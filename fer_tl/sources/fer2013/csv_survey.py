@@ -9,7 +9,7 @@ from fer_tl.sources.fer2013.csv_reader import CsvFile
 from fer_tl.sources.fer2013.labels import class_index
 from fer_tl.sources.folder.classes import refuse_merged
 from fer_tl.sources.label_orders import DEFAULT_ORDER, LABEL_ORDERS, check_numbers, number_of
-from fer_tl.sources.records import canonical_split
+from fer_tl.sources.split_names import canonical_split
 
 NO_LABEL = -2
 """Stands for the label of a row that cannot be used."""

@@ -18,7 +18,7 @@ from fer_tl.core.csv_tables import data_rows, encoding_of, first_row
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable, refuse_non_data
 from fer_tl.sources.fer2013.csv_survey import Survey
-from fer_tl.sources.records import canonical_split
+from fer_tl.sources.split_names import canonical_split
 from fer_tl.sources.votes import COLUMNS, Verdict, check_mode, decide, describe_left_out, read_votes
 
 TABLE = "fer2013new.csv"

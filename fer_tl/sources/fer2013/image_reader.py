@@ -14,7 +14,7 @@ from fer_tl.sources.image_source import Entry, ImageSource
 from fer_tl.sources.images import ImagePath, splits_of
 from fer_tl.sources.label_orders import check_numbers, number_of
 from fer_tl.sources.origin import Origin
-from fer_tl.sources.records import canonical_split
+from fer_tl.sources.split_names import canonical_split
 
 _OFFICIAL_NAME = re.compile(r"(Training|PublicTest|PrivateTest)_", re.IGNORECASE)
 

@@ -14,7 +14,8 @@ from fer_tl.sources.fer2013.ferplus import read_ferplus
 from fer_tl.sources.fer2013.image_reader import open_images
 from fer_tl.sources.images import IMAGE_SUFFIXES, find_images, image_paths
 from fer_tl.sources.origin import Origin
-from fer_tl.sources.records import Source, canonical_split
+from fer_tl.sources.records import Source
+from fer_tl.sources.split_names import canonical_split
 
 _WHOLE = ("fer2013", "icml_face_data")  # best first, as torchvision's FER2013 looks for them
 _PARTS = ("train", "val", "valid", "validation", "test")

@@ -13,7 +13,7 @@ from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.image_source import Entry, ImageSource
 from fer_tl.sources.images import ImagePath, find_images, image_paths, split_is_below, splits_of
 from fer_tl.sources.origin import Origin
-from fer_tl.sources.records import canonical_split
+from fer_tl.sources.split_names import canonical_split
 
 _TABLES = (".csv", ".tsv", ".lst", ".xlsx", ".json")
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from fer_tl.sources.images import IMAGE_SUFFIXES
-from fer_tl.sources.records import canonical_split
+from fer_tl.sources.split_names import canonical_split
 
 
 class Match(NamedTuple):

@@ -16,7 +16,8 @@ from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.image_source import Entry, ImageSource
 from fer_tl.sources.images import NO_IMAGES, find_images, image_paths
 from fer_tl.sources.origin import Origin
-from fer_tl.sources.records import SPLITS, Record, Skipped, canonical_split
+from fer_tl.sources.records import SPLITS, Record, Skipped
+from fer_tl.sources.split_names import canonical_split
 from fer_tl.sources.table.boxes import read_boxes, read_sides
 from fer_tl.sources.table.columns import describe_guess, find_columns
 from fer_tl.sources.table.matching import Finder, Match
