@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 Train = Callable[[Experiment, Say], Any]
 """``cross_validate`` or ``fit``."""
 
-OVER_SEEDS = "over-seeds"
-"""Folder inside of a sweep's with the tables of trainings that differ in their seed alone."""
-
 
 @dataclass(frozen=True, eq=False)
 class SweepResult:
@@ -107,6 +104,8 @@ def _but_seed(experiment: Experiment) -> str:
 def _compare_cells(grid: Sweep) -> str:
     """Tables of the cells with those of several seeds as one row, in a folder inside of the sweep's."""
     folders = [grid.run_dir / cell.name for cell in grid.cells]
+    from fer_tl.reports.compare_files import OVER_SEEDS
+
     return compare(folders, unpaired=True, out=grid.run_dir / OVER_SEEDS, say=lambda line: None).text
 
 

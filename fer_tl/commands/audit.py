@@ -52,7 +52,7 @@ def audit(
 
     run = RunFolder(Path(run_dir))
     run.read_run()
-    refuse_labels(run.path, "labels are judged by these")
+    refuse_labels(run.path, "labels are judged by these; import its probabilities with fer-tl import-predictions")
     folder = choose_folder(out, run.path / "audit", LIST, "audit")
     check_done(run, "predictions.npz")
     opened = open_audit(run, data_dir)

@@ -19,6 +19,7 @@ from fer_tl.runs.folder import RunFolder, check_done
 from fer_tl.runs.predictions import Predictions
 
 if TYPE_CHECKING:
+    from fer_tl.evaluation.open_split import Opening
     from fer_tl.reports.run_report import Result
 
 
@@ -45,7 +46,8 @@ def evaluate(
 
     The only door to the test split. The run records each opening in ``evaluations.json``, and the data folder
     in ``openings.jsonl``, which tells how many models a split was opened for. Images that the models, or what they come
-    from, were trained on, are left out and listed in ``left-out.csv``, whatever dataset they are in.
+    from, were trained on, are left out and listed in ``left-out.csv``, whatever dataset they are in. Where models,
+    images and options are those of an earlier evaluation, its predictions are read and nothing is opened again.
 
     Args:
         run_dir: a finished run.
@@ -81,20 +83,35 @@ def evaluate(
         opening = prepare_opening(run, split, tta, data_dir, data, classes)
         check_done(run, "model.keras")
         opening = leave_out_learnt(opening)
-        import_backend()
         from fer_tl.evaluation.class_matching import answers_without_images
-        from fer_tl.evaluation.predict_split import adapt_opening, predict_opening
         from fer_tl.reports.run_report import score_rows, selection_note, write_result
 
         note = selection_note(opening.run)
         remove_temporaries(opening.folder)
-        opening = adapt_opening(opening)
-        predictions = predict_opening(opening, say)
+        opening, predictions = _answers(opening, say)
         result = score_rows(predictions, group_by_id(opening.dataset))
         note += opening.remark + answers_without_images(next(iter(predictions.values())))
         text = write_result(opening.folder, opening.title, result, note)
         say(f"\n{text}\n\nresults: {opening.folder}")
         return EvaluationResult(result, predictions, text)
+
+
+def _answers(opening: Opening, say: Say) -> tuple[Opening, dict[str, Predictions]]:
+    """What the models say, and the opening with what is to be told of its images: from an earlier evaluation if nothing
+    has changed since, which opens nothing again."""
+    from fer_tl.evaluation.saved_answers import read_answers
+
+    predictions = read_answers(opening)
+    if predictions is None or opening.foreign:
+        import_backend()
+        from fer_tl.evaluation.predict_split import adapt_opening, predict_opening
+
+        opening = adapt_opening(opening)
+        if predictions is None:
+            return opening, predict_opening(opening, say)
+    count = f"{len(opening.dataset):,} images of {opening.dataset.name}, split {opening.split}"
+    say(f"{count}: models, images and options are those of the last evaluation; what it saved is read.{opening.remark}")
+    return opening, predictions
 
 
 COMMAND = Command(evaluate, positional=("run_dir",))

@@ -12,7 +12,7 @@ from fer_tl.core.files import write_text
 from fer_tl.core.output_folder import refuse_other_page
 from fer_tl.core.say import Say, say_line
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.imports import refuse_imported
+from fer_tl.runs.imports import refuse_labels
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.run_contents import RunContents
@@ -46,7 +46,7 @@ def report(
     opened. Of an unfinished run the page shows what there is, and says so.
 
     Args:
-        run_dir: a ``cv`` or ``train`` run.
+        run_dir: a ``cv`` or ``train`` run, also one of imported predictions, of an ensemble or of an exported model.
         data_dir: where its dataset is now, for the images of mistakes and the groups that intervals resample; default:
             where the run found it.
         out: the page; default: ``report.html`` in the run. An earlier report there is replaced.
@@ -54,14 +54,14 @@ def report(
         say: prints a line.
 
     Raises:
-        UserError: no run, files of it that were changed since they were written, no such build of the dataset under
-            ``data_dir``, or something else where the page should go.
+        UserError: no run, one of labels without probabilities, files of it that were changed since they were written,
+            no such build of the dataset under ``data_dir``, or something else where the page should go.
     """
     if top < 1:
         raise UserError(f"--top {top}: show one image or more")
     run = RunFolder(Path(run_dir))
     run.read_run()
-    refuse_imported(run.path, "fer-tl compare and ensemble take it")
+    refuse_labels(run.path, "its loss, calibration and confident mistakes are of these; fer-tl compare shows the rest")
     from fer_tl.evaluation.run_contents import open_contents
     from fer_tl.reports.run_facts import unmeasured
     from fer_tl.reports.run_page import TITLE, headline, run_page, title

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from fer_tl.core.config import Experiment
 from fer_tl.core.errors import NotAgreed, UserError
 from fer_tl.core.say import Say, say_line
 from fer_tl.runs.folder import RunFolder
+from fer_tl.runs.run_file import spread_sweeps
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.reproduction import Reproduction
@@ -37,13 +39,33 @@ class ReproduceResult:
         return self.found.agrees
 
 
+@dataclass(frozen=True, eq=False)
+class ReproducedRuns:
+    """The runs of several seeds, or of a sweep, that were trained again.
+
+    Attributes:
+        run_dir: folder of the new ones.
+        runs: each of them.
+        text: how each came out, as the terminal shows it.
+    """
+
+    run_dir: Path
+    runs: tuple[ReproduceResult, ...]
+    text: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether each does."""
+        return all(each.agrees for each in self.runs)
+
+
 def reproduce(
     run_dir: Path | str,
     target: Path | str | None = None,
     data_dir: Path | str | None = None,
     within: float = 1.0,
     say: Say = say_line,
-) -> ReproduceResult:
+) -> ReproduceResult | ReproducedRuns:
     """Train a finished run of ``cv``, ``train`` or ``distill`` again by its settings and on the same data, and compare.
 
     The data are compared by their fingerprint before anything is trained, teachers by that of their answers. Nothing in
@@ -51,7 +73,7 @@ def reproduce(
     the command line the exit code is 1 where the two do not agree.
 
     Args:
-        run_dir: a finished run.
+        run_dir: a finished run, or the folder of several seeds or of a sweep, which stands for its runs.
         target: folder of the new one; default: that of the run with ``-again`` behind it.
         data_dir: where the dataset is now; default: where the run found it.
         within: points by which the accuracy may differ where the bits do, as on other hardware; 0: only the same bits
@@ -64,7 +86,10 @@ def reproduce(
     """
     if not 0 <= within <= 100:
         raise UserError(f"--within {within:g}: give points from 0 to 100")
-    source = RunFolder(Path(run_dir))
+    inside = spread_sweeps([run_dir])
+    if len(inside) > 1:
+        return _reproduce_each(Path(run_dir), inside, target, data_dir, within, say)
+    source = RunFolder(inside[0])
     _check_run(source)
     experiment = _experiment(source, target, data_dir)
     # Not above: --help needs none of them.
@@ -92,6 +117,34 @@ def reproduce(
     return ReproduceResult(again.path, found, text)
 
 
+def _reproduce_each(
+    folder: Path,
+    inside: Sequence[Path],
+    target: Path | str | None,
+    data_dir: Path | str | None,
+    within: float,
+    say: Say,
+) -> ReproducedRuns:
+    """The runs in a folder, each into a folder of its name in a new one; all are checked before any is trained."""
+    from fer_tl.reports.reproduction_report import verdict
+
+    name = f"{folder.resolve().name}-again"
+    place = Path(target) if target else folder.resolve().with_name(name)
+    if place.resolve() == folder.resolve():
+        raise UserError(f"{place} is the folder of the runs itself: give another --run-dir")
+    for path in inside:
+        _check_run(RunFolder(path))
+    done = []
+    for number, path in enumerate(inside, 1):
+        say(f"\n[{number}/{len(inside)}] {path.name}")
+        found = reproduce(path, place / path.name, data_dir, within, say)
+        assert isinstance(found, ReproduceResult)  # it is a run
+        done.append(found)
+    text = "\n".join(f"{path.name}: {verdict(each.found)}" for path, each in zip(inside, done, strict=True))
+    say(f"\n{folder} trained again in {place}\n\n{text}")
+    return ReproducedRuns(place, tuple(done), text)
+
+
 def _check_run(source: RunFolder) -> None:
     """Refuse a run that cannot be trained again as a whole, and one that is not what was written."""
     from fer_tl.core.framework import choose_backend
@@ -101,7 +154,12 @@ def _check_run(source: RunFolder) -> None:
 
     about = source.read_run("class_names")
     if imported := read_import(about):
-        raise UserError(f"{source.path} holds imported predictions of {imported.model}: fer-tl did not train it")
+        way = "import the table again with fer-tl import-predictions into the same --out, which says if it is the same"
+        if imported.members:
+            way = f"reproduce its members ({', '.join(imported.members)}), then give fer-tl ensemble the new runs"
+        if imported.export:
+            way = f"reproduce {imported.run}, then export and evaluate the new run"
+        raise UserError(f"{source.path} holds {imported.kind}, and no training: {way}")
     if about["kind"] not in ("cv", "train"):
         name, made = {"soup": ("ingredients", "soup"), "refit": ("cross validation", "refit")}[about["kind"]]
         origin = about[about["kind"]]["run"]
@@ -170,9 +228,10 @@ def _check_teachers(source: RunFolder, experiment: Experiment) -> None:
             )
 
 
-def _refuse_other(found: ReproduceResult) -> None:
+def _refuse_other(found: ReproduceResult | ReproducedRuns) -> None:
     if not found.agrees:
-        raise NotAgreed(f"{found.run_dir} does not agree with the run that it was to reproduce")
+        runs = "run" if isinstance(found, ReproduceResult) else "runs"
+        raise NotAgreed(f"{found.run_dir} does not agree with the {runs} that it was to reproduce")
 
 
 COMMAND = Command(reproduce, positional=("run_dir",), flags={"target": "--run-dir"}, resumes=True, finish=_refuse_other)

@@ -10,9 +10,8 @@ import numpy as np
 from scipy import special
 
 from fer_tl.evaluation.intervals import Interval
-from fer_tl.evaluation.simultaneous import LEVEL, adjust, resampled_sums
+from fer_tl.evaluation.simultaneous import LEVEL, adjust, largest_deviations, reaches, resampled_sums
 
-_TAIL = (1 + LEVEL) / 2
 _ROUNDING = 1e-9
 
 
@@ -173,6 +172,8 @@ def compare_pairs(
     _, group_of = np.unique(groups, return_inverse=True)
     if len(group_of) == 0 or (group_of == group_of[0]).all():
         raise ValueError("a comparison needs at least two groups")
+    if len(right) < 2:
+        return ()
     sums = np.stack([np.bincount(group_of, row) for row in right])  # [R, G]
     _, drawn = resampled_sums(np.stack([np.ones(right.shape[1]), *right]), group_of, seed)  # [resamples, 1 + R]
     sampled = drawn[:, 1:] / drawn[:, :1] / answers  # [resamples, R]
@@ -184,9 +185,10 @@ def compare_pairs(
     ]
     better, other = np.array(numbers, dtype=np.int64).reshape(-1, 2).T  # [M] each
     differences = accuracies[better] - accuracies[other]  # [M]
-    reach, largest = _simultaneous(sampled[:, better] - sampled[:, other], differences, sums.shape[1])
+    errors, largest = largest_deviations(differences, sampled[:, better] - sampled[:, other])
+    reach = reaches(errors, largest, sums.shape[1])
     p_values = np.array([_flip_signs(sums[one] - sums[two]) for one, two in numbers])  # [M]
-    adjusted = adjust(p_values, np.sort(largest))
+    adjusted = adjust(p_values, largest)
     low, high = np.maximum(differences - reach, -1), np.minimum(differences + reach, 1)
     low = np.where(adjusted > 1 - LEVEL, np.minimum(low, 0), low)
     t_tests, t_adjusted = _t_tests(right, folds, numbers, repeats)
@@ -196,27 +198,6 @@ def compare_pairs(
         Pair(one, two, difference, (start, end), p, p_adjusted, t, t_all)
         for (one, two), (difference, start, end, p, p_adjusted), t, t_all in cells
     )
-
-
-def _simultaneous(sampled: np.ndarray, differences: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """How far the intervals of differences reach to either side, and the largest deviation in each resample.
-
-    Args:
-        sampled: differences of M pairs in resamples, float64 ``[resamples, M]``.
-        differences: as they are, ``[M]``.
-        groups: that are resampled.
-
-    Returns:
-        float64 ``[M]``; float64 ``[resamples]``, in standard errors.
-    """
-    if not len(differences):
-        return np.zeros(0), np.zeros(len(sampled))
-    errors = sampled.std(axis=0)  # [M]
-    deviations = np.abs(sampled - differences)  # [resamples, M]
-    largest = np.divide(deviations, errors, out=np.zeros_like(deviations), where=errors > 0).max(axis=1)
-    # A resample's variance is (G - 1) / G of the unbiased one, and with few groups it is itself uncertain: t, not z.
-    few = np.sqrt(groups / (groups - 1)) * special.stdtrit(groups - 1, _TAIL) / special.ndtri(_TAIL)
-    return np.quantile(largest, LEVEL) * few * errors, largest
 
 
 def _t_tests(

@@ -134,7 +134,7 @@ def make_ensemble(run_dirs: Sequence[Path | str], split: str | None, tta: str, w
     _check_choices(split, tta, weighting)
     members = open_members(run_dirs)
     for member in members:
-        refuse_labels(member.run.path, "only these can be averaged, leave it out")
+        refuse_labels(member.run.path, "only these can be averaged; import its probabilities, or leave it out")
     own = [] if split and weighting == "equal" else [member.own_predictions() for member in members]
     held_out = match(members, [predictions for predictions, _ in own]) if own else ()
     left_out: set[str] = set().union(*(member.left_out(split, tta) for member in members)) if split else set()

@@ -13,6 +13,7 @@ from fer_tl.core.say import Say
 from fer_tl.data.merging import merge_logits
 from fer_tl.evaluation.learnt_images import write_left_out
 from fer_tl.evaluation.open_split import Opening, ensemble_name, record_opened
+from fer_tl.evaluation.saved_answers import forget_answers, write_answers
 from fer_tl.evaluation.soft_voting import soft_vote
 from fer_tl.evaluation.test_time_augmentation import make_views
 from fer_tl.runs.part import check_model
@@ -57,6 +58,7 @@ def predict_opening(opening: Opening, say: Say) -> dict[str, Predictions]:
     for name in run.parts:
         check_model(run.part(name) / "model.keras")
         check_saved_model(run.part(name) / "model.keras")  # what cannot be loaded opens no split
+    forget_answers(opening)
     unwritten = record_opened(opening)
     write_left_out(opening.folder, opening.left_out)
     if unwritten:
@@ -79,4 +81,5 @@ def predict_opening(opening: Opening, say: Say) -> dict[str, Predictions]:
     predictions = first | single
     for name, part in predictions.items():
         save_predictions(opening.folder / f"{name}.npz", part)
+    write_answers(opening, list(predictions))
     return predictions

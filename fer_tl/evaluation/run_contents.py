@@ -21,6 +21,7 @@ from fer_tl.evaluation.run_dataset import RunDataset, find_dataset
 from fer_tl.evaluation.summary import CvSummary, summarize
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.history import known_history, read_history
+from fer_tl.runs.imports import Imported, read_import
 from fer_tl.runs.part import check_part, known_seconds, read_result
 from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions
 from fer_tl.runs.refits import Refit, read_refit
@@ -110,6 +111,16 @@ class RunContents:
     def refit(self) -> Refit | None:
         """Where it comes from if it is a refit."""
         return read_refit(self.about)
+
+    @property
+    def imported(self) -> Imported | None:
+        """Where its answers come from if it has no model."""
+        return read_import(self.about)
+
+    @property
+    def backbone(self) -> str:
+        """What was trained, or what answered."""
+        return self.imported.model if self.imported else self.experiment.backbone
 
     @property
     def as_trained(self) -> Experiment:

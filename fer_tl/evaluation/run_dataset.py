@@ -18,7 +18,7 @@ from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import Predictions, load_fold_predictions, load_predictions
 from fer_tl.runs.refits import refuse_refit
-from fer_tl.runs.run_file import REFIT
+from fer_tl.runs.run_file import IMPORTED, REFIT
 
 FOLD_OF = "fold "
 """What ``held_out`` of ``run.json`` begins with where a single model answers for one fold of a cross validation."""
@@ -45,7 +45,8 @@ def find_dataset(
     run: RunFolder, data_dir: Path | str | None, input: Literal["resident", "stream"] = "resident"
 ) -> tuple[RunDataset | None, str]:
     """Find what a run held images out of: of ``cv`` the training split, of ``train`` the validation split if there is
-    one; of a refit the training split, of which it held out nothing.
+    one; of a refit the training split, of which it held out nothing; of answers without a model the split that they are
+    of.
 
     Args:
         run: whose dataset.
@@ -68,7 +69,9 @@ def find_dataset(
         return None, str(error)
     manifest = read_manifest(directory)
     _refuse_another_build(run, manifest, directory)
-    split = "validation" if fit_splits(about) == FIT_SPLITS and "validation" in manifest.counts else "train"
+    split = answered_split(about)
+    if split not in manifest.counts:
+        split = "validation" if fit_splits(about) == FIT_SPLITS and "validation" in manifest.counts else "train"
     return RunDataset(directory, manifest, load_dataset(about["dataset"], place, split, input), Path(place)), ""
 
 
@@ -110,6 +113,13 @@ def held_out_predictions(run: RunFolder, ids: np.ndarray, parts: Sequence[str]) 
     return predictions
 
 
+def answered_split(about: Mapping[str, Any]) -> str:
+    """The split that answers without a model are of, which may be the test split: it was opened for them. Empty for
+    those of a run that was trained, which says of itself what it held out, and for those out of fold."""
+    held_out = str(about.get("held_out", ""))
+    return held_out.removeprefix("split ") if IMPORTED in about and held_out.startswith("split ") else ""
+
+
 def fit_splits(about: Mapping[str, Any]) -> tuple[str, ...]:
     """The splits that a run was trained on or held images out of, by its ``run.json``."""
     of_fold = str(about.get("held_out", "")).startswith(FOLD_OF)  # of an exported model of a cross validation
@@ -120,7 +130,8 @@ def _refuse_another_build(run: RunFolder, manifest: Manifest, directory: Path) -
     about = run.read_run()
     now = merged_fingerprint(manifest, fit_splits(about), run.read_experiment().classes)
     before = about["fingerprint"]
-    if now != before:
+    # Of an ensemble on a split, the fingerprint is that of the split.
+    if before not in (now, manifest.fingerprints.get(answered_split(about))):
         raise UserError(
             f"{directory} is another build of '{about['dataset']}' than {run.path} was trained on (fingerprint "
             f"{now[:12]}, of the run {before[:12]}): name the folder of that build with --data-dir"

@@ -22,6 +22,8 @@ from fer_tl.reports.latex import as_document, as_latex, label_of
 from fer_tl.reports.rendering import Table, as_csv, as_markdown
 
 DOCUMENT = "paper.tex"
+OVER_SEEDS = "over-seeds"
+"""In the folder of several seeds or of a sweep with seeds: all tables of their comparison."""
 _CLASSES = "Recall, precision and F1 of each class"
 _CONFUSION = "of the images of each true class (row), the per cent that are taken for each class (column)"
 
@@ -37,6 +39,8 @@ def write_paper(folder: Path, comparison: Comparison) -> None:
         comparison: what is shown.
     """
     stem = folder.resolve().name
+    if stem == OVER_SEEDS:  # there is one in every sweep
+        stem = f"{folder.resolve().parent.name}-{stem}"
     table, joined = paper_table(comparison)
     notes = [*result_notes(comparison, "Bold"), *paper_notes(comparison)]
     latex = {"table": as_latex(table, label_of(stem), f"{comparison.title}. {_what_is_in(comparison)}", notes, joined)}

@@ -146,8 +146,8 @@ def _trainings_notes(comparison: Comparison) -> list[str]:
             f"difference whose variance is that of the trainings and of the {units}, crossed (two-way clustering of "
             "Cameron, Gelbach and Miller 2011, degrees of freedom by Satterthwaite 1946)"
             f"{'; its adjusted p' + adjusted if adjusted else ''}. It stands first since the sign-flip test takes the "
-            "trained models, with their luck, as they are. The folds are the same for all, so neither says what other "
-            "training images would give."
+            "trained models, with their luck, as they are. The images of the training are the same for all, so neither "
+            "says what others would give."
         )
         notes.append(_power_note(comparison, over))
     return notes

@@ -76,7 +76,7 @@ def comparison_html(comparison: Comparison) -> str:
 
 
 def _interval_charts(comparison: Comparison) -> list[Chart]:
-    """Accuracy and balanced accuracy of all rows, and the distance of those tested to the best."""
+    """Accuracy and balanced accuracy of all rows, and the gap of those tested to the best."""
     scored = [row for row in comparison.rows if row.scores]
     names = [row.label for row in scored]
     untested = frozenset(n for n, row in enumerate(scored) if not row.is_tested)
@@ -94,9 +94,9 @@ def _interval_charts(comparison: Comparison) -> list[Chart]:
         names = [comparison.rows[n].label for n in numbers]
         values = [-pairs[n].difference for n in numbers]
         ends = [(-pairs[n].interval[1], -pairs[n].interval[0]) for n in numbers]
-        figure = interval_figure(names, values, ends, "to the best, points", line=0.0)
+        figure = interval_figure(names, values, ends, "gap to best, points", line=0.0)
         drawn.append(
-            chart(figure, "rows-to-the-best", "to the best", f"to the best: {spell_spans(names, values, ends)}")
+            chart(figure, "rows-gap-to-best", "gap to best", f"gap to best: {spell_spans(names, values, ends)}")
         )
     return drawn
 

@@ -64,7 +64,7 @@ def _difference_header(comparison: Comparison) -> list[str]:
     tests = ["p\nsign flip", "p\nt-test"] if comparison.has_folds else ["p\n"]
     if comparison.is_tested_over_trainings:
         tests[0] = "p over\ntrainings"
-    return ["to the best\n(points)", "\n95 %", *tests]
+    return ["gap to best\n(points)", "\n95 %", *tests]
 
 
 def _difference(comparison: Comparison, number: int) -> list[str]:
@@ -127,14 +127,21 @@ def shared_settings(comparison: Comparison) -> str:
     said = [key for key in same if key in _ALWAYS_SAID or found[0][key] != defaults.get(key)]
     if not said:
         return ""
-    rest = "; what is not named is the default" if all(defaults.keys() <= each.keys() for each in found) else ""
+    known = [row.run.settings.keys() for row in comparison.rows if not row.run.imported]
+    rest = "; what is not named is the default" if all(defaults.keys() <= keys for keys in known) else ""
     whose = "Alike for all" if len(found) > 1 else "Its settings"
     return f"{whose}: {', '.join(f'{key} {spell_plainly(found[0][key])}' for key in said)}{rest}."
 
 
 def _settings(comparison: Comparison) -> list[dict[str, Any]]:
     """Of the runs that fer-tl trained; of the others it knows none."""
-    return [row.run.settings for row in comparison.rows if not row.run.imported]
+    return [_of_use(row.run.settings) for row in comparison.rows if not row.run.imported]
+
+
+def _of_use(settings: dict[str, Any]) -> dict[str, Any]:
+    """Without those of a distillation where nobody teaches: they change nothing."""
+    idle = not settings.get("distill.teachers")
+    return {key: value for key, value in settings.items() if not (idle and key.startswith("distill."))}
 
 
 def _keys(found: Sequence[dict[str, Any]]) -> list[str]:

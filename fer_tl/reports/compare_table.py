@@ -204,7 +204,7 @@ def difference_table(comparison: Comparison) -> Table:
         else:
             cells = ["best" if number == comparison.best else _NONE, *[""] * (1 + len(_p_header(comparison)))]
         rows.append([row.label, *cells])
-    return Table(["run", "to the best", "95 % of it", *_p_header(comparison)], [rows])
+    return Table(["run", "gap to best", "gap, 95 % interval", *_p_header(comparison)], [rows])
 
 
 def joined_table(results: Table, differences: Table) -> Table:

@@ -9,6 +9,8 @@ from fer_tl.core.safe_text import for_latex
 from fer_tl.reports.rendering import Table
 
 _NUMBER = re.compile(r"[−+-]?\d[\d,]*(\.\d+)?", re.ASCII)
+# Letters of a line in a column of 8.5 cm at footnotesize, and what lies between two columns of a table in letters.
+_COLUMN, _BETWEEN = 62, 2
 _PREAMBLE = r"\usepackage{booktabs,siunitx}"
 
 
@@ -16,6 +18,8 @@ def as_latex(
     table: Table, label: str, caption: str, notes: Sequence[str] = (), joined: frozenset[int] = frozenset()
 ) -> str:
     r"""A floating table for a paper whose preamble has ``\usepackage{booktabs,siunitx}``.
+
+    A table that is too wide for a column of a paper of two is a ``table*``.
 
     A column of numbers is one of siunitx (``S``), so that they stand under one another by their points and follow the
     settings of the document; what is no number in it is set as text. What is marked is bold.
@@ -38,9 +42,10 @@ def as_latex(
         text = rf"\textbf{{{for_latex(cell)}}}" if is_marked else for_latex(cell)
         return f"{{{text}}}" if kinds[column].startswith("S") and cell else text
 
+    float_ = "table*" if _is_wide(table) else "table"
     lines = [
-        f"% needs in the preamble: {_PREAMBLE}; over two columns, make it table*",
-        r"\begin{table}",
+        f"% needs in the preamble: {_PREAMBLE}",
+        rf"\begin{{{float_}}}",
         rf"\centering\footnotesize\setlength{{\tabcolsep}}{{{_gap(len(kinds))}pt}}\sisetup{{detect-weight}}",
         rf"\caption{{{for_latex(caption)}}}",
         rf"\label{{{label}}}",
@@ -54,7 +59,7 @@ def as_latex(
     if notes:
         lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\scriptsize", for_latex(" ".join(notes))]
         lines += [r"\end{minipage}"]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
+    return "\n".join([*lines, rf"\end{{{float_}}}"]) + "\n"
 
 
 def as_document(files: Sequence[str]) -> str:
@@ -78,6 +83,14 @@ def as_document(files: Sequence[str]) -> str:
 def label_of(*names: str) -> str:
     r"""A name for ``\label``, such as ``tab:fer2013-classes``, of names of anybody's."""
     return "tab:" + "-".join(re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "table" for name in names)
+
+
+def _is_wide(table: Table) -> bool:
+    r"""Whether a table does not fit into a column of a paper of two. ``table*`` is then over both, and the same as
+    ``table`` in a paper of one."""
+    rows = [table.header, *(row for block in table.blocks for row in block)]
+    cells = ([max(map(len, cell.split("\n"))) for cell in row] for row in rows)
+    return sum(max(column) + _BETWEEN for column in zip(*cells, strict=True)) > _COLUMN
 
 
 def _gap(columns: int) -> float:

@@ -54,10 +54,10 @@ def run_page(contents: RunContents, top: int) -> str:
 
 def title(contents: RunContents) -> str:
     """What was trained on what, and what it is scored on."""
-    about, experiment = contents.about, contents.experiment
+    about = contents.about
     how = spell_cv(len(contents.parts), contents.repeats) if contents.is_cv else about["held_out"]
     how = f"refit of {contents.refit.run} on all training images" if contents.refit else how
-    return f"{experiment.backbone} on {about['dataset']}, {how}"
+    return f"{contents.backbone} on {about['dataset']}, {how}"
 
 
 def headline(contents: RunContents, held_out: HeldOut) -> str:
@@ -66,6 +66,7 @@ def headline(contents: RunContents, held_out: HeldOut) -> str:
     low_to_high = spell_interval("accuracy", held_out.summary.intervals["accuracy"])
     largest = int(metrics.support.argmax())
     seen = "that the model of each had not seen" if contents.is_cv else f"of {contents.about['held_out']}"
+    seen = "out of fold" if contents.is_cv and contents.imported else seen
     mean = f"mean of {contents.repeats} repetitions, " if contents.repeats > 1 else ""
     classes, majority = len(metrics.class_names), metrics.support[largest] / metrics.images
     return (
@@ -107,7 +108,7 @@ def _results(contents: RunContents, held_out: HeldOut) -> dict[str, Any]:
         "headline": headline(contents, held_out),
         "pooled": pooled,
         "weakest": int(present[pooled.recall[present].argmin()]),
-        "selection": selection_note(contents.run),
+        "selection": "" if contents.imported else selection_note(contents.run),
         "folds": fold_table(summary),
         "fold_notes": fold_notes(summary).splitlines(),
         "measures": measure_table(pooled, summary.intervals, summary.folds if contents.is_cv else ()),
@@ -137,19 +138,21 @@ def _scaled_table(held_out: HeldOut) -> Table | None:
 
 def _calibration_text(contents: RunContents, held_out: HeldOut) -> str:
     calibration, plain, scaled = held_out.calibration, held_out.summary.pooled, held_out.scaled
-    names = [part.name for part in contents.done]
+    names = [] if contents.imported else [part.name for part in contents.done]
     mean = f" The mean of all {len(names)}: {contents.scaling(names).note}" if len(names) > 1 else ""
     if calibration is None or scaled is None:
         return f"There are too few images to score a temperature on others than those it is fitted to.{mean}"
     fitted = ", ".join(
-        f"{name} {temperature:.2f}" for name, temperature in zip(names, calibration.part_temperatures, strict=True)
+        f"{part.name} {temperature:.2f}"
+        for part, temperature in zip(contents.done, calibration.part_temperatures, strict=True)
     )
+    used = "" if contents.imported else " By these, predict, serve, explain and export scale answers of a single model."
     both = scaled.loss < plain.loss and scaled.calibration_error < plain.calibration_error
     gains = "" if both else " Here that does not lower both cross-entropy and calibration error."
     return (
         "Temperature scaling divides the logits by one number before softmax; no answer of a single model changes by "
-        f"it. Fitted to what each model held out, above 1 where it is too sure of itself: {fitted}. By these, predict, "
-        "serve, explain and export scale the answers of a single model. What is called scaled here uses temperatures "
+        f"it. Fitted to what each model held out, above 1 where it is too sure of itself: {fitted}.{used} "
+        "What is called scaled here uses temperatures "
         "that were fitted to other groups of images of the same part (each fifth by the other four): no image has a "
         f"say in how it is scaled.{gains}{mean}"
     )

@@ -82,20 +82,6 @@ def read_import(about: Mapping[str, Any]) -> Imported | None:
     return Imported(**found, members=tuple(map(str, said.get("members", ()))))
 
 
-def refuse_imported(folder: Path, what: str) -> None:
-    """Refuse a run that has no model where one is needed.
-
-    Args:
-        folder: of the run.
-        what: could be done with it, the end of the message.
-
-    Raises:
-        UserError: its predictions were imported.
-    """
-    if found := read_import(read_run_file(folder)):
-        raise UserError(f"{folder} holds {found.kind}, and no model: {what}")
-
-
 def refuse_labels(folder: Path, what: str) -> None:
     """Refuse a run that has no probabilities where they are needed.
 

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -121,12 +121,19 @@ def predict_saved(
         dataset: what to predict.
         views: V affine maps float32 ``[6]``, each applied to every image, see ``fer_tl.augment.geometry``; None for the
             images as they are.
-        batch_size: images a step and device.
+        batch_size: images a step and device, at most.
         strategy: as ``--strategy``.
 
     Raises:
         UserError: the model knows other classes than the dataset, or takes images of another size.
     """
+    return open_predictor(path, dataset, batch_size, strategy)(views)
+
+
+def open_predictor(
+    path: Path, dataset: Dataset, batch_size: int = 256, strategy: str = "auto"
+) -> Callable[[Sequence[np.ndarray | None]], np.ndarray]:
+    """A function from views to logits, see ``predict_saved``, whose first call of a kind of view compiles."""
     from fer_tl.engines.choose import choose_engine
 
     devices = choose_devices(strategy)
@@ -138,7 +145,14 @@ def predict_saved(
     if model.input_shape[1:] != dataset.image_shape:
         ours, theirs = ("x".join(map(str, shape)) for shape in (model.input_shape[1:], dataset.image_shape))
         raise UserError(f"{path} takes images of {ours}, but those of {dataset.name} are {theirs}: build them alike")
-    batch_size *= devices.replicas
-    engine = choose_engine()(devices, model, dataset.images, dataset.labels, batch_size)
-    logits = np.stack([engine.predict(np.arange(len(dataset)), view) for view in views])  # [V, N, K]
-    return logits[:, :, [class_names.index(name) for name in dataset.class_names]]
+    each = even_batch(-(-len(dataset) // devices.replicas), batch_size) * devices.replicas
+    engine = choose_engine()(devices, model, dataset.images, dataset.labels, each)
+    columns = [class_names.index(name) for name in dataset.class_names]
+    rows = np.arange(len(dataset))
+    return lambda views: np.stack([engine.predict(rows, view) for view in views])[:, :, columns]  # [V, N, K]
+
+
+def even_batch(images: int, most: int) -> int:
+    """Images a step, at most ``most``, so that as many steps as there must be are all nearly full: the last one of
+    3,589 images in steps of 256 would be 98 % padding."""
+    return -(-images // max(1, -(-images // most)))

@@ -10,7 +10,7 @@ import pytest
 from hand_made_runs import CLASSES, COUNT, FOLDS, GROUPS, IDS, LABELS, logits_of, make_run
 from stored_dataset import Stored, store_dataset
 
-from fer_tl import UserError, compare, ensemble, evaluate, import_predictions, report
+from fer_tl import UserError, compare, ensemble, evaluate, import_predictions, report, reproduce
 from fer_tl.commands.import_predictions import ImportResult
 from fer_tl.core.files import read_json, write_json
 from fer_tl.data.directory import dataset_directory
@@ -237,13 +237,34 @@ def test_rows_of_other_images_are_passed_over_on_request():
 def test_what_needs_a_model_says_that_there_is_none():
     take(write("a.csv", probabilities(logits_of(1))), out="runs/a")
     take(write("n.csv", {"id": TEST, "prediction": ["sad"] * COUNT}), out="runs/n")
-    for command in (evaluate, report):
-        with pytest.raises(UserError, match=r"runs/a holds predictions .*, and no model"):
-            command("runs/a")
-    with pytest.raises(UserError, match="runs/n holds labels without probabilities: only these can be averaged"):
+    with pytest.raises(UserError, match=r"runs/a holds predictions .*, and no model"):
+        evaluate("runs/a")
+    with pytest.raises(
+        UserError, match="runs/n holds labels without probabilities: only these can be averaged; import"
+    ):
         ensemble(["runs/a", "runs/n"], split="test", say=lambda line: None)
+    with pytest.raises(
+        UserError, match=r"runs/n holds labels without probabilities: its loss, .* compare shows the rest"
+    ):
+        report("runs/n")
+    with pytest.raises(UserError, match=r"runs/a holds predictions .*, and no training: import the table again"):
+        reproduce("runs/a")
     text = quiet_compare("runs/a", "runs/n", split="test")
     assert "n 120 33.3 %" in text and text.count("imported from") == 2
+
+
+def test_the_report_of_imported_predictions_is_of_the_split_that_they_are_of():
+    logits = logits_of(1)
+    take(write("a.csv", probabilities(logits)), out="runs/a", model="theirs")
+    found = report("runs/a", say=lambda line: None)
+    assert (
+        f"recognises {100 * (logits.argmax(axis=1) == LABELS).mean():.1f} % of {COUNT} images of split test"
+        in found.text
+    )
+    page = found.path.read_text()
+    assert "theirs: imported from a.csv" in page and "the word of whoever made it" in page
+    assert "was trained on" not in page.replace("that it was trained on none", "") and "fer-tl cv" not in page
+    assert "data:image/png" in page  # mistakes, as images of that split
 
 
 def test_an_import_that_was_cut_short_is_completed():

@@ -105,6 +105,21 @@ def test_what_does_not_agree_ends_with_code_1_and_says_how_far(capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("copied")
+def test_the_folder_of_several_seeds_stands_for_its_runs(capsys: pytest.CaptureFixture[str]):
+    for seed in (0, 1):  # trained already, so that they are compared alone
+        shutil.copytree("run", f"seeds/seed-{seed}")
+        shutil.copytree("run-again", f"seeds-again/seed-{seed}")
+    found = fer_tl.reproduce("seeds", data_dir="data", within=0, say=lambda line: None)
+    assert found.agrees
+    assert [line.split(": ")[0] for line in found.text.splitlines()] == ["seed-0", "seed-1"]
+    for part in Path("seeds/seed-1").glob("fold-*"):
+        replace_answers(part, lambda found: found.logits + 1)
+    assert main(["reproduce", "seeds", "--data-dir", "data", "--within", "0"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"fer-tl: {Path('seeds-again').absolute()} does not agree with the runs that it was to reproduce"
+
+
+@pytest.mark.usefixtures("copied")
 def test_teachers_have_to_answer_as_they_did():
     shutil.rmtree("student-again")
     config = Path("student/config.yaml")

@@ -238,3 +238,15 @@ def test_few_groups_make_wide_intervals(groups: int):
 def test_a_single_group_cannot_be_resampled():
     with pytest.raises(ValueError, match="two groups"):
         compare_pairs(np.ones((2, 3), bool), np.array(["a", "a", "a"]), None)
+
+
+def test_the_interval_of_one_difference_is_that_of_students_t_also_with_few_groups():
+    rng = np.random.default_rng(5)
+    for count in (8, 40):
+        one, other = rng.random((2, 50 * count)) < np.array([[0.8], [0.6]])
+        groups = np.repeat(np.arange(count), 50).astype(str)
+        (pair,) = compare_pairs(np.stack([one, other]), groups, None)
+        gains = (one.astype(float) - other).reshape(count, 50).mean(axis=1)  # as many images in each group
+        low, high = stats.t.interval(0.95, count - 1, gains.mean(), stats.sem(gains))
+        assert pair.interval[1] - pair.interval[0] == pytest.approx(high - low, rel=0.08)
+        assert pair.difference == pytest.approx(gains.mean())

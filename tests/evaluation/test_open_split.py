@@ -170,7 +170,7 @@ def test_openings_are_counted_over_the_runs_of_a_data_folder(run: Path):
     again = score(run).text.replace("\n", " ")
     assert "the 1st of 2 models opened on it" in again and "was opened 1 time before" in again
     ledger = [json.loads(line) for line in Path("data/openings.jsonl").read_text().splitlines()]
-    assert [Path(entry["path"]).name for entry in ledger] == ["run", "other", "run"]
+    assert [Path(entry["path"]).name for entry in ledger] == ["run", "other"]  # what was saved was read again
 
 
 def test_whether_the_build_is_that_of_the_training_is_written_down(run: Path):

@@ -43,7 +43,7 @@ def test_every_row_is_in_every_figure(page: str):
     assert [unescape(title) for title in titles] == [
         "accuracy",
         "balanced accuracy",
-        "to the best",
+        "gap to best",
         HOSTILE.replace("/", ""),
         "poor",
         "accuracy against parameters",

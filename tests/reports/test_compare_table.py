@@ -43,7 +43,7 @@ def rows_of(markdown: str) -> list[list[str]]:
 def test_results_have_a_row_a_run_with_its_distance_to_the_best(made: CompareResult):
     header, *rows = rows_of(read(made, "table.md"))
     assert header[:7] == ["run", "images", "accuracy", "95 % interval", "balanced acc.", "macro-F1", "loss"]
-    assert header[7:] == ["to the best", "95 % of it", "p", "adjusted", "t-test p", "adjusted"]
+    assert header[7:] == ["gap to best", "gap, 95 % interval", "p", "adjusted", "t-test p", "adjusted"]
     assert [row[0].replace("\\|", "|") for row in rows[:3]] == list(NAMES)
     assert rows[0][7:] == ["best", "", "", "", "", ""]
     pair = next(pair for pair in made.pairs if (pair.better, pair.other) == (0, 2))
@@ -105,7 +105,7 @@ def test_the_page_is_sound_and_has_the_same_cells(made: CompareResult):
 
 
 def test_the_terminal_splits_what_is_too_wide(made: CompareResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert "\nrun  " in made.text and " to the best " not in next(li for li in made.text.splitlines() if "images" in li)
+    assert "\nrun  " in made.text and " gap to best " not in next(li for li in made.text.splitlines() if "images" in li)
     monkeypatch.chdir(tmp_path)
     runs = [make_run(Path(f"fer2013-efficientnetb0-{seed}a1b2c3"), logits_of(seed)) for seed in range(5)]
     lines = compare(runs, say=lambda line: None).text.splitlines()
