@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fer_tl.data.building.given_groups import read_pattern
 from fer_tl.data.examples import Example
 from fer_tl.data.person_names import describe_person_names, find_person_names
 
@@ -55,6 +56,51 @@ def test_names_that_count_or_tell_the_class_are_none(names: list[str]) -> None:
     assert find_person_names(examples(*names)) is None
 
 
+PEOPLE = ("anna", "Ben", "Zoë", "chen")
+
+
+@pytest.mark.parametrize(
+    ("names", "persons"),
+    [
+        ("{name}_{take:03d}", PEOPLE),
+        ("{name}{take}", PEOPLE),
+        ("set/{name} ({take}).png", PEOPLE),
+        ("happy/{name}-{take}.jpg", PEOPLE),
+        ("{name}_{kind}_{take}", PEOPLE),
+        ("{kind}/{name}/{take:02d}.png", PEOPLE),
+        ("{name}/{kind}/{take:02d}.png", PEOPLE),
+        ("{name}/session/{kind}/{take:02d}.png", PEOPLE),
+        ("{kind}/{number:03d}/{take:02d}.png", ("000", "001", "002", "003")),
+        ("train/{kind}/{name}/{take:02d}.png", PEOPLE),
+    ],
+)
+def test_names_and_folders_of_persons_and_what_is_pasted_for_them(names: str, persons: tuple[str, ...]) -> None:
+    ids = [
+        names.format(name=name, number=number, take=take, kind=CLASSES[take % 2])
+        for number, name in enumerate(PEOPLE)
+        for take in range(6)
+    ]
+    found = find_person_names(examples(*ids))
+    assert found is not None and (found.persons, found.divided) == (4, 4)
+    # The same with the paths in a source, which have folders around and an ending.
+    paths: dict[str, str | None] = {f"Faces 2/S1_x/{one}" + ("" if "." in one else ".png"): one for one in ids}
+    for known in ({}, paths):
+        groups = read_pattern(found.pattern).match(ids, known).tolist()
+        assert groups == [name for name in persons for _ in range(6)]
+
+
+def test_folders_and_words_that_are_none() -> None:
+    for names in (
+        [f"{split}_{take}" for split in ("Training", "PublicTest") for take in range(8)],
+        [f"{split}/{take}.png" for split in ("train", "test") for take in range(8)],
+        [f"{kind}/{take}.png" for kind in CLASSES for take in range(8)],
+        [f"{kind}_{take}" for kind in CLASSES for take in range(8)],
+        [f"{word}_{who}_{take}.jpg#0" for word in ("amazed", "cheerful") for who in ("boss", "baby") for take in "123"],
+        [f"{part}/{take:03x}af.jpg" for part in range(3) for take in range(8)],  # folders that hold so many files each
+    ):
+        assert find_person_names(examples(*names)) is None, names[0]
+
+
 def test_where_the_groups_hold_persons_together_nothing_is_said() -> None:
     names = told("S{person:02d}_{take}")
     grouped = [Example(name, "train", CLASSES[row % 2], name[:3]) for row, name in enumerate(names)]
@@ -62,3 +108,11 @@ def test_where_the_groups_hold_persons_together_nothing_is_said() -> None:
     torn = [*grouped[:-1], Example(names[-1], "train", "sad", names[-1])]
     found = find_person_names(torn)
     assert found is not None and found.divided == 1
+
+
+def test_folders_of_takes_are_nothing_where_persons_are_known() -> None:
+    names = [
+        f"{person}/{take:03d}/{frame}.png" for person in ("S5", "S6", "S7") for take in range(4) for frame in range(4)
+    ]
+    known = [Example(name, "train", CLASSES[row % 2], name[:2]) for row, name in enumerate(names)]
+    assert find_person_names(known) is None

@@ -12,6 +12,7 @@ from fer_files import png, write_folder, write_zip
 from PIL import Image
 
 from fer_tl.core.errors import UserError
+from fer_tl.data.building.given_groups import read_pattern
 from fer_tl.sources.folder.reader import open_folder
 from fer_tl.sources.records import Record, Source
 
@@ -174,3 +175,43 @@ def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
     os.symlink(tmp_path / "away", root / "b")
     os.symlink(root, root / "a" / "loop")
     assert open_folder(root, 30).counts() == {"train": {"a": 1, "b": 1}}
+
+
+@pytest.mark.parametrize(
+    ("form", "pattern"),
+    [
+        ("{kind}/{who}/{take}.png", "([^/]+)/[^/]+$"),
+        ("x/{split}/{kind}/{who}/{take}.png", "([^/]+)/[^/]+$"),
+        ("{who}/{kind}/{take}.png", "([^/]+)/[^/]+/[^/]+$"),
+        ("{split}/{who}/{kind}/{take}.png", "([^/]+)/[^/]+/[^/]+$"),
+    ],
+)
+def test_folders_of_persons_around_or_in_known_classes(tmp_path: Path, form: str, pattern: str) -> None:
+    names = {
+        form.format(kind=kind, who=who, take=take, split="test" if who == "dora" else "train"): (kind, who)
+        for kind in ("Happy", "sadness")
+        for who in ("anna", "ben", "dora")
+        for take in range(2)
+    }
+    source = open_folder(write_folder(tmp_path / "set", dict.fromkeys(names, png(GREY))), 30)
+    found = read(source)
+    assert source.class_names == ("happy", "sad") and len(found) == len(names) == 12
+    paths = {identity: name for name, identity in source.names().items() if name in names}
+    for identity, record in found.items():
+        kind, who = names[paths[identity]]
+        assert source.class_names[record.label] == {"Happy": "happy", "sadness": "sad"}[kind]
+        assert record.split == ("test" if "{split}" in form and who == "dora" else "train")
+    (line,) = (note for note in source.notes if "are not used" in note)
+    assert f"build with --group-regex '{pattern}'" in line and "(anna, ben, dora)" in line
+    groups = read_pattern(pattern).match([*found], source.names()).tolist()
+    assert groups == [names[paths[identity]][1] for identity in found]
+
+
+def test_a_level_of_folders_is_not_guessed(tmp_path: Path) -> None:
+    for forms in (
+        ("awake/anna/1.png", "awake/ben/1.png", "asleep/anna/1.png", "asleep/ben/1.png"),  # no known classes
+        ("happy/anna/1.png", "happy/ben/1.png", "sad/anna/1.png", "sad/1.png"),  # not all images
+        ("happy/sad/1.png", "sad/happy/1.png"),
+    ):
+        with pytest.raises(UserError, match="lies too deep: class folders hold images directly, or folders for each"):
+            open_folder(write_folder(tmp_path / str(len(forms[0])), dict.fromkeys(forms, png(GREY))), 30)

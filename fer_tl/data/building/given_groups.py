@@ -80,7 +80,7 @@ class GroupPattern:
     @property
     def said(self) -> str:
         """How messages call it."""
-        return f"--group-regex {self.option!r}"
+        return f"--group-regex '{self.option}'"
 
     @property
     def option(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from fer_tl.core.archive_members import describe_passed_over, summarize_passed_over
 from fer_tl.core.archives import Files, open_files
+from fer_tl.core.classes import canonical_class
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import refuse_names_that_are_no_text
 from fer_tl.sources.folder.classes import name_classes
@@ -13,8 +15,10 @@ from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.image_source import Entry, ImageSource
 from fer_tl.sources.images import ImagePath, find_images, image_paths, split_is_below, splits_of
 from fer_tl.sources.origin import Origin
+from fer_tl.sources.records import SPLITS
 from fer_tl.sources.split_names import canonical_split
 
+_NOT_USED = "{} are not used: if each is a person, build with --group-regex '{}', or folds divide them."
 _TABLES = (".csv", ".tsv", ".lst", ".xlsx", ".json")
 
 
@@ -28,7 +32,8 @@ def open_folder(
 ) -> ImageSource:
     """Open ``root/<class>/*``, ``root/<split>/<class>/*`` or ``root/<class>/<split>/*``, or an archive of it.
 
-    Folders that hold one folder and no images may lie around these.
+    Folders that hold one folder and no images may lie around these. Where all classes have known names, a folder for
+    each person may lie in each class, or around its classes.
 
     Which classes the folders are, says ``name_classes``.
 
@@ -64,7 +69,7 @@ def _read(path: Path, files: Files, image_size: int, fit: str, labels: str | Non
             f"{files.label} holds no images: give a folder or zip with a folder of images for each class."
             + (f" {told}" if told else "")
         )
-    paths = image_paths(names)
+    paths, others = _of_known_classes(image_paths(names))
     splits, note = splits_of(paths, files.label)
     _refuse_classless(paths, files)
     classes = name_classes(((s, p.folder) for p, s in zip(paths, splits, strict=True)), labels, files.label)
@@ -74,10 +79,13 @@ def _read(path: Path, files: Files, image_size: int, fit: str, labels: str | Non
         )
     if split_is_below(_folders(path) for path in paths):
         note = f"{files.label} has its splits below its classes: class/split/image."
-    depth = _class_depth(paths)
+    depth = _class_depth(paths) + bool(others)
     deeper = next((path for path in paths if len(_folders(path)) != depth + 1), None)
     if deeper is not None:
-        raise UserError(f"{files.where(deeper.name)} lies too deep: class folders hold images directly")
+        raise UserError(
+            f"{files.where(deeper.name)} lies too deep: class folders hold images directly, or folders for "
+            "each person where all classes have known names"
+        )
     source = ImageSource(
         Origin(path, files, [image.name for image in paths]),
         files,
@@ -87,10 +95,33 @@ def _read(path: Path, files: Files, image_size: int, fit: str, labels: str | Non
         channels=channels,
         options={"image_size": str(image_size), "fit": fit} | ({"labels": labels} if labels else {}),
         fit=fit,
-        notes=([note] if note else []) + classes.notes + _empty_classes(paths, files),
+        notes=[line for line in (note, others) if line]
+        + classes.notes
+        + ([] if others else _empty_classes(paths, files)),
     )
     source.passed_over = passed
     return source
+
+
+def _of_known_classes(paths: list[ImagePath]) -> tuple[list[ImagePath], str]:
+    """The images with their classes, and a line to tell, where other folders lie between the classes and all images, or
+    divide all classes: ``happy/anna/1.png``, ``anna/happy/1.png``. Known names tell which of the two are classes."""
+    folders = [_folders(path) for path in paths]
+    if not folders or min(map(len, folders)) < 2 or split_is_below(folders):
+        return paths, ""
+    nearest, above = ({parts[place] for parts in folders} for place in (-1, -2))
+    if len(above) < 2 or all(map(canonical_split, above)) or len({parts[:-2] for parts in folders}) > len(SPLITS):
+        return paths, ""
+    if all(map(canonical_class, nearest)) and not any(map(canonical_class, above)):
+        return paths, _NOT_USED.format(f"Folders that hold the classes ({_some(above)})", "([^/]+)/[^/]+/[^/]+$")
+    if all(map(canonical_class, above)) and not any(map(canonical_class, nearest)):
+        line = _NOT_USED.format(f"Folders in the classes ({_some(nearest)})", "([^/]+)/[^/]+$")
+        return [replace(path, folder=parts[-2]) for path, parts in zip(paths, folders, strict=True)], line
+    return paths, ""
+
+
+def _some(names: set[str]) -> str:
+    return ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _folders(path: ImagePath) -> tuple[str, ...]:
