@@ -262,7 +262,7 @@ def test_the_report_of_imported_predictions_is_of_the_split_that_they_are_of():
         in found.text
     )
     page = found.path.read_text()
-    assert "theirs: imported from a.csv" in page and "the word of whoever made it" in page
+    assert "Imported from a.csv (theirs)" in page and "the word of whoever made it" in page
     assert "was trained on" not in page.replace("that it was trained on none", "") and "fer-tl cv" not in page
     assert "data:image/png" in page  # mistakes, as images of that split
 
