@@ -195,3 +195,15 @@ def test_how_numbers_were_read_is_said_of_what_is_not_the_official_file(tmp_path
         source = open_source(tmp_path / "f.csv", labels)
         list(source.records())
         assert any("read in FER-2013's order, 0 angry, 1 disgust" in line for line in source.warnings()) == told
+
+
+def test_a_column_of_persons_that_is_not_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_text("\n".join([f"{HEADER},Subject_ID", *(f"{line},P{row % 4}" for row, line in enumerate(ROWS))]))
+    source = open_source(path)
+    (note,) = source.notes
+    assert (
+        note.startswith("Warning: the column 'Subject_ID' of fer2013.csv is not read: if it says who")
+        and "--groups" in note
+    )
+    assert content(source) == expected(FACES)

@@ -16,6 +16,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable, refuse_non_data
 from fer_tl.sources.fer2013.csv_pixels import PIXELS, SIZE, parse_pixels
 from fer_tl.sources.split_names import canonical_split
+from fer_tl.sources.table.columns import person_columns
 
 _GIVE = "give fer2013.csv or icml_face_data.csv"
 _FER_PLUS_COLUMNS = 12  # label.csv: file name, box, ten vote counts
@@ -55,6 +56,7 @@ class CsvFile:
         where: its name for messages.
         split: the split of every row if there is no Usage column, else None.
         guessed: whether that split was taken as train because the file's name does not say.
+        persons: columns that may say who is in a picture; they are not read.
 
     Raises:
         UserError: it is no CSV of labelled 48x48 faces; the message says what it is if that is known.
@@ -70,6 +72,7 @@ class CsvFile:
         self._delimiter, cells = first_row(head.decode(self._encoding, "replace"))
         self._columns = _find_columns(cells, self.where)
         self._width = len(cells)
+        self.persons = person_columns(cells)
         named = canonical_split(self.stem)
         self.split = None if self._columns.usage is not None else named or "train"
         self.guessed = self._columns.usage is None and named is None

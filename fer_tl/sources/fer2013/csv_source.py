@@ -41,6 +41,12 @@ class CsvSource(FileSource):
             for table in tables
             if table.split
         ]
+        said += [
+            f"Warning: the column {table.persons[0]!r} of {table.where} is not read: if it says who is in each row, "
+            "give it with --groups, a CSV with columns id (the row's number from 0) and group, or folds divide persons."
+            for table in tables
+            if table.persons
+        ]
         super().__init__(origin, CLASS_NAMES, {"labels": labels} if labels else {}, notes + said)
         self._tables = tables
         self._order = labels

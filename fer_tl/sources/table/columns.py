@@ -26,6 +26,11 @@ _CALLED = {
 }  # fmt: skip
 
 
+def person_columns(header: Sequence[str]) -> list[str]:
+    """The columns that are called as if they said who is in an image."""
+    return [column for column in header if re.sub(r"[\W_]+", "", column.lower()) in _CALLED["group"]]
+
+
 def find_columns(
     header: Sequence[str], given: Mapping[str, str | None], name: str
 ) -> tuple[dict[str, str], tuple[str, ...]]:

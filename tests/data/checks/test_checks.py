@@ -133,3 +133,15 @@ def test_agreement_is_krippendorffs() -> None:
     alike = find_agreement([example(row, one=10.0) for row in range(3)])
     assert alike is not None and alike.alpha == 1 and not math.isnan(alike.low)
     assert find_agreement([example(0)]) is None
+
+
+def test_agreement_of_as_many_voters_everywhere_is_that_of_fleiss() -> None:
+    # Of N images with n voters each, 1 - alpha is (1 - kappa) (1 - 1 / (N n)); kappa after Fleiss, 1971.
+    votes = np.random.default_rng(4).multinomial(10, (0.5, 0.2, 0.2, 0.1), 30).astype(float)
+    votes[:9] = [0, 0, 9, 1]
+    each = [{f"votes_{name}": float(n) for name, n in zip("abcd", row, strict=True) if n} for row in votes]
+    found = find_agreement([Example(str(row), "train", "sad", str(row), measures=of) for row, of in enumerate(each)])
+    agreed, shares = (votes * (votes - 1)).sum(axis=1).mean() / 90, votes.sum(axis=0) / 300
+    kappa = (agreed - (shares**2).sum()) / (1 - (shares**2).sum())
+    assert found is not None and found.alpha == pytest.approx(1 - (1 - kappa) * (1 - 1 / 300), abs=1e-12)
+    assert found.pairwise.mean() == pytest.approx(agreed)
