@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.commands.clean import clean
     from fer_tl.commands.collect import collect
     from fer_tl.commands.compare import compare
+    from fer_tl.commands.completion import completion
     from fer_tl.commands.cv import cross_validate
     from fer_tl.commands.distill import distill
     from fer_tl.commands.doctor import doctor
@@ -53,10 +54,10 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.inference.predictor import load
 
 __all__ = [
-    "Experiment", "UserError", "__version__", "audit", "build", "clean", "collect", "compare", "cross_validate",
-    "distill", "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit", "import_predictions",
-    "inspect_dataset", "list_models", "load", "load_dataset", "load_experiment", "predict", "profile", "refit",
-    "report", "reproduce", "serve", "soup", "stress", "subgroups", "sweep", "verify",
+    "Experiment", "UserError", "__version__", "audit", "build", "clean", "collect", "compare", "completion",
+    "cross_validate", "distill", "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit",
+    "import_predictions", "inspect_dataset", "list_models", "load", "load_dataset", "load_experiment", "predict",
+    "profile", "refit", "report", "reproduce", "serve", "soup", "stress", "subgroups", "sweep", "verify",
 ]  # fmt: skip
 _BESIDES_COMMANDS = {
     "Experiment": "core.config",

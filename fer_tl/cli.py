@@ -16,14 +16,13 @@ from typing import Any
 
 from fer_tl.commands import command_names, load_command, summary_of
 from fer_tl.commands._arguments import recording_parser
+from fer_tl.commands._help import INTRO, help_text
 from fer_tl.core.errors import Terminated, UserError, exit_code, suggest
 from fer_tl.core.interrupts import handled
 from fer_tl.core.options import from_flat, parse_values, read_yaml
 from fer_tl.core.safe_text import SafeStream, for_terminal
 from fer_tl.core.say import LOGGER, RESULT, say_line
 from fer_tl.core.version import __version__
-
-INTRO = "Transfer learning for facial expressions: from a dataset file to a table that can be trusted."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,6 +45,10 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
     """
     arguments = _choose_level(arguments) or ["--help"]
     name, names = arguments[0], command_names()
+    until = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if name == "help" or {"-h", "--help"}.intersection(until):
+        print(help_text([word for word in until if word[:1] != "-"][name == "help" :]))
+        raise SystemExit(0)
     if name not in names and not name.startswith("-"):
         raise UserError(f"there is no command '{name}'{suggest(name, names)}")
     parser, actions = _parser(name, names)
@@ -150,6 +153,8 @@ def _words_last(arguments: list[str], actions: list[Any]) -> list[str]:
 def _refuse_unknown(command: str, arguments: list[str], known: set[str]) -> None:
     """Name the nearest valid flag for an unknown one, before the parser lists them all."""
     for argument in arguments[1:]:
+        if argument == "--":
+            return
         flag = argument.partition("=")[0]
         if flag.startswith("--") and flag not in known:
             raise UserError(f"fer-tl {command} has no option {flag}{suggest(flag, known)}")

@@ -47,7 +47,7 @@ def commands_of(text: str) -> Iterator[str]:
     for name, value in reversed(re.findall(r'^(\w+)="(.+)"$', text, flags=re.MULTILINE)):
         text = text.replace(f"${name}", value)
     for found in re.finditer(rf"(?:^(?: {{4}})?|`)(fer-tl (?:{names})\b[^`\n]*)", text, flags=re.MULTILINE):
-        command = found[1].split("  #")[0].strip().rstrip("\\")
+        command = re.split(r"  #| >+ ", found[1])[0].strip().rstrip("\\")
         # A name alone, or a pattern, is not meant to be typed.
         if "[options]" not in command and (found[0][0] != "`" or command.count(" ") > 1):
             yield command

@@ -12,19 +12,11 @@ from typing import Any
 import fer_tl
 from fer_tl.commands import command_names, commands_by_task, load_command, summary_of
 from fer_tl.commands._arguments import Argument, arguments_of, settings_by_group
+from fer_tl.commands._help import GROUPS
 from fer_tl.core.yaml_files import load_yaml
 from fer_tl.models.backbones import BACKBONES
 
 ROOT = Path(__file__).parents[2]
-GROUPS = {
-    "": "The run",
-    "head": "Layers between backbone and classes",
-    "optimizer": "Optimizer",
-    "schedule": "Learning rate",
-    "augment": "Augmentation",
-    "loss": "Loss",
-    "distill": "Students",
-}
 # Classes whose objects the functions take or return, in the order of the page.
 CLASSES = ("core.config.Experiment", "inference.predictor.ExpressionModel", "inference.predictor.Answers",
     "commands._report_folds.CvResult", "commands.train.FitResult", "commands.evaluate.EvaluationResult",
@@ -130,7 +122,10 @@ def settings_page() -> str:
             [f"`{key}`", cell(text), cell(kind) + (f", {limits}" if limits else ""), f"`{default}`" if default else ""]
             for key, kind, default, limits, text in rows
         ]
-        parts += [f"## {GROUPS.get(group, group)}", table(["setting", "what it does", "value", "default"], lines)]
+        parts += [
+            f"## {GROUPS[group] if group else 'The run'}",
+            table(["setting", "what it does", "value", "default"], lines),
+        ]
     return "\n\n".join(parts) + "\n"
 
 

@@ -58,6 +58,7 @@ TASKS: dict[str, dict[str, str]] = {
     "Know your machine": {
         "doctor": "fer-tl doctor",
         "models": "fer-tl models",
+        "completion": "fer-tl completion bash >> ~/.bashrc",
     },
 }
 

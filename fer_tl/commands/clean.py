@@ -46,7 +46,7 @@ def clean(
 
     place = Path(data_dir)
     if not place.is_dir():
-        raise UserError(f"{place} is no folder: name that of the built datasets with --data-dir")
+        raise UserError(f"{place} is not a folder: name that of the built datasets with --data-dir")
     if keep is not None and not 0 <= keep < float("inf"):
         raise UserError(f"--keep {keep:g}: give gigabytes, 0 or more")
     found = list_kept(place / CACHE)

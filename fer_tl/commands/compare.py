@@ -71,7 +71,7 @@ def compare(
         say: prints a line.
 
     Raises:
-        UserError: too few runs, the same twice, a folder that is no run, changed predictions, runs of other data or
+        UserError: too few runs, the same twice, a folder that is not a run, changed predictions, runs of other data or
             folds without ``unpaired``, no such paper, a split that was not evaluated, or other files in the folder.
     """
     if isinstance(run_dirs, str | Path):

@@ -49,7 +49,7 @@ def explain(
 ) -> ExplainResult:
     """Show what a run's answers depend on, for image files or for its own most confident mistakes.
 
-    A mistake is explained by the model that had not seen the image. Nothing is written before all maps are there.
+    A mistake is explained by the model that did not train on the image. Nothing is written before all maps are there.
 
     Args:
         run_dir: a run; of an unfinished one, the folds that are done explain. Without one, or with an image in its
@@ -155,10 +155,11 @@ def _gather(
     shape = input_shape(run.part(parts[0]) / "model.keras")
     count = len(images)
     others = f", one of {len(run.parts)}" if len(run.parts) > 1 else ""
+    which = "" if parts[0] == "model" else f" of {parts[0]}"
     return (
         read_pictures(images, shape, parts[0], run.model_recipe(parts[0])),
         f"{where}: {count} image{'s' if count > 1 else ''} explained",
-        f"Explained by the model of {parts[0]}{others}. It takes {'x'.join(map(str, shape))} pixels.",
+        f"Explained by the model{which}{others}. It takes {'x'.join(map(str, shape))} pixels.",
     )
 
 

@@ -82,7 +82,7 @@ def export(
         run_dir: a run; of an unfinished one, the parts that are done can be exported. Without one, the network that
             ships with fer-tl.
         format: ``keras``, ``savedmodel``, ``tflite`` or ``onnx``.
-        int8: with numbers of 8 bits, whose ranges are set by images that the model was trained on. Of ``tflite`` and
+        int8: with 8-bit integers, whose ranges are set by images that the model was trained on. Of ``tflite`` and
             ``onnx``.
         fold: whose model, a number, or ``all`` for the average of all folds; default: the first that is done.
         data_dir: where the dataset is now; default: where the run found it. Without it the comparison is on made

@@ -95,7 +95,7 @@ def _settings(source: RunFolder) -> Experiment:
     experiment = settings_again(source)
     if not experiment.group_folds:
         raise UserError(
-            f"{source.path} was trained with group_folds false: copies flatter its figure, which is no estimate of "
+            f"{source.path} was trained with group_folds false: copies flatter its figure, which is not an estimate of "
             "what a refit can do; cross-validate it with grouped folds"
         )
     if experiment.schedule.kind == "plateau":

@@ -75,7 +75,7 @@ def _check_source(source: RunFolder) -> Experiment:
     from fer_tl.evaluation.open_split import check_finished
 
     if source.read_run("class_names")["kind"] != "cv":
-        raise UserError(f"{source.path} is no cross validation: a soup is made of several models of one start")
+        raise UserError(f"{source.path} is not a cross validation: a soup is made of several models of one start")
     check_finished(source)
     return source.read_experiment()
 

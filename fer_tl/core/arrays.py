@@ -27,7 +27,8 @@ def read_arrays(path: Path, kinds: Mapping[str, tuple[str, int]], largest: int =
 
     Raises:
         OSError: it cannot be read.
-        ValueError, zipfile.BadZipFile, and what else ``fer_tl.core.files.BROKEN_ARRAYS`` names: it is no such archive.
+        ValueError, zipfile.BadZipFile, and what else ``fer_tl.core.files.BROKEN_ARRAYS`` names:
+            it is not such an archive.
     """
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
         names = archive.namelist()
@@ -48,7 +49,7 @@ def read_arrays(path: Path, kinds: Mapping[str, tuple[str, int]], largest: int =
 def _read_array(member: IO[bytes], size: int, name: str, kind: str, axes: int) -> np.ndarray:
     version = np.lib.format.read_magic(member)
     if version not in _READERS:
-        raise ValueError(f"'{name}' is no array of NumPy that is read here")
+        raise ValueError(f"'{name}' is not an array of NumPy that is read here")
     shape, is_fortran, dtype = _READERS[version](member, max_header_size=_LONGEST_HEADER)
     if dtype.kind != kind or len(shape) != axes:
         raise ValueError(f"'{name}' is an array of {dtype} with {len(shape)} axes")
@@ -66,4 +67,4 @@ def _refuse_no_text(array: np.ndarray, name: str) -> None:
     """Four bytes a letter, of which most values are no letter."""
     letters = np.frombuffer(array.tobytes(), array.dtype.byteorder.replace("=", "<").replace("|", "<") + "u4")
     if np.any((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters <= 0xDFFF))):
-        raise ValueError(f"'{name}' holds what is no text")
+        raise ValueError(f"'{name}' holds what is not text")

@@ -79,7 +79,7 @@ def read_table(path: Path, columns: Sequence[str], what: str) -> Table:
         what: what the rows are, for messages: "face boxes".
 
     Raises:
-        UserError: there is no such file, it is no such table, or a row has other cells than the header.
+        UserError: there is no such file, it is not such a table, or a row has other cells than the header.
     """
     named = f" with the column{'' if len(columns) == 1 else 's'} {', '.join(columns)}" if columns else ""
     return parse_table(_read_bytes(path, f"give a CSV of {what}{named}"), path.name, columns, what)
@@ -195,10 +195,10 @@ def is_missing(text: str) -> bool:
 def decimal(text: str) -> float:
     """A number as a cell has it, with a point, or with the comma of many spreadsheets: ``0,25``.
 
-    Three digits behind a comma that are not behind a 0 may be thousands: this is no number here.
+    Three digits behind a comma that are not behind a 0 may be thousands: this is not a number here.
 
     Raises:
-        ValueError: it is no number.
+        ValueError: it is not a number.
     """
     comma = _COMMA.fullmatch(text.strip())
     return float(text.strip().replace(",", ".") if comma else text)
@@ -258,7 +258,7 @@ def _bounded_lines(stream: TextIO, where: str) -> Iterator[str]:
     while line := stream.readline(LONGEST_LINE):
         number += 1
         if len(line) == LONGEST_LINE:
-            raise UserError(f"{where}, line {number:,} is longer than {LONGEST_LINE:,} characters: it is no such table")
+            raise UserError(f"{where}, line {number:,} is longer than {LONGEST_LINE:,} characters: it is not a table")
         yield line
 
 

@@ -43,7 +43,7 @@ def readable(where: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        raise UserError(f"{where} is damaged or cut short ({error}): download it again") from error
+        raise UserError(f"{where} is damaged or truncated ({error}): download it again") from error
     except (RuntimeError, NotImplementedError) as error:  # zipfile's answer to a password or an unknown method
         raise UserError(f"{where} cannot be unpacked ({error}): unpack it yourself and give the folder") from error
     except OSError as error:

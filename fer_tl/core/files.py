@@ -22,7 +22,7 @@ from fer_tl.core.errors import Unreadable, UserError
 from fer_tl.core.json_files import load_json
 from fer_tl.core.machine import process_number, started
 
-# What numpy.load raises for a file that is missing, empty, cut short, damaged, or something else.
+# What numpy.load raises for a file that is missing, empty, truncated, damaged, or something else.
 BROKEN_ARRAYS = (
     OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
     RuntimeError, MemoryError, OverflowError, SyntaxError,

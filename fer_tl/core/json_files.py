@@ -27,13 +27,13 @@ def read_bounded(path: Path, largest: int = LARGEST) -> bytes:
     """The bytes of a regular file: a pipe or a device has no end, and a file of other bytes no bound.
 
     Raises:
-        OSError: it cannot be read, or is no regular file.
+        OSError: it cannot be read, or is not a regular file.
         ValueError: it is larger than ``largest`` bytes.
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         code = errno.EISDIR if path.is_dir() else errno.EINVAL
-        raise OSError(code, os.strerror(code) if path.is_dir() else "it is no regular file", str(path))
+        raise OSError(code, os.strerror(code) if path.is_dir() else "it is not a regular file", str(path))
     if found.st_size > largest:
         raise ValueError(f"it has {found.st_size:,} bytes, more than {largest:,}")
     with path.open("rb") as file:
@@ -64,7 +64,7 @@ def load_member(path: Path, name: str) -> Any:
     try:
         if not path.is_file():
             path.stat()
-            raise ValueError("it is no regular file")  # a pipe would be waited for
+            raise ValueError("it is not a regular file")  # a pipe would be waited for
         with zipfile.ZipFile(path) as archive, archive.open(name) as member:
             return parse_json(member.read(LARGEST + 1))  # whatever size the archive says
     except FileNotFoundError:
@@ -119,7 +119,7 @@ def _integer(text: str) -> int:
 
 
 def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number of JSON")
+    raise ValueError(f"{text} is not a number of JSON")
 
 
 def _refuse_deep_or_odd(value: Any) -> None:

@@ -27,7 +27,7 @@ def check_saved_model(path: Path) -> None:
     Raises:
         UserError: it names other classes or code, or layers larger than its weights; or weights that
             ``fer_tl.core.saved_models.check_hdf5`` refuses.
-        OSError, KeyError, ValueError, zipfile.BadZipFile: it is no whole Keras model.
+        OSError, KeyError, ValueError, zipfile.BadZipFile: it is not a whole Keras model.
     """
     model = load_member(path, _CONFIG)
     with zipfile.ZipFile(path) as archive:

@@ -18,7 +18,7 @@ def load_yaml(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        UnicodeDecodeError: it is no text.
+        UnicodeDecodeError: it is not text.
         yaml.YAMLError, ValueError: it is no YAML, too large or too deep, its aliases stand for too much, or a key
             occurs twice in a mapping.
     """
@@ -68,7 +68,7 @@ def _refuse_repeated_keys(node: Any) -> None:
     seen = set()
     for key, _ in node.value:
         if key.id != "scalar":
-            raise ValueError(f"a key that is no text, in line {key.start_mark.line + 1}")
+            raise ValueError(f"a key that is not text, in line {key.start_mark.line + 1}")
         if key.value in seen:
             raise ValueError(f"key '{key.value[:80]}' occurs twice, again in line {key.start_mark.line + 1}")
         seen.add(key.value)

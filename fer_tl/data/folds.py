@@ -104,7 +104,7 @@ def leaving_out(lacking: Sequence[str], class_names: Sequence[str]) -> str:
 
 
 def why_joined(images: int, groups: int) -> str:
-    """Why a class has fewer groups than images, and what to do if they are no copies; "" if it has as many."""
+    """Why a class has fewer groups than images, and what to do if they are not copies; "" if it has as many."""
     if images == groups:
         return ""
     return (

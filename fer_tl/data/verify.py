@@ -188,7 +188,7 @@ def _compare_files(reading: _Reading) -> Iterator[Finding]:
     yield from (Finding(file, fault) for file, fault in reading.damage.items() if file not in shards)
     for path in sorted(directory.glob("*.tfrecord*")):
         if path.name not in shards:
-            yield Finding(path.name, "is no shard of this dataset: delete it")
+            yield Finding(path.name, "is not a shard of this dataset: delete it")
     for file, key in _PARTS.items():
         if file in manifest.checksums:
             continue

@@ -45,7 +45,7 @@ def write_vote(folder: Path, ensemble: Ensemble) -> str:
         max(member.run.read_run().get("split_over_folds", 0) for member in ensemble.members),
     ) | ({"opened": True} if ensemble.split else {})
     classes = first.run.read_experiment().classes
-    (folder / RUN).unlink(missing_ok=True)  # written last: until then it is no run
+    (folder / RUN).unlink(missing_ok=True)  # written last: until then it is not a run
     write_place(folder, first.dataset, first.data_dir, classes, predictions.ids, folds)
     write_parts(run, about["parts"], folds, predictions)
     if ensemble.split:

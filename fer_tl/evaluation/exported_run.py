@@ -177,7 +177,7 @@ def _predict(target: ExportTarget, answer: Answer) -> Predictions:
 
 
 def count_zeros(found: Predictions) -> int:
-    """For how many images the file gives the true class the probability 0, as numbers of 8 bits do below 1/512."""
+    """For how many images the file gives the true class the probability 0, as 8-bit integers do below 1/512."""
     return int((found.probabilities[np.arange(len(found.ids)), found.labels] < 2 * FLOOR).sum())
 
 

@@ -50,7 +50,7 @@ class Member:
         return self.run.repeats
 
     def own_predictions(self) -> tuple[Predictions, np.ndarray]:
-        """Its predictions of images that the model of each had not seen, and their folds int64 ``[N]``, 0 for all of
+        """Its predictions of images unseen in training, and their folds int64 ``[N]``, 0 for all of
         a single fit. Of a repeated cross validation each image once: the mean of what its repetitions answered, and the
         folds of the first one.
 

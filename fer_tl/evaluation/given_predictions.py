@@ -175,8 +175,8 @@ def _match(table: Table, dataset: Dataset, skip_others: bool) -> tuple[list[Tabl
         )
     if others and not skip_others:
         raise UserError(
-            f"{others[0].place}: '{others[0].cells['id'][:60]}' is no image of {where}, nor {len(others) - 1:,} more: "
-            "remove them, or pass them over with --skip-others"
+            f"{others[0].place}: '{others[0].cells['id'][:60]}' is not an image of {where}, nor {len(others) - 1:,} "
+            "more: remove them, or pass them over with --skip-others"
         )
     return [row_of[each] for each in dataset.ids.tolist()], len(others)
 
@@ -191,7 +191,8 @@ def _answers(column: str, rows: Sequence[TableRow], dataset: Dataset, labels: st
     index = {name: number for number, name in enumerate(dataset.class_names)}
     for row, text in zip(rows, texts, strict=True):
         if known[text] is None:
-            raise UserError(f"{row.place}: {column} {text[:40]!r} is no class of the dataset: it has {_spell(dataset)}")
+            what = f"{column} {text[:40]!r} is not a class of the dataset"
+            raise UserError(f"{row.place}: {what}: it has {_spell(dataset)}")
     return np.array([index[known[text] or ""] for text in texts])
 
 
@@ -220,7 +221,7 @@ def _logits_of(
     for row in np.flatnonzero(outside.any(axis=1) | (np.abs(sums - 1) > SUM_TOLERANCE))[:1]:
         if outside[row].any():
             column = int(outside[row].argmax())
-            what = f"{columns[column]} {values[row, column]:g} is no probability"
+            what = f"{columns[column]} {values[row, column]:g} is not a probability"
         else:
             what = f"the probabilities sum to {sums[row]:.4g}, not to 1"
         per_cent = np.allclose(sums, 100, atol=100 * SUM_TOLERANCE) and (values >= 0).all()

@@ -72,7 +72,7 @@ def open_target(data: str, data_dir: Path, split: str | None, fold_table: Path |
     if fold_table is None:
         raise UserError(
             "say what was predicted: --split validation or --split test, or --fold-table FILE for predictions of the "
-            "training split by models that had not seen the image, a CSV with id and fold such as a run's folds.csv"
+            "training split by models that did not train on the image, a CSV with id and fold such as a run's folds.csv"
         )
     dataset = load_dataset(data, data_dir, FIT_SPLITS[0], "stream")
     folds = read_folds(fold_table, dataset.ids, others=True)

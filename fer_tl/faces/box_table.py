@@ -104,7 +104,7 @@ def read_box_table(path: Path) -> BoxTable:
     See ``face_crop.Box`` for the coordinates; a row whose four are blank says that the image has no box.
 
     Raises:
-        UserError: there is no such file, it is no such table, or a row is not complete.
+        UserError: there is no such file, it is not such a table, or a row is not complete.
     """
     if path.is_file():
         with readable(path.name), path.open("rb") as stream:
@@ -120,7 +120,7 @@ def box_row(row: TableRow) -> BoxRow:
     """The box of a row with the columns ``COLUMNS``.
 
     Raises:
-        UserError: no id, some of the sides alone, a cell that is no number, or a box of no area.
+        UserError: no id, some of the sides alone, a cell that is not a number, or a box of no area.
     """
     values, place = row.cells, row.place
     row.check_filled("id")

@@ -95,7 +95,7 @@ class VideoReader:
             return f"there is no camera {self._source}, or another program uses it: give its index, a file or a stream"
         if self._live:
             return f"the stream {_hide_password(self._source)} cannot be opened: check its address and that it runs"
-        return f"{self._source} is neither a picture nor a video that OpenCV can read, or it is cut short"
+        return f"{self._source} is neither a picture nor a video that OpenCV can read, or it is truncated"
 
 
 def _hide_password(address: str) -> str:

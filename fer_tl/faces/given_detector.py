@@ -47,7 +47,7 @@ class GivenDetector:
         """See ``Detector``.
 
         Raises:
-            UserError: the function fails, or gives what are no faces.
+            UserError: the function fails, or gives what are not faces.
         """
         height, width = image.shape[:2]
         try:
@@ -103,7 +103,7 @@ def name_of(function: DetectorFunction) -> str:
 
 
 def code_of(function: DetectorFunction) -> str:
-    """The sha256 of the module that has a function, or of the function where that is no file, "" where neither has a
+    """The sha256 of the module that has a function, or of the function where that is not a file, "" where neither has a
     source: a dataset that was built with other code is another one."""
     named = function if hasattr(function, "__qualname__") else type(function)
     module = sys.modules.get(named.__module__)

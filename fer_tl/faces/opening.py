@@ -111,7 +111,7 @@ def open_image(data: bytes, channels: int, where: str, bits: int | None = None) 
             raise
         except Exception as error:  # Pillow's plugins raise nearly anything on damaged data
             reason = " ".join(str(error).split())[:100]
-            what = "is cut short" if "truncated" in reason else f"cannot be decoded ({reason})"
+            what = "is truncated" if "truncated" in reason else f"cannot be decoded ({reason})"
             raise UserError(f"{where} {what}: replace or remove it") from None
         return Opened(image, upright is not stored or image is not upright, several, largest)
 
@@ -163,7 +163,7 @@ def convert_image(image: Image.Image | np.ndarray, channels: int, where: str, bi
         bits: see ``open_image``.
 
     Raises:
-        UserError: it is no such array, or its range is not known.
+        UserError: it is not such an array, or its range is not known.
     """
     if not isinstance(image, Image.Image):
         image = Image.fromarray(pixels_of(image, where))

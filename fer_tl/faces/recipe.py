@@ -85,7 +85,7 @@ def read_recipe(values: Any, where: str) -> FaceRecipe:
         where: the file, for the message.
 
     Raises:
-        UserError: it is no recipe.
+        UserError: it is not a recipe.
     """
     known = {field.name for field in fields(FaceRecipe)}
     right = (
@@ -103,6 +103,6 @@ def read_recipe(values: Any, where: str) -> FaceRecipe:
     )
     wrong = right if isinstance(right, bool) else next((key for key, good in right.items() if not good), None)
     if wrong is not None:
-        what = f"'{wrong}' of 'faces' is {str(values[wrong])[:40]!r}" if wrong else "'faces' is no recipe"
+        what = f"'{wrong}' of 'faces' is {str(values[wrong])[:40]!r}" if wrong else "'faces' is not a recipe"
         raise UserError(f"{where} is damaged ({what}): put back the file that fer-tl wrote")
     return FaceRecipe(**values)

@@ -63,7 +63,7 @@ def _refuse_empty(folder: Path) -> None:
     try:
         find_pictures([str(folder)])
     except UserError as error:
-        raise UserError(f"{folder} is no run, which has a run.json; and {error}") from None
+        raise UserError(f"{folder} is not a run, which has a run.json; and {error}") from None
 
 
 def choose_parts(run: RunFolder, fold: int | str | None) -> list[str]:

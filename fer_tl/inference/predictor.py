@@ -74,7 +74,7 @@ class ExpressionModel:
                 pictures did, see ``recipe`` and ``fer_tl.faces.opening``. An array ``[N, H, W, C]`` is N of them.
 
         Raises:
-            UserError: naming the one that is no such image.
+            UserError: naming the one that is not such an image.
         """
         if isinstance(images, np.ndarray) and images.ndim < 4:
             images = [images]

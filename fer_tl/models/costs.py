@@ -45,7 +45,7 @@ def read_costs(path: Path) -> Costs:
             f"{path} does not say its costs: it was saved before models did, or could not be counted"
         ) from None
     except (TypeError, ValueError) as error:
-        raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())})") from None
+        raise UserError(f"{path} is not a whole model of fer-tl ({' '.join(str(error).split())})") from None
 
 
 def count_costs(model: Any) -> Costs:

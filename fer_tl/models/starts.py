@@ -45,7 +45,7 @@ def read_start(path: Path, backbone: Backbone) -> Start | None:
     """What a ``.keras`` file says, read without Keras; None for a model that is not of fer-tl.
 
     Raises:
-        UserError: it is no Keras model, or one of another backbone.
+        UserError: it is not a Keras model, or one of another backbone.
     """
     try:
         model = load_member(path, _CONFIG)
@@ -57,7 +57,7 @@ def read_start(path: Path, backbone: Backbone) -> Start | None:
         stored = int(layers[0]["config"]["batch_shape"][-1])
         channels = 3 if "grey_to_rgb" in found else 1 if GREY in found else stored
     except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is no whole Keras model ({' '.join(str(error).split())[:200]})") from None
+        raise UserError(f"{path} is not a whole Keras model ({' '.join(str(error).split())[:200]})") from None
     if about is None:
         return None
     if name == "expressions":

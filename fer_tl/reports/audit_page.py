@@ -89,7 +89,7 @@ def _notes(audit: Audit) -> list[str]:
         "network that was not trained on the image. They are candidates for a human look, not errors: images that the "
         "networks themselves get wrong are listed too. The higher on the list, the more likely is the label wrong.",
         f"Confident learning estimates that {found.estimated:,} images belong to another class than their label. This "
-        f"is no count of wrong labels: the networks agree with {per_cent(found.agreement)} of the labels, and their "
+        f"is not a count of wrong labels: the networks agree with {per_cent(found.agreement)} of the labels, and their "
         "own mistakes are in the estimate.",
     ]
     if audit.member.repeats > 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -99,6 +99,7 @@ def learning_curves_figure(
     keys: Sequence[str] = ("loss", "accuracy"),
     unfinished: Collection[str] = (),
     kept: Mapping[str, int] | None = None,
+    title: str = "",
 ) -> Figure:
     """Draw metrics by epoch: each fold as a thin line, the mean of those that are finished as a thick one.
 
@@ -112,6 +113,7 @@ def learning_curves_figure(
         keys: what is drawn, a panel each; a single one is as wide as one column.
         unfinished: folds that are not in the mean, as long as there are others.
         kept: by fold, the epoch whose weights early stopping kept; marked on what was not trained on.
+        title: above it.
 
     Raises:
         ValueError: there is no epoch to draw.
@@ -135,10 +137,14 @@ def learning_curves_figure(
         lighten(axes)
         if key == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    # One legend, above the panels, where it hides no point.
+    if title:
+        figure.suptitle(title, fontsize="medium")
+    # One legend, outside of the panels, where it hides no point.
     handles, labels = figure.axes[0].get_legend_handles_labels()
     once = dict(sorted(zip(labels, handles, strict=True), key=lambda pair: pair[0] == _KEPT))
-    figure.legend(once.values(), once, loc="outside upper center", ncols=len(keys), frameon=False)
+    place: Literal["outside lower center", "outside upper center"]
+    place = "outside lower center" if title else "outside upper center"
+    figure.legend(once.values(), once, loc=place, ncols=len(keys), frameon=False)
     return figure
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 
 from fer_tl.core.archive_members import describe_passed_over
+from fer_tl.core.counting import counted
 from fer_tl.data.examples import KEPT
 from fer_tl.data.person_names import describe_person_names, find_person_names
 from fer_tl.data.survey import CLOSED_SPLIT, Cluster, Survey
@@ -96,8 +97,8 @@ def duplicates_text(found: Survey) -> str:
         return "No image is a copy of another one."
     several = sum(len(cluster.splits) > 1 for cluster in found.clusters)
     return (
-        f"{len(found.clusters):,} clusters of duplicates, the largest of {len(found.clusters[0].members):,} images; "
-        f"in several splits: {several:,}; with different labels: {len(found.conflicts):,}."
+        f"{counted(len(found.clusters), 'cluster')} of duplicates, the largest of {len(found.clusters[0].members):,} "
+        f"images; in several splits: {several:,}; with different labels: {len(found.conflicts):,}."
     )
 
 

@@ -22,7 +22,7 @@ def as_latex(
     A table that is too wide for a column of a paper of two is a ``table*``.
 
     A column of numbers is one of siunitx (``S``), so that they stand under one another by their points and follow the
-    settings of the document; what is no number in it is set as text. What is marked is bold.
+    settings of the document; what is not a number in it is set as text. What is marked is bold.
 
     Args:
         table: its blocks are separated by rules. Per cent signs and units belong into its header, of which a cell may

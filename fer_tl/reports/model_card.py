@@ -170,9 +170,9 @@ def _parity(facts: ExportFacts) -> str:
     text = f"Both models answered for {facts.compared_on}. The time is of the machine that exported it."
     if facts.loss:
         text += (
-            " In int8, weights and activations have 8 bits. Their ranges were set by images of the training alone, as "
-            "many of each class as there are. The loss is the accuracy of the original less that of the int8 model, on "
-            "all images that this model's training held out, by a paired bootstrap over groups."
+            " In int8, weights and activations are 8-bit integers. Their ranges were set by images of the training "
+            "alone, as many of each class as there are. The loss is the accuracy of the original less that of the int8 "
+            "model, on all images that this model's training held out, by a paired bootstrap over groups."
         )
     else:
         text += f" A difference above {TOLERANCE:g} would have stopped the export."
@@ -197,7 +197,7 @@ def known_limits(class_names: Sequence[str], image_shape: tuple[int, int, int]) 
         "borders, and not for watching people who have not agreed to it.",
         "Demographics were not measured: no figure here is broken down by age, sex, skin or culture, so nobody knows "
         "from it how errors differ between groups of people.",
-        f"It always names one of its {len(class_names)} classes, also for what is no face.",
+        f"It always names one of its {len(class_names)} classes, also for what is not a face.",
         f"It saw images of {width}x{height} pixels from one dataset. Other cameras, light, angles, glasses, masks and "
         "crops can cost more than the intervals say. Labels of expressions are noisy; people disagree on many.",
     ]

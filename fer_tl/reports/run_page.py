@@ -65,7 +65,7 @@ def headline(contents: RunContents, held_out: HeldOut) -> str:
     metrics = held_out.summary.pooled
     low_to_high = spell_interval("accuracy", held_out.summary.intervals["accuracy"])
     largest = int(metrics.support.argmax())
-    seen = "that the model of each had not seen" if contents.is_cv else f"of {contents.about['held_out']}"
+    seen = "unseen in training" if contents.is_cv else f"of {contents.about['held_out']}"
     seen = "out of fold" if contents.is_cv and contents.imported else seen
     mean = f"mean of {contents.repeats} repetitions, " if contents.repeats > 1 else ""
     classes, majority = len(metrics.class_names), metrics.support[largest] / metrics.images

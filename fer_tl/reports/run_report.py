@@ -240,4 +240,6 @@ def _write_curves(run: RunFolder, say: Say) -> None:
     kept = {name: read_json(run.part(name) / "result.json").get("kept_epoch") for name in run.done}
     shown = kept if run.read_experiment().early_stopping else {}
     if histories := {name: history for name, history in found.items() if history}:
-        save_figure(learning_curves_figure(histories, kept=shown), run.path / "learning_curves.png")
+        experiment = run.read_experiment()
+        title = f"{experiment.backbone} on {experiment.data}: loss and accuracy by epoch"
+        save_figure(learning_curves_figure(histories, kept=shown, title=title), run.path / "learning_curves.png")

@@ -30,7 +30,7 @@ class Exported:
     Attributes:
         folder: of the export.
         format: ``keras``, ``savedmodel``, ``tflite`` or ``onnx``.
-        int8: whether its numbers have 8 bits.
+        int8: whether its numbers are 8-bit integers.
         file: name of the model in the folder.
         class_names: K, in the order of its output.
         parts: of the run whose models it is made of.
@@ -70,7 +70,7 @@ def find_export(run: Path, given: Path | str) -> Path:
             return folder
     there = sorted(path.parent.name for path in run.glob(f"export/*/{RECORD}"))
     hint = f"of {run} there are {', '.join(there)}" if there else f"make it with `fer-tl export {run} --format tflite`"
-    raise UserError(f"{place} is no export: {hint}")
+    raise UserError(f"{place} is not an export: {hint}")
 
 
 def read_export(run: RunFolder, folder: Path) -> Exported:

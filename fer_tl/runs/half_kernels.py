@@ -26,8 +26,8 @@ def store_half_kernels(model: Path, target: Path) -> None:
         target: the new ``.keras`` file.
 
     Raises:
-        UserError: it is no model of Keras's own layers, or a kernel does not fit into float16.
-        OSError, KeyError, zipfile.BadZipFile: it is no whole Keras model.
+        UserError: it is not a model of Keras's own layers, or a kernel does not fit into float16.
+        OSError, KeyError, zipfile.BadZipFile: it is not a whole Keras model.
     """
     check_saved_model(model)
 

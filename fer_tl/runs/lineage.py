@@ -118,6 +118,6 @@ def read_lineage(path: Path, name: str) -> Lineage:
         if len(data) != count * WORDS * 8:
             raise ValueError(f"{DIGESTS_MEMBER} has another size")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is no whole model of fer-tl ({one_line(error)})") from None
+        raise UserError(f"{path} is not a whole model of fer-tl ({one_line(error)})") from None
     digests = np.frombuffer(data, "<u8").astype(np.uint64).reshape(-1, WORDS)
     return Lineage(digests, tuple(str(each)[:80] for each in unknown))

@@ -100,9 +100,9 @@ def check_model(path: Path, remedy: str = "") -> None:
     except OSError as error:
         if error.errno and not isinstance(error, FileNotFoundError):
             raise unreadable(path, error) from None
-        raise UserError(f"{path} is no whole model of fer-tl ({error.strerror or error}){end}") from None
+        raise UserError(f"{path} is not a whole model of fer-tl ({error.strerror or error}){end}") from None
     except BROKEN_ARRAYS as error:
-        raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())}){end}") from None
+        raise UserError(f"{path} is not a whole model of fer-tl ({' '.join(str(error).split())}){end}") from None
     if damaged:
         raise UserError(f"{path} is damaged (its part {damaged} fails its checksum){end}")
 
@@ -116,7 +116,7 @@ def read_model_recipe(path: Path) -> FaceRecipe | None:
     try:
         values = load_member(path, CLASSES_MEMBER).get("faces")
     except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is no whole model of fer-tl ({one_line(error)})") from None
+        raise UserError(f"{path} is not a whole model of fer-tl ({one_line(error)})") from None
     return None if values is None else read_recipe(values, str(path))
 
 

@@ -136,7 +136,7 @@ def load_predictions(path: Path) -> Predictions:
     except FileNotFoundError:
         raise UserError(f"{path} is missing: the run is unfinished; run its command again to continue it") from None
     except OSError as error:
-        if error.errno:  # of the system; NumPy raises it without a number for what is no array
+        if error.errno:  # of the system; NumPy raises it without a number for what is not an array
             raise unreadable(path, error) from None
         raise UserError(f"{path} is not a predictions file of fer-tl ({error}): {make_again(path)}") from None
     except BROKEN_ARRAYS as error:

@@ -78,7 +78,7 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
     for key in ("parts", "class_names"):
         names = run.get(key, ["none"])
         if not names or not all(isinstance(name, str) for name in names):
-            raise UserError(f"{path} is damaged ('{key}' is no list of names): {remedy}")
+            raise UserError(f"{path} is damaged ('{key}' is not a list of names): {remedy}")
     for each in run.get("teachers", []):
         refuse_keys(path, each, {"run": str, "backbone": str, "predictions": str}, remedy, "'teachers': ")
     for key, kinds in (("soup", _SOUP), (REFIT, _REFIT), (IMPORTED, _IMPORTED)):
@@ -87,7 +87,7 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
     if IMPORTED in run and not isinstance(run[IMPORTED].get("labels_only"), bool):
         raise UserError(f"{path} is damaged ('{IMPORTED}': 'labels_only' is neither true nor false): {remedy}")
     if not isinstance(run.get(IMPORTED, {}).get("members", []), list):
-        raise UserError(f"{path} is damaged ('{IMPORTED}': 'members' is no list): {remedy}")
+        raise UserError(f"{path} is damaged ('{IMPORTED}': 'members' is not a list): {remedy}")
     _refuse_parts(path, run, remedy)
     return run
 
@@ -136,7 +136,7 @@ def part_folder(run: Path, name: str) -> Path:
         UserError: no name of a part, such as ``../other``.
     """
     if not _PART.fullmatch(name):
-        raise UserError(f"{name[:80]!r} is no part of a run: parts are called model, fold-0, fold-1, ...")
+        raise UserError(f"{name[:80]!r} is not a part of a run: parts are called model, fold-0, fold-1, ...")
     return run / name
 
 
@@ -160,7 +160,7 @@ def refuse_strangers(folder: Path, option: str) -> None:
         return
     if _has_parts(folder):
         raise UserError(f"{folder} {_NO_FILE}: give another {option}, or put it back")
-    raise UserError(f"{folder} holds other files and is no run: give another {option}")
+    raise UserError(f"{folder} holds other files and is not a run: give another {option}")
 
 
 def is_run(folder: Path) -> bool:

@@ -40,7 +40,7 @@ IMAGE_SUFFIXES = frozenset(
         ".heif",
     )
 )
-NO_IMAGES = "files that are no images"
+NO_IMAGES = "files that are not images"
 # Not looked into: annotations may be as many as images.
 _TEXT_SUFFIXES = frozenset(
     (".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".html", ".lst", ".pts", ".py", ".npy", ".mat")

@@ -205,7 +205,7 @@ def _set_aside(experiment: Experiment, dataset: Dataset, train: np.ndarray) -> n
         )
     share = min(_shares(groups), key=lambda one: (abs(one - experiment.holdout), one.denominator))
     if abs(share - experiment.holdout) > 0.01 * experiment.holdout:
-        what = "is less than one" if experiment.holdout * groups < 1 else "is no whole number"
+        what = "is less than one" if experiment.holdout * groups < 1 else "is not a whole number"
         raise UserError(
             f"'holdout' {experiment.holdout:g} of class '{name}' {what} of its {groups} groups of training images: use "
             f"--holdout {float(share):.4g}, or more images"

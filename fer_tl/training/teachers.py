@@ -66,7 +66,7 @@ def _check_run(run: RunFolder, data: str) -> None:
     about = run.read_run("class_names")
     if about["kind"] != "cv":
         raise UserError(
-            f"{run.path} is no cross validation: its model has trained on the images that it would answer for; "
+            f"{run.path} is not a cross validation: its model has trained on the images that it would answer for; "
             "a teacher comes from fer-tl cv"
         )
     run.refuse_edited()

@@ -81,7 +81,7 @@ def test_features_over_the_limit_are_dropped_by_use_and_those_in_use_spared(data
 def test_the_command_asks_for_what_it_needs(data: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["clean", "--data-dir", str(data), "--keep", "0.004", "--yes"]) == 0
     assert "Removed 3 of 4 folders" in capsys.readouterr().out
-    with pytest.raises(UserError, match="is no folder: name that of the built datasets"):
+    with pytest.raises(UserError, match="is not a folder: name that of the built datasets"):
         ask(data / "elsewhere")
     with pytest.raises(UserError, match="--keep -1: give gigabytes"):
         ask(data, keep=-1.0)

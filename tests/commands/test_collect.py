@@ -212,7 +212,7 @@ REFUSED: dict[str, tuple[dict[str, object], Callable[[Path], object] | None, str
         r"other/fold-1/history\.csv is not what was written",
     ),
     "old damaged model": ({}, lambda path: flip(path, old=True), r"fold-1/model\.keras is damaged .*: copy that fold"),
-    "old cut model": ({}, lambda path: cut(path, "model.keras", True), r"model\.keras is no whole model"),
+    "old cut model": ({}, lambda path: cut(path, "model.keras", True), r"model\.keras is not a whole model"),
     "old cut history": ({}, lambda path: cut(path, "history.csv", True), r"history\.csv cannot be read .* move"),
     "cut model": ({}, lambda path: cut(path, "model.keras"), r"model\.keras is not what was written \(12 of \d+ bytes"),
     "cut predictions": ({}, lambda path: cut(path, "predictions.npz"), r"other/fold-1/predictions\.npz is not"),

@@ -142,7 +142,7 @@ REFUSED = {
     "an export of before": (forget_models, {}, r"of before exports said which models they are made of: export"),
     "the mean of all": (None, {"export": "keras"}, r"each image is in the training of some: score it on a split"),
     "another file": (export_anew, {}, r"exported-tflite-int8 holds the answers of another file"),
-    "no export": (None, {"export": "onnx"}, r"onnx is no export: of run there are keras, tflite-int8"),
+    "no export": (None, {"export": "onnx"}, r"onnx is not an export: of run there are keras, tflite-int8"),
     "views": (None, {"tta": "flip"}, r"--export goes with --split alone"),
 }
 

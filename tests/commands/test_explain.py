@@ -260,10 +260,10 @@ BAD: dict[str, tuple[Callable[[], object], dict[str, Any], str]] = {
     "missing": (nothing, {"images": ["none.png"]}, "none.png does not exist"),
     "folder": (nothing, {"images": ["data"]}, "data is a folder: give image files"),
     "no image": (nothing, {"images": ["face.png", "run/run.json"]}, "run/run.json is text, not a picture"),
-    "cut short": (
+    "truncated": (
         lambda: Path("face.png").write_bytes(Path("face.png").read_bytes()[:60]),
         FACE,
-        "face.png is cut short",
+        "face.png is truncated",
     ),
     "damaged model": (damage("run/fold-0/model.keras"), FACE, "model.keras is not what was written (its checksum is"),
     "damaged predictions": (

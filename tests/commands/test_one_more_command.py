@@ -44,7 +44,7 @@ def test_the_command_of_the_docs_is_one_file(
     assert re.search(r"count +count the images of a built dataset\n", capsys.readouterr().out)
     with pytest.raises(SystemExit):
         main(["count", "--help"])
-    assert re.search(r"--split SPLIT +train, validation or test \(type: str, default: train\)", capsys.readouterr().out)
+    assert re.search(r"--split SPLIT +train, validation or test \(default: train\)", capsys.readouterr().out)
     images = np.zeros((3, 8, 8, 1), np.uint8)
     stored = Stored(images, np.array([0, 1, 0]), np.array(["a", "b", "c"]), np.array(["a", "b", "c"]))
     store_dataset(tmp_path / "data", "fer2013", ["happy", "sad"], {"train": stored})

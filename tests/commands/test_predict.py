@@ -347,9 +347,9 @@ def test_a_video_that_is_cut_short_is_done_as_far_as_it_goes(film: Path, monkeyp
 
     monkeypatch.setattr("fer_tl.inference.predict.video.VideoReader", Counted)
     result, rows = ask(str(film), save="csv")
-    assert len(rows) == FRAMES and "film.mp4 is cut short or damaged: 24 of its 300 frames could be read" in result.text
+    assert len(rows) == FRAMES and "film.mp4 is truncated or damaged: 24 of its 300 frames could be read" in result.text
     Path("half.mp4").write_bytes(film.read_bytes()[: film.stat().st_size // 2])  # without its index
-    with pytest.raises(UserError, match=r"half\.mp4 is neither a picture nor a video .* cut short"):
+    with pytest.raises(UserError, match=r"half\.mp4 is neither a picture nor a video .* truncated"):
         ask("half.mp4")
 
 
@@ -458,5 +458,5 @@ def test_what_is_passed_over_in_a_folder_is_told_once():
     result, rows = ask("photos", save="csv")
     assert [row["id"] for row in rows] == ["one"]
     (told,) = [line for line in result.text.splitlines() if "Passed over" in line]
-    assert "1 files that are no images (photos/notes.txt)" in told and "photos/pipe.png" in told
+    assert "1 files that are not images (photos/notes.txt)" in told and "photos/pipe.png" in told
     assert "1 videos, which are given alone (photos/film.mp4)" in told

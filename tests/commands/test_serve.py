@@ -161,7 +161,7 @@ def test_a_run_answers_explains_and_ends_with_ctrl_c(monkeypatch: pytest.MonkeyP
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no such host": ({"host": "no.such.host"}, "--host no.such.host: there is no such host"),
-    "host of others": ({"host": "192.0.2.1"}, "--host 192.0.2.1 is no address of this machine"),
+    "host of others": ({"host": "192.0.2.1"}, "--host 192.0.2.1 is not an address of this machine"),
     "port": ({"port": 70000}, "--port 70000: ports are 0 to 65535"),
     "margin": ({"port": 0, "margin": -0.5}, "--margin -0.5: give 0 to 2"),
     "detector": ({"port": 0, "detector": "har"}, "--detector har: no such face detector"),

@@ -173,9 +173,9 @@ def test_a_finished_soup_is_only_shown_and_one_of_other_models_is_refused():
     ("splits", "kind", "out", "reason"),
     [
         (("train",), "cv", "soup", "has no validation split to choose by"),
-        (("train", "validation"), "train", "soup", "is no cross validation: a soup is made of several models"),
+        (("train", "validation"), "train", "soup", "is not a cross validation: a soup is made of several models"),
         (("train", "validation"), "cv", "cv", r"holds a run with other settings \(fer-tl cv -> fer-tl soup\)"),
-        (("train", "validation"), "cv", "data", "data holds other files and is no run: give another --out"),
+        (("train", "validation"), "cv", "data", "data holds other files and is not a run: give another --out"),
     ],
 )
 def test_what_no_soup_is_made_of_is_refused(splits: tuple[str, ...], kind: str, out: str, reason: str):

@@ -25,8 +25,8 @@ from fer_tl.runs.predictions import Predictions, load_predictions, save_predicti
         ("[" * 10**6, "objects and lists in one another"),
         ('{"a":' * 40 + "1" + "}" * 40, "objects and lists in one another"),
         ('{"a": 1, "a": 2}', "'a' occurs twice"),
-        ('{"a": NaN}', "NaN is no number"),
-        ('{"a": -Infinity}', "no number"),
+        ('{"a": NaN}', "NaN is not a number"),
+        ('{"a": -Infinity}', "not a number"),
         ('{"a": 1e999}', "too large"),
         ('{"a": ' + "9" * 5000 + "}", "too large"),
         ('{"a": 99999999999999999999}', "too large"),
@@ -54,7 +54,7 @@ def test_json_of_all_kinds_is_read(tmp_path: Path) -> None:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "run.json")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         load_json(tmp_path / "run.json")
 
 
@@ -86,7 +86,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("epochs: 999999999999999999999", "integer is too large"),
         ("epochs: 3\nepochs: 4", "'epochs' occurs twice"),
         ("data: " + "x" * 300_000, "bytes, more than"),
-        ("? [a]\n: 1", "a key that is no text"),
+        ("? [a]\n: 1", "a key that is not text"),
     ],
 )
 def test_yaml_that_nobody_means_is_refused_at_once(tmp_path: Path, text: str, why: str) -> None:

@@ -343,7 +343,7 @@ def test_records_with_other_features_are_refused(tmp_path: Path) -> None:
     (shard,) = directory.glob("*train*")
     whole = shard.read_bytes()
     shard.write_bytes(whole + frame(field(1, b"")))
-    assert re.search(r"record 7 is no example of ours: it has no feature 'image'", refusal(tmp_path, "folder/own"))
+    assert re.search(r"record 7 is not an example of ours: it has no feature 'image'", refusal(tmp_path, "folder/own"))
     high = dataclasses.replace(stored, labels=rows + 10**12)
     shard.write_bytes(whole[: -len(frame(serialize(stored, 5)))] + frame(serialize(high, 5)))
     assert "does not hold the 6 examples" in refusal(tmp_path, "folder/own")

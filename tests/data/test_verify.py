@@ -100,12 +100,12 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "data": (SHARD, lambda path: flip(path, path.stat().st_size // 2), "fails its checksum"),
     "last byte": (SHARD, lambda path: flip(path, -1), "record 8 fails its checksum"),
     "emptied": (SHARD, lambda path: path.write_bytes(b""), "has 0 of "),
-    "cut in a record": (SHARD, lambda path: path.write_bytes(path.read_bytes()[:-3]), "record 8 is cut short"),
+    "cut in a record": (SHARD, lambda path: path.write_bytes(path.read_bytes()[:-3]), "record 8 is truncated"),
     "a record lost": (SHARD, lambda path: path.write_bytes(b"".join(first_records(path))), "has "),
     "something else": (SHARD, lambda path: path.write_bytes(b"<html>" * 99), "record 1 has a length that fails"),
     "missing": (SHARD, Path.unlink, "is missing"),
     "a folder": (SHARD, lambda path: (path.unlink(), path.mkdir()), "cannot be read"),
-    "extra": ("folder-train.tfrecord-00000-of-00004", lambda path: path.write_bytes(b""), "is no shard"),
+    "extra": ("folder-train.tfrecord-00000-of-00004", lambda path: path.write_bytes(b""), "is not a shard"),
     "info": ("dataset_info.json", lambda path: path.write_text("{"), "has 1 of"),
     "features": ("features.json", lambda path: flip(path, 3), "fails its checksum"),
     "no features": ("features.json", Path.unlink, "is missing"),
@@ -230,7 +230,7 @@ def test_records_that_a_build_never_writes_are_told(tmp_path: Path) -> None:
     write_manifest(dataclasses.replace(manifest, checksums=checksums(files)), directory)
     lines, _ = refused(directory)
     assert [line.removeprefix(f"{SHARD}: ").partition(":")[0] for line in lines] == [
-        "record 2 is no example of ours",
+        "record 2 is not an example of ours",
         "record 3 has the label 2, of 2 classes",
         "record 4 has 3 soft targets, of 2 classes",
         "record 5 has an image that cannot be decoded",

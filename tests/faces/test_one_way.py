@@ -168,7 +168,7 @@ def test_a_recipe_is_read_back_and_says_what_it_does(recipe: FaceRecipe) -> None
 def test_a_recipe_that_was_changed_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(UserError, match=r"run\.json is damaged \(.*'faces'"):
         read_recipe(FaceRecipe().to_dict() | change, "run.json")
-    with pytest.raises(UserError, match=r"run\.json is damaged \('faces' is no recipe"):
+    with pytest.raises(UserError, match=r"run\.json is damaged \('faces' is not a recipe"):
         read_recipe([1], "run.json")
 
 

@@ -192,12 +192,12 @@ def test_of_several_frames_the_first_is_taken_and_that_is_told(kind: str) -> Non
 
 NO_PICTURES = {
     "empty": (b"", "is empty"),
-    "cut short": (
+    "truncated": (
         file(Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8)))[:900],
-        "cut short",
+        "truncated",
     ),
     "HEIC": (b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(200), "HEIC picture"),
-    "text": (b"this is no picture", "is text, not a picture"),
+    "text": (b"this is not a picture", "is text, not a picture"),
     "web page": (b"<html><body>404", "web page"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "git-LFS pointer"),
     "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript file"),

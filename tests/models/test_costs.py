@@ -71,9 +71,9 @@ def test_a_file_that_was_saved_without_its_costs_is_named(tmp_path: Path):
 def test_a_file_that_is_no_model_is_named(tmp_path: Path):
     path = tmp_path / "model.keras"
     path.write_bytes(b"PK no")
-    with pytest.raises(UserError, match=r"model\.keras is no whole model"):
+    with pytest.raises(UserError, match=r"model\.keras is not a whole model"):
         read_costs(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("fer_tl.json", '{"costs": [1, 2]}')
-    with pytest.raises(UserError, match=r"model\.keras is no whole model"):
+    with pytest.raises(UserError, match=r"model\.keras is not a whole model"):
         read_costs(path)

@@ -183,7 +183,7 @@ def test_the_consent_to_a_licence_is_asked_for_in_every_stage(small: Path, tmp_p
 @pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all"])
 def test_what_is_no_model_is_one_line(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "model.keras").write_bytes(data)
-    with pytest.raises(UserError, match=r"model\.keras is no whole Keras model") as refused:
+    with pytest.raises(UserError, match=r"model\.keras is not a whole Keras model") as refused:
         resolve_model(settings("vgg16", tmp_path / "model.keras"))
     assert "\n" not in str(refused.value)
 

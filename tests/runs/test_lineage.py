@@ -64,7 +64,7 @@ def test_a_damaged_record_is_one_line(about: object, tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("fer_tl.json", json.dumps({"trained_on": about}))
         archive.writestr(DIGESTS_MEMBER, digests(1, 2).tobytes())
-    with pytest.raises(UserError, match=r"model\.keras is no whole model of fer-tl \([^\n]*\)$"):
+    with pytest.raises(UserError, match=r"model\.keras is not a whole model of fer-tl \([^\n]*\)$"):
         read_lineage(path, "model")
 
 

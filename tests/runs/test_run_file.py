@@ -29,7 +29,7 @@ def everything(folder: Path) -> dict[str, bytes]:
     ["../fold-0", "fold-0/../../x", "/tmp", "..", "", "fold-00", "fold-1\n", "fold--1", "fold-٣", "fold-" + "9" * 5000],
 )
 def test_a_name_that_is_no_part_never_becomes_a_path(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match="is no part of a run: parts are called model, fold-0") as refused:
+    with pytest.raises(UserError, match="is not a part of a run: parts are called model, fold-0") as refused:
         RunFolder(tmp_path).part(name)
     assert len(str(refused.value)) < 200
 

@@ -35,7 +35,7 @@ def test_the_last_three_frames_of_a_labelled_sequence_have_its_label(tmp_path: P
             for frame in (4, 5, 6):
                 assert found[f"{person}_00{emotion}_{frame:08d}"] == (label, person)
     assert numbers(source) == {
-        "files that are no images": 1,
+        "files that are not images": 1,
         "frames of sequences without a label": 6,
         "frames between neutral and the height of an expression": 21 * 3,
     }

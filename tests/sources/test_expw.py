@@ -235,7 +235,7 @@ def test_a_line_that_cannot_be_used(tmp_path: Path, row: str, what: str, reason:
 
 BROKEN_PHOTOS = {
     "truncated": (encode(np.tile(draw(4), (4, 4, 1)), "jpeg")[:9000], "cannot be decoded (image file is truncated"),
-    "text": (b"this is no image", "is text, not a picture"),
+    "text": (b"this is not an image", "is text, not a picture"),
     "nothing": (b"", "is empty"),
     "web page": (b"<!DOCTYPE html><html>", "is a web page, not the data"),
     "bomb": (empty_png(20_000, 20_000), "says that it has 400,000,000 pixels: at most 89 million"),
@@ -275,7 +275,7 @@ def test_no_usable_line_is_an_error_even_if_all_may_be_left_out(tmp_path: Path) 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
 def test_broken_exif_data_does_not_matter(tmp_path: Path, kind: str) -> None:
-    block = b"Exif\0\0II*\0\x08\0\0\0\x09\0\x0f\x01"  # cut short in its first entry
+    block = b"Exif\0\0II*\0\x08\0\0\0\x09\0\x0f\x01"  # truncated in its first entry
     data = encode(draw(4), kind, exif=block)
     with pytest.warns(UserWarning, match="Corrupt EXIF"):
         Image.open(io.BytesIO(data)).getexif()

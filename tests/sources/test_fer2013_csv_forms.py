@@ -78,11 +78,11 @@ REFUSED = {
     "224 x 224 in colour": (squares(224, 3), "150,528 pixel values.*a colour picture of 224x224"),
     "a later row is short": (
         PLAIN + f"1,{' '.join(['7'] * 1600)},Training\n",
-        r"row 29 .*1,600 pixel values, not 2,304: it is a grey picture of 40x40, or the row is damaged or cut short",
+        r"row 29 .*1,600 pixel values, not 2,304: it is a grey picture of 40x40, or the row is damaged or truncated",
     ),
-    "a later row is cut short": (
+    "a later row is truncated": (
         PLAIN + f"1,{' '.join(['7'] * 500)},Training\n",
-        r"row 29 .*500 pixel values, not 2,304: the row is damaged or cut short",
+        r"row 29 .*500 pixel values, not 2,304: the row is damaged or truncated",
     ),
     "not square": (
         with_pixels(lambda _: " ".join(["7"] * 2400)),

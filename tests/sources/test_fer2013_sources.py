@@ -337,7 +337,7 @@ BAD_TEXTS = {
     "cut after Private": (TEXT[: TEXT.index("PrivateTest") + 7], "row 15 .*unknown Usage 'Private'"),
     "cut to another word for it": (
         TEXT + TEXT.split("\n")[1].replace("Training", "Train"),
-        "row 29 .*'Train'.*cut short",
+        "row 29 .*'Train'.*truncated",
     ),
     "cut after emotion": (TEXT.rsplit(",", 2)[0], "row 28 .*1 of 3 columns"),
     "surplus cell": (with_row(5, "4,", "4,9,"), r"row 5 \(line 6\): 4 cells for the 3 columns"),
@@ -369,10 +369,10 @@ def test_bad_csv_files_are_told_apart(tmp_path: Path, text: str, message: str, f
 
 
 BAD_FILES = {
-    "zip cut short": ("f.zip", PACKED["images.zip"][:-100], "damaged or cut short"),
-    "gz cut short": ("f.csv.gz", PACKED["fer2013.csv.gz"][:-1000], "damaged or cut short"),
-    "tar cut short": ("f.tar", PACKED["fer2013.tar"][:150_000], "damaged or cut short"),
-    "tar.gz cut short": ("f.tar.gz", PACKED["fer2013.tar.gz"][:-1000], "damaged or cut short"),
+    "zip truncated": ("f.zip", PACKED["images.zip"][:-100], "damaged or truncated"),
+    "gz truncated": ("f.csv.gz", PACKED["fer2013.csv.gz"][:-1000], "damaged or truncated"),
+    "tar truncated": ("f.tar", PACKED["fer2013.tar"][:150_000], "damaged or truncated"),
+    "tar.gz truncated": ("f.tar.gz", PACKED["fer2013.tar.gz"][:-1000], "damaged or truncated"),
     "empty zip": ("f.zip", zip_bytes({}), "holds no FER-2013"),
     "zip of text": ("f.zip", zip_bytes({"a.txt": b"x"}), "holds no FER-2013"),
     "two archives": ("f.zip", zip_bytes({"a.zip": zip_bytes({}), "b.zip": zip_bytes({})}), "holds no FER-2013"),
@@ -396,7 +396,7 @@ BAD_FILES = {
     "cut image": (
         "f.zip",
         zip_bytes({"train/sad/1.png": png(FACES[0][2])[:900]}),
-        "train/sad/1.png.*is cut short",
+        "train/sad/1.png.*is truncated",
     ),
     "LFS image": ("f.zip", zip_bytes({"train/sad/1.jpg": b"version https://git-lfs.github.com"}), "git lfs pull"),
     "numbers 0 to 7": ("f.zip", zip_bytes({f"{n}/{n}.png": png(FACES[0][2]) for n in range(8)}), "--labels affectnet"),

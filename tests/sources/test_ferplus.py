@@ -136,7 +136,7 @@ BAD = {
         r"agrees with the emotions .* on \d%.*by chance \(1\d%\): .*official",
     ),
     "a word": (table(*LINES[:4], "Training,,1,2,x,0,0,0,0,0,0,0"), r"row 5 \(line 6\): surprise is 'x', not a number"),
-    "cut short": (table(*LINES[:4], "Training,fer.png,1,2"), r"row 5 \(line 6\): 4 cells for the 12 columns"),
+    "truncated": (table(*LINES[:4], "Training,fer.png,1,2"), r"row 5 \(line 6\): 4 cells for the 12 columns"),
     "surplus cells": (table(LINES[0] + ",7"), "row 1 .*: 13 cells for the 12 columns"),
     "Usage": (table("Nothing" + LINES[0].removeprefix("Training")), "row 1 .*: unknown Usage 'Nothing'"),
     "no rows": (table(), "a header but no rows"),
@@ -165,8 +165,8 @@ def test_sources_without_the_official_rows_are_refused(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text(csv_text(FACES, "emotion,pixels"))
     for name, message in (
         ("images", "images holds images, whose names do not tell the row"),
-        ("parts", "parts is no single table with a Usage column"),
-        ("train.csv", "train.csv is no single table with a Usage column"),
+        ("parts", "parts is not a single table with a Usage column"),
+        ("train.csv", "train.csv is not a single table with a Usage column"),
     ):
         with pytest.raises(UserError, match=rf"{message}.*: give fer2013\.csv") as caught:
             open_source(tmp_path / name, None, tmp_path / "fer2013new.csv")

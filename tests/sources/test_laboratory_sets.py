@@ -38,7 +38,7 @@ def test_jaffe_is_read_from_its_names(tmp_path: Path, packed: bool) -> None:
     assert found["KM.NE1.21"] == ("neutral", "KM")
     assert {record.split for record in source.records()} == {"train"}  # ten persons are too few for a test split
     assert source.image_shape == (24, 24, 1)
-    assert numbers(source) == {"files that are no images": 1, STRANGE: 1}
+    assert numbers(source) == {"files that are not images": 1, STRANGE: 1}
 
 
 def test_copies_of_jaffe_with_other_endings_and_in_class_folders_are_read(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ ONE = {"KA.HA1.1.png": picture(1), "KL.HA1.2.png": picture(2), "KA.SA1.3.png": p
     ("opened", "files", "message"),
     [
         (open_jaffe, {"a/1.png": picture(1)}, r"holds no image called like KA\.AN1\.39\.tiff.*Passed over: 1 images"),
-        (open_jaffe, {"a.txt": b"x"}, "no image called like KA.*1 files that are no images"),
+        (open_jaffe, {"a.txt": b"x"}, "no image called like KA.*1 files that are not images"),
         (open_jaffe, {"KA.HA1.1.png": picture(1)}, r"has one class only \(happy\)"),
         (open_jaffe, ONE, r"all 2 images of 'sad' are of one person \(KA\).*add other persons' images of 'sad'"),
         (open_kdef, {"AF01ANX.JPG": picture(1)}, "no image called like AF01ANS.JPG"),

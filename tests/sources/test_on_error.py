@@ -18,7 +18,7 @@ from fer_tl.sources.folder.reader import open_folder
 
 FACES = make_faces(63)
 CUT = png(FACES[0][2])[:600]
-BAD = {"a/empty.png": b"", "b/cut.png": CUT, "b/words.jpg": b"this is no image at all"}
+BAD = {"a/empty.png": b"", "b/cut.png": CUT, "b/words.jpg": b"this is not an image at all"}
 
 
 def folder_files(good: int) -> dict[str, bytes]:
@@ -31,7 +31,7 @@ def test_all_bad_files_of_a_folder_are_named_at_once_with_their_share(tmp_path: 
         list(open_folder(root, 48).records())
     message = str(stopped.value)
     assert message.startswith("3 of 63 examples in mine (4.8 %) cannot be used: ") and "\n" not in message
-    assert "a/empty.png: is empty" in message and "b/cut.png: is cut short" in message
+    assert "a/empty.png: is empty" in message and "b/cut.png: is truncated" in message
     assert "b/words.jpg: is text, not a picture" in message
     assert message.endswith("Correct or remove them, or leave them out with --on-error skip.")
 
@@ -82,7 +82,7 @@ def damaged_csv() -> str:
     lines = csv_text(FACES).splitlines()
     lines[1] = lines[1].replace(",", ",300 ", 1)  # a pixel that is none
     lines[9] = "17" + lines[9][1:]  # no such emotion
-    lines[-1] = lines[-1][:1000]  # cut short
+    lines[-1] = lines[-1][:1000]  # truncated
     return "\n".join(lines) + "\n"
 
 

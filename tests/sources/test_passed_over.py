@@ -120,7 +120,7 @@ def test_images_are_known_by_their_content_and_the_rest_is_counted_once(tmp_path
         assert ids(source) == ["1", "2", "3", "4.png", "5", "6", "none"]
         assert source.passed_over == {
             "hidden files": ["a/.hidden.png"],
-            "files that are no images": ["a/film", "b/notes.txt", "readme"],
+            "files that are not images": ["a/film", "b/notes.txt", "readme"],
             "archives inside, to be unpacked": ["more.zip"],
         }
 
@@ -197,7 +197,7 @@ def test_predict_finds_pictures_as_a_build_does(tmp_path: Path) -> None:
     passed: dict[str, list[str]] = {}
     assert [each.id for each in find_pictures([str(root)], passed) or []] == ["noending", "p0"]
     assert {why: names for why, names in passed.items() if names} == {
-        "files that are no images": [str(root / "notes.txt")],
+        "files that are not images": [str(root / "notes.txt")],
         "videos, which are given alone": [str(root / "film.mp4")],
     }
     with pytest.raises(UserError, match=r"holds no picture.*1 videos, which are given alone \(.*film\.mp4"):
@@ -266,14 +266,14 @@ def test_what_is_passed_over_is_told_by_the_build_and_stays_known(tmp_path: Path
     lines: list[str] = []
     build("folder", root, tmp_path / "data", image_size=20, say=lines.append)
     assert [line for line in lines if "Passed over" in line] == [
-        "Passed over: 2 files that are no images (a/one.pdf, notes.txt)."
+        "Passed over: 2 files that are not images (a/one.pdf, notes.txt)."
     ]
     manifest = read_manifest(dataset_directory(tmp_path / "data", "folder/mine"))
-    assert manifest.passed_over == {"files that are no images": {"count": 2, "first": ["a/one.pdf", "notes.txt"]}}
+    assert manifest.passed_over == {"files that are not images": {"count": 2, "first": ["a/one.pdf", "notes.txt"]}}
     from fer_tl.data.survey import survey
     from fer_tl.reports.inspect_tables import inspection_text
 
-    assert "Passed over: 2 files that are no images" in inspection_text(survey("folder/mine", tmp_path / "data"))
+    assert "Passed over: 2 files that are not images" in inspection_text(survey("folder/mine", tmp_path / "data"))
 
 
 def test_what_lies_beside_the_table_of_fer2013_is_counted(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_a_line_that_cannot_be_used_is_named_or_left_out(tmp_path: Path, row: st
         (folder_files(ROWS), {"images": "original"}, "leave --images out"),
         (folder_files(ROWS, "{name}/{stem}.jpg"), {"labels": "raf"}, "leave --labels out"),
         (folder_files(ROWS) | {"DATASET/train/9/a.jpg": b"x"}, {}, "lies in '9', none of the numbers 1 to 7"),
-        ({"aligned/train_00001.jpg": b"x"}, {}, "'aligned', which is no class, and there is no list_patition_label"),
+        ({"aligned/train_00001.jpg": b"x"}, {}, "'aligned', which is not a class, and there is no list_patition_label"),
         (folder_files(ROWS, "{split}/{name}/{stem}.jpg") | {"train/joy/a.jpg": b"x"}, {}, "two names for one class"),
         (
             folder_files(ROWS) | {"DATASET/train/3/test_00400_aligned.jpg": b"x"},

@@ -71,7 +71,7 @@ def test_what_is_no_film_is_named(tmp_path: Path) -> None:
     (root / "Actor_01/01-01-01-01-02-01-01.mp4").write_bytes(b"no film")
     (root / "Actor_01/01-01-02-01-02-01-01.mp4").write_bytes(b"")
     source = open_ravdess(root, SIDE)
-    with pytest.raises(UnusableExamples, match=r"2 of 16 examples.*no film that OpenCV can read.*is empty"):
+    with pytest.raises(UnusableExamples, match=r"2 of 16 examples.*not a film that OpenCV can read.*is empty"):
         [*source.records()]
     source.on_error = "skip"
     assert len([*source.records()]) == 14 and len(source.skipped()) == 2

@@ -212,7 +212,7 @@ def test_the_table_may_lie_with_the_images_and_what_it_does_not_list_is_told(tmp
     table = csv_of(GOOD[:5]).encode()
     source = open_table(write_zip(tmp_path / "i.zip", FILES | {"set/list.csv": table}), image_size=24)
     assert source.total() == 4 and source.passed_over["images that the table does not list"] == sorted(NAMES[4:])
-    assert not source.passed_over["files that are no images"]
+    assert not source.passed_over["files that are not images"]
     assert source.notes[0].startswith(
         "set/list.csv: read paths from 'file', classes from 'emotion', persons from 'person'"
     )

@@ -1,4 +1,4 @@
-"""FER+'s votes become the labels of its authors' rule, or shares; what is no vote is named."""
+"""FER+'s votes become the labels of its authors' rule, or shares; what is not a vote is named."""
 
 from __future__ import annotations
 

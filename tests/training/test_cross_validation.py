@@ -243,7 +243,7 @@ def test_a_folder_of_others_is_refused_before_anything_is_deleted_or_tensorflow_
         place.mkdir(parents=True)
         for file in ("result.json", ".4711.notes"):
             (place / file).write_text("mine")
-        with pytest.raises(UserError, match="holds other files and is no run"):
+        with pytest.raises(UserError, match="holds other files and is not a run"):
             train(experiment(epochs=1), copies, RunFolder(tmp_path / name), lambda line: None)
         assert {path.name: path.read_text() for path in place.iterdir()} == {
             "result.json": "mine",

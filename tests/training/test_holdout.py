@@ -43,7 +43,7 @@ def test_a_share_that_the_groups_of_a_class_do_not_give_is_refused_with_one_that
     make_faces: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_faces(84)
-    with pytest.raises(UserError, match=r"'holdout' 0\.4 of class .* is no whole number of its 3 groups") as refused:
+    with pytest.raises(UserError, match=r"'holdout' 0\.4 of class .* is not a whole number of its 3 groups") as refused:
         watched(0.4, dataset, tmp_path, monkeypatch)
     advised = float(str(refused.value).split("use --holdout ")[1].split(",")[0])
     assert len(watched(advised, dataset, tmp_path, monkeypatch)) == 2

@@ -163,7 +163,7 @@ def say(**changes: Any) -> Callable[[RunFolder], None]:
 @pytest.mark.parametrize(
     ("settings", "change", "reason"),
     [
-        ({"kind": "train"}, None, "is no cross validation: its model has trained on the images"),
+        ({"kind": "train"}, None, "is not a cross validation: its model has trained on the images"),
         ({}, leave_fold_out, r"is unfinished \(fold-2\)"),
         ({"failed": [2], "done": [0, 1]}, None, r"is unfinished \(fold-2\)"),
         ({"group_folds": False}, None, "was trained with group_folds false"),

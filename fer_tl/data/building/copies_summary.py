@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from typing import Any
 
+from fer_tl.core.counting import counted
 from fer_tl.data.building.exclusions import EXCLUDED
 from fer_tl.data.examples import KEPT, Example
 
@@ -27,7 +29,7 @@ def summarize_copies(examples: list[Example], policy: str) -> dict[str, object]:
     }
 
 
-def describe_duplicates(found: Mapping[str, object]) -> str:
+def describe_duplicates(found: Mapping[str, Any]) -> str:
     """One line about `Manifest.duplicates`."""
     dropped = found["dropped"]
     assert isinstance(dropped, dict)
@@ -40,7 +42,7 @@ def describe_duplicates(found: Mapping[str, object]) -> str:
     if not found["clusters"]:
         return f"Duplicates: none.{left_out}"
     return (
-        f"Duplicates: {found['exact']:,} images have an exact copy and {found['near']:,} a near one, in "
-        f"{found['clusters']:,} clusters, {found['conflicting']:,} of them with different labels; each cluster is one "
-        f"group.{left_out or ' Nothing was left out.'}"
+        f"Duplicates: {counted(found['exact'], 'image has', 'images have')} an exact copy and {found['near']:,} a near "
+        f"one, in {counted(found['clusters'], 'cluster')}, {found['conflicting']:,} with different labels; each "
+        f"cluster is one group.{left_out or ' Nothing was left out.'}"
     )

@@ -58,7 +58,7 @@ def read_exclusions(path: Path) -> Exclusions:
     """Read a CSV with the column id, among others, see ``csv_tables.read_table``.
 
     Raises:
-        UserError: there is no such file, it is no such table, or a row has no id.
+        UserError: there is no such file, it is not such a table, or a row has no id.
     """
     table = read_table(path, ("id",), "examples to leave out")
     for row in table.rows:

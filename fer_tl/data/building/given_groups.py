@@ -123,7 +123,7 @@ def read_groups(path: Path) -> GroupTable:
     """Read a CSV with the columns id and group, among others, see ``csv_tables.read_table``.
 
     Raises:
-        UserError: there is no such file, it is no such table, or a row has no id or no group.
+        UserError: there is no such file, it is not such a table, or a row has no id or no group.
     """
     table = read_table(path, ("id", "group"), "groups, such as the person in each image,")
     for row in table.rows:
@@ -142,7 +142,7 @@ def read_pattern(text: str) -> GroupPattern:
     try:
         pattern = re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise UserError(f"--group-regex {text!r} is no regular expression ({error}): correct it") from None
+        raise UserError(f"--group-regex {text!r} is not a regular expression ({error}): correct it") from None
     if not pattern.groups:
         raise UserError(f"--group-regex {text!r} captures nothing: {_PARENTHESES}")
     return GroupPattern(pattern)

@@ -100,7 +100,7 @@ def check_left(reasons: list[str], splits: np.ndarray, name: str) -> None:
         )
     raise UserError(
         f"every training image of {name} is a copy of one in validation or test: give other images, or build with "
-        "--duplicates keep if they are no copies"
+        "--duplicates keep if they are not copies"
     )
 
 

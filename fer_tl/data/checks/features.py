@@ -1,7 +1,7 @@
 """What images look like in a few hundred numbers, without a network: tones and edges, place by place.
 
-The features of the network that ships were tried instead, see ``benchmarks/results/inspect-checks.md``: what is no face
-excites them little, so that noise and text lie nearer to all others than faces do.
+The features of the network that ships were tried instead, see ``benchmarks/results/inspect-checks.md``: what is not a
+face excites them little, so that noise and text lie nearer to all others than faces do.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def read_example(record: Record) -> StoredExample:
     try:
         return parse_example(record.data)
     except ValueError as error:
-        raise DamagedRecord(record.number, f"is no example of ours: {error}") from None
+        raise DamagedRecord(record.number, f"is not an example of ours: {error}") from None
 
 
 def save_index(index: RecordIndex, path: Path) -> None:

@@ -22,7 +22,7 @@ class DamagedRecord(ValueError):
 
     Attributes:
         number: of the record in its file, from 1.
-        reason: what is wrong with it: "is cut short".
+        reason: what is wrong with it: "is truncated".
     """
 
     def __init__(self, number: int, reason: str) -> None:
@@ -62,7 +62,7 @@ def read_records(path: Path) -> Iterator[Record]:
             number += 1
             header = file.read(_LENGTH.size + _CHECKSUM.size)
             if len(header) < _LENGTH.size + _CHECKSUM.size:
-                raise DamagedRecord(number, "is cut short")
+                raise DamagedRecord(number, "is truncated")
             if header[_LENGTH.size :] != _checksum(header[: _LENGTH.size]):
                 raise DamagedRecord(number, "has a length that fails its checksum")
             (length,) = _LENGTH.unpack_from(header)
@@ -71,7 +71,7 @@ def read_records(path: Path) -> Iterator[Record]:
             data = file.read(length) if position <= size else b""
             checksum = file.read(_CHECKSUM.size)
             if len(data) < length or len(checksum) < _CHECKSUM.size:
-                raise DamagedRecord(number, "is cut short")
+                raise DamagedRecord(number, "is truncated")
             yield Record(number, offset, data, checksum == _checksum(data))
 
 

@@ -27,7 +27,7 @@ class Mistakes:
 
 
 def find_mistakes(run: RunFolder, parts: Sequence[str], count: int, data_dir: Path | str | None) -> Mistakes:
-    """The images that models of a run were most sure of and wrong, each given to the model that had not seen it.
+    """The images that models of a run were most sure of and wrong, each given to the model that did not train on it.
 
     Args:
         run: whose saved predictions are read; their checksums are the caller's to check.

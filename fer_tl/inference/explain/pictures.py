@@ -107,7 +107,7 @@ def input_shape(path: Path) -> tuple[int, int, int]:
         (first,) = (layer for layer in layers if layer["class_name"] == "InputLayer")
         _, height, width, channels = first["config"]["batch_shape"]
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is no whole model of fer-tl ({' '.join(str(error).split())})") from None
+        raise UserError(f"{path} is not a whole model of fer-tl ({' '.join(str(error).split())})") from None
     return height, width, channels
 
 

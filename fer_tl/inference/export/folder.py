@@ -35,7 +35,7 @@ def _recorded(path: Path) -> list[str]:
     record = read_json(path)
     files = record.get("files") if isinstance(record, dict) else None
     if not isinstance(files, dict):
-        raise UserError(f"{path} is no record of an export: give another --out")
+        raise UserError(f"{path} is not a record of an export: give another --out")
     return list(files)
 
 

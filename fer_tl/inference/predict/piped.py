@@ -14,7 +14,7 @@ from fer_tl.inference.predict.sources import PictureBytes
 
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 _LONGEST_HEADER = 4096  # bytes of a PPM file's, comments and all
-_SHOWN = 1 << 16  # bytes that are taken of what is no picture, to say what it is
+_SHOWN = 1 << 16  # bytes that are taken of what is not a picture, to say what it is
 # How files begin that may be pictures, but do not say where they end: TIFF, AVIF, and rare kinds of PPM and BMP.
 _ENDLESS = re.compile(rb"II|MM|BM|\0\0|P.", re.DOTALL)
 # How another one behind such a file is noticed. A TIFF file may hold JPEG data, but not as a file of its own.
@@ -141,7 +141,7 @@ def _last(pipe: _Pipe, start: bytes, number: int, begun: int) -> Iterator[Pictur
 
 
 def _read_jpeg(pipe: _Pipe) -> bytes:
-    """A JPEG file up to its end, or up to where it is cut short by the end of the stream or the start of another one.
+    """A JPEG file up to its end, or up to where it is truncated by the end of the stream or the start of another one.
 
     Segments have a length, by which a thumbnail's own end is passed over; entropy-coded data has a zero or a restart
     marker after each 0xFF (ITU-T T.81, B.1.1).

@@ -61,7 +61,7 @@ def find_pictures(sources: Sequence[str], passed: PassedOver | None = None) -> l
         passed: gets what is not read in folders and of patterns: ``{why: names}``.
 
     Returns:
-        In the order of their names within each source; None if the source is one file that is no picture: a video.
+        In the order of their names within each source; None if the source is one file that is not a picture: a video.
 
     Raises:
         UserError: there is no such file, no picture in a folder, or a video among several sources.
@@ -94,7 +94,7 @@ def _expand(source: str, passed: PassedOver) -> list[Path]:
         return sorted(path / name for name in names)
     if path.is_file():
         if not _is_picture(path):
-            raise UserError(f"{path} is no picture: give a video alone, or leave it out")
+            raise UserError(f"{path} is not a picture: give a video alone, or leave it out")
         return [path]
     if glob.has_magic(source):
         matched = sorted(each for each in map(Path, glob.glob(source, recursive=True)) if not each.is_dir())

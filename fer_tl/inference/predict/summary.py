@@ -98,7 +98,7 @@ class Tally:
             raise UserError(self.problems[0])
         if self.unreadable:
             raise UserError(f"none of {self.unreadable:,} pictures could be read; the first: {self.problems[0]}")
-        raise UserError(f"{self.name}: no frame could be read; it is cut short, or no video")
+        raise UserError(f"{self.name}: no frame could be read; it is truncated, or not a video")
 
     def describe(self, seconds: float, written: Sequence[Path]) -> str:
         """The summary: faces one by one if they are few, counts, what could not be read, and the files."""
@@ -137,7 +137,7 @@ class Tally:
         came_to_its_end = self.time * self.rate > self.promised - 2.5  # half a frame more than one is missing
         if not came_to_its_end:
             return (
-                f"{self.name} is cut short or damaged: {self.read:,} of its {self.promised:,} frames could be read, "
+                f"{self.name} is truncated or damaged: {self.read:,} of its {self.promised:,} frames could be read, "
                 "and behind a gap in it the times may be too early"
             )
         lost = self.promised - self.read

@@ -38,7 +38,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         port: 0 for any that is free.
 
     Raises:
-        UserError: it is no address of this machine, in use, or not allowed.
+        UserError: it is not an address of this machine, in use, or not allowed.
     """
     if not 0 <= port <= 65535:
         raise UserError(f"--port {port}: ports are 0 to 65535, and 0 takes any that is free")
@@ -49,7 +49,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         why = {
             errno.EADDRINUSE: f"port {port} of {host} is in use: give another --port, or --port 0 for any that is free",
             errno.EACCES: f"port {port} may not be used by this user: give a --port above 1023",
-            errno.EADDRNOTAVAIL: f"--host {host} is no address of this machine: give 127.0.0.1, or 0.0.0.0 for all",
+            errno.EADDRNOTAVAIL: f"--host {host} is not an address of this machine: give 127.0.0.1, or 0.0.0.0 for all",
         }
         raise UserError(why.get(error.errno or 0, f"{host}:{port} cannot be listened to ({error.strerror})")) from None
 

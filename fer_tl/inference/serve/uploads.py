@@ -80,4 +80,4 @@ def decode_upload(data: bytes, media_type: str, bits: int | None = None) -> np.n
         except UserError as error:
             raise Refused(400, str(error)) from None
         except Exception:  # Pillow's plugins raise nearly anything on damaged data
-            raise Refused(400, "the picture cannot be decoded: it is damaged or cut short") from None
+            raise Refused(400, "the picture cannot be decoded: it is damaged or truncated") from None

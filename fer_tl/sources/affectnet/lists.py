@@ -126,7 +126,7 @@ def _expression(row: Mapping[str, str], path: str, wanted: Sequence[str]) -> int
 
 
 def _box(row: Mapping[str, str]) -> Box | None:
-    """None where all cells are blank: the image is the face. Raises ``ValueError`` if it is no box."""
+    """None where all cells are blank: the image is the face. Raises ``ValueError`` if it is not a box."""
     numbers = []
     if not any(row.get(column) for column in _BOX):
         return None

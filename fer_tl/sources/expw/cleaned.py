@@ -92,7 +92,7 @@ def _decide(cells: tuple[str, ...], mode: str) -> Verdict:
 
 
 def _add(listing: Listing, line: int, cells: list[str], mode: str) -> str:
-    """Add one row and return "", or why it has no label; raises ``UserError`` for a row that is no such row."""
+    """Add one row and return "", or why it has no label; raises ``UserError`` for a row that is not such a row."""
     if len(cells) != WIDTH:
         raise UserError(f"{len(cells)} cells, not {WIDTH} (image name, box, {', '.join(COLUMNS)})")
     verdict = _decide(tuple(cells[2:]), mode)

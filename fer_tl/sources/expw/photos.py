@@ -60,7 +60,7 @@ def read_header(files: Files, name: str) -> Header:
     """Read what the first bytes of an image file say.
 
     Raises:
-        UnusablePhoto: it is no image, cannot be read, or has too many pixels.
+        UnusablePhoto: it is not an image, cannot be read, or has too many pixels.
     """
     try:
         with readable(name), files.open(name) as stream, _open(stream, name) as image:

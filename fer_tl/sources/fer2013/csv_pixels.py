@@ -111,9 +111,9 @@ def _what_has(count: int, first: bool) -> str:
     if count == 2 * PIXELS:
         return f"twice as many, as where decimal commas divide them too, or rows of two pictures; {_WHOLE}"
     if found:
-        return f"it is {' or '.join(found)}, or the row is damaged or cut short"
+        return f"it is {' or '.join(found)}, or the row is damaged or truncated"
     return (
-        f"the row is damaged or cut short, or its picture is not {SIZE}x{SIZE}; download the file again, or {advice}"
+        f"the row is damaged or truncated, or its picture is not {SIZE}x{SIZE}; download the file again, or {advice}"
         if count > PIXELS // 4
-        else "the row is damaged or cut short"
+        else "the row is damaged or truncated"
     )

@@ -114,7 +114,7 @@ class CsvFile:
             found = f", {len(cells[start].split()):,} pixel values for {PIXELS:,}" if len(cells) > start else ""
             return (
                 f"{place}: {len(cells)} of {self._width} columns{found}: "
-                "the file is damaged or cut short, download it again."
+                "the file is damaged or truncated, download it again."
             )
         if len(cells) > self._width and any(cell.strip(" \0") for cell in cells[self._width :]):
             return (

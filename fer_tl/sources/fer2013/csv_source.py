@@ -61,7 +61,7 @@ class CsvSource(FileSource):
         """
         if len(self._tables) > 1 or self._tables[0].split:
             raise UserError(
-                f"{self.name} is no single table with a Usage column, which FER+'s votes are joined to: "
+                f"{self.name} is not a single table with a Usage column, which FER+'s votes are joined to: "
                 "give fer2013.csv"
             )
         self._votes = votes

@@ -100,7 +100,7 @@ def _decide(table: CsvFile, cells: _Cells, labels: str | None) -> Survey:
         split = table.split or _split(usage)
         problem = _label_problem(emotion, labels) if label is None else "" if split else _usage_problem(usage)
         if not problem and (emotion, usage) == cut:
-            problem = f"Usage {usage!r} is cut short: download the file again."
+            problem = f"Usage {usage!r} is truncated: download the file again."
         found.append((split or "", NO_LABEL if label is None else label, problem))
     numbered = any(number_of(emotion) is not None for emotion, _ in cells.pairs)
     result = Survey([], [], dict(cells.problems), numbered)
@@ -117,7 +117,7 @@ def _decide(table: CsvFile, cells: _Cells, labels: str | None) -> Survey:
 
 
 def _split(usage: str) -> str | None:
-    cut = usage.strip().lower() in ("public", "private")  # the official names, cut short
+    cut = usage.strip().lower() in ("public", "private")  # the official names, truncated
     return None if cut else canonical_split(usage)
 
 
@@ -134,7 +134,7 @@ def _usage_problem(usage: str) -> str:
         return "no Usage."
     return (
         f"unknown Usage {usage[:40]!r}, not Training, PublicTest or PrivateTest: "
-        "correct it, or download the file again if it is cut short."
+        "correct it, or download the file again if it is truncated."
     )
 
 

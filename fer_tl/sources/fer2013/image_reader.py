@@ -47,8 +47,8 @@ def open_images(origin: Origin, files: Files, paths: list[ImagePath], labels: st
         labels: what numbered folders mean, a key of ``LABEL_ORDERS``, or None (FER-2013's if that is certain).
 
     Raises:
-        UserError: a folder that is no class, numbered folders that may mean two things, or splits for only some images
-            (by folder or by file name).
+        UserError: a folder that is not a class, numbered folders that may mean two things, or splits for only some
+            images (by folder or by file name).
     """
     numbers = {number for path in paths if (number := number_of(path.folder)) is not None}
     check_numbers(numbers, labels, files.label, certain=True)

@@ -156,7 +156,7 @@ def _empty_classes(paths: list[ImagePath], files: Files) -> list[str]:
 
 
 def _refuse_classless(paths: list[ImagePath], files: Files) -> None:
-    """Raise ``UserError`` for images whose folders are no classes, or one class only."""
+    """Raise ``UserError`` for images whose folders are not classes, or one class only."""
     outside = next((path for path in paths if not path.folder), None)
     if outside is not None:
         raise UserError(f"{files.where(outside.name)} lies in no class folder: move it into one or remove it")

@@ -21,7 +21,7 @@ def open_class_folders(path: Path, files: Files, names: list[str], labels: str |
     ``fer_tl.sources.rafdb.reader.open_rafdb``.
 
     Raises:
-        UserError: a folder that is no class, numbers that may mean two things, or images in another split than
+        UserError: a folder that is not a class, numbers that may mean two things, or images in another split than
             RAF-DB's.
     """
     paths = image_paths(names)
@@ -71,14 +71,14 @@ def _meanings(order: LabelOrder) -> str:
 
 
 def _strange(path: ImagePath, order: LabelOrder, files: Files, numbered: bool) -> str:
-    """What to do about an image whose folder is no class."""
+    """What to do about an image whose folder is not a class."""
     if numbered:
         known = f"none of the numbers {order.first} to {order.last} of {order.of}"
         return f"{files.where(path.name)} lies in {path.folder!r}, {known}: rename or remove the folder"
     folder = repr(path.folder) if path.folder else "no folder"
     return (
-        f"{files.where(path.name)} lies in {folder}, which is no class, and there is no list_patition_label.txt: give "
-        "the folder or archive that holds that list and the images, or class folders (1 to 7, or names)"
+        f"{files.where(path.name)} lies in {folder}, which is not a class, and there is no list_patition_label.txt: "
+        "give the folder or archive that holds that list and the images, or class folders (1 to 7, or names)"
     )
 
 

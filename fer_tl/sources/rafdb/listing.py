@@ -65,7 +65,7 @@ def open_list(
     """The images that the list ``name`` has; for the others see ``fer_tl.sources.rafdb.reader.open_rafdb``.
 
     Raises:
-        UserError: it is no such list, its numbers may mean two things, or none of its images is there.
+        UserError: it is not such a list, its numbers may mean two things, or none of its images is there.
         UnusableExamples: no line of it can be used.
     """
     data = files.read(name)

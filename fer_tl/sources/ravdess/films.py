@@ -111,7 +111,7 @@ class Films(FileSource):
                 reader = VideoReader(str(path), live=False)
             except UserError:
                 raise UserError(
-                    f"{self._files.where(film.name)} is no film that OpenCV can read, or it is cut short"
+                    f"{self._files.where(film.name)} is not a film that OpenCV can read, or it is truncated"
                 ) from None
             try:
                 if not left:

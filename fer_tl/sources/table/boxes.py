@@ -58,7 +58,7 @@ def read_boxes(rows: Mapping[str, TableRow], sides: Mapping[str, str], table: Ta
     """The boxes of rows by the ids of their images; a row whose four cells are blank has none.
 
     Raises:
-        UserError: a box of no area, or a cell that is no number.
+        UserError: a box of no area, or a cell that is not a number.
     """
     found = []
     for identity, row in rows.items():

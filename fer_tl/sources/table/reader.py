@@ -103,7 +103,7 @@ def open_table(
         lines = describe_guess(columns, guessed, read.name)
         if "group" in columns and _is_useless(listed, "group" in guessed, columns["group"], read.name):
             lines.append(
-                f"{read.name}: each image has another {columns['group']!r}: it is no person, and holds nothing."
+                f"{read.name}: each image has another {columns['group']!r}: it is not a person, and holds nothing."
             )
             listed = [replace(each, person="") for each in listed]
         if "split" not in columns:

@@ -234,11 +234,11 @@ TEXT = csv_text(FACES)
 PIXELS = png(FACES[0][2])
 BAD_SOURCES = {
     "bad pixel in the last row": (TEXT.rsplit(",", 2)[0] + ",1 2 3,PrivateTest\n", "row 42 .*3 pixel values"),
-    "cut": (TEXT[:-20_000], "row [0-9]+ .*cut short"),
+    "cut": (TEXT[:-20_000], "row [0-9]+ .*truncated"),
     "columns": ("a,b\n1,2\n", "no column emotion"),
     "empty": ("", "is empty"),
-    "tar cut short": (tar_bytes({"fer2013.csv": TEXT.encode()})[:50_000], "damaged or cut short"),
-    "bad image": ({"train/sad/1.png": PIXELS, "train/sad/2.png": PIXELS[:500]}, "2.png.*is cut short"),
+    "tar truncated": (tar_bytes({"fer2013.csv": TEXT.encode()})[:50_000], "damaged or truncated"),
+    "bad image": ({"train/sad/1.png": PIXELS, "train/sad/2.png": PIXELS[:500]}, "2.png.*is truncated"),
     "unknown class": ({"train/bored/1.png": PIXELS}, "bored"),
     "RAF": ({f"train/{n}/{n}.png": PIXELS for n in range(1, 8)}, "--labels raf"),
 }

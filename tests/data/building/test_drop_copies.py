@@ -145,7 +145,7 @@ def test_training_loses_copies_of_evaluation_images_and_nothing_else_is_lost(tmp
         "conflicting": 1,
         "dropped": {"copy of test": 2, "copy of validation": 1},
     }
-    assert "7 images have an exact copy and 2 a near one, in 4 clusters, 1 of them with different labels" in (
+    assert "7 images have an exact copy and 2 a near one, in 4 clusters, 1 with different labels" in (
         describe_duplicates(curated.duplicates)
     )
 

@@ -180,7 +180,7 @@ def test_tables_that_say_nothing_are_refused(tmp_path: Path, rows: list[str], me
     ("pattern", "message"),
     [
         (r"S\d+_", "captures nothing: put parentheses round what names the person"),
-        ("(", "is no regular expression"),
+        ("(", "is not a regular expression"),
         (r"(T\d+)_", r"--group-regex '\(T.*\)_' matches none of the 72 images, such as 'S00_0'"),
         (r"(S\d+_\d)", "gives each of 72 images a group of its own"),
         ("(S)", "puts all 72 images into one group, 'S'"),

@@ -61,7 +61,7 @@ def test_every_cut_is_noticed_unless_it_is_between_records(file: Path) -> None:
         whole = int(np.searchsorted(ends, size, side="right")) - 1
         assert [record.data for record in records] == DATA[:whole]
         assert (fault is None) == (size in ends)
-        assert fault is None or (fault.number == whole + 1 and "cut short" in str(fault))
+        assert fault is None or (fault.number == whole + 1 and "truncated" in str(fault))
 
 
 def test_many_records_come_out_as_they_went_in(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_stdin_is_one_image_or_jpeg_files_one_after_the_other():
     assert [each.data for each in pictures] == files[1:]
     with pytest.raises(UserError, match="nothing arrived on stdin"):
         next(read_stdin(io.BytesIO()))
-    with pytest.raises(UserError, match="cut short"):
+    with pytest.raises(UserError, match="truncated"):
         next(read_stdin(io.BytesIO(noisy.getvalue()[:-400]))).read(3)
 
 
@@ -128,7 +128,7 @@ def test_what_ends_the_pictures_is_said_with_its_place(after: bytes, what: str):
 def test_a_png_file_that_is_cut_short_costs_no_other_one():
     data = FILES["PNG"]
     found = problems(data[: len(data) // 2], data, FILES["JPEG"])
-    assert list(found.values())[1:] == ["", ""] and "stdin-0 is cut short" in found["stdin-0"]
+    assert list(found.values())[1:] == ["", ""] and "stdin-0 is truncated" in found["stdin-0"]
 
 
 def test_a_length_that_cannot_be_is_no_reason_to_wait_for_it():

@@ -51,7 +51,7 @@ def test_folders_patterns_and_files_name_pictures_as_the_builders_do(tmp_path: P
     for sources, message in (
         (["nowhere.jpg"], "nowhere.jpg does not exist: give pictures, a folder"),
         (["*.gif"], "no picture matches"),
-        (["a", "film.mp4"], "film.mp4 is no picture: give a video alone"),
+        (["a", "film.mp4"], "film.mp4 is not a picture: give a video alone"),
     ):
         with pytest.raises(UserError, match=message):
             find_pictures(sources)
@@ -73,7 +73,7 @@ def test_pictures_are_turned_as_exif_says_and_damaged_ones_are_named():
     exif = Image.Exif()
     exif[0x0112] = 6
     assert open_image(encoded(exif=exif), 3, "x").image.size == (16, 24)
-    with pytest.raises(UserError, match=r"cut\.jpg is cut short"):
+    with pytest.raises(UserError, match=r"cut\.jpg is truncated"):
         open_image(encoded(form="PNG")[:60], 3, "cut.jpg")
     with pytest.raises(UserError, match=r"text\.jpg is text, not a picture"):
         open_image(b"hello", 3, "text.jpg")

@@ -70,7 +70,7 @@ REFUSED: dict[str, tuple[bytes, str, int, str]] = {
     "many bytes": (JPEG + bytes(MOST_BYTES), "image/jpeg", 413, "at most 10,000,000 are taken"),
     "text that inflates": (png_of(10, 10, BOMB), "image/png", 400, "cannot be decoded"),
     "HEIC": (b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(200), "image/jpeg", 400, "HEIC picture"),
-    "cut short": (JPEG[: len(JPEG) // 2], "image/jpeg", 400, "cannot be decoded"),
+    "truncated": (JPEG[: len(JPEG) // 2], "image/jpeg", 400, "cannot be decoded"),
     "empty": (b"", "image/png", 400, "cannot be read"),
     "no picture": (b"\x80\x04K\x01.", "image/png", 400, "cannot be read"),
     "TIFF in disguise": (encode(PIXELS, "TIFF"), "image/png", 400, "not one of BMP, GIF, JPEG, PNG, WEBP"),

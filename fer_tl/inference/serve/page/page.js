@@ -62,7 +62,7 @@ async function takePicture(file) {
   clear();
   const turn = state.turn;
   if (!document.body.dataset.types.split(" ").includes(file.type)) {
-    return sayError(`${file.name || "This"} is no picture of a kind that can be read: give JPEG, PNG, WebP, BMP or GIF.`);
+    return sayError(`${file.name || "This"} is not a picture of a kind that can be read: give JPEG, PNG, WebP, BMP or GIF.`);
   }
   if (file.size > Number(document.body.dataset.mostBytes)) {
     const most = Number(document.body.dataset.mostBytes) / 1e6;
