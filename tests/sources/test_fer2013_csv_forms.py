@@ -73,7 +73,7 @@ REFUSED = {
         squares(96),
         "row 1 .*9,216 pixel values.* a grey picture of 96x96 or an RGBA picture of 48x48",
     ),
-    "224 x 224": (squares(224), "50,176 pixel values.*a grey picture of 224x224.*fer-tl build folder"),
+    "224 x 224": (squares(224), "50,176 pixel values.*a grey picture of 224x224.*fer-tl build table"),
     "colour": (squares(48, 3), "6,912 pixel values.*a colour picture of 48x48"),
     "224 x 224 in colour": (squares(224, 3), "150,528 pixel values.*a colour picture of 224x224"),
     "a later row is short": (
@@ -86,7 +86,7 @@ REFUSED = {
     ),
     "not square": (
         with_pixels(lambda _: " ".join(["7"] * 2400)),
-        r"2,400 pixel values.*or its picture is not 48x48; download the file again, or resize them",
+        r"2,400 pixel values.*or its picture is not 48x48; download the file again, or other pictures",
     ),
     "decimal commas": (
         with_pixels(lambda text: text.replace(" ", ",0 ") + ",0"),

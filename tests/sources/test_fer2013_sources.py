@@ -28,7 +28,7 @@ from PIL import Image
 
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
-from fer_tl.sources.fer2013.csv_reader import parse_pixels
+from fer_tl.sources.csv_pixels import parse_pixels
 from fer_tl.sources.fer2013.labels import OFFICIAL_COUNTS, count_warnings
 from fer_tl.sources.fer2013.open_source import open_source
 from fer_tl.sources.label_orders import LABEL_ORDERS

@@ -14,7 +14,7 @@ from fer_tl.core.archives import Files
 from fer_tl.core.csv_tables import data_rows, encoding_of, first_row
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable, refuse_non_data
-from fer_tl.sources.fer2013.csv_pixels import PIXELS, SIZE, parse_pixels
+from fer_tl.sources.csv_pixels import PIXELS, SIZE, parse_pixels
 from fer_tl.sources.split_names import canonical_split
 from fer_tl.sources.table.columns import person_columns
 
@@ -210,7 +210,7 @@ def _pixel_columns(names: list[str], emotion: int | None, usage: int | None, whe
     if [(first + i, number + i) for i in range(PIXELS)] != found:
         raise UserError(
             f"{where} has {len(found):,} columns of pixels ({names[first]} to {names[found[-1][0]]}), not {PIXELS:,} "
-            f"in order: FER-2013's pictures are grey {SIZE}x{SIZE}; save others as files and use `fer-tl build folder`"
+            f"in order: FER-2013's pictures are grey {SIZE}x{SIZE}; others are read by `fer-tl build table/NAME`"
         )
     return slice(first, first + PIXELS)
 

@@ -11,7 +11,7 @@ from PIL import Image
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
 from fer_tl.sources.class_counts import tabulate
-from fer_tl.sources.fer2013.csv_pixels import SIZE
+from fer_tl.sources.csv_pixels import SIZE
 from fer_tl.sources.fer2013.csv_reader import CsvFile, Row
 from fer_tl.sources.fer2013.csv_survey import NO_LABEL, Survey, survey
 from fer_tl.sources.fer2013.ferplus import FerPlus

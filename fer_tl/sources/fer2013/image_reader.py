@@ -7,7 +7,7 @@ import re
 from fer_tl.core.archives import Files
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.core.errors import UserError
-from fer_tl.sources.fer2013.csv_pixels import SIZE
+from fer_tl.sources.csv_pixels import SIZE
 from fer_tl.sources.fer2013.labels import CONTEMPT_LABEL, class_index, count_warnings
 from fer_tl.sources.folder.classes import refuse_merged
 from fer_tl.sources.image_source import Entry, ImageSource

@@ -1,4 +1,4 @@
-"""Images in a folder or archive, and a table of what is in each."""
+"""Images in a folder or archive, and a table of what is in each; or a table that holds the pictures themselves."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fer_tl.core.archive_members import PassedOver, describe_passed_over, summarize_passed_over
-from fer_tl.core.archives import Files, open_files
-from fer_tl.core.csv_tables import Table, TableRow, is_missing, parse_table, read_table
+from fer_tl.core.archive_members import PassedOver
+from fer_tl.core.archives import open_files
+from fer_tl.core.csv_tables import Table, TableRow, is_missing
 from fer_tl.core.errors import UserError
 from fer_tl.sources.folder.classes import name_classes
 from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.image_source import Entry, ImageSource
-from fer_tl.sources.images import NO_IMAGES, find_images, image_paths
+from fer_tl.sources.images import NO_IMAGES, image_paths
 from fer_tl.sources.origin import Origin
 from fer_tl.sources.records import SPLITS, Record, Skipped
 from fer_tl.sources.split_names import canonical_split
 from fer_tl.sources.table.boxes import read_boxes, read_sides
 from fer_tl.sources.table.columns import describe_guess, find_columns
+from fer_tl.sources.table.images import open_images
 from fer_tl.sources.table.matching import Finder, Match
+from fer_tl.sources.table.pixel_rows import PICTURE
 
-_TABLES = (".csv", ".tsv")
 _NOT_LISTED = "images that the table does not list"
-_WHAT = "images and their classes"
 
 
 class TableSource(ImageSource):
@@ -34,7 +34,6 @@ class TableSource(ImageSource):
         photo_of_id: {id: name of its image file}, of files with several rows.
     """
 
-    kind = "images and table"
     photo_of_id: Mapping[str, str]
 
     def records(self) -> Iterator[Record]:
@@ -61,7 +60,7 @@ def open_table(
     split_column: str | None = None,
     group_column: str | None = None,
     box_columns: str | None = None,
-    image_size: int = DEFAULT_IMAGE_SIZE,
+    image_size: int | None = None,
     fit: str = "pad",
     channels: int | None = None,
     labels: str | None = None,
@@ -70,14 +69,16 @@ def open_table(
     """Open images and the CSV that says what is in them.
 
     Args:
-        path: the folder or archive of the images.
+        path: the folder or archive of the images, or a CSV with a column of pixels, see ``pixel_rows``.
         table: the CSV; None for the only one in there.
-        path_column: where it names the image, see ``matching.Finder``; this and the others as ``find_columns`` does it.
+        path_column: where it names the image, see ``matching.Finder``, or has its pixels; this and the others as
+            ``find_columns`` does it.
         label_column: where it says the class, a name, or a number of the order ``labels``.
         split_column: where it says the split.
         group_column: where it says who is in the image.
         box_columns: see ``boxes.read_sides``.
-        image_size: height and width of the images to hand out, pixels.
+        image_size: height and width of the images to hand out, pixels; None for those of pixels in the table, else
+            ``DEFAULT_IMAGE_SIZE``.
         fit: see ``fer_tl.faces.recipe.FaceRecipe``.
         channels: 1 or 3; None for 1 if every image is stored in grey, else 3.
         labels: what numbers mean, a key of ``LABEL_ORDERS``.
@@ -88,14 +89,11 @@ def open_table(
     """
     files = open_files(path)
     try:
-        names, passed = find_images(files)
-        if not names:
-            told = describe_passed_over(summarize_passed_over(passed))
-            raise UserError(
-                f"{files.label} holds no images: give their folder or archive with --source. {told}".strip()
-            )
-        inside = None if table else _only_table(files)
-        read = read_table(table, (), _WHAT) if table else parse_table(files.read(str(inside)), str(inside), (), _WHAT)
+        opened = open_images(files, table, path_column)
+        read, inside, names = opened.table, opened.inside, opened.names
+        if opened.side:
+            path_column, image_size = PICTURE, image_size or opened.side
+        image_size = image_size or DEFAULT_IMAGE_SIZE
         given = {"path": path_column, "label": label_column, "split": split_column, "group": group_column}
         columns, guessed = find_columns(read.header, given, read.name)
         sides = read_sides(box_columns, read.header, read.name) if box_columns else {}
@@ -109,7 +107,7 @@ def open_table(
         if "split" not in columns:
             lines.append(f"{read.name} names no splits: all images go to train.")
         options = {"table": read.sha256, "image_size": str(image_size), "fit": fit}
-        options |= {f"{role}_column": column for role, column in columns.items()}
+        options |= {f"{role}_column": column for role, column in columns.items() if column != PICTURE}
         own = {"labels": labels, "channels": channels, "box_columns": box_columns}
         options |= {key: str(value) for key, value in own.items() if value is not None}
         ids = _ids(listed, bool(sides))
@@ -117,8 +115,8 @@ def open_table(
         if len(classes.names) < 2:
             raise UserError(f"{read.name} has one class only ({classes.names[0]}): give images of others as well")
         source = TableSource(
-            Origin(path, files, sorted({each.name for each in listed})),
-            files,
+            Origin(path, files, [str(inside)] if opened.side else sorted({each.name for each in listed})),
+            opened.files,
             [
                 Entry(each.name, identity, each.split, classes.label_of[each.label], each.person)
                 for each, identity in zip(listed, ids, strict=True)
@@ -133,8 +131,9 @@ def open_table(
     except BaseException:
         files.close()
         raise
-    source.unusable = unusable
-    source.passed_over = _passed_over(passed, inside, sorted({*names} - {each.name for each in listed}))
+    source.kind = "pixels in a table" if opened.side else "images and table"
+    source.unusable = [*opened.unusable, *unusable]
+    source.passed_over = _passed_over(opened.passed, inside, sorted({*names} - {each.name for each in listed}))
     times = Counter(each.name for each in listed)
     pairs = zip(ids, listed, strict=True)
     source.photo_of_id = {identity: each.name for identity, each in pairs if times[each.name] > 1}
@@ -149,14 +148,6 @@ def open_table(
 def _passed_over(passed: PassedOver, table: str | None, others: list[str]) -> PassedOver:
     """What is not read: without the table, with images that it does not list."""
     return {**passed, NO_IMAGES: [name for name in passed.get(NO_IMAGES, []) if name != table], _NOT_LISTED: others}
-
-
-def _only_table(files: Files) -> str:
-    found = [name for name in files.names if name.lower().endswith(_TABLES)]
-    if len(found) == 1:
-        return found[0]
-    there = f"has several ({', '.join(found[:3])})" if found else "has none"
-    raise UserError(f"{files.label} {there}: give the CSV of the images' classes with --table")
 
 
 def _find_rows(
