@@ -34,6 +34,8 @@ class Measure:
         is_share: shown in per cent; else with three decimals.
         higher_is_better: which model tables mark as the best.
         interval_beside: whether tables with one row a model have a column for its interval.
+        leans_up: it is larger of few examples than of many, so that its intervals are moved, see
+            ``bootstrap_intervals``.
 
     Raises:
         UserError: it has both ways of being computed, or none; a formula of it raises or gives another shape than it
@@ -51,6 +53,7 @@ class Measure:
     is_share: bool = True
     higher_is_better: bool = True
     interval_beside: bool = False
+    leans_up: bool = False
 
     def __post_init__(self) -> None:
         if (self.of_counts is None) == (self.of_examples is None):
@@ -234,6 +237,7 @@ _ALL = (
         of_means=lambda means: np.abs(means).sum(axis=1),
         exact=lambda predictions: reliability_of(predictions).error,
         higher_is_better=False,
+        leans_up=True,
     ),
 )
 

@@ -137,7 +137,29 @@ def test_results_saved_before_come_out_again():
     assert found["loss"] == pytest.approx((1.0946925633166367, 1.3061714018588537), rel=1e-12)
     assert found["brier"] == pytest.approx((0.6537633766773931, 0.7782484939182684), rel=1e-12)
     assert found["top2_accuracy"] == pytest.approx((0.5519444444444445, 0.7197222222222222), rel=1e-12)
-    assert found["calibration_error"] == pytest.approx((0.057094285260161935, 0.2330665349726321), rel=1e-12)
+
+
+def overconfident(count: int, by: float, seed: int) -> Predictions:
+    """Two classes; of answers with a confidence c, c - ``by`` are right, which is the true calibration error."""
+    rng = np.random.default_rng(seed)
+    confidence = rng.uniform(0.6, 0.95, count)
+    right = rng.random(count) < confidence - by
+    log_odds = np.log(confidence / (1 - confidence))
+    logits = np.stack([log_odds, np.zeros(count)], axis=1).astype(np.float32)
+    return Predictions(np.arange(count).astype(str), np.where(right, 0, 1), logits, ("a", "b"))
+
+
+def test_a_calibration_error_is_in_its_interval_and_so_is_the_truth():
+    covered = 0
+    for seed in range(60):
+        predictions = overconfident(2000, 0.02, seed)
+        (low, high), value = (
+            bootstrap_interval(predictions, predictions.ids, "calibration_error", resamples=200),
+            MEASURES["calibration_error"].value(predictions),
+        )
+        assert 0 <= low <= value <= high
+        covered += low <= 0.02 <= high
+    assert covered >= 48
 
 
 def test_resamples_without_a_rare_class_are_scored_over_those_they_have():
