@@ -345,7 +345,7 @@ def test_a_video_that_is_cut_short_is_done_as_far_as_it_goes(film: Path, monkeyp
             super().__init__(source, live)
             self.frames = 300  # as its header says
 
-    monkeypatch.setattr("fer_tl.inference.predict.video.VideoReader", Counted)
+    monkeypatch.setattr("fer_tl.faces.films.VideoReader", Counted)
     result, rows = ask(str(film), save="csv")
     assert len(rows) == FRAMES and "film.mp4 is truncated or damaged: 24 of its 300 frames could be read" in result.text
     Path("half.mp4").write_bytes(film.read_bytes()[: film.stat().st_size // 2])  # without its index
@@ -396,7 +396,7 @@ def test_a_camera_ended_with_ctrl_c_leaves_whole_files(film: Path, monkeypatch: 
                     raise KeyboardInterrupt
                 yield frame
 
-    monkeypatch.setattr("fer_tl.inference.predict.video.VideoReader", Camera)
+    monkeypatch.setattr("fer_tl.faces.films.VideoReader", Camera)
     result, rows = ask("0")
     assert [int(row["frame"]) for row in rows] == list(range(7)) and result.pictures == 7
     assert len(frames_of(Path("run/predict/annotated.mp4"))) == 7 and not list(Path("run").rglob(".*"))
