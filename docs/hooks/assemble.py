@@ -15,7 +15,7 @@ from pathlib import Path
 from reference import ROOT, pages
 
 DOCS = ROOT / "docs"
-KINDS = ("*.md", "*.png", "*.css")
+KINDS = ("*.md", "*.png", "*.css", "*.html", "*.csv", "*.tex")
 LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
 
 
