@@ -19,7 +19,7 @@ from fer_tl.models.backbones import BACKBONES
 ROOT = Path(__file__).parents[2]
 # Classes whose objects the functions take or return, in the order of the page.
 CLASSES = ("core.config.Experiment", "inference.predictor.ExpressionModel", "inference.predictor.Answers",
-    "commands._report_folds.CvResult", "commands.train.FitResult", "commands.evaluate.EvaluationResult",
+    "commands._report_folds.CvResult", "commands.train.FitResult", "commands._evaluation_result.EvaluationResult",
     "evaluation.summary.CvSummary")  # fmt: skip
 
 

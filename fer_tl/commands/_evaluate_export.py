@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_tl.commands._evaluation_result import EvaluationResult
 from fer_tl.core.framework import import_backend, require_tensorflow
 from fer_tl.core.say import Say
 from fer_tl.data.dataset import group_by_id
@@ -15,21 +15,11 @@ from fer_tl.runs.predictions import Predictions, load_predictions
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.exported_run import ExportTarget
-    from fer_tl.reports.run_report import Result
-
-
-@dataclass(frozen=True, eq=False)
-class ExportScore:
-    """As ``fer_tl.commands.evaluate.EvaluationResult``."""
-
-    result: Result
-    predictions: dict[str, Predictions]
-    text: str
 
 
 def evaluate_export(
     run: RunFolder, given: Path | str, split: str | None, data_dir: Path | str | None, say: Say
-) -> ExportScore:
+) -> EvaluationResult:
     """Let an exported model answer for the images that its training held out, and for a split if one is named.
 
     Args:
@@ -56,7 +46,7 @@ def evaluate_export(
     return score
 
 
-def _score(target: ExportTarget, say: Say, quiet: bool = False) -> ExportScore:
+def _score(target: ExportTarget, say: Say, quiet: bool = False) -> EvaluationResult:
     from fer_tl.core.progress import Clock
     from fer_tl.evaluation.exported_run import answer_target, count_zeros, known_answers
     from fer_tl.evaluation.given_predictions import FLOOR
@@ -92,7 +82,7 @@ def _score(target: ExportTarget, say: Say, quiet: bool = False) -> ExportScore:
         option = f" --split {target.opening.split}" if target.opening else ""
         beside = f"fer-tl compare {target.source.path} {target.run.path}{option}"
         say(f"\n{text}\n\nresults: {folder}\nbeside others: {beside}")
-    return ExportScore(result, named, text)
+    return EvaluationResult(result, named, text)
 
 
 def _difference(found: Predictions, original: Predictions, target: ExportTarget) -> str:

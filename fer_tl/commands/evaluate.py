@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
 from fer_tl.commands._evaluate_export import evaluate_export
+from fer_tl.commands._evaluation_result import EvaluationResult
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import remove_temporaries
 from fer_tl.core.framework import import_backend
@@ -20,16 +20,6 @@ from fer_tl.runs.predictions import Predictions
 
 if TYPE_CHECKING:
     from fer_tl.evaluation.open_split import Opening
-    from fer_tl.reports.run_report import Result
-
-
-@dataclass(frozen=True, eq=False)
-class EvaluationResult:
-    """Predictions of a run's models on a split by model name, the ensemble first, their metrics, and the tables."""
-
-    result: Result
-    predictions: dict[str, Predictions]
-    text: str
 
 
 def evaluate(
@@ -75,8 +65,7 @@ def evaluate(
         if export:
             if tta != "none" or data or classes:
                 raise UserError("--export goes with --split alone, not with --tta, --data or --classes")
-            scored = evaluate_export(run, export, split, data_dir, say)
-            return EvaluationResult(scored.result, scored.predictions, scored.text)
+            return evaluate_export(run, export, split, data_dir, say)
         from fer_tl.evaluation.learnt_images import leave_out_learnt
         from fer_tl.evaluation.open_split import prepare_opening
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from fer_tl.core.errors import UserError
@@ -57,6 +57,29 @@ def overlap(one: Box, other: Box) -> float:
         return 0.0
     shared = height * width
     return shared / (one.area + other.area - shared)
+
+
+def match_boxes(ones: Sequence[Box], others: Sequence[Box], least: float) -> dict[int, int]:
+    """Pairs of boxes that share most, the best pair first; each box is in one pair at most.
+
+    Args:
+        ones: N of them.
+        others: M of them.
+        least: intersection over union of a pair, 0..1.
+
+    Returns:
+        {index in ``ones``: index in ``others``}.
+    """
+    pairs = sorted(
+        ((overlap(one, other), i, j) for i, one in enumerate(ones) for j, other in enumerate(others)), reverse=True
+    )
+    found: dict[int, int] = {}
+    used: set[int] = set()
+    for share, i, j in pairs:
+        if share >= least and i not in found and j not in used:
+            found[i] = j
+            used.add(j)
+    return found
 
 
 def window_of(box: Box, height: int, width: int, margin: float = 0.0) -> Window | None:

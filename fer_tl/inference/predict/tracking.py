@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fer_tl.faces.boxes import Box, overlap
+from fer_tl.faces.boxes import Box, match_boxes
 
 # Intersection over union from which boxes of two moments are one face. Faces move by less than half their width
 # between analysed frames of a usual video.
@@ -42,20 +42,12 @@ class Tracker:
             F numbers, all different.
         """
         known = [track for track in self._tracks if time - track.time <= _FORGET]
-        pairs = sorted(
-            ((overlap(track.box, box), i, j) for i, track in enumerate(known) for j, box in enumerate(boxes)),
-            reverse=True,
-        )
-        found: dict[int, int] = {}
-        used: set[int] = set()
-        for share, i, j in pairs:
-            if share >= _SAME and i not in used and j not in found:
-                used.add(i)
-                found[j] = known[i].number
+        same = match_boxes([track.box for track in known], boxes, _SAME)
+        found = {j: known[i].number for i, j in same.items()}
         for j in range(len(boxes)):
             if j not in found:
                 self._count += 1
                 found[j] = self._count
-        unseen = [track for i, track in enumerate(known) if i not in used]
+        unseen = [track for i, track in enumerate(known) if i not in same]
         self._tracks = [*(_Track(found[j], box, time) for j, box in enumerate(boxes)), *unseen]
         return [found[j] for j in range(len(boxes))]

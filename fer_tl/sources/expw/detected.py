@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from fer_tl.core.errors import UserError
-from fer_tl.faces.boxes import Box, Face, overlap
+from fer_tl.faces.boxes import Box, Face, match_boxes
 from fer_tl.faces.detection import DetectedCrop, find_faces
 
 SAME = 0.5
@@ -36,14 +36,9 @@ class DetectedBoxes:
             listed: {id: box}.
         """
         found = find_faces(self._crop.detector, np.asarray(photo))
-        pairs = sorted(
-            ((overlap(face.box, box), identity, i) for identity, box in listed.items() for i, face in enumerate(found)),
-            reverse=True,
-        )
-        mine: dict[str, int] = {}
-        for shared, identity, i in pairs:
-            if shared >= SAME and identity not in mine and i not in mine.values():
-                mine[identity] = i
+        ids, boxes = list(listed), list(listed.values())
+        same = match_boxes(boxes, [face.box for face in found], SAME)
+        mine = {ids[i]: j for i, j in same.items()}
         self._listed.update((identity, identity not in mine) for identity in listed)
         self._upright.update(identity for identity, i in mine.items() if found[i].tilt is None)
         return [found[mine[identity]] if identity in mine else Face(box, 1.0) for identity, box in listed.items()]
