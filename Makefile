@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: demo test lint docs notebooks clean
 
 demo: .venv/installed
-	$(BIN)/fer-tl cv --config configs/quickstart.yaml --run-dir runs/demo
+	$(BIN)/fer-tl cv --config quickstart --run-dir runs/demo
 
 test: .venv/installed
 	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

@@ -1,6 +1,6 @@
 """How much leakage is worth: the same model cross-validated with random folds and with folds that keep groups whole.
 
-usage: python benchmarks/leakage.py OUT [--seeds 2] -- --config configs/liu_3conv.yaml --data-dir DATA --epochs 8
+usage: python benchmarks/leakage.py OUT [--seeds 2] -- --config liu_3conv --data-dir DATA --epochs 8
 
 What follows `--` are options of `fer-tl cv`. The runs go to OUT/seed-N-random and OUT/seed-N-grouped; the same command
 continues where it was interrupted, and only reports what is done. Both arms train on the same images; folds, weights

@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.commands.models import list_models
     from fer_tl.commands.predict import predict
     from fer_tl.commands.profile import profile
+    from fer_tl.commands.recipes import list_recipes
     from fer_tl.commands.refit import refit
     from fer_tl.commands.report import report
     from fer_tl.commands.reproduce import reproduce
@@ -56,8 +57,8 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
 __all__ = [
     "Experiment", "UserError", "__version__", "audit", "build", "clean", "collect", "compare", "completion",
     "cross_validate", "distill", "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit",
-    "import_predictions", "inspect_dataset", "list_models", "load", "load_dataset", "load_experiment", "predict",
-    "profile", "refit", "report", "reproduce", "serve", "soup", "stress", "subgroups", "sweep", "verify",
+    "import_predictions", "inspect_dataset", "list_models", "list_recipes", "load", "load_dataset", "load_experiment",
+    "predict", "profile", "refit", "report", "reproduce", "serve", "soup", "stress", "subgroups", "sweep", "verify",
 ]  # fmt: skip
 _BESIDES_COMMANDS = {
     "Experiment": "core.config",

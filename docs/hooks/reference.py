@@ -13,6 +13,7 @@ import fer_tl
 from fer_tl.commands import command_names, commands_by_task, load_command, summary_of
 from fer_tl.commands._arguments import Argument, arguments_of, settings_by_group
 from fer_tl.commands._help import GROUPS
+from fer_tl.core.recipes import read_recipe, recipe_names
 from fer_tl.core.yaml_files import load_yaml
 from fer_tl.models.backbones import BACKBONES
 
@@ -181,13 +182,11 @@ def recorded_runs() -> list[list[str]]:
 
 
 def recipes_page() -> str:
-    """The files of ``configs/`` with the lines that say what each is."""
-    rows = []
-    for path in sorted((ROOT / "configs").glob("*.yaml")):
-        comment = [
-            line.lstrip("# ").strip() for line in path.read_text(encoding="utf-8").splitlines() if line[:1] == "#"
-        ]
-        rows.append([f"[{path.stem}](../../configs/{path.name})", cell(" ".join(comment))])
+    """The recipes that come with the package: whose each is, what is claimed and what was measured."""
+    rows = [
+        [f"[{each.name}](../../fer_tl/recipes/{each.path.name})", *map(cell, (each.title, each.claim, each.measured))]
+        for each in map(read_recipe, recipe_names())
+    ]
     return (
         "\n\n".join(
             [
@@ -195,7 +194,7 @@ def recipes_page() -> str:
                 "Each file is a row of a paper's table, and says the command, what the paper claims, what was "
                 "measured here, "
                 "and which choices are ours because the paper is silent. [How to run one](../how-to/recipes.md).",
-                table(["file", "what it says of itself"], rows),
+                table(["name", "what it trains", "the paper's claim", "measured"], rows),
             ]
         )
         + "\n"

@@ -29,7 +29,7 @@ TASKS: dict[str, dict[str, str]] = {
     "Train": {
         "cv": "fer-tl cv --data fer2013 --backbone mobilenetv2 --folds 4",
         "train": "fer-tl train --data fer2013 --backbone mobilenetv2 --epochs 12",
-        "sweep": "fer-tl sweep configs/liu_activations.yaml",
+        "sweep": "fer-tl sweep liu_activations",
         "collect": "fer-tl collect runs/a runs/b --out runs/all",
         "distill": "fer-tl distill runs/one --data fer2013 --backbone facevgg --weights none",
         "soup": "fer-tl soup runs/one --out runs/soup",
@@ -58,6 +58,7 @@ TASKS: dict[str, dict[str, str]] = {
     "Know your machine": {
         "doctor": "fer-tl doctor",
         "models": "fer-tl models",
+        "recipes": "fer-tl recipes li_shallow_cnn",
         "completion": "fer-tl completion bash >> ~/.bashrc",
     },
 }

@@ -50,9 +50,9 @@ class Command:
             self.add_arguments(parser)
             return
         if self.takes_experiment:
-            from fer_tl.core.options import add_options
+            from fer_tl.core.options import CONFIG_HELP, add_options
 
-            parser.add_argument("--config", type=str | None, help="YAML file of these options; flags override it")
+            parser.add_argument("--config", type=str | None, help=CONFIG_HELP)
             add_options(parser)
             return
         texts, where = argument_texts(self.run), f"{self.run.__module__}.{self.run.__name__}"

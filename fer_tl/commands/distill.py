@@ -12,7 +12,7 @@ from fer_tl.commands._part_result import PartResult
 from fer_tl.commands.train import fit
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
-from fer_tl.core.options import add_options
+from fer_tl.core.options import CONFIG_HELP, add_options
 from fer_tl.core.say import Say, say_line
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def distill(
 def _add_arguments(parser: Any) -> None:
     text = "the teachers, finished cross validations of the same images; default: distill.teachers of --config"
     parser.add_argument("run_dirs", type=str, nargs="*", metavar="RUN", help=text)
-    parser.add_argument("--config", type=str | None, help="YAML file of these options; flags override it")
+    parser.add_argument("--config", type=str | None, help=CONFIG_HELP)
     add_options(parser, short={"distill.share": "--share", "distill.temperature": "--temperature"})
 
 

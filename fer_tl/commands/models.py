@@ -67,7 +67,7 @@ def models_table_text(rows: Sequence[ModelRow]) -> str:
     lines = [line for row in rows for line in _lines(row)]
     note = (
         "parameters, MACs: without head, alpha 1, one image of the default size (pixels); "
-        "papers: as in configs/\n"
+        "papers: as in `fer-tl recipes`\n"
         f"weights: all backbones also start from random ones (--weights none); offline: in {keras_home()}"
     )
     return f"{as_text(Table(header, [lines], left=frozenset({0, 6, 7, 8})))}\n{note}"

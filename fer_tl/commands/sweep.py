@@ -21,7 +21,7 @@ def sweep(path: Path | str, say: Say = say_line, **overrides: Any) -> SweepResul
     the same command continues an interrupted sweep.
 
     Args:
-        path: YAML file with a ``sweep`` key, see ``fer_tl.training.sweep_grid.read_sweep``.
+        path: YAML file with a ``sweep`` key, see ``fer_tl.training.sweep_grid.read_sweep``; or the name of a recipe.
         say: prints a line.
         overrides: options that hold in every cell, by name; a group is a dictionary.
 
@@ -34,7 +34,12 @@ def sweep(path: Path | str, say: Say = say_line, **overrides: Any) -> SweepResul
 
 
 def _add_arguments(parser: Any) -> None:
-    parser.add_argument("path", type=str, metavar="FILE", help="YAML file with a 'sweep' key; flags hold in every cell")
+    parser.add_argument(
+        "path",
+        type=str,
+        metavar="FILE",
+        help="YAML file with a 'sweep' key, or such a recipe's name; flags hold in every cell",
+    )
     add_options(parser, defaults=False)
 
 

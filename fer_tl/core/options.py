@@ -16,7 +16,10 @@ from fer_tl.core.check_config import check
 from fer_tl.core.config import Experiment
 from fer_tl.core.config_keys import flatten, walk
 from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.recipes import find_config
 from fer_tl.core.yaml_files import load_yaml
+
+CONFIG_HELP = "YAML file of these options, or the name of a recipe (fer-tl recipes); flags override it"
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -34,15 +37,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def read_mapping(path: Path) -> dict[str, Any]:
     """Read a YAML file of keys and values as it stands, keys as text.
 
+    Args:
+        path: the file, or the name of a recipe that comes with the package.
+
     Raises:
-        UserError: no such file, not YAML, or something else than keys and values.
+        UserError: no such file or recipe, not YAML, or something else than keys and values.
     """
     import yaml
 
+    path = find_config(path)
     try:
         content = load_yaml(path)
-    except FileNotFoundError:
-        raise UserError(f"there is no config file {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"config file {path} cannot be read ({error})") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as a date 2026-13-01, a thousand brackets

@@ -104,7 +104,7 @@ class Backbone:
             output is the feature map ``[B, h, w, F]``. The weights are random. The tensor has layers in front of it:
             ``keras.Model(keras.utils.get_source_inputs(images), features)``. Its layers are Keras's own, none of them
             ``Lambda``: a saved model must load without running code.
-        paper: which of the papers trains it, by the names of ``configs/``; "ours" if none does.
+        paper: which of the papers trains it, by the names of ``fer-tl recipes``; "ours" if none does.
         features: F for alpha 1.
         parameters: of the backbone alone for alpha 1, with the channels that it expects.
         macs: multiplications of its convolutions and dense layers for one image of ``default_size``, alpha 1.

@@ -37,7 +37,7 @@ class Paper:
     """A paper and its rows.
 
     Attributes:
-        name: by which it is asked for, as in ``configs/``.
+        name: by which it is asked for, as in ``fer-tl recipes``.
         title: who and what.
         data: dataset, as ``--data`` names it.
         protocol: data and training in words.

@@ -1,4 +1,4 @@
-"""Every file in ``configs/`` builds, trains a step, and holds no key that nobody reads."""
+"""Every recipe builds, trains a step, and holds no key that nobody reads."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import fer_tl
 from fer_tl.core.config import Experiment
 from fer_tl.core.config_keys import flatten, to_dict
 from fer_tl.core.options import from_raw, load_experiment, read_mapping
+from fer_tl.core.recipes import read_recipe, recipe_names
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.record import Variant
 from fer_tl.reports import run_report
@@ -28,7 +29,7 @@ from fer_tl.training.sweep_grid import Cell, read_sweep
 
 pytestmark = pytest.mark.usefixtures("light_figures")
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = [read_recipe(name).path for name in recipe_names()]
 SWEEPS = [path for path in CONFIGS if "sweep" in read_mapping(path)]
 PAPERS = ("liu", "pham", "du", "li", "sikic")
 # Reading a setting to check, copy, compare or write it down is not using it.
@@ -115,9 +116,9 @@ def shortened(command: str, experiment: Experiment, data_dir: Path, run_dir: Pat
 
 def command_of(path: Path) -> str:
     """The subcommand in the file's header."""
-    (line,) = [line for line in path.read_text().splitlines() if line.startswith("#   fer-tl ")]
-    assert path.name in line
-    return line.split()[2]
+    words = read_recipe(path.stem).command.split()
+    assert words[0] == "fer-tl" and path.stem in words
+    return words[1]
 
 
 def run(command: str, experiment: Experiment) -> None:
@@ -178,8 +179,8 @@ def test_every_paper_has_its_recipes() -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_recipe_says_what_the_paper_claims_and_what_we_measured(path: Path) -> None:
-    header = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    if path.stem == "quickstart":
-        return
-    assert any("claim" in line for line in header)
-    assert any(line.startswith("# Measured: ") for line in header)
+    recipe = read_recipe(path.stem)
+    assert recipe.title
+    if path.stem != "quickstart":
+        assert recipe.claim
+        assert recipe.measured.endswith(("recipes-fer2013.md.", "not yet measured."))

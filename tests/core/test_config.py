@@ -128,8 +128,8 @@ def test_what_is_no_config_is_named(tmp_path: Path, text: str | bytes, reason: s
 
 
 def test_a_missing_file_or_a_folder_is_named(tmp_path: Path) -> None:
-    assert "there is no config file" in refusal(tmp_path / "none.yaml")
-    assert "cannot be read" in refusal(tmp_path)
+    assert "there is no config file and no recipe" in refusal(tmp_path / "none.yaml")
+    assert "is a folder: give a config file" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize(

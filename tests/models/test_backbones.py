@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,7 +20,6 @@ from fer_tl.models.costs import Costs, count_costs
 from fer_tl.models.record import Variant
 from fer_tl.models.resolve import resolve_model
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 CLASSES = 7
 
 # name: parameters, multiply-accumulates at the default size, that size, the smallest size, width of the features
@@ -265,7 +263,7 @@ PAPERS = {
 
 @pytest.mark.parametrize("config", sorted(PAPERS))
 def test_configs_have_the_parameters_of_their_papers(config: str):
-    experiment: Experiment = load_experiment(CONFIGS / f"{config}.yaml")
+    experiment: Experiment = load_experiment(config)
     spec = resolve_model(experiment)
     assert total_parameters(spec.backbone.name, spec.size, spec.head) == PAPERS[config]
 
