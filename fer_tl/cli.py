@@ -16,6 +16,7 @@ from typing import Any
 
 from fer_tl.commands import command_names, load_command, summary_of
 from fer_tl.commands._arguments import recording_parser
+from fer_tl.commands._as_meant import as_meant
 from fer_tl.commands._help import INTRO, help_text
 from fer_tl.core.errors import Terminated, UserError, exit_code, suggest
 from fer_tl.core.interrupts import handled
@@ -56,6 +57,7 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
         options = {option for action in actions for option in action.option_strings}
         if load_command(name).takes_experiment:
             arguments = _spread_config(arguments)
+        arguments = [name, *as_meant(arguments[1:], actions, load_command(name).words)]
         _refuse_unknown(name, arguments, options)
         if load_command(name).positional:
             arguments = [name, *_words_last(arguments[1:], actions)]

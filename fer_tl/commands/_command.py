@@ -23,6 +23,7 @@ class Command:
         run: does it; its keywords are the options, and its name is that of the Python API, ``fer_tl.<name>``.
         positional: parameters of ``run`` that are given without a flag. The command line needs each of them, whatever
             its default, but for those of the default None, and several of the default ``()``.
+        words: flags of options that may also be given without, in this order, behind what is positional.
         metavars: what the help calls a positional one, where it is not the parameter in capitals.
         flags: flags by parameter, where the name cannot be one of Python, such as ``--class``.
         add_arguments: declares the options on a ``jsonargparse.ArgumentParser``, where they do not follow from ``run``.
@@ -33,6 +34,7 @@ class Command:
 
     run: Callable[..., Any]
     positional: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     metavars: Mapping[str, str] = field(default_factory=dict)
     flags: Mapping[str, str] = field(default_factory=dict)
     add_arguments: Callable[[Any], None] | None = None

@@ -21,4 +21,4 @@ def _add_arguments(parser: Any) -> None:
     add("--overwrite", action="store_true", help="replace a dataset that is built from something else")
 
 
-COMMAND = Command(build, add_arguments=_add_arguments)
+COMMAND = Command(build, words=("--source",), add_arguments=_add_arguments)

@@ -97,4 +97,4 @@ def _refuse_failed(found: CvResult | PartResult | SweepResult) -> None:
         found.refuse_failed()
 
 
-COMMAND = Command(cross_validate, takes_experiment=True, resumes=True, finish=_refuse_failed)
+COMMAND = Command(cross_validate, words=("--data",), takes_experiment=True, resumes=True, finish=_refuse_failed)

@@ -244,4 +244,4 @@ def _time(timed: dict[str, Timed]) -> dict[str, float]:
     return {name: seconds / steps[name] for name, seconds in zip(timed, taken, strict=True)}
 
 
-COMMAND = Command(profile, takes_experiment=True)
+COMMAND = Command(profile, words=("--data",), takes_experiment=True)

@@ -73,4 +73,4 @@ def fit(experiment: Experiment | None = None, say: Say = say_line) -> FitResult 
         return FitResult(run.path, result, predictions, text)
 
 
-COMMAND = Command(fit, takes_experiment=True, resumes=True)
+COMMAND = Command(fit, words=("--data",), takes_experiment=True, resumes=True)

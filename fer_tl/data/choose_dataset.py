@@ -9,20 +9,25 @@ from pathlib import Path
 
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.say import Say, say_line
 from fer_tl.data.directory import built_datasets
 from fer_tl.sources.format import formats, is_drawn, known_format
+from fer_tl.sources.recognize import recognize
 
 
-def choose_dataset(asked: str | None, data_dir: Path | str) -> str:
+def choose_dataset(asked: str | None, data_dir: Path | str, say: Say = say_line) -> str:
     """The name of a dataset.
 
     Args:
         asked: as given, such as ``fer2013``; other letters' cases, blanks, ``-`` and ``_`` make no other name. None
             where nothing is: it is then the only dataset of photographs that is built, or drawn faces if there is none.
+            A file, archive or folder is built, if that was not done before.
         data_dir: folder of the built datasets.
+        say: prints a line of what is built.
 
     Raises:
-        UserError: nothing is asked for and there are several; or it is a file or folder, which has to be built first.
+        UserError: nothing is asked for and there are several; or it is a file or folder that cannot be built, or of
+            which nobody can tell which dataset it is.
     """
     built = built_datasets(data_dir)
     if asked is None:
@@ -37,13 +42,27 @@ def choose_dataset(asked: str | None, data_dir: Path | str) -> str:
     if len(alike) == 1:
         return alike.pop()
     if Path(asked).exists():
-        raise UserError(
-            f"--data {asked} is a file or folder, and not yet a dataset: build it, such as with `fer-tl build fer2013 "
-            f"--source {shlex.quote(asked)} --data-dir {shlex.quote(str(data_dir))}`, then name it"
-        )
+        return _build_what_it_is(asked, data_dir, say)
     if difflib.get_close_matches(asked, known, n=1):
         raise UserError(f"there is no dataset '{asked}'{suggest(asked, known)}")
     return asked  # whose folder is looked for, and said to be missing
+
+
+def _build_what_it_is(path: str, data_dir: Path | str, say: Say) -> str:
+    """Build a dataset of a file or folder, and return its name; one that is built from it already is taken."""
+    from fer_tl.data.building.build import build
+
+    place = f"--source {shlex.quote(path)} --data-dir {shlex.quote(str(data_dir))}"
+    found = recognize(Path(path))
+    if found is None:
+        raise UserError(
+            f"--data {path} is a file or folder, and nothing tells which dataset it is: build it, such as with `fer-tl "
+            f"build rafdb {place}`, then name it; `fer-tl build --help` has all formats"
+        )
+    name, told = found
+    say(f"data: {path} has {told}: `fer-tl build {name} {place}`")
+    build(name, path, data_dir, say=say)
+    return name
 
 
 def _plain(name: str) -> str:

@@ -91,6 +91,8 @@ class Format:
         detects: its source takes a detector (``Source.use_detector``) to find the faces that it lists.
         splits: its records have no split: one is drawn, 80:20 if nothing else is asked for, or read from a table.
         variants: a dataset of it has a name of its own, ``folder/mine``.
+        recognizer: what tells such a source by its names, as "module:function", for ``--data FILE``: it takes the open
+            ``fer_tl.core.archives.Files`` and returns what tells it, "" if nothing does; "" where nothing can.
         most_lost: share of a class's training images that may be copies of validation and test without a question; None
             for that of all formats.
     """
@@ -104,6 +106,7 @@ class Format:
     detects: bool = False
     splits: bool = False
     variants: bool = False
+    recognizer: str = ""
     most_lost: float | None = None
 
     def __post_init__(self) -> None:

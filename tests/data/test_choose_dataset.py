@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fer_files import csv_text, image_files, make_faces, write_folder
 from stored_dataset import Stored, store_dataset
 
 from fer_tl import cli
 from fer_tl.core.errors import UserError
 from fer_tl.data.choose_dataset import choose_dataset
+from fer_tl.data.dataset import load_dataset
+from fer_tl.sources.fer2013.labels import OFFICIAL_COUNTS
+from fer_tl.sources.recognize import recognize
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +56,43 @@ def test_a_name_that_is_nearly_one_is_refused_with_it():
     assert choose_dataset("folder/other", "data") == "folder/other"
 
 
-def test_a_file_is_no_dataset_and_the_command_that_builds_it_is_said():
-    Path("my archive.zip").write_bytes(b"")
-    with pytest.raises(UserError, match=r"build fer2013 --source 'my archive.zip' --data-dir data`, then name it"):
-        choose_dataset("my archive.zip", "data")
+def test_what_nothing_tells_is_refused_with_the_command_that_builds_it():
+    Path("my notes.txt").write_text("a,b\n1,2\n")
+    with pytest.raises(
+        UserError, match=r"nothing tells which.* --source 'my notes.txt' --data-dir data`, then name it"
+    ):
+        choose_dataset("my notes.txt", "data")
+
+
+def test_class_folders_are_built_on_the_spot_and_taken_the_next_time():
+    faces = make_faces(42)
+    write_folder(Path("Our Faces"), image_files(faces, "{split}/{name}/{index}.png"))
+    said: list[str] = []
+    assert choose_dataset("Our Faces", "data", said.append) == "folder/our-faces"
+    assert said[0].startswith("data: Our Faces has images in folders of 7 classes (angry, disgust,")
+    assert len(load_dataset("folder/our-faces", "data", ("train", "validation", "test"))) == 42
+    said.clear()
+    assert choose_dataset("Our Faces", "data", said.append) == "folder/our-faces"
+    assert "nothing to do" in said[-1]
+
+
+def test_the_table_of_fer2013_is_told_by_its_columns_or_name(tmp_path: Path):
+    text = csv_text(make_faces(42))
+    for name in ("whatever.csv", "fer2013.csv"):
+        Path(name).write_text(text)
+        assert recognize(Path(name))[0] == "fer2013"
+    with zipfile.ZipFile("download.zip", "w") as archive:
+        archive.writestr("challenges/fer2013.tar.gz", b"")
+    assert recognize(Path("download.zip")) == ("fer2013", "a file called fer2013.tar.gz")
+
+
+def test_images_are_fer2013_only_if_there_are_as_many_of_each_class(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(OFFICIAL_COUNTS, "train", (2,) * 7)
+    faces = make_faces(42)
+    write_folder(Path("a"), image_files(faces, "{split}/{name}/{index}.png"))
+    assert recognize(Path("a"))[0] == "fer2013"
+    next(Path("a/train/happy").iterdir()).unlink()
+    assert recognize(Path("a"))[0] == "folder/a"
 
 
 def test_commands_take_what_is_meant_and_say_so(capsys: pytest.CaptureFixture[str]):

@@ -10,5 +10,6 @@ FORMAT = Format(
     "fer_tl.sources.fer2013.open_source:open_source",
     (LABELS, Option("ferplus", Path, "FER+'s fer2013new.csv, whose votes replace the labels of a CSV"), VOTES),
     crops=True,
+    recognizer="fer_tl.sources.fer2013.recognize:recognize",
     most_lost=1 / 3,  # its disgust loses 25 % and its surprise 20 %, by eye to copies
 )

@@ -16,5 +16,6 @@ FORMAT = Format(
         LABELS,
     ),
     crops=True,
+    recognizer="fer_tl.sources.folder.recognize:recognize",
     variants=True,
 )
