@@ -17,6 +17,7 @@ import numpy as np
 from fer_tl.core.files import is_temporary, sync, temporary_of, write_json
 from fer_tl.core.safe_text import csv_line
 from fer_tl.faces.boxes import Box, Face
+from fer_tl.inference.face_record import face_record
 from fer_tl.inference.predict.annotate import Mark, annotate
 from fer_tl.inference.predict.video import VideoWriter
 
@@ -87,24 +88,12 @@ class JsonLines:
 
     def write(self, row: Row) -> None:
         """Append a line; what is not known is null."""
-        face = row.face
-        box = (
-            dict.fromkeys(Box._fields)
-            if face is None
-            else {n: round(float(v), 2) for n, v in face.box._asdict().items()}
-        )
-        p = None
-        if row.probabilities is not None:
-            p = {name: round(float(value), 4) for name, value in zip(self._classes, row.probabilities, strict=True)}
         line = {
             "id": row.id,
             "frame": row.frame,
             "time": None if row.time is None else round(row.time, 3),
             "face": row.number,
-            **box,
-            "score": None if face is None else round(float(face.score), 4),
-            "label": row.label or None,
-            "probabilities": p,
+            **face_record(row.face, row.label, row.probabilities, self._classes),
         }
         self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 

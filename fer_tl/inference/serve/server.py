@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +11,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Request, Response, jsonify, render_template, request
 from PIL import Image
 from werkzeug.exceptions import HTTPException
 
 from fer_tl.core.errors import UserError
-from fer_tl.faces.boxes import Detector, Face
+from fer_tl.faces.boxes import Box, Detector, Face
 from fer_tl.faces.detection import find_faces, open_detector
 from fer_tl.faces.recipe import FaceRecipe
 from fer_tl.inference.explain.pictures import SHOWN
+from fer_tl.inference.face_record import face_record
 from fer_tl.inference.predict.find_faces import cut_faces, cut_whole
 from fer_tl.inference.serve.batching import Batcher, Busy
 from fer_tl.inference.serve.face_explainer import FaceExplainer
@@ -66,8 +69,9 @@ class Service:
 def make_app(service: Service, hosts: Collection[str]) -> Flask:
     """The application.
 
-    ``POST /predict`` and ``POST /explain?face=N`` take the bytes of a picture, with its content type, and answer in
-    JSON, errors too; ``?faces=crop`` takes the picture for one face. ``GET /health`` says that it answers.
+    ``POST /predict`` and ``POST /explain?face=N`` take a picture, as the body with its content type or as the file of a
+    form, and answer in JSON, errors too; ``?faces=crop`` takes the picture for one face. ``GET /health`` says that it
+    answers, ``GET /docs`` how to ask.
 
     Args:
         service: what answers.
@@ -75,6 +79,8 @@ def make_app(service: Service, hosts: Collection[str]) -> Flask:
             address (DNS rebinding), but cannot change the name that the browser sends.
     """
     app = Flask(__name__, static_folder=None, template_folder=str(_PAGE))
+    app.request_class = _InMemory
+    app.json.sort_keys = False  # type: ignore[attr-defined]
 
     @app.before_request
     def refuse_strangers() -> None:
@@ -105,6 +111,22 @@ def _add_page(app: Flask, service: Service) -> None:
             "index.html", facts=service.facts, detects=detects, types=tuple(FORMATS), most_bytes=MOST_BYTES
         )
 
+    @app.get("/docs")
+    def docs() -> str:
+        names = service.class_names
+        face = Face(Box(90, 787, 239, 899), 1.0)
+        shares = [round(1 / len(names), 4)] * len(names)
+        answer = {"faces": [face_record(face, names[0], shares, names)], "width": 1280, "height": 720}
+        return render_template(
+            "docs.html",
+            facts=service.facts,
+            types=tuple(FORMATS),
+            address=request.host_url.rstrip("/"),
+            most_megabytes=MOST_BYTES // 1_000_000,
+            most_faces=MOST_FACES,
+            example=json.dumps({**answer, "class_names": names}, indent=1, ensure_ascii=False),
+        )
+
     @app.get("/page.js")
     def script() -> Response:
         return Response((_PAGE / "page.js").read_bytes(), mimetype="text/javascript")
@@ -131,11 +153,8 @@ def _add_api(app: Flask, service: Service) -> None:
         found = []
         if faces:
             answers = service.batcher.answer(cut(service.image_shape, faces))
-            rows = zip(faces, answers.labels, answers.probabilities.tolist(), strict=True)
-            found = [
-                {"box": list(map(float, face.box)), "score": face.score, "label": label, "probabilities": probabilities}
-                for face, label, probabilities in rows
-            ]
+            rows = zip(faces, answers.labels, answers.probabilities, strict=True)
+            found = [face_record(*row, service.class_names) for row in rows]
         height, width = image.shape[:2]
         return {"faces": found, "width": width, "height": height, "class_names": service.class_names}
 
@@ -171,12 +190,29 @@ def _read(service: Service) -> tuple[np.ndarray, list[Face], Cutter]:
     if way not in ("detect", "crop"):
         raise Refused(400, f"faces={way[:20]}: say detect, or crop for a picture that is one face")
     recipe = service.recipe
-    image = decode_upload(request.get_data(cache=False), request.mimetype, recipe.bits)
+    image = decode_upload(*_sent(), recipe.bits)
     if way == "crop" or service.detector.name == "none":
         whole = open_detector("none").find(image)
         return image, whole, lambda shape, faces: cut_whole(Image.fromarray(image), shape, recipe)
     found = find_faces(service.detector, image)[:MOST_FACES]
     return image, found, lambda shape, faces: cut_faces(image, faces, shape, recipe)
+
+
+def _sent() -> tuple[bytes, str]:
+    """The bytes and the media type of the picture: the only file of a form, or the body."""
+    if request.mimetype != "multipart/form-data":
+        return request.get_data(cache=False), request.mimetype
+    files = [file for name in request.files for file in request.files.getlist(name)]
+    if len(files) != 1:
+        raise Refused(400, f"the form has {len(files)} files: send one picture, as `curl -F image=@photo.jpg`")
+    return files[0].read(), files[0].mimetype
+
+
+class _InMemory(Request):
+    """Keeps files of forms in memory; Werkzeug writes those above 500 kB to the disk."""
+
+    def _get_file_stream(self, *args: object, **named: object) -> io.BytesIO:
+        return io.BytesIO()
 
 
 def _add_errors(app: Flask) -> None:

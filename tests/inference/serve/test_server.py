@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import socket
 from collections.abc import Iterator
@@ -39,14 +40,50 @@ def client(fakes: Fakes) -> FlaskClient:
     return make_app(fakes.service, HOSTS).test_client()
 
 
+def sides(face: dict[str, float]) -> list[float]:
+    return [face[side] for side in ("top", "left", "bottom", "right")]
+
+
+def test_a_form_with_a_picture_is_answered_as_its_bytes_are(client: FlaskClient):
+    sent = picture([0, 2, 1])
+    form = client.post("/predict", data={"image": (io.BytesIO(sent), "x.png", "image/png")})
+    assert form.get_json() == client.post("/predict", data=sent, **PNG).get_json()
+    two = {name: (io.BytesIO(sent), "x.png", "image/png") for name in "ab"}
+    for wrong, message in ((two, "the form has 2 files"), ({"image": "text"}, "the form has 0 files")):
+        answer = client.post("/predict", data=wrong, content_type="multipart/form-data")
+        assert answer.status_code == 400 and message in answer.get_json()["error"]
+
+
+def test_files_of_forms_stay_in_memory(client: FlaskClient, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*args: object, **named: object) -> None:
+        raise AssertionError("a temporary file")
+
+    monkeypatch.setattr("werkzeug.formparser.SpooledTemporaryFile", refuse)
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)  # 1 MB as a PNG file
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, "PNG")
+    stream.seek(0)
+    assert client.post("/predict?faces=crop", data={"image": (stream, "x.png", "image/png")}).status_code == 200
+
+
+def test_the_page_for_programs_shows_an_answer_with_the_names_of_a_real_one(client: FlaskClient):
+    page = unescape(client.get("/docs").get_data(as_text=True))
+    shown = json.loads(re.search(r"<pre>(\{.*?\})</pre>", page, re.S)[1])
+    real = client.post("/predict", data=picture([1]), **PNG).get_json()
+    assert shown.keys() == real.keys()
+    assert shown["faces"][0].keys() == real["faces"][0].keys()
+    assert all(f"{path}" in page for path in ("/predict", "/explain?face=0", "/health"))
+
+
 def test_every_face_has_its_box_and_its_own_answer(client: FlaskClient):
     found = client.post("/predict", data=picture([0, 2, 1]), **PNG).get_json()
     assert (found["width"], found["height"], found["class_names"]) == (90, 40, list(CLASSES))
-    assert [face["box"] for face in found["faces"]] == [[5, 5 + 30 * k, 25, 25 + 30 * k] for k in range(3)]
+    assert [sides(face) for face in found["faces"]] == [[5, 5 + 30 * k, 25, 25 + 30 * k] for k in range(3)]
     assert [face["label"] for face in found["faces"]] == ["angry", "sad", "happy"]
     for face in found["faces"]:
-        assert face["label"] == CLASSES[int(np.argmax(face["probabilities"]))]
-        assert sum(face["probabilities"]) == pytest.approx(1, abs=1e-5)
+        assert list(face["probabilities"]) == list(CLASSES)
+        assert face["label"] == max(face["probabilities"], key=face["probabilities"].get)
+        assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-3)
         assert face["score"] == 5
 
 
@@ -56,7 +93,7 @@ def test_no_face_many_faces_and_a_picture_that_is_one(client: FlaskClient, fakes
     crowd = client.post("/predict", data=picture([1] * (MOST_FACES + 5)), **PNG).get_json()["faces"]
     assert len(crowd) == MOST_FACES
     (whole,) = client.post("/predict?faces=crop", data=picture([2, 0]), **PNG).get_json()["faces"]
-    assert whole["box"] == [0, 0, 40, 60]
+    assert sides(whole) == [0, 0, 40, 60]
     # Padded to a square, as the training's pictures are.
     assert not fakes.shown[-1][0, :2].any() and not fakes.shown[-1][0, -2:].any() and fakes.shown[-1].any()
 
@@ -65,7 +102,7 @@ def test_without_a_detector_every_picture_is_one_face_and_the_page_says_so(fakes
     client = make_app(replace(fakes.service, detector=open_detector("none")), HOSTS).test_client()
     assert client.get("/health").get_json()["detector"] == "none"
     (face,) = client.post("/predict", data=picture([1, 1]), **PNG).get_json()["faces"]
-    assert face["box"] == [0, 0, 40, 60]
+    assert sides(face) == [0, 0, 40, 60]
     html = client.get("/").get_data(as_text=True)
     assert "No face detector is at hand" in html
     assert re.search(r'id="crop" checked disabled', html)
@@ -94,7 +131,7 @@ def test_pages_are_sealed_and_self_contained(client: FlaskClient):
             r"https?://(?!127\.0\.0\.1)|url\(|@import|\bstyle=|\bon\w+=\"|<script(?! src)|eval\(", text
         )
     html = client.get("/").get_data(as_text=True)
-    assert set(re.findall(r'(?:src|href)="([^"]*)"', html)) == {"data:,", "/page.css", "/page.js"}
+    assert set(re.findall(r'(?:src|href)="([^"]*)"', html)) == {"data:,", "/docs", "/page.css", "/page.js"}
 
 
 def test_what_a_run_is_called_is_shown_and_never_run(fakes: Fakes):
@@ -107,7 +144,7 @@ def test_what_a_run_is_called_is_shown_and_never_run(fakes: Fakes):
 
 BAD: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "type": ("POST", "/predict", {"data": b"x", "content_type": "text/plain"}, 415, "send the bytes of a file"),
-    "form": ("POST", "/predict", {"data": {"file": (io.BytesIO(b"x"), "a.png")}}, 415, "multipart/form-data"),
+    "form": ("POST", "/predict", {"data": {"file": (io.BytesIO(b"x"), "a.png")}}, 400, "the picture cannot be read"),
     "nothing": ("POST", "/predict", {"data": b"", **PNG}, 400, "cannot be read"),
     "damaged": ("POST", "/predict", {"data": picture([1])[:90], **PNG}, 400, "damaged"),
     "too large": ("POST", "/predict", {"data": bytes(MOST_BYTES + 1), **PNG}, 413, "at most 10,000,000"),

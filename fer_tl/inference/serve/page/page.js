@@ -93,7 +93,7 @@ function summary(faces) {
   if (!faces.length) {
     return "No face was found. If the picture shows a face and little else, tick the box above and give it again.";
   }
-  const said = faces.slice(0, 5).map((face) => `${face.label} ${percent(Math.max(...face.probabilities))}`);
+  const said = faces.slice(0, 5).map((face) => `${face.label} ${percent(Math.max(...Object.values(face.probabilities)))}`);
   const count = faces.length === 1 ? "One face" : `${faces.length} faces, the largest first`;
   return `${count}: ${said.join(", ")}${faces.length > 5 ? " …" : ""}`;
 }
@@ -140,7 +140,7 @@ function makeFaceButton(index) {
 }
 
 function placeBox(node, face, number, { width, height }) {
-  const [top, left, bottom, right] = face.box;
+  const { top, left, bottom, right } = face;
   const place = { left: left / width, top: top / height, width: (right - left) / width, height: (bottom - top) / height };
   for (const [edge, share] of Object.entries(place)) node.style[edge] = `${100 * share}%`;
   node.classList.toggle("below", top / height < 0.1);
@@ -164,7 +164,7 @@ function showChosen() {
     button.setAttribute("aria-pressed", String(index === state.chosen));
   });
   if (!face) return;
-  element("answer-heading").textContent = `${face.label}, ${percent(Math.max(...face.probabilities))}`;
+  element("answer-heading").textContent = `${face.label}, ${percent(Math.max(...Object.values(face.probabilities)))}`;
   const which = state.faces.length > 1 ? ` for face ${state.chosen + 1}` : "";
   element("caption").textContent = `Probability of each expression${which}`;
   fit(element("bars"), state.names.length, makeBar);
@@ -188,8 +188,8 @@ function makeBar() {
 function fillBar(row, name, face, index) {
   const [title, bar, value] = row.children;
   title.textContent = name;
-  bar.firstElementChild.firstElementChild.style.width = percent(face.probabilities[index]).replace(" ", "");
-  value.textContent = percent(face.probabilities[index]);
+  bar.firstElementChild.firstElementChild.style.width = percent(face.probabilities[state.names[index]]).replace(" ", "");
+  value.textContent = percent(face.probabilities[state.names[index]]);
   row.classList.toggle("top", name === face.label);
 }
 
