@@ -11,7 +11,7 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile -m engines \
-	  tests/engines tests/devices tests/inference
+	  tests/engines tests/devices tests/estimator tests/inference
 
 lint: .venv/installed
 	$(BIN)/ruff check .

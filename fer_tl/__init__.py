@@ -52,15 +52,18 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.core.config import Experiment
     from fer_tl.core.options import load_experiment
     from fer_tl.data.dataset import load_dataset
+    from fer_tl.estimator.classifier import Classifier
     from fer_tl.inference.predictor import load
 
 __all__ = [
+    "Classifier",
     "Experiment", "UserError", "__version__", "audit", "build", "clean", "collect", "compare", "completion",
     "cross_validate", "distill", "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit",
     "import_predictions", "inspect_dataset", "list_models", "list_recipes", "load", "load_dataset", "load_experiment",
     "predict", "profile", "refit", "report", "reproduce", "serve", "soup", "stress", "subgroups", "sweep", "verify",
 ]  # fmt: skip
 _BESIDES_COMMANDS = {
+    "Classifier": "estimator.classifier",
     "Experiment": "core.config",
     "load_experiment": "core.options",
     "load_dataset": "data.dataset",
@@ -69,7 +72,7 @@ _BESIDES_COMMANDS = {
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> Any:

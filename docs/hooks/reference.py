@@ -19,7 +19,8 @@ from fer_tl.models.backbones import BACKBONES
 
 ROOT = Path(__file__).parents[2]
 # Classes whose objects the functions take or return, in the order of the page.
-CLASSES = ("core.config.Experiment", "inference.predictor.ExpressionModel", "inference.predictor.Answers",
+CLASSES = ("estimator.classifier.Classifier", "core.config.Experiment",
+    "inference.predictor.ExpressionModel", "inference.predictor.Answers",
     "commands._report_folds.CvResult", "commands.train.FitResult", "commands._evaluation_result.EvaluationResult",
     "evaluation.summary.CvSummary")  # fmt: skip
 

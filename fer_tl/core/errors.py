@@ -19,6 +19,10 @@ class Unreadable(UserError):
     with what is in it, so nobody is told to delete anything."""
 
 
+class BadValue(UserError, ValueError):
+    """A ``UserError`` where people catch ``ValueError``: in what follows scikit-learn's conventions."""
+
+
 class NotAgreed(UserError):
     """What was asked to agree does not: a finding, no bad input. The command line exits with code 1."""
 

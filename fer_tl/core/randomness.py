@@ -6,6 +6,9 @@ whatever order, batch, process or resumed run the example is met.
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 
 import numpy as np
@@ -45,3 +48,15 @@ def uniform(keys: np.ndarray, *stream: object) -> np.ndarray:
     """
     mixed = mix(mix(keys ^ np.uint64(key_of(*stream))) + INCREMENT)
     return (mixed >> np.uint64(11)) * 2.0**-53
+
+
+@contextmanager
+def kept_states() -> Iterator[None]:
+    """For what seeds Python and NumPy, or draws from them: afterwards their other users go on with the numbers that
+    they would have had without it."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002

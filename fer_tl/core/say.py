@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 Say = Callable[[str], None]
 
 LOGGER = logging.getLogger("fer_tl")
 RESULT = logging.INFO + 5
+_IS_QUIET = ContextVar("fer_tl_is_quiet", default=False)
 
 
 class _Printing(logging.Handler):
@@ -41,4 +44,14 @@ def say_line(line: str) -> None:
 
 def says_progress() -> bool:
     """Whether what happens meanwhile is shown."""
-    return LOGGER.isEnabledFor(logging.INFO)
+    return LOGGER.isEnabledFor(logging.INFO) and not _IS_QUIET.get()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """While inside, this thread shows no progress, whatever the logger says."""
+    token = _IS_QUIET.set(True)
+    try:
+        yield
+    finally:
+        _IS_QUIET.reset(token)

@@ -18,6 +18,7 @@ from fer_tl.evaluation.open_split import last_opening, results_folder
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import Predictions, load_predictions, predicted_labels, softmax
 from fer_tl.runs.refits import read_refit
+from fer_tl.runs.run_file import holds_none_out
 
 BINS = 15
 """Of equal width, as in C. Guo, G. Pleiss, Y. Sun and K. Weinberger, On Calibration of Modern Neural Networks, ICML
@@ -180,7 +181,8 @@ def choose_scaling(run: RunFolder, parts: Sequence[str]) -> Scaling:
     which a cross validation does not train on, where ``fer-tl evaluate RUN --split validation`` has saved what the
     models say of it, in the build that the run was trained on; else not at all. Images that early stopping watched had
     a say in the training and count for none. A refit,
-    which holds no image out, takes the temperature of its cross validation.
+    which holds no image out, takes the temperature of its cross validation; what ``fer_tl.Classifier`` trained takes
+    none.
 
     Args:
         run: whose saved predictions are read; their checksums are the caller's to check.
@@ -191,6 +193,8 @@ def choose_scaling(run: RunFolder, parts: Sequence[str]) -> Scaling:
     """
     if refit := read_refit(run.read_run()):
         return Scaling(refit.temperature, f"{refit.calibration} {refit.estimate}")
+    if holds_none_out(run.read_run()):
+        return Scaling(1.0, "Probabilities are not calibrated: no image was held out of the training.")
     if len(parts) == 1:
         found = load_predictions(run.part(parts[0]) / "predictions.npz")
         where, logits, labels = (

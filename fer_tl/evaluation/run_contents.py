@@ -25,7 +25,7 @@ from fer_tl.runs.imports import Imported, read_import
 from fer_tl.runs.part import check_part, known_seconds, read_result
 from fer_tl.runs.predictions import Predictions, join_predictions, load_predictions
 from fer_tl.runs.refits import Refit, read_refit
-from fer_tl.runs.run_file import REFIT
+from fer_tl.runs.run_file import holds_none_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +170,7 @@ def open_contents(run: RunFolder, data_dir: Path | str | None, say: Say = say_li
             raise
         source, missing = None, str(error)
     held_out = None
-    if about["kind"] != REFIT and any(part.is_done for part in parts):
+    if not holds_none_out(about) and any(part.is_done for part in parts):
         found, numbers = _read_predictions(run, parts)
         try:
             held_out = _score(found, numbers, parts, group_by_id(source.dataset) if source else {}, run.repeats)

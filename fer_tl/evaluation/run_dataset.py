@@ -18,7 +18,7 @@ from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import Predictions, load_fold_predictions, load_predictions
 from fer_tl.runs.refits import refuse_refit
-from fer_tl.runs.run_file import IMPORTED, REFIT
+from fer_tl.runs.run_file import ARRAYS, IMPORTED, REFIT
 
 FOLD_OF = "fold "
 """What ``held_out`` of ``run.json`` begins with where a single model answers for one fold of a cross validation."""
@@ -60,6 +60,8 @@ def find_dataset(
         UserError: it is not under the ``data_dir`` that was given, or another build of it is there.
     """
     about = run.read_run()
+    if about["dataset"] == ARRAYS:
+        return None, "it was trained on arrays that fer_tl.Classifier was given, which are kept nowhere"
     place = data_dir or run.read_experiment().data_dir
     try:
         directory = dataset_directory(Path(place), about["dataset"])

@@ -23,6 +23,7 @@ from fer_tl.reports.run_tables import class_table, measure_table
 from fer_tl.reports.tables import fold_table_as
 from fer_tl.runs.exports import RECORD
 from fer_tl.runs.part import read_environments
+from fer_tl.runs.run_file import ARRAYS, holds_none_out
 
 NAME = "MODEL_CARD.md"
 
@@ -50,7 +51,7 @@ def card_text(contents: RunContents, facts: ExportFacts) -> str:
         facts: of the export.
     """
     held_out = contents.held_out
-    assert held_out or contents.refit  # without a part that is done there is no model to export
+    assert held_out or holds_none_out(contents.about)  # without a part that is done there is no model to export
     sections = {
         "What it is": _what(contents, facts),
         "How to use it": _usage(facts),
@@ -232,7 +233,11 @@ def start_licence(experiment: Experiment) -> str:
 
 def _reproduce(contents: RunContents, facts: ExportFacts) -> str:
     dataset = contents.about["dataset"]
-    train = training_commands(contents, "RUN") + (" --run-dir RUN" if "soup" not in contents.about else "")
+    of_arrays = dataset == ARRAYS
+    ends = "" if of_arrays or "soup" in contents.about else " --run-dir RUN"
+    train = training_commands(contents, "RUN") + ends
+    manifest = contents.source.manifest if contents.source else None
+    build = "" if of_arrays else f"fer-tl build {build_arguments(dataset, manifest)}\n"
     int8 = " --int8" if facts.loss else ""
     fold = "" if not contents.is_cv else " --fold all" if len(facts.parts) > 1 else f" --fold {facts.parts[0][5:]}"
     begun = read_environments(contents.run.path, lambda line: None)
@@ -240,8 +245,7 @@ def _reproduce(contents: RunContents, facts: ExportFacts) -> str:
     packages = {name: version(name) for name in facts.chosen.packages}
     exported = _spelled(describe_environment("")["versions"] | packages)
     return (
-        "```sh\n"
-        f"fer-tl build {build_arguments(dataset, contents.source.manifest if contents.source else None)}\n{train}\n"
+        f"```sh\n{build}{train}\n"
         f"fer-tl export RUN --format {facts.chosen.name}{int8}{fold}\n```\n\n"
         f"{trained}Exported with {exported}. Checksums of the files are in {RECORD}."
     )

@@ -32,14 +32,18 @@ from fer_tl.reports.run_tables import (
     spell_setting,
 )
 from fer_tl.runs.part import read_dated_openings, read_environments
+from fer_tl.runs.refits import OF_ARRAYS
+from fer_tl.runs.run_file import ARRAYS, holds_none_out
 
 _PLAIN = ("kind", "name", "sha256")  # of the source of a dataset: all other entries are options it was built with
 
 
 def unmeasured(contents: RunContents) -> str:
-    """What there is to say where nothing was scored: no part is done, or the run is a refit."""
+    """What there is to say where nothing was scored: no part is done, or it holds no image out."""
     if contents.refit and contents.is_finished:
         return f"{contents.refit.choice} {contents.refit.estimate}"
+    if contents.is_finished and holds_none_out(contents.about):
+        return OF_ARRAYS
     return "No part of it is done yet."
 
 
@@ -206,13 +210,14 @@ def recipes(contents: RunContents) -> dict[str, str]:
         again = [soup["run"], "--out", f"{name}-again"]
     if contents.refit:
         again = [contents.refit.run, "--run-dir", f"{name}-again"]
+    of_arrays, is_one = dataset == ARRAYS, contents.about["kind"] in ("cv", "train")
     return {
-        "again": shlex.join(["fer-tl", verb(contents), *again]),
-        "reproduce": shlex.join(["fer-tl", "reproduce", name]) if contents.about["kind"] in ("cv", "train") else "",
+        "again": shlex.join(["fer-tl", verb(contents), *again]) if not of_arrays else _classifier(contents.as_trained),
+        "reproduce": shlex.join(["fer-tl", "reproduce", name]) if is_one and not of_arrays else "",
         "made_by": _made_by(contents),
         "without_files": training_commands(contents, name),
         # Drawn faces are drawn where they are missing.
-        "build": f"fer-tl build {building}" if building != dataset else "",
+        "build": f"fer-tl build {building}" if building != dataset and not of_arrays else "",
         "build_options": ", ".join(f"{key} {value}" for key, value in options.items()),
     }
 
@@ -240,11 +245,23 @@ def training_commands(contents: RunContents, name: str) -> str:
     """
     if contents.refit:
         return shlex.join(["fer-tl", "refit", contents.refit.run, "--run-dir", name])
+    if contents.about["dataset"] == ARRAYS:
+        return _classifier(contents.as_trained)
     words = flags(contents.as_trained)
     if soup := contents.about.get("soup"):
         lines = [["fer-tl", "cv", *words, "--run-dir", soup["run"]], ["fer-tl", "soup", soup["run"], "--out", name]]
         return "\n".join(map(shlex.join, lines))
     return shlex.join(["fer-tl", verb(contents), *words])
+
+
+def _classifier(experiment: Experiment) -> str:
+    """The line of Python that trains such a run on arrays."""
+    defaults = flatten(to_dict(Experiment()))
+    given = [f"{experiment.backbone!r}"]
+    for name, value in flatten(to_dict(experiment)).items():
+        if name not in (*PLACES, "backbone", "data") and value != defaults[name]:
+            given.append(f"{'random_state' if name == 'seed' else name.replace('.', '__')}={value!r}")
+    return f"fer_tl.Classifier({', '.join(given)}).fit(images, labels)"
 
 
 def flags(experiment: Experiment) -> list[str]:

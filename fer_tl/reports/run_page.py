@@ -19,7 +19,7 @@ from fer_tl.reports.run_facts import data_facts, mistakes, recipes, records, unm
 from fer_tl.reports.run_report import selection_note
 from fer_tl.reports.run_tables import class_table, measure_table, reliability_table, spell_interval, spell_metric
 from fer_tl.reports.tables import fold_notes, fold_table
-from fer_tl.runs.run_file import spell_cv
+from fer_tl.runs.run_file import ARRAYS, spell_cv
 from fer_tl.sources.format import is_drawn
 
 TITLE = "Report of "
@@ -56,6 +56,7 @@ def title(contents: RunContents) -> str:
     """What was trained on what, and what it is scored on."""
     about = contents.about
     how = spell_cv(len(contents.parts), contents.repeats) if contents.is_cv else about["held_out"]
+    how = "all images that were given" if about["dataset"] == ARRAYS else how
     how = f"refit of {contents.refit.run} on all training images" if contents.refit else how
     return f"{contents.backbone} on {about['dataset']}, {how}"
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fer_tl.core.errors import UserError
-from fer_tl.runs.run_file import REFIT, read_run_file
+from fer_tl.runs.run_file import REFIT, holds_none_out, read_run_file
+
+OF_ARRAYS = "Its accuracy is not measured: fer_tl.Classifier trained it on all images that it was given."
+"""Of a run that holds no image out and is no refit, a sentence."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,13 @@ def refuse_refit(folder: Path, what: str) -> None:
         what: could be done otherwise, the end of the message.
 
     Raises:
-        UserError: it is a refit.
+        UserError: it is a refit, or a run of ``fer_tl.Classifier``.
     """
-    if found := read_refit(read_run_file(folder)):
+    about = read_run_file(folder)
+    if found := read_refit(about):
         raise UserError(f"{folder} is a refit of {found.run} on all training images and holds none out: {what}")
+    if holds_none_out(about):
+        raise UserError(
+            f"{folder} was trained by fer_tl.Classifier on all images that it was given and holds none out: score it "
+            "on others"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,10 @@ from fer_tl.runs.part import ENVIRONMENT, Kinds, read_keys, refuse_keys
 RUN = "run.json"
 # "kind" of a run that holds no image out, see ``fer_tl.runs.refits``.
 REFIT = "refit"
+# "held_out" of a run that holds no image out: a refit, or what ``fer_tl.Classifier`` trains.
+NO_IMAGE = "no image"
+# "dataset" of what ``fer_tl.Classifier`` trains, which is in no folder.
+ARRAYS = "arrays"
 # Key of a run whose predictions another framework made, see ``fer_tl.runs.imports``.
 IMPORTED = "imported"
 # What folders in a run begin with that hold the answers of its exported models; the name of the export follows.
@@ -122,6 +126,11 @@ def _refuse_parts(path: Path, run: dict[str, Any], remedy: str) -> None:
     repeats = run.get("repeats", 1)
     if kind == "cv" and not (0 < repeats <= len(parts) // 2 and len(parts) % repeats == 0):
         raise UserError(f"{path} is damaged ('repeats' {repeats} does not go with {len(parts)} folds): {remedy}")
+
+
+def holds_none_out(about: Mapping[str, Any]) -> bool:
+    """Whether a run has no answers for images that it was not trained on, by its ``run.json``."""
+    return about["kind"] == REFIT or about.get("held_out") == NO_IMAGE
 
 
 def spell_cv(parts: int, repeats: int) -> str:

@@ -20,7 +20,7 @@ from fer_tl.data.repetitions import check_repetitions, make_repetitions
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.lineage import join_lineages
 from fer_tl.runs.refits import Refit
-from fer_tl.runs.run_file import REFIT
+from fer_tl.runs.run_file import NO_IMAGE, REFIT
 from fer_tl.training.teachers import Teacher, read_teachers, refuse_other_teachers, teach
 from fer_tl.training.train_parts import Part, train_parts
 
@@ -133,26 +133,36 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
     train_parts(experiment, dataset, run, [part], begin, say, taught)
 
 
-def train_all(experiment: Experiment, dataset: Dataset, run: RunFolder, refit: Refit, say: Say) -> None:
+def train_all(
+    experiment: Experiment,
+    dataset: Dataset,
+    run: RunFolder,
+    refit: Refit | None,
+    say: Say,
+    keeps_features: bool = True,
+) -> None:
     """Train one model on all images of the training split, and predict none.
 
     Args:
         experiment: what to train, see ``fer_tl.commands.refit``.
         dataset: the training split alone; the others have no way in.
         run: where; the caller keeps others out.
-        refit: of which cross validation.
+        refit: of which cross validation; None where it is of none.
         say: prints a line.
+        keeps_features: see ``train_parts``.
 
     Raises:
         UserError: another run is in the folder, or a refit of other models; the training failed.
     """
     rows = np.arange(len(dataset))
-    part = Part("model", 0, rows, np.empty(0, np.int64), np.empty(0, np.int64))
+    watched = _set_aside(experiment, dataset, rows)
+    part = Part("model", 0, np.setdiff1d(rows, watched), np.empty(0, np.int64), watched)
+    kind = REFIT if refit else "train"
 
     def begin(precision: str | None) -> None:
-        _start(experiment, dataset, run, REFIT, ["model"], "no image", precision, refit=refit)
+        _start(experiment, dataset, run, kind, ["model"], NO_IMAGE, precision, refit=refit)
 
-    train_parts(experiment, dataset, run, [part], begin, say)
+    train_parts(experiment, dataset, run, [part], begin, say, keeps_features=keeps_features)
 
 
 def _start(

@@ -270,17 +270,19 @@ class Loop:
             raise interruption
 
     def _measure(self, number: int) -> dict[str, float]:
-        if not len(self.rows.held_out):
-            return {}
-        loss, accuracy, _ = self.session.evaluate(self.rows.held_out)
-        if not math.isfinite(loss):
-            raise TrainingFailed(
-                f"{self.name}: the held-out loss is {loss} after epoch {number}; {advice(self.session.experiment)}",
-                number,
-                None,
-            )
-        logs = {"val_loss": loss, "val_accuracy": accuracy}
-        if len(self.rows.watched):
-            loss, accuracy, _ = self.session.evaluate(self.rows.watched)
-            logs |= {"watched_loss": loss, "watched_accuracy": accuracy}
+        logs: dict[str, float] = {}
+        for name, called, rows in (
+            ("val", "held-out", self.rows.held_out),
+            ("watched", "watched", self.rows.watched),
+        ):
+            if not len(rows):
+                continue
+            loss, accuracy, _ = self.session.evaluate(rows)
+            if not math.isfinite(loss):
+                raise TrainingFailed(
+                    f"{self.name}: the {called} loss is {loss} after epoch {number}; {advice(self.session.experiment)}",
+                    number,
+                    None,
+                )
+            logs |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
         return logs

@@ -66,6 +66,7 @@ def train_parts(
     begin: Callable[[str | None], None],
     say: Say,
     taught: Lineage | None = None,
+    keeps_features: bool = True,
 ) -> None:
     """Train and predict parts of a run; the caller keeps other processes out of them.
 
@@ -79,6 +80,7 @@ def train_parts(
         begin: starts the run, or refuses another one that is there; given the precision that is trained in.
         say: prints a line.
         taught: what the teachers were trained on, where there are any.
+        keeps_features: whether those of a frozen backbone are kept under the data directory, for other trainings.
 
     Raises:
         TrainingFailed: the training of a run's only model.
@@ -122,7 +124,8 @@ def train_parts(
     tell_learnt(before, dataset, [(part.held_out, part.watched) for part in waiting], say)
     waiting = _agree(session, waiting)
     # Workers keep nothing: what each has kept could differ, and they compute in step.
-    session.prepare(None if experiment.strategy == "multiworker" else Path(experiment.data_dir) / CACHE)
+    keeps = keeps_features and experiment.strategy != "multiworker"
+    session.prepare(Path(experiment.data_dir) / CACHE if keeps else None)
     epochs = sum(stage.trained for stage in stages_of(experiment))
     left = sum(len(part.train) for part in waiting) * epochs
     progress = Progress(left)

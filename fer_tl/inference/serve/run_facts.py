@@ -12,7 +12,8 @@ from fer_tl.evaluation.metrics import score, zero_recall
 from fer_tl.inference.predictor import ExpressionModel
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import load_joined
-from fer_tl.runs.refits import read_refit
+from fer_tl.runs.refits import OF_ARRAYS, read_refit
+from fer_tl.runs.run_file import holds_none_out
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ def describe_run(run_dir: Path, model: ExpressionModel) -> RunFacts:
     run = RunFolder(run_dir)
     about, experiment = run.read_run(), run.read_experiment()
     refit = read_refit(about)
-    accuracy, missed = (refit.estimate, []) if refit else _held_out(run, model)
+    if holds_none_out(about):
+        accuracy, missed = refit.estimate if refit else OF_ARRAYS, list[str]()
+    else:
+        accuracy, missed = _held_out(run, model)
     many = len(model.parts)
     which = "" if len(run.parts) == 1 else f" (average of {many} folds)" if many > 1 else f" ({model.parts[0]})"
     height, width, channels = model.image_shape

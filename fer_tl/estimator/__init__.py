@@ -1,0 +1,1 @@
+"""The training and a trained model as an estimator of scikit-learn."""
