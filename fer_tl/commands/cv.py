@@ -43,6 +43,7 @@ def cross_validate(experiment: Experiment | None = None, say: Say = say_line) ->
         return train_seeds(experiment, "cv", cross_validate, say)
     # Not above: --help needs none of them, and NumPy alone takes a third of a second.
     from fer_tl.commands._report_folds import report_folds
+    from fer_tl.commands._track_outcome import tell_outcome
     from fer_tl.data.dataset import group_by_id, load_dataset
     from fer_tl.data.merging import take_classes
     from fer_tl.runs.part import NEEDED, check_part
@@ -56,7 +57,7 @@ def cross_validate(experiment: Experiment | None = None, say: Say = say_line) ->
         settings = work.experiment
         dataset = load_dataset(settings.data, settings.data_dir, "train", settings.input, digests=True)
         dataset = take_classes(dataset, settings.classes, say)
-        train_folds(settings, dataset, work.run, say)
+        train_folds(settings, dataset, work.run, say, work.tracking)
         if work.worker:
             return leave_to_chief(work, say)
         missing = _missing_folds(work, say)
@@ -67,7 +68,9 @@ def cross_validate(experiment: Experiment | None = None, say: Say = say_line) ->
                 check_part(work.run.part(name), NEEDED)  # what this process did not train, or look at before
         # Other folds may end at the same moment.
         with take_turns(work.run.path) if work.shared and work.writes else nullcontext():
-            return report_folds(work.run, dataset.ids, group_by_id(dataset), say, writes=work.writes)
+            result = report_folds(work.run, dataset.ids, group_by_id(dataset), say, writes=work.writes)
+        tell_outcome(work, result.summary.pooled, result.summary.intervals)
+        return result
 
 
 def _missing_folds(work: Work, say: Say) -> PartResult | None:

@@ -38,6 +38,7 @@ def fit(experiment: Experiment | None = None, say: Say = say_line) -> FitResult 
         return train_seeds(experiment, "train", fit, say)
     # Not above: --help needs none of them, and NumPy alone takes a third of a second.
     from fer_tl.commands._report_folds import where_results_are
+    from fer_tl.commands._track_outcome import tell_outcome
     from fer_tl.core.files import remove_temporaries
     from fer_tl.data.dataset import group_by_id, load_dataset
     from fer_tl.data.directory import dataset_directory
@@ -57,7 +58,7 @@ def fit(experiment: Experiment | None = None, say: Say = say_line) -> FitResult 
         splits = tuple(split for split in FIT_SPLITS if split in manifest.counts)
         dataset = load_dataset(settings.data, settings.data_dir, splits, settings.input, digests=True)
         dataset = take_classes(dataset, settings.classes, say)
-        train_one(settings, dataset, work.run, say)
+        train_one(settings, dataset, work.run, say, work.tracking)
         if work.worker:
             return leave_to_chief(work, say)
         from fer_tl.reports.run_report import score_rows, train_report_text, write_train_report
@@ -70,6 +71,7 @@ def fit(experiment: Experiment | None = None, say: Say = say_line) -> FitResult 
             remove_temporaries(run.path)
             write_train_report(run, result, say)
         say(f"\n{text}\n\n{where_results_are(run)}")
+        tell_outcome(work, result.rows[0][1], result.intervals)
         return FitResult(run.path, result, predictions, text)
 
 

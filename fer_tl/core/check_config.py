@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import get_args
 
-from fer_tl.core.config import Augment, Experiment
+from fer_tl.core.config import TRACKERS, Augment, Experiment
 from fer_tl.core.config_keys import flatten, walk
-from fer_tl.core.errors import UserError
+from fer_tl.core.errors import UserError, suggest
 
 
 def check(experiment: Experiment) -> None:
@@ -31,6 +31,7 @@ def check(experiment: Experiment) -> None:
         raise UserError("'loss.gamma' belongs to the focal loss: use --loss.name focal, or omit it")
     if experiment.distill.teachers is not None and not experiment.distill.teachers:
         raise UserError("'distill.teachers' is an empty list: name a finished cross validation, or omit it")
+    _check_track(experiment)
     _check_training(experiment)
     _check_augment(experiment.augment)
     _check_layer_decay(experiment)
@@ -57,6 +58,15 @@ def _check_folds(experiment: Experiment) -> None:
     if experiment.fold is not None and experiment.fold >= there:
         repeated = f" of {experiment.repeats} repetitions together" if experiment.repeats > 1 else ""
         raise UserError(f"'fold' {experiment.fold} is not one of the {there} folds{repeated}: they count from 0")
+
+
+def _check_track(experiment: Experiment) -> None:
+    for tracker in experiment.trackers:
+        if tracker not in TRACKERS:
+            raise UserError(
+                f"'track' should be {', '.join(TRACKERS)}, several of them with commas, or none, but names "
+                f"'{tracker}'{suggest(tracker, TRACKERS)}"
+            )
 
 
 def _check_training(experiment: Experiment) -> None:

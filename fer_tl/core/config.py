@@ -12,6 +12,8 @@ from typing import Literal
 
 from fer_tl.core.config_groups import Augment, Distill, Head, Loss, Optimizer, Schedule, option
 
+TRACKERS = ("tensorboard", "mlflow", "wandb")
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -175,6 +177,18 @@ class Experiment:
     fold: int | None = option(
         None, "cv: train this fold only, from 0; fer-tl collect joins the folds of several runs", limits=(0, 99_999)
     )
+
+    track: tuple[str, ...] | str = option(
+        "tensorboard",
+        "where settings, losses by epoch and results go besides the run's folder: tensorboard, mlflow, wandb, several "
+        "with commas, or none; mlflow and wandb stay on this machine unless their own variables name a server",
+    )
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """Names of ``TRACKERS``, each once."""
+        given = self.track.strip("[]() ").split(",") if isinstance(self.track, str) else self.track
+        return tuple(dict.fromkeys(name.strip() for name in given if name.strip() not in ("", "none")))
 
     @property
     def drawn_by(self) -> int:

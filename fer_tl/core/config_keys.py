@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 from fer_tl.core.config import Experiment
 
-# Where a run is read and written, on what it runs and what its user consents to do not change what it is.
+# Where a run is read, written and told of, on what it runs and what its user consents to do not change what it is.
 PLACES = (
     "data_dir",
     "run_dir",
@@ -21,6 +21,7 @@ PLACES = (
     "seeds",
     "accept_licence",
     "cache_limit",
+    "track",
 )
 
 

@@ -28,6 +28,8 @@ TIMING = "timing.json"
 FAILED = "failed.json"
 # TensorBoard takes every file with "tfevents" in its name.
 EVENTS = "events.out.tfevents.fer-tl"
+# What MLflow and W&B were told of the run, or of a fold that a process trained by itself, and under which name.
+TRACKING = "tracking.json"
 ENVIRONMENT = "environment.json"
 OPENINGS = "evaluations.json"
 LOST_OPENINGS = "put it back; without it nobody knows what was opened"

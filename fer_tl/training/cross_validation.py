@@ -22,10 +22,13 @@ from fer_tl.runs.lineage import join_lineages
 from fer_tl.runs.refits import Refit
 from fer_tl.runs.run_file import NO_IMAGE, REFIT
 from fer_tl.training.teachers import Teacher, read_teachers, refuse_other_teachers, teach
+from fer_tl.training.trackers.tracking import Tracking
 from fer_tl.training.train_parts import Part, train_parts
 
 
-def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say) -> None:
+def train_folds(
+    experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say, tracking: Tracking | None = None
+) -> None:
     """Train and predict each fold of the training split, or the one that the experiment names.
 
     A fold whose training fails is noted, see ``RunFolder.failures``, and the others are trained.
@@ -35,6 +38,7 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
         dataset: the training split alone; the test split has no way in.
         run: where; done folds are skipped, a fold in work continues at its checkpoint. The caller keeps others out.
         say: prints a line.
+        tracking: is told of it; by default that of the experiment.
 
     Raises:
         UserError: a class has fewer groups than folds; another run is in the folder; the weights to start from have
@@ -62,7 +66,7 @@ def train_folds(experiment: Experiment, dataset: Dataset, run: RunFolder, say: S
         train = np.flatnonzero(~here)
         watched = _set_aside(experiment, dataset, train)
         parts.append(Part(names[fold], fold, np.setdiff1d(train, watched), np.flatnonzero(here), watched))
-    train_parts(experiment, dataset, run, parts, begin, say)
+    train_parts(experiment, dataset, run, parts, begin, say, tracking=tracking)
 
 
 def _assign_folds(experiment: Experiment, dataset: Dataset, run: RunFolder) -> np.ndarray:
@@ -89,7 +93,9 @@ def _assign_folds(experiment: Experiment, dataset: Dataset, run: RunFolder) -> n
     return assigned
 
 
-def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say) -> None:
+def train_one(
+    experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say, tracking: Tracking | None = None
+) -> None:
     """Train one model on the training split and predict the validation split, or the first fold where there is none.
 
     Args:
@@ -97,6 +103,7 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
         dataset: the training split, and the validation split where the dataset has one.
         run: where; the caller keeps others out.
         say: prints a line.
+        tracking: as of ``train_folds``.
 
     Raises:
         UserError: a class has no image to train on; another run is in the folder; a teacher that cannot teach it; the
@@ -130,7 +137,7 @@ def train_one(experiment: Experiment, dataset: Dataset, run: RunFolder, say: Say
         _start(experiment, dataset, run, "train", ["model"], scored, precision, teachers=teachers)
 
     taught = join_lineages(teacher.lineage for teacher in teachers)
-    train_parts(experiment, dataset, run, [part], begin, say, taught)
+    train_parts(experiment, dataset, run, [part], begin, say, taught, tracking)
 
 
 def train_all(

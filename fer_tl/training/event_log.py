@@ -50,6 +50,31 @@ class EventLog:
             file.write(_scalars(record, time.time()))
 
 
+def write_summary(
+    path: Path, numbers: Mapping[str, float], texts: Mapping[str, str], pictures: Sequence[Path] = ()
+) -> None:
+    """Write what a run comes to, in TensorBoard's format, as of step 0. A file that says the same stays as it is.
+
+    Args:
+        path: of the file.
+        numbers: by tag.
+        texts: Markdown by tag.
+        pictures: PNG files, whose tags are their names without the ending.
+    """
+    values = b"".join(_scalar(tag, number) for tag, number in numbers.items())
+    values += b"".join(_message(1, _text(1, tag) + _text_tensor(text)) for tag, text in texts.items())
+    values += b"".join(_picture(picture) for picture in pictures)
+
+    def written_at(seconds: float) -> bytes:
+        return _event(seconds, _text(3, "brain.Event:2")) + _event(seconds, _message(5, values))
+
+    before = path.read_bytes() if path.is_file() else b""
+    # Behind the length, its checksum and the number of the field.
+    if len(before) > 21 and before == written_at(*struct.unpack("<d", before[13:21])):
+        return
+    write_atomically(path, lambda temporary: temporary.write_bytes(written_at(time.time())))
+
+
 def _scalars(record: Mapping[str, Any], end: float) -> bytes:
     """The record of an event with all numbers of an epoch."""
     values = b""
@@ -59,12 +84,31 @@ def _scalars(record: Mapping[str, Any], end: float) -> bytes:
         kind = next((prefix for prefix in ("val_", "watched_") if key.startswith(prefix)), "")
         name = key.removeprefix(kind)
         tag = name if name == "learning_rate" else f"{name}/{_KINDS[kind]}"
-        values += _message(1, _text(1, tag) + b"\x15" + struct.pack("<f", value))  # field 2, 4 bytes
+        values += _scalar(tag, value)
     return _event(end, b"\x10" + _varint(int(record["epoch"])) + _message(5, values))  # field 2, a varint
 
 
 # tensorflow/core/util/event.proto and framework/summary.proto: an Event is 1 wall_time, 2 step, 3 file_version or 5
-# summary; a Summary repeats 1 Value; a Value is 1 tag, 2 simple_value. https://protobuf.dev/programming-guides/encoding
+# summary; a Summary repeats 1 Value; a Value is 1 tag, 2 simple_value, or 4 image, or 8 tensor with 9 metadata.
+# https://protobuf.dev/programming-guides/encoding
+
+
+def _scalar(tag: str, value: float) -> bytes:
+    return _message(1, _text(1, tag) + b"\x15" + struct.pack("<f", value))  # field 2, 4 bytes
+
+
+def _text_tensor(text: str) -> bytes:
+    """A TensorProto (1 dtype: 7 is string, 2 shape: none is a scalar, 8 string_val), of the plugin "text"."""
+    tensor = b"\x08\x07" + _message(2, b"") + _text(8, text)
+    return _message(8, tensor) + _message(9, _message(1, _text(1, "text")))
+
+
+def _picture(path: Path) -> bytes:
+    """An Image: 1 height, 2 width, 3 colorspace (4 is RGBA), 4 the file as it is."""
+    content = path.read_bytes()
+    width, height = struct.unpack(">II", content[16:24])  # of the header of every PNG file
+    size = b"\x08" + _varint(height) + b"\x10" + _varint(width) + b"\x18\x04"
+    return _message(1, _text(1, path.stem) + _message(4, size + _message(4, content)))
 
 
 def _event(wall_time: float, fields: bytes) -> bytes:

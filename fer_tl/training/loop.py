@@ -19,13 +19,12 @@ from fer_tl.core.randomness import key_of
 from fer_tl.devices.broadcast import share_bytes
 from fer_tl.engines.plan import EpochPlan, steps_per_epoch
 from fer_tl.runs.history import write_history
-from fer_tl.runs.part import EVENTS
 from fer_tl.training.checkpoint import assign_values, read_values
 from fer_tl.training.epoch_plans import EpochPlans
-from fer_tl.training.event_log import EventLog
 from fer_tl.training.fold_checkpoints import SECONDS_PER_CHECKPOINT, Keeper, Position, advice
 from fer_tl.training.session import CompiledStage, Session
 from fer_tl.training.stages import Stage
+from fer_tl.training.trackers.tracking import Tracking
 
 Asked = Callable[[], type[BaseException] | None]
 
@@ -73,10 +72,11 @@ class Loop:
         session: the model and its compiled stages.
         fold: number, part of the key of all randomness.
         rows: see ``FoldRows``.
-        folder: of the fold: its checkpoints while it is in work, its history and what TensorBoard reads.
+        folder: of the fold: its checkpoints while it is in work, and its history.
         progress: shared by the folds of a run.
-        name: shown in front of the progress line.
+        name: of the fold, shown in front of the progress line.
         idle: runs since the start of the run or the end of the fold before.
+        tracking: is told of each epoch; None where nobody is.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class Loop:
         progress: Progress,
         name: str,
         idle: Clock,
+        tracking: Tracking | None = None,
     ):
         self.session = session
         self.fold = fold
@@ -95,7 +96,7 @@ class Loop:
         self.progress = progress
         self.name = name
         self._at = Position()
-        self._history, self._events = folder / "history.csv", EventLog(folder / EVENTS)
+        self._history, self._tracking = folder / "history.csv", tracking
         self._keeper = Keeper(session, folder, name, rows.train, progress.line)
         self._plans = EpochPlans(session, fold, rows.train)
         # The first call traces and compiles: one step of it is enough.
@@ -113,7 +114,8 @@ class Loop:
         self.session.reset(self.rows.train)
         self._at = self._keeper.resume()
         self._say_where()
-        self._events.begin(self._at.history, self._at.epoch_seconds)
+        if self._tracking:
+            self._tracking.begin(self.name, self._at.history, self._at.epoch_seconds)
         with deferred(self.progress.line) as asked:
             for stage in self.session.stages:
                 self._run_stage(stage, asked)
@@ -212,7 +214,6 @@ class Loop:
         at.step, at.sums = 0, [0.0, 0.0, 0.0]
         at.epoch_seconds.append(0.0)
         write_history(self._history, at.history)
-        self._events.add(record)
         held_out = ""
         if "val_loss" in record:
             held_out = f"held-out loss {record['val_loss']:.4f}  accuracy {record['val_accuracy']:.3f}  "
@@ -220,6 +221,8 @@ class Loop:
             f"{self.name}  epoch {number}  loss {record['loss']:.4f}  accuracy {record['accuracy']:.3f}  "
             f"{held_out}{self.progress.rate()}"
         )
+        if self._tracking:
+            self._tracking.epoch(self.name, record)
         return record
 
     def _train(self, compiled: CompiledStage, plan: EpochPlan, asked: Asked) -> None:

@@ -28,6 +28,7 @@ from fer_tl.runs.part import NEEDED, check_part
 from fer_tl.sources.format import find_format, is_drawn
 from fer_tl.sources.records import Source
 from fer_tl.training.teachers import check_teachers
+from fer_tl.training.trackers.tracking import Tracking, refuse_missing_clients
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Work:
         trained: whether nothing is left to train.
         writes: whether the run's tables may be written: a trained run can also be shown from a folder that cannot be
             written, or while another process works on it.
+        tracking: tells the trackers; there once ``prepare`` is through.
     """
 
     experiment: Experiment
@@ -48,6 +50,7 @@ class Work:
     worker: int
     trained: bool
     writes: bool = True
+    tracking: Tracking | None = None
 
     @property
     def shared(self) -> bool:
@@ -93,7 +96,9 @@ def prepare(experiment: Experiment | None, kind: str, say: Say) -> Iterator[Work
             _draw(experiment, say)
         say(f"worker {work.worker}: the chief writes the run" if work.worker else f"run: {work.run.path}")
         data_dir = str(Path(experiment.data_dir).absolute())
-        yield replace(work, experiment=replace(experiment, run_dir=str(work.run.path), data_dir=data_dir))
+        experiment = replace(experiment, run_dir=str(work.run.path), data_dir=data_dir)
+        tracking = Tracking(experiment, work.run, say, silent=bool(work.worker) or not work.writes)
+        yield replace(work, experiment=experiment, tracking=stack.enter_context(tracking))
 
 
 def check_ready(experiment: Experiment, kind: str) -> Work:
@@ -103,6 +108,7 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
         UserError: as ``prepare``.
     """
     check(experiment)
+    refuse_missing_clients(experiment)
     if experiment.seeds is not None:
         raise UserError("'seeds' are for fer-tl cv, train, distill and sweep: a single run has one --seed")
     if experiment.fold is not None and kind != "cv":

@@ -34,6 +34,7 @@ from fer_tl.runs.predictions import Predictions, save_predictions
 from fer_tl.runs.run_file import refuse_strangers
 from fer_tl.training.learnt_before import Before, count_learnt, refuse_learnt, tell_learnt
 from fer_tl.training.stages import stages_of
+from fer_tl.training.trackers.tracking import Tracking
 
 if TYPE_CHECKING:
     from fer_tl.training.session import Session
@@ -67,6 +68,7 @@ def train_parts(
     say: Say,
     taught: Lineage | None = None,
     keeps_features: bool = True,
+    tracking: Tracking | None = None,
 ) -> None:
     """Train and predict parts of a run; the caller keeps other processes out of them.
 
@@ -81,10 +83,12 @@ def train_parts(
         say: prints a line.
         taught: what the teachers were trained on, where there are any.
         keeps_features: whether those of a frozen backbone are kept under the data directory, for other trainings.
+        tracking: is told of the parts that are trained; by default that of the experiment.
 
     Raises:
         TrainingFailed: the training of a run's only model.
-        UserError: what is scored was learnt before, by the weights to start from or by a teacher.
+        UserError: what is scored was learnt before, by the weights to start from or by a teacher; or a tracker that
+            cannot be reached.
     """
     begun = (run.path / "run.json").exists()
     if begun:
@@ -121,6 +125,8 @@ def train_parts(
         if session.experiment.precision != (precision := run.precision(asked)):  # another fold's process was faster
             session = open_session(experiment, dataset, weights_file, rows, precision, say)
     _record_start(session, run, weights_file, say)
+    tracking = tracking or Tracking(experiment, run, say)
+    tracking.open()
     tell_learnt(before, dataset, [(part.held_out, part.watched) for part in waiting], say)
     waiting = _agree(session, waiting)
     # Workers keep nothing: what each has kept could differ, and they compute in step.
@@ -132,7 +138,7 @@ def train_parts(
     for part in waiting:
         left -= len(part.train) * epochs
         try:
-            _train_part(session, part, run, progress, idle, before)
+            _train_part(session, part, run, progress, idle, before, tracking)
         except TrainingFailed as error:
             if run.parts == [part.name]:
                 raise
@@ -168,12 +174,20 @@ def _agree(session: Session, waiting: list[Part]) -> list[Part]:
     return waiting
 
 
-def _train_part(session: Session, part: Part, run: RunFolder, progress: Progress, idle: Clock, before: Before) -> None:
+def _train_part(
+    session: Session,
+    part: Part,
+    run: RunFolder,
+    progress: Progress,
+    idle: Clock,
+    before: Before,
+    tracking: Tracking,
+) -> None:
     from fer_tl.training.loop import FoldRows, Loop
 
     dataset, folder = session.dataset, run.part(part.name)
     rows = FoldRows(part.train, part.held_out, part.watched)
-    loop = Loop(session, part.number, rows, folder, progress, part.name, idle)
+    loop = Loop(session, part.number, rows, folder, progress, part.name, idle, tracking)
     fitted, clock = loop.run(), Clock()
     scored: dict[str, float] = {}
     logits = np.empty((0, len(dataset.class_names)), np.float32)

@@ -141,7 +141,7 @@ def forbid_training(patch: pytest.MonkeyPatch) -> None:
 
 def test_cross_validation_leaves_a_whole_run(cv: CvResult):
     parts = {f"fold-{fold}/{name}" for fold in (0, 1) for name in PART}
-    tables = {"table.csv", "table.md", "confusion.csv", "result.json", *FIGURES}
+    tables = {"table.csv", "table.md", "confusion.csv", "result.json", EVENTS, *FIGURES}
     written = {name for name in files_below(cv.run_dir) if not name.startswith("evaluat")}
     assert written == parts | tables | {"config.yaml", "run.json", "environment.json", "folds.csv"}
     [environment] = json.loads((cv.run_dir / "environment.json").read_text())
@@ -585,7 +585,7 @@ def test_fit_trains_on_train_and_scores_validation(fitted: FitResult, data_dir: 
     assert (result["trained_on"], result["held_out"]) == (7 * COUNTS["train"], 7 * COUNTS["validation"])
     right = np.mean(fitted.predictions.logits.argmax(axis=1) == fitted.predictions.labels)
     assert fitted.result.rows[0][1].accuracy == pytest.approx(right)
-    tables = {"table.csv", "table.md", "confusion.csv", "result.json", *FIGURES}
+    tables = {"table.csv", "table.md", "confusion.csv", "result.json", EVENTS, *FIGURES}
     own = {"config.yaml", "run.json", "environment.json"}
     assert files_below(fitted.run_dir) == {f"model/{name}" for name in PART} | tables | own
 

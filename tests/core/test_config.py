@@ -247,6 +247,7 @@ def test_places_do_not_change_what_a_run_is() -> None:
         fold=1,
         cache_limit=3.0,
         seeds="0,1",
+        track="mlflow",
     )
     assert identity(moved) == identity(NESTED)
     assert set(identity(NESTED)) == {name for name, *_ in walk()} - {
@@ -259,6 +260,7 @@ def test_places_do_not_change_what_a_run_is() -> None:
         "worker",
         "input",
         "fold",
+        "track",
         "seeds",
         "cache_limit",
     }
