@@ -137,7 +137,7 @@ def train_one(
         _start(experiment, dataset, run, "train", ["model"], scored, precision, teachers=teachers)
 
     taught = join_lineages(teacher.lineage for teacher in teachers)
-    train_parts(experiment, dataset, run, [part], begin, say, taught, tracking)
+    train_parts(experiment, dataset, run, [part], begin, say, taught, tracking=tracking)
 
 
 def train_all(
