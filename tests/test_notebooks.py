@@ -107,6 +107,34 @@ def test_what_is_imported_and_called_exists(name: str) -> None:
 
 
 def test_the_notebooks_begin_alike() -> None:
-    own = r"\[[^]]*\]\"$|^EXTRA.*\n|^os\.environ.*\n"  # extras, and the framework of a TPU
+    own = r"\[[^]]*\]\{SOURCE\}\"$|^EXTRA.*\n|^os\.environ.*\n"  # extras, and the framework of a TPU
     first = {re.sub(own, "", code_cells(name)["install"], flags=re.MULTILINE) for name in NAMES}
     assert len(first) == 1
+
+
+@pytest.mark.parametrize(
+    ("there", "given", "expected"),
+    [
+        ((), "fer-tl", "fer-tl[cpu]"),
+        ((), "git+https://example.org/fer-tl.git", "fer-tl[cpu] @ git+https://example.org/fer-tl.git"),
+        (("fer-tl/",), "fer-tl", "fer-tl[cpu] @ file://{here}/fer-tl"),
+        (("own/",), "own", "fer-tl[cpu] @ file://{here}/own"),
+        (
+            ("fer_tl-0.1.0-py3-none-any.whl", "fer-tl/"),
+            "fer-tl",
+            "fer-tl[cpu] @ file://{here}/fer_tl-0.1.0-py3-none-any.whl",
+        ),
+    ],
+)
+def test_it_is_installed_from_what_there_is(
+    there: tuple[str, ...], given: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for name in there:
+        Path(name).mkdir() if name.endswith("/") else Path(name).touch()
+    code = code_cells("train_on_gpu")["install"].replace('FER_TL = "fer-tl"', f"FER_TL = {given!r}")
+    code = re.sub(r'%pip install --quiet "(.*)"', r'INSTALLED = f"\1"', code)
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert found["INSTALLED"] == expected.format(here=tmp_path.resolve())

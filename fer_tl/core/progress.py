@@ -15,8 +15,10 @@ from typing import TextIO
 
 from fer_tl.core.say import says_progress
 
-# Between lines where nothing can be rewritten: pipes, files, notebooks.
+# Between lines where nothing can be rewritten: pipes, files.
 SECONDS_PER_LINE = 10.0
+# Of a line that is rewritten: each time is a message to the browser where it is a notebook's.
+SECONDS_PER_REWRITE = 0.2
 
 
 def duration(seconds: float) -> str:
@@ -27,6 +29,12 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60:02d} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def can_rewrite(out: TextIO) -> bool:
+    """Whether a carriage return goes back to the start of the line: in a terminal, and in the output of a notebook's cell,
+    whose kernel gives a stream that is no terminal (``ipykernel.iostream.OutStream``)."""
+    return out.isatty() or type(out).__module__.partition(".")[0] == "ipykernel"
 
 
 class Progress:
@@ -40,12 +48,13 @@ class Progress:
     def __init__(self, total: int, out: TextIO | None = None):
         self._total = total
         self._out = out or sys.stdout
-        self._live = self._out.isatty() and says_progress()
+        self._live = can_rewrite(self._out) and says_progress()
         self._done = 0
         self._timed = 0
         self._begun = False
         self._seconds = 0.0
         self._quiet = Clock()
+        self._rewritten = Clock()
 
     def skip(self, images: int) -> None:
         """Count images that need no training: an epoch done before, or one left out by early stopping."""
@@ -61,6 +70,9 @@ class Progress:
             self._seconds += seconds
         self._begun = True
         if self._live:
+            if self._rewritten.look() < SECONDS_PER_REWRITE:
+                return
+            self._rewritten.lap()
             width = shutil.get_terminal_size().columns - 1
             print(f"\r{f'{where}  {self.rate()}'[:width]:<{width}}", end="", file=self._out, flush=True)
         elif self._quiet.look() >= SECONDS_PER_LINE:
@@ -93,10 +105,10 @@ class CountProgress:
 
     def __init__(self, total: int, what: str) -> None:
         self._total, self._what, self._done = total, what, 0
-        self._terminal = sys.stderr.isatty()
+        self._terminal = can_rewrite(sys.stderr)
         self._shown = says_progress()
         self._start = time.perf_counter()
-        self._next = self._start + (0.2 if self._terminal else SECONDS_PER_LINE)
+        self._next = self._start + (SECONDS_PER_REWRITE if self._terminal else SECONDS_PER_LINE)
 
     def __enter__(self) -> CountProgress:
         return self
@@ -111,7 +123,7 @@ class CountProgress:
         now = time.perf_counter()
         if not self._shown or (now < self._next and self._done < self._total):
             return
-        self._next = now + (0.2 if self._terminal else SECONDS_PER_LINE)
+        self._next = now + (SECONDS_PER_REWRITE if self._terminal else SECONDS_PER_LINE)
         rate = self._done / max(now - self._start, 1e-9)
         line = f"{self._done:,} of {self._total:,} {self._what}, {rate:,.0f}/s"
         sys.stderr.write(f"\r{line}  " if self._terminal else f"{line}\n")

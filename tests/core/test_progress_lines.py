@@ -1,4 +1,4 @@
-"""Where output goes to a file or a notebook, training says where it is every ten seconds."""
+"""Where output goes to a file, training says where it is every ten seconds."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+class Cell(io.StringIO):
+    """The output of a notebook's cell, no terminal."""
+
+
+Cell.__module__ = "ipykernel.iostream"
 
 
 def test_without_a_terminal_ten_seconds_of_silence_end_in_a_line(clock: list[float]) -> None:
@@ -44,3 +51,14 @@ def test_any_line_counts_and_a_terminal_has_one_line_that_is_rewritten(clock: li
     clock[0] += 60.0
     shown.step(10, 9.0, "here")
     assert terminal.getvalue().count("\n") == 4
+
+
+@pytest.mark.parametrize("kind", [Terminal, Cell])
+def test_a_line_is_rewritten_five_times_a_second_and_no_more(kind: type[io.StringIO], clock: list[float]) -> None:
+    out = kind()
+    shown = Progress(1000, out)
+    for _ in range(100):
+        clock[0] += 0.01
+        shown.step(10, 0.01, "here")
+    assert 4 <= out.getvalue().count("here") <= 5
+    assert "\n" not in out.getvalue()
