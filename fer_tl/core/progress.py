@@ -32,8 +32,8 @@ def duration(seconds: float) -> str:
 
 
 def can_rewrite(out: TextIO) -> bool:
-    """Whether a carriage return goes back to the start of the line: in a terminal, and in the output of a notebook's cell,
-    whose kernel gives a stream that is no terminal (``ipykernel.iostream.OutStream``)."""
+    """Whether a carriage return goes back to the start of the line: in a terminal, and in the output of a notebook's
+    cell, whose kernel gives a stream that is no terminal (``ipykernel.iostream.OutStream``)."""
     return out.isatty() or type(out).__module__.partition(".")[0] == "ipykernel"
 
 
