@@ -5,8 +5,7 @@ The same verbs as the command ``fer-tl``, returning values::
     import fer_tl
 
     fer_tl.build("fer2013", source="fer2013.csv", data_dir="data")
-    experiment = fer_tl.load_experiment(data="fer2013", backbone="efficientnetb0", folds=4)
-    result = fer_tl.cross_validate(experiment)
+    result = fer_tl.cross_validate(data="fer2013", backbone="efficientnetb0", folds=4)
     print(result.summary.pooled.accuracy, result.summary.intervals["accuracy"])
 """
 
@@ -19,6 +18,10 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.version import __version__
 
 if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
+    from fer_tl.commands._evaluation_result import EvaluationResult
+    from fer_tl.commands._grid import SweepResult
+    from fer_tl.commands._part_result import PartResult
+    from fer_tl.commands._report_folds import CvResult
     from fer_tl.commands.audit import audit
     from fer_tl.commands.build import build
     from fer_tl.commands.clean import clean
@@ -47,27 +50,38 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.commands.stress import stress
     from fer_tl.commands.subgroups import subgroups
     from fer_tl.commands.sweep import sweep
-    from fer_tl.commands.train import fit
+    from fer_tl.commands.train import FitResult, fit
     from fer_tl.commands.verify import verify
     from fer_tl.core.config import Experiment
+    from fer_tl.core.errors import TrainingFailed
     from fer_tl.core.options import load_experiment
-    from fer_tl.data.dataset import load_dataset
+    from fer_tl.data.dataset import Dataset, load_dataset
     from fer_tl.estimator.classifier import Classifier
-    from fer_tl.inference.predictor import load
+    from fer_tl.inference.predictor import Answers, ExpressionModel, load
 
 __all__ = [
-    "Classifier",
-    "Experiment", "UserError", "__version__", "audit", "build", "clean", "collect", "compare", "completion",
-    "cross_validate", "distill", "doctor", "draw_folds", "ensemble", "evaluate", "explain", "export", "fit",
-    "import_predictions", "inspect_dataset", "list_models", "list_recipes", "load", "load_dataset", "load_experiment",
-    "predict", "profile", "refit", "report", "reproduce", "serve", "soup", "stress", "subgroups", "sweep", "verify",
+    "Answers", "Classifier", "CvResult", "Dataset", "EvaluationResult", "Experiment", "ExpressionModel",
+    "FitResult", "PartResult", "SweepResult", "TrainingFailed", "UserError", "__version__", "audit", "build",
+    "clean", "collect", "compare", "completion", "cross_validate", "distill", "doctor", "draw_folds", "ensemble",
+    "evaluate", "explain", "export", "fit", "import_predictions", "inspect_dataset", "list_models", "list_recipes",
+    "load", "load_dataset", "load_experiment", "predict", "profile", "refit", "report", "reproduce", "serve",
+    "soup", "stress", "subgroups", "sweep", "verify",
 ]  # fmt: skip
 _BESIDES_COMMANDS = {
+    "Answers": "inference.predictor",
     "Classifier": "estimator.classifier",
+    "CvResult": "commands._report_folds",
+    "Dataset": "data.dataset",
+    "EvaluationResult": "commands._evaluation_result",
     "Experiment": "core.config",
-    "load_experiment": "core.options",
-    "load_dataset": "data.dataset",
+    "ExpressionModel": "inference.predictor",
+    "FitResult": "commands.train",
+    "PartResult": "commands._part_result",
+    "SweepResult": "commands._grid",
+    "TrainingFailed": "core.errors",
     "load": "inference.predictor",
+    "load_dataset": "data.dataset",
+    "load_experiment": "core.options",
 }
 
 
@@ -75,8 +89,7 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def __getattr__(name: str) -> Any:
-    # Imported at first use: the command line must answer --help without NumPy.
+def _find(name: str) -> Any:
     if name in _BESIDES_COMMANDS:
         return getattr(importlib.import_module(f"fer_tl.{_BESIDES_COMMANDS[name]}"), name)
     if not name.startswith("_"):
@@ -85,3 +98,8 @@ def __getattr__(name: str) -> Any:
         if verb := find_verb(name):
             return verb
     raise AttributeError(f"module 'fer_tl' has no attribute '{name}'")
+
+
+if not TYPE_CHECKING:  # for a type checker, a misspelled name would be one that there is
+    # Imported at first use: the command line must answer --help without NumPy.
+    __getattr__ = _find

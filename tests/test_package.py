@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
@@ -93,3 +95,34 @@ print(fer_tl.__version__, where, find_shipped().card["backbone"], len(recipe_nam
     version, where, backbone, recipes = result.stdout.split()
     assert (version, Path(where), backbone) == (__version__, unpacked.resolve(), "facevgg")
     assert int(recipes) == len(list((ROOT / "fer_tl" / "recipes").glob("*.yaml")))
+
+
+USER = """\
+import numpy as np
+
+import fer_tl
+
+images = np.zeros((4, 48, 48), np.uint8)
+classifier = fer_tl.Classifier("facevgg", weights="none", epochs=2, optimizer__rate=1e-3)
+reveal_type(classifier.fit(images, ["a", "b", "a", "b"]).predict_proba(images))
+result = fer_tl.cross_validate(data="fer2013", backbone="facevgg")
+if isinstance(result, fer_tl.CvResult):
+    reveal_type(result.accuracy)
+fer_tl.compare(3)
+fer_tl.crossvalidate()
+"""
+
+
+def test_a_type_checker_knows_the_installed_package(unpacked: Path, tmp_path: Path) -> None:
+    """Without ``py.typed`` it would take all of it for Any."""
+    venv.create(tmp_path / "env", symlinks=os.name != "nt")
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(tmp_path / "env")}))
+    shutil.copytree(unpacked / "fer_tl", site / "fer_tl")
+    (site / "others.pth").write_text(sysconfig.get_path("purelib"))  # NumPy
+    (tmp_path / "user.py").write_text(USER)
+    python = sysconfig.get_path("scripts", vars={"base": str(tmp_path / "env")})
+    result = run("-m", "mypy", "--strict", "--python-executable", f"{python}/python", "user.py", cwd=tmp_path)
+    lines = result.stdout.splitlines()
+    assert lines[-1].startswith("Found 2 errors in 1 file"), result.stdout
+    assert 'Revealed type is "numpy.ndarray[' in lines[0] and 'Revealed type is "float"' in lines[1]
+    assert 'to "compare" has incompatible type "int"' in lines[2] and 'no attribute "crossvalidate"' in lines[3]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fer_tl.commands._part_result import PartResult, say_chief
 from fer_tl.commands._report_folds import CvResult
+from fer_tl.commands._shown import Shown
 from fer_tl.commands.compare import compare
 from fer_tl.commands.ensemble import ensemble
 from fer_tl.core.config import Experiment
@@ -29,8 +30,8 @@ Train = Callable[[Experiment, Say], Any]
 """``cross_validate`` or ``fit``."""
 
 
-@dataclass(frozen=True, eq=False)
-class SweepResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class SweepResult(Shown):
     """A finished sweep: its folder, one row a cell in the order of the grid, and the table as text."""
 
     run_dir: Path

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_tl.commands._shown import Shown
 from fer_tl.core.say import Say
 
 if TYPE_CHECKING:
     from fer_tl.training.prepare_run import Work
 
 
-@dataclass(frozen=True)
-class PartResult:
+@dataclass(frozen=True, repr=False)
+class PartResult(Shown):
     """What a process leaves that has no whole result to show: a cross validation of which other folds are missing, or
     a worker whose chief writes the run.
 

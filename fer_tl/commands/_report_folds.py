@@ -8,17 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.commands._shown import Scored
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import remove_temporaries
 from fer_tl.core.say import Say
+from fer_tl.evaluation.metrics import Metrics
 from fer_tl.evaluation.summary import CvSummary
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.predictions import Predictions, load_fold_predictions
 from fer_tl.sources.format import is_drawn
 
 
-@dataclass(frozen=True, eq=False)
-class CvResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class CvResult(Scored):
     """A cross validation all of whose folds were trained.
 
     Attributes:
@@ -32,6 +34,9 @@ class CvResult:
     summary: CvSummary
     folds: tuple[Predictions, ...]
     text: str
+
+    def _headline(self) -> tuple[Metrics, dict[str, tuple[float, float]]]:
+        return self.summary.pooled, self.summary.intervals
 
     @property
     def failed(self) -> dict[int, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import choose_folder
 from fer_tl.core.say import Say, say_line
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from fer_tl.evaluation.label_errors import LabelErrors
 
 
-@dataclass(frozen=True, eq=False)
-class AuditResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class AuditResult(Shown):
     """Labels that a run contradicts: the folder of list and page, the suspects with counts, and the tables as text."""
 
     out_dir: Path

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.errors import UserError
 from fer_tl.core.say import Say, say_line
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from fer_tl.data.cache_files import Kept
 
 
-@dataclass(frozen=True)
-class CleanResult:
+@dataclass(frozen=True, repr=False)
+class CleanResult(Shown):
     """What is kept beside the datasets, that which was used longest ago first, and what of it was removed."""
 
     found: tuple[Kept, ...]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import choose_requested
 from fer_tl.core.say import Say, say_line
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from fer_tl.reports.compare_table import CompareRow
 
 
-@dataclass(frozen=True, eq=False)
-class CompareResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class CompareResult(Shown):
     """Runs side by side.
 
     Attributes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fer_tl.commands._command import Command
 from fer_tl.commands._part_result import PartResult, leave_to_chief
+from fer_tl.commands._settings import settle
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.lock import take_turns
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from fer_tl.training.prepare_run import Work
 
 
-def cross_validate(experiment: Experiment | None = None, say: Say = say_line) -> CvResult | PartResult | SweepResult:
+def cross_validate(
+    experiment: Experiment | None = None, say: Say = say_line, **settings: Any
+) -> CvResult | PartResult | SweepResult:
     """Cross-validate an experiment on the training split of its dataset.
 
     Folds are stratified and grouped; every fold starts from the same weights. An interrupted run continues where its
@@ -28,6 +31,8 @@ def cross_validate(experiment: Experiment | None = None, say: Say = say_line) ->
     Args:
         experiment: from ``fer_tl.load_experiment``; none for the defaults. Its ``fold`` trains that fold only.
         say: prints a line.
+        settings: in place of those of the experiment, or of the defaults: ``data="fer2013", backbone="facevgg"``, as
+            ``fer_tl.load_experiment`` takes them.
 
     Returns:
         The result; a ``PartResult`` while other folds are missing, and on every worker but the chief; of an experiment
@@ -37,6 +42,7 @@ def cross_validate(experiment: Experiment | None = None, say: Say = say_line) ->
         UserError: bad settings, missing or half-built data, missing weights, another run in the folder, another process
             at work there, or folds whose training failed, if that is all or the one that was asked for.
     """
+    experiment = settle(experiment, settings, say)
     if isinstance(experiment, Experiment) and experiment.seeds is not None:
         from fer_tl.commands._grid import train_seeds
 
@@ -54,17 +60,17 @@ def cross_validate(experiment: Experiment | None = None, say: Say = say_line) ->
             return leave_to_chief(work, say)
         from fer_tl.training.cross_validation import train_folds
 
-        settings = work.experiment
-        dataset = load_dataset(settings.data, settings.data_dir, "train", settings.input, digests=True)
-        dataset = take_classes(dataset, settings.classes, say)
-        train_folds(settings, dataset, work.run, say, work.tracking)
+        given = work.experiment
+        dataset = load_dataset(given.data, given.data_dir, "train", given.input, digests=True)
+        dataset = take_classes(dataset, given.classes, say)
+        train_folds(given, dataset, work.run, say, work.tracking)
         if work.worker:
             return leave_to_chief(work, say)
         missing = _missing_folds(work, say)
         if missing:
             return missing
         if work.shared:
-            for name in set(work.run.done) - {f"fold-{settings.fold}"}:
+            for name in set(work.run.done) - {f"fold-{given.fold}"}:
                 check_part(work.run.part(name), NEEDED)  # what this process did not train, or look at before
         # Other folds may end at the same moment.
         with take_turns(work.run.path) if work.shared and work.writes else nullcontext():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fer_tl.commands._command import Command
 from fer_tl.commands._part_result import PartResult
+from fer_tl.commands._settings import settle
 from fer_tl.commands.train import fit
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def distill(
-    run_dirs: Sequence[Path | str] = (), experiment: Experiment | None = None, say: Say = say_line
+    run_dirs: Sequence[Path | str] = (), experiment: Experiment | None = None, say: Say = say_line, **settings: Any
 ) -> FitResult | PartResult | SweepResult:
     """Train a student on the whole training split, as ``fit`` does, towards what its teachers answered.
 
@@ -33,6 +34,8 @@ def distill(
         experiment: of the student, from ``fer_tl.load_experiment``; its ``distill`` holds the share and the
             temperature, and the teachers where no ``run_dirs`` are given.
         say: prints a line.
+        settings: in place of those of the experiment, or of the defaults: ``data="fer2013", backbone="facevgg"``, as
+            ``fer_tl.load_experiment`` takes them.
 
     Returns:
         As ``fit``.
@@ -41,7 +44,7 @@ def distill(
         UserError: as ``fit``; no teacher, or one that is unfinished, no cross validation, leaks, or was trained on
             other images or classes.
     """
-    experiment = Experiment() if experiment is None else experiment
+    experiment = settle(experiment, settings, say) or Experiment()
     given, known = tuple(map(str, run_dirs)), experiment.distill.teachers
     if not given and not known:
         raise UserError("a student needs a teacher: fer-tl distill RUN, a finished cross validation")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Scored
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import choose_requested
 from fer_tl.core.say import Say, say_line
@@ -17,11 +18,12 @@ from fer_tl.runs.folder import RunFolder, check_done
 from fer_tl.runs.predictions import Predictions
 
 if TYPE_CHECKING:
+    from fer_tl.evaluation.metrics import Metrics
     from fer_tl.reports.run_report import Result
 
 
-@dataclass(frozen=True, eq=False)
-class EnsembleResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class EnsembleResult(Scored):
     """A soft vote of runs.
 
     Attributes:
@@ -37,6 +39,9 @@ class EnsembleResult:
     predictions: dict[str, Predictions]
     weights: np.ndarray
     text: str
+
+    def _headline(self) -> tuple[Metrics, dict[str, tuple[float, float]]]:
+        return self.result.rows[0][1], self.result.intervals
 
 
 def ensemble(

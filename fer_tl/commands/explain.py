@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.framework import import_backend
 from fer_tl.core.output_folder import choose_folder
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 MOST_IMAGES = 500
 
 
-@dataclass(frozen=True, eq=False)
-class ExplainResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class ExplainResult(Shown):
     """Explained answers: the folder of page, overlays and maps, the explanations in the order shown, and the table."""
 
     out_dir: Path

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
 from fer_tl.core.framework import require_tensorflow
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from fer_tl.reports.model_card_data import ExportFacts
 
 
-@dataclass(frozen=True, eq=False)
-class ExportResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class ExportResult(Shown):
     """An exported model.
 
     Attributes:

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.errors import UserError
 from fer_tl.core.say import Say, say_line
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.reports.rendering import Table, as_text
 
 
-@dataclass(frozen=True)
-class FoldsResult:
+@dataclass(frozen=True, repr=False)
+class FoldsResult(Shown):
     """A fold table that is good: the fold of each training image by id (where repeated, those of all repetitions), the
     file it was written to, and its counts."""
 

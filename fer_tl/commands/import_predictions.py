@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Scored
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.lock import hold
 from fer_tl.core.say import Say, say_line
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 VALUES = ("probabilities", "logits")
 
 
-@dataclass(frozen=True, eq=False)
-class ImportResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class ImportResult(Scored):
     """Predictions that were imported.
 
     Attributes:
@@ -35,6 +36,9 @@ class ImportResult:
     metrics: Metrics
     intervals: dict[str, tuple[float, float]]
     text: str
+
+    def _headline(self) -> tuple[Metrics, dict[str, tuple[float, float]]]:
+        return self.metrics, self.intervals
 
 
 def import_predictions(

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.say import Say, say_line
 
 
-@dataclass(frozen=True)
-class InspectionResult:
+@dataclass(frozen=True, repr=False)
+class InspectionResult(Shown):
     """What is in a dataset: the folder of page and pictures, and the tables as text."""
 
     out_dir: Path

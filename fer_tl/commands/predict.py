@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.errors import Terminated, UserError, suggest
 from fer_tl.core.output_folder import choose_folder
 from fer_tl.core.say import Say, say_line
@@ -38,8 +39,8 @@ _AHEAD = {"crop": (128, 64), "photo": (4, 8), "video": (16, 16), "live": (2, 1)}
 _THREADS = 2
 
 
-@dataclass(frozen=True)
-class PredictResult:
+@dataclass(frozen=True, repr=False)
+class PredictResult(Shown):
     """What was predicted.
 
     Attributes:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fer_tl.augment.geometry import IDENTITY
 from fer_tl.commands._command import Command
+from fer_tl.commands._settings import settle
+from fer_tl.commands._shown import Shown
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import choose_backend, import_backend
@@ -42,15 +44,15 @@ MOST_FEATURES = 512
 MOST_BYTES = 1 << 28
 
 
-@dataclass(frozen=True)
-class ProfileResult:
+@dataclass(frozen=True, repr=False)
+class ProfileResult(Shown):
     """What the parts of a run cost, and the tables as the terminal shows them."""
 
     costs: Costs
     text: str
 
 
-def profile(experiment: Experiment | None = None, say: Say = say_line) -> ProfileResult:
+def profile(experiment: Experiment | None = None, say: Say = say_line, **settings: Any) -> ProfileResult:
     """Measure what the parts of a cross validation cost, and what the whole of it is expected to take.
 
     It trains a few steps on the real data and leaves no run behind. Where a stage for the head comes first, its epochs
@@ -59,11 +61,13 @@ def profile(experiment: Experiment | None = None, say: Say = say_line) -> Profil
     Args:
         experiment: from ``fer_tl.load_experiment``; none for the defaults.
         say: prints a line.
+        settings: in place of those of the experiment, or of the defaults: ``data="fer2013", backbone="facevgg"``, as
+            ``fer_tl.load_experiment`` takes them.
 
     Raises:
         UserError: bad settings, missing data or weights, several machines, or another framework.
     """
-    experiment = Experiment() if experiment is None else experiment
+    experiment = settle(experiment, settings, say) or Experiment()
     if choose_backend() != "tensorflow":
         raise UserError("a profile takes the steps of TensorFlow apart: on JAX, see benchmarks/accelerator.py")
     with tempfile.TemporaryDirectory(prefix="fer-tl-profile-") as folder:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fer_tl.commands._again import settings_again
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.say import Say, say_line
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from fer_tl.runs.refits import Refit
 
 
-@dataclass(frozen=True, eq=False)
-class RefitResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class RefitResult(Shown):
     """A model of all training images: its folder, what its cross validation lets expect of it, and that as text."""
 
     run_dir: Path

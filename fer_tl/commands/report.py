@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
 from fer_tl.core.output_folder import refuse_other_page
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from fer_tl.evaluation.run_contents import RunContents
 
 
-@dataclass(frozen=True, eq=False)
-class ReportResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class ReportResult(Shown):
     """A run as one page.
 
     Attributes:

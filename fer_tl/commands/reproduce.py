@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fer_tl.commands._again import settings_again
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import NotAgreed, UserError
 from fer_tl.core.say import Say, say_line
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from fer_tl.evaluation.reproduction import Reproduction
 
 
-@dataclass(frozen=True, eq=False)
-class ReproduceResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class ReproduceResult(Shown):
     """A run that was trained again.
 
     Attributes:

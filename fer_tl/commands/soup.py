@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Scored
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import remove_temporaries
 from fer_tl.core.framework import import_backend
@@ -19,13 +20,14 @@ from fer_tl.runs.part import NEEDED, check_part
 if TYPE_CHECKING:
     from fer_tl.core.config import Experiment
     from fer_tl.data.dataset import Dataset
+    from fer_tl.evaluation.metrics import Metrics
     from fer_tl.evaluation.soup import Soup
     from fer_tl.reports.run_report import Result
     from fer_tl.runs.predictions import Predictions
 
 
-@dataclass(frozen=True, eq=False)
-class SoupResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class SoupResult(Scored):
     """A soup: the folder of its run, what is in it, the metrics and predictions of the validation split, and the tables
     as text."""
 
@@ -34,6 +36,9 @@ class SoupResult:
     result: Result
     predictions: Predictions
     text: str
+
+    def _headline(self) -> tuple[Metrics, dict[str, tuple[float, float]]]:
+        return self.result.rows[0][1], self.result.intervals
 
 
 def soup(run_dir: Path | str, out: Path | str, data_dir: Path | str | None = None, say: Say = say_line) -> SoupResult:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import import_backend
 from fer_tl.core.output_folder import choose_folder
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from fer_tl.inference.stress.measure import Stress
 
 
-@dataclass(frozen=True, eq=False)
-class StressResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class StressResult(Shown):
     """What corruptions cost a run: the folder of table and page, the figures, and the table as text."""
 
     out_dir: Path

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
+from fer_tl.commands._shown import Shown
 from fer_tl.core.errors import UserError
 from fer_tl.core.output_folder import choose_folder
 from fer_tl.core.say import Say, say_line
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from fer_tl.evaluation.subgroups import Subgroups
 
 
-@dataclass(frozen=True, eq=False)
-class SubgroupsResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class SubgroupsResult(Shown):
     """Accuracy by a column: the folder of tables and page, the figures, and the table as text."""
 
     out_dir: Path

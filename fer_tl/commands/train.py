@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fer_tl.commands._command import Command
 from fer_tl.commands._part_result import PartResult, leave_to_chief
+from fer_tl.commands._settings import settle
+from fer_tl.commands._shown import Scored
 from fer_tl.core.config import Experiment
 from fer_tl.core.say import Say, say_line
 
 if TYPE_CHECKING:
     from fer_tl.commands._grid import SweepResult
+    from fer_tl.evaluation.metrics import Metrics
     from fer_tl.reports.run_report import Result
     from fer_tl.runs.predictions import Predictions
 
 
-@dataclass(frozen=True, eq=False)
-class FitResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class FitResult(Scored):
     """A finished single fit: its folder, the metrics and predictions of the held-out images, and the tables as text."""
 
     run_dir: Path
@@ -26,12 +29,30 @@ class FitResult:
     predictions: Predictions
     text: str
 
+    def _headline(self) -> tuple[Metrics, dict[str, tuple[float, float]]]:
+        return self.result.rows[0][1], self.result.intervals
 
-def fit(experiment: Experiment | None = None, say: Say = say_line) -> FitResult | PartResult | SweepResult:
+
+def fit(
+    experiment: Experiment | None = None, say: Say = say_line, **settings: Any
+) -> FitResult | PartResult | SweepResult:
     """Train one model on the training split and score the validation split (the first fold where there is none).
 
-    Args, errors and what workers other than the chief return as ``cross_validate``; a training that fails is an error.
+    Args:
+        experiment: from ``fer_tl.load_experiment``; none for the defaults.
+        say: prints a line.
+        settings: in place of those of the experiment, or of the defaults: ``data="fer2013", backbone="facevgg"``, as
+            ``fer_tl.load_experiment`` takes them.
+
+    Returns:
+        The result; a ``PartResult`` on every worker but the chief; of an experiment with ``seeds`` what a sweep over
+        them gives.
+
+    Raises:
+        UserError: as ``cross_validate``.
+        TrainingFailed: the loss became NaN or infinite.
     """
+    experiment = settle(experiment, settings, say)
     if isinstance(experiment, Experiment) and experiment.seeds is not None:
         from fer_tl.commands._grid import train_seeds
 
@@ -53,12 +74,12 @@ def fit(experiment: Experiment | None = None, say: Say = say_line) -> FitResult 
             return leave_to_chief(work, say)
         from fer_tl.training.cross_validation import train_one
 
-        settings = work.experiment
-        manifest = read_manifest(dataset_directory(Path(settings.data_dir), settings.data))
+        given = work.experiment
+        manifest = read_manifest(dataset_directory(Path(given.data_dir), given.data))
         splits = tuple(split for split in FIT_SPLITS if split in manifest.counts)
-        dataset = load_dataset(settings.data, settings.data_dir, splits, settings.input, digests=True)
-        dataset = take_classes(dataset, settings.classes, say)
-        train_one(settings, dataset, work.run, say, work.tracking)
+        dataset = load_dataset(given.data, given.data_dir, splits, given.input, digests=True)
+        dataset = take_classes(dataset, given.classes, say)
+        train_one(given, dataset, work.run, say, work.tracking)
         if work.worker:
             return leave_to_chief(work, say)
         from fer_tl.reports.run_report import score_rows, train_report_text, write_train_report

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from fer_tl.core.check_config import check
 from fer_tl.core.config import Experiment
-from fer_tl.core.config_keys import flatten, walk
+from fer_tl.core.config_keys import flatten, to_dict, walk
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.recipes import find_config
 from fer_tl.core.yaml_files import load_yaml
@@ -119,17 +119,21 @@ def from_flat(values: dict[str, Any]) -> Experiment:
     return experiment
 
 
-def load_experiment(config: Path | str | None = None, **overrides: Any) -> Experiment:
+def load_experiment(config: Path | str | Experiment | None = None, **overrides: Any) -> Experiment:
     """An experiment from a YAML file and keyword overrides, with the checks of the command line.
 
     Args:
-        config: YAML file; none for the defaults.
+        config: YAML file, or another experiment; none for the defaults.
         overrides: values by option name; a group is a dictionary, as in YAML: ``head={"dense": [32]}``.
 
     Raises:
         UserError: unknown key, wrong type, or a value that no run could use.
     """
-    flat = read_yaml(Path(config)) if config else {}
+    flat = {}
+    if isinstance(config, Experiment):
+        flat = flatten(to_dict(config))
+    elif config:
+        flat = read_yaml(Path(config))
     known = {name for name, *_ in walk()}
     for key, value in flatten(overrides).items():
         if key not in known:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ INPUTS = ("auto", "resident", "stream")
 _BLOCK_BYTES = 1 << 24  # of pixels, decoded before they are written
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Examples of one or more splits.
 
@@ -62,6 +63,12 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        counted = ", ".join(f"{split} {count:,}" for split, count in Counter(self.splits.tolist()).items())
+        height, width, channels = self.image_shape
+        classes = ", ".join(self.class_names)
+        return f"<Dataset {self.name}: {counted} images of {height} x {width} x {channels}; classes {classes}>"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -60,7 +60,7 @@ class ExpressionModel:
     image_shape: tuple[int, int, int]
     parts: tuple[str, ...]
     temperature: float
-    _networks: tuple[Callable[[np.ndarray], np.ndarray], ...]
+    _networks: tuple[Callable[[np.ndarray], np.ndarray], ...] = field(repr=False)
     recipe: FaceRecipe = field(default_factory=FaceRecipe)
     calibration: str = ""
 
