@@ -35,7 +35,7 @@ PAGES = GENERATED | {
 }
 README = PAGES["README.md"]
 # Python that tests of what it shows run.
-RUN_ELSEWHERE = {"docs/architecture.md", "docs/formats.md"}
+RUN_ELSEWHERE = {"docs/architecture.md", "docs/how-to/own-format.md"}
 RUN_HERE = {"docs/how-to/python.md", "docs/tutorials/app.md", "docs/using.md"}
 
 

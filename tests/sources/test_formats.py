@@ -28,7 +28,7 @@ from fer_tl.training.prepare_run import check_ready
 SOURCES = Path(__file__).parents[2] / "fer_tl" / "sources"
 BUILT_IN = sorted(path.parent.name for path in SOURCES.glob("*/__init__.py"))
 
-DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
+DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "own-format.md"
 DECLARED, DRAWING, LISTED, READING = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
 
 
