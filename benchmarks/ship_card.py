@@ -16,7 +16,7 @@ from fer_tl.evaluation.open_split import results_folder
 from fer_tl.evaluation.run_contents import RunContents
 from fer_tl.models import shipped
 from fer_tl.models.costs import read_costs
-from fer_tl.reports.model_card import intended_use, known_limits, start_licence
+from fer_tl.reports.model_card import data_terms, intended_use, known_limits, start_licence
 from fer_tl.reports.rendering import Table, as_markdown, per_cent
 from fer_tl.reports.run_facts import flags, verb
 from fer_tl.reports.run_report import selection_note
@@ -25,15 +25,6 @@ from fer_tl.reports.tables import confusion_markdown
 from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import read_dated_openings, read_environments
 from fer_tl.runs.predictions import Predictions
-
-_DATA_TERMS = {
-    "fer2013": (
-        "The images of FER-2013 were collected by a search of the web for a challenge of 2013 (Goodfellow et al., "
-        "Challenges in Representation Learning, ICONIP 2013). We know of no licence that was published with them, nor "
-        "of what their owners allow; none of them is in this package."
-    )
-}
-_UNKNOWN_TERMS = "fer-tl does not know the licence of the training images."
 
 
 def card_facts(trained: RunFolder, contents: RunContents, loss: dict[str, float], note: str) -> dict[str, Any]:
@@ -50,6 +41,7 @@ def card_facts(trained: RunFolder, contents: RunContents, loss: dict[str, float]
     result, pooled = contents.parts[0].result, held_out.summary.pooled
     fitted = choose_scaling(contents.run, ["model"])
     scaled = held_out.calibration
+    terms = data_terms(about["dataset"]).removesuffix(".")
     return {
         "name": shipped.NAME,
         "backbone": experiment.backbone,
@@ -84,13 +76,8 @@ def card_facts(trained: RunFolder, contents: RunContents, loss: dict[str, float]
         "float16": loss,
         "evaluations": _evaluations(trained),
         "commands": _commands(contents),
-        "licence": {"weights": shipped.LICENCE, "data": data_terms(about["dataset"])},
+        "licence": {"weights": shipped.LICENCE, "data": f"{terms}; none of them is in this package."},
     }
-
-
-def data_terms(dataset: str) -> str:
-    """What is known of the licence of a dataset's images."""
-    return _DATA_TERMS.get(dataset.partition("/")[0], _UNKNOWN_TERMS)
 
 
 def card_markdown(contents: RunContents, facts: dict[str, Any]) -> str:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers and editors
     from fer_tl.commands.models import list_models
     from fer_tl.commands.predict import predict
     from fer_tl.commands.profile import profile
+    from fer_tl.commands.push import push
     from fer_tl.commands.recipes import list_recipes
     from fer_tl.commands.refit import refit
     from fer_tl.commands.report import report
@@ -64,8 +65,8 @@ __all__ = [
     "FitResult", "PartResult", "SweepResult", "TrainingFailed", "UserError", "__version__", "audit", "build",
     "clean", "collect", "compare", "completion", "cross_validate", "distill", "doctor", "draw_folds", "ensemble",
     "evaluate", "explain", "export", "fit", "import_predictions", "inspect_dataset", "list_models", "list_recipes",
-    "load", "load_dataset", "load_experiment", "predict", "profile", "refit", "report", "reproduce", "serve",
-    "soup", "stress", "subgroups", "sweep", "verify",
+    "load", "load_dataset", "load_experiment", "predict", "profile", "push", "refit", "report", "reproduce",
+    "serve", "soup", "stress", "subgroups", "sweep", "verify",
 ]  # fmt: skip
 _BESIDES_COMMANDS = {
     "Answers": "inference.predictor",

@@ -54,6 +54,7 @@ TASKS: dict[str, dict[str, str]] = {
         "predict": "fer-tl predict photo.jpg",
         "serve": "fer-tl serve runs/one",
         "export": "fer-tl export runs/one --format tflite --int8",
+        "push": "fer-tl push runs/one --hub ann/fer-mobilenetv2",
     },
     "Know your machine": {
         "doctor": "fer-tl doctor",

@@ -24,6 +24,7 @@ from fer_tl.reports.tables import fold_table_as
 from fer_tl.runs.exports import RECORD
 from fer_tl.runs.part import read_environments
 from fer_tl.runs.run_file import ARRAYS, holds_none_out
+from fer_tl.sources.format import Format, all_formats
 
 NAME = "MODEL_CARD.md"
 
@@ -50,22 +51,36 @@ def card_text(contents: RunContents, facts: ExportFacts) -> str:
         contents: the run, with at least one part that is done.
         facts: of the export.
     """
+    title = f"# Model card: {for_markdown(export_title(contents, facts))}"
+    return join_sections(title, card_sections(contents, facts))
+
+
+def join_sections(title: str, sections: Mapping[str, str]) -> str:
+    """A Markdown page of a title and of sections by heading."""
+    return "\n\n".join([title, *(f"## {heading}\n\n{text.strip()}" for heading, text in sections.items())]) + "\n"
+
+
+USAGE, AGAIN = "How to use it", "How to make it again"
+CALIBRATION = "Whether its probabilities mean what they say"
+CHECK = "Whether the export is the model that was trained"
+
+
+def card_sections(contents: RunContents, facts: ExportFacts) -> dict[str, str]:
+    """The card by heading; arguments as of ``card_text``."""
     held_out = contents.held_out
     assert held_out or holds_none_out(contents.about)  # without a part that is done there is no model to export
-    sections = {
+    return {
         "What it is": _what(contents, facts),
-        "How to use it": _usage(facts),
+        USAGE: _usage(facts),
         "Training data": data_lines(contents, held_out, facts),
         "How good it is": _metrics(contents, held_out, facts),
-        "Whether its probabilities mean what they say": _calibration(held_out, facts),
-        "Whether the export is the model that was trained": _parity(facts),
+        CALIBRATION: _calibration(held_out, facts),
+        CHECK: _parity(facts),
         "What it is for": intended_use(),
         "What it is not for, and its limits": known_limits(facts.class_names, facts.image_shape),
-        "Licences": _licences(contents.experiment),
-        "How to make it again": _reproduce(contents, facts),
+        "Licences": licences(contents),
+        AGAIN: _reproduce(contents, facts),
     }
-    title = f"# Model card: {for_markdown(export_title(contents, facts))}"
-    return "\n\n".join([title, *(f"## {heading}\n\n{text.strip()}" for heading, text in sections.items())]) + "\n"
 
 
 def _what(contents: RunContents, facts: ExportFacts) -> str:
@@ -205,11 +220,19 @@ def known_limits(class_names: Sequence[str], image_shape: tuple[int, int, int]) 
     return "\n".join(f"- {point}" for point in points)
 
 
-def _licences(experiment: Experiment) -> str:
+def licences(contents: RunContents) -> str:
+    """What is known of the licences of start, images and code."""
     return (
-        f"{start_licence(experiment)} fer-tl does not know the licence of the training images: ask where they come "
-        "from. Its own code is under the MIT licence."
+        f"{start_licence(contents.experiment)} {data_terms(contents.about['dataset'])} The code of fer-tl is under the "
+        "MIT licence."
     )
+
+
+def data_terms(dataset: str) -> str:
+    """What is known of the licence of a dataset's images."""
+    found = all_formats().get(dataset.partition("/")[0])
+    known = found.terms if isinstance(found, Format) else ""
+    return known or "fer-tl does not know the licence of the training images: ask where they come from."
 
 
 def start_licence(experiment: Experiment) -> str:

@@ -95,6 +95,7 @@ class Format:
             ``fer_tl.core.archives.Files`` and returns what tells it, "" if nothing does; "" where nothing can.
         most_lost: share of a class's training images that may be copies of validation and test without a question; None
             for that of all formats.
+        terms: what is known of the licence of its images, in sentences, for the cards of models that learn from them.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Format:
     variants: bool = False
     recognizer: str = ""
     most_lost: float | None = None
+    terms: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

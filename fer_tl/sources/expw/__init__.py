@@ -9,4 +9,7 @@ FORMAT = Format(
     (IMAGE_SIZE, VOTES, BOX_MARGIN, Option("min_confidence", float, "leave out faces with a lower detector score")),
     detects=True,
     splits=True,
+    terms="The photos of ExpW were downloaded from the web by its authors (Zhang et al., From Facial Expression "
+    "Recognition to Interpersonal Relation Prediction, IJCV 2018), who published no licence with them: ask them, "
+    "http://mmlab.ie.cuhk.edu.hk/projects/socialrelation/index.html.",
 )

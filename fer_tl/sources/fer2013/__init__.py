@@ -12,4 +12,7 @@ FORMAT = Format(
     crops=True,
     recognizer="fer_tl.sources.fer2013.recognize:recognize",
     most_lost=1 / 3,  # its disgust loses 25 % and its surprise 20 %, by eye to copies
+    terms="The images of FER-2013 were collected by a search of the web for a challenge of 2013 (Goodfellow et al., "
+    "Challenges in Representation Learning, ICONIP 2013). We know of no licence that was published with them, nor of "
+    "what their owners allow.",
 )

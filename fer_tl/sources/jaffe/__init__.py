@@ -8,4 +8,6 @@ FORMAT = Format(
     "fer_tl.sources.jaffe.reader:open_jaffe",
     (IMAGE_SIZE, FIT, CHANNELS),
     crops=True,
+    terms="The images of JAFFE are for non-commercial scientific research that cites them (Lyons et al., Coding Facial "
+    "Expressions with Gabor Wavelets, FG 1998).",
 )

@@ -13,4 +13,6 @@ FORMAT = Format(
             choices=("aligned", "original")),
     ),
     crops=True,
+    terms="RAF-DB is for non-commercial research only, and no part of it may be passed on; its images were found on "
+    "the web and are not its authors' property (http://www.whdeng.cn/RAF/model1.html).",
 )  # fmt: skip

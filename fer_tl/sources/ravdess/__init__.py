@@ -22,4 +22,6 @@ FORMAT = Format(
     ),
     crops=True,
     splits=True,
+    terms="RAVDESS is under CC BY-NC-SA 4.0, for which its authors sell commercial licences "
+    "(https://zenodo.org/records/1188976).",
 )  # fmt: skip
