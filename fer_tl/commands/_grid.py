@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +20,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.lock import hold
 from fer_tl.core.say import Say
 from fer_tl.runs.folder import RunFolder
-from fer_tl.training.prepare_run import check_ready
+from fer_tl.training.prepare_run import check_ready, check_units, draw_missing
 from fer_tl.training.sweep_grid import Cell, Sweep, grid_of_seeds
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ def run_grid(grid: Sweep, train: Train, place: str, say: Say) -> SweepResult:
         UserError: a cell that cannot run, before any is trained; or, when all others are done, cells whose training
             failed.
     """
+    asked = grid.cells[0].experiment  # all cells share how they are run
+    check_units(asked)
+    alone = (replace(cell, experiment=replace(cell.experiment, jobs=None)) for cell in grid.cells)
+    grid = replace(grid, cells=tuple(alone))
     for cell in grid.cells:
         try:
             worker = check_ready(cell.experiment, grid.command).worker
@@ -76,10 +80,7 @@ def run_grid(grid: Sweep, train: Train, place: str, say: Say) -> SweepResult:
         if not worker:
             stack.enter_context(hold(grid.run_dir, say=say))
         say(f"sweep: {len(grid.cells)} runs in {grid.run_dir}")
-        rows = []
-        for number, cell in enumerate(grid.cells, start=1):
-            say(f"\n[{number}/{len(grid.cells)}] {cell.name}")
-            rows.append(_run_cell(grid, cell, train, say))
+        rows = _rows_beside(grid, asked, train, say) if asked.in_units else _rows(grid, train, say)
         if worker:
             return SweepResult(grid.run_dir, (), say_chief(worker, say))
         failed = [row for row in rows if row.failure]
@@ -95,6 +96,31 @@ def run_grid(grid: Sweep, train: Train, place: str, say: Say) -> SweepResult:
         first = f"{failed[0].name}: {failed[0].failure}"
         raise UserError(f"{len(failed)} of {len(grid.cells)} runs of the sweep failed, such as {first}")
     return SweepResult(grid.run_dir, tuple(rows), text)
+
+
+def _rows(grid: Sweep, train: Train, say: Say) -> list[SweepRow]:
+    """Run the cells one after the other."""
+    rows = []
+    for number, cell in enumerate(grid.cells, start=1):
+        say(f"\n[{number}/{len(grid.cells)}] {cell.name}")
+        rows.append(_run_cell(grid, cell, train, say))
+    return rows
+
+
+def _rows_beside(grid: Sweep, asked: Experiment, train: Train, say: Say) -> list[SweepRow]:
+    """Run several cells at a time; what is done is then scored here, as if it had been done before."""
+    from fer_tl.commands._units import run_cells_beside
+    from fer_tl.reports.sweep_table import SweepRow
+
+    for experiment in {cell.experiment.data: cell.experiment for cell in grid.cells}.values():
+        draw_missing(experiment, say)  # not by several cells at the same time
+    faults = run_cells_beside(grid, asked.jobs or 1, say)
+    return [
+        SweepRow(cell.labels, None, failure=faults[cell.name])
+        if cell.name in faults
+        else _run_cell(grid, cell, train, lambda line: None)
+        for cell in grid.cells
+    ]
 
 
 def _but_seed(experiment: Experiment) -> str:

@@ -50,11 +50,14 @@ def cross_validate(
     # Not above: --help needs none of them, and NumPy alone takes a third of a second.
     from fer_tl.commands._report_folds import report_folds
     from fer_tl.commands._track_outcome import tell_outcome
+    from fer_tl.commands._units import said_once, train_folds_beside
     from fer_tl.data.dataset import group_by_id, load_dataset
     from fer_tl.data.merging import take_classes
     from fer_tl.runs.part import NEEDED, check_part
     from fer_tl.training.prepare_run import prepare
 
+    if isinstance(experiment, Experiment) and experiment.in_units:
+        say = said_once(say)
     with prepare(experiment, "cv", say) as work:
         if work.worker and work.trained:
             return leave_to_chief(work, say)
@@ -63,7 +66,10 @@ def cross_validate(
         given = work.experiment
         dataset = load_dataset(given.data, given.data_dir, "train", given.input, digests=True)
         dataset = take_classes(dataset, given.classes, say)
-        train_folds(given, dataset, work.run, say, work.tracking)
+        if given.in_units:
+            train_folds_beside(given, work.run, say)
+        else:
+            train_folds(given, dataset, work.run, say, work.tracking)
         if work.worker:
             return leave_to_chief(work, say)
         missing = _missing_folds(work, say)

@@ -74,7 +74,7 @@ def profile(experiment: Experiment | None = None, say: Say = say_line, **setting
         if isinstance(experiment, Experiment):
             if experiment.strategy == "multiworker" or experiment.workers:
                 raise UserError("a profile is of one machine: use another --strategy than multiworker")
-            experiment = replace(experiment, run_dir=folder)
+            experiment = replace(experiment, run_dir=folder, jobs=None)
         with prepare(experiment, "cv", lambda line: None) as work:
             costs = _measure(work.experiment, Path(folder), say)
     text = profile_text(costs)

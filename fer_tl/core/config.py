@@ -177,6 +177,12 @@ class Experiment:
     fold: int | None = option(
         None, "cv: train this fold only, from 0; fer-tl collect joins the folds of several runs", limits=(0, 99_999)
     )
+    jobs: int | None = option(
+        None,
+        "cv, sweep and --seeds: folds or runs that are trained at the same time, each by a process with its share of "
+        "cores or GPUs; the results are those of one after the other; default: 1",
+        limits=(1, 4096),
+    )
 
     track: tuple[str, ...] | str = option(
         "tensorboard",
@@ -194,6 +200,11 @@ class Experiment:
     def drawn_by(self) -> int:
         """The seed by which folds are drawn."""
         return self.seed if self.fold_seed is None else self.fold_seed
+
+    @property
+    def in_units(self) -> bool:
+        """Whether its folds are trained by processes of their own."""
+        return self.jobs is not None and self.jobs > 1
 
     @property
     def watches(self) -> bool:

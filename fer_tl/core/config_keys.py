@@ -18,6 +18,7 @@ PLACES = (
     "worker",
     "input",
     "fold",
+    "jobs",
     "seeds",
     "accept_licence",
     "cache_limit",

@@ -225,7 +225,7 @@ class RunFolder:
         refuse_strangers(self.path, "--run-dir")
         try:
             # The same file whichever fold or worker comes first.
-            write_text(self.path / "config.yaml", dump_yaml(replace(experiment, fold=None, worker=None)))
+            write_text(self.path / "config.yaml", dump_yaml(replace(experiment, fold=None, worker=None, jobs=None)))
             write_json(self.path / "run.json", run)
         except OSError as error:
             if error.errno in FULL:

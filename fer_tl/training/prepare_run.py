@@ -18,6 +18,7 @@ from fer_tl.data.building.request import BuildRequest
 from fer_tl.data.directory import dataset_directory
 from fer_tl.data.manifest import Manifest, read_manifest
 from fer_tl.data.merging import parse_classes
+from fer_tl.devices.base import may_have_tpu
 from fer_tl.devices.choose import claim_devices
 from fer_tl.devices.cluster import check_cluster, configure_cluster
 from fer_tl.devices.workers import joined_workers
@@ -55,7 +56,7 @@ class Work:
     @property
     def shared(self) -> bool:
         """Whether other processes may train other folds of the run at the same time."""
-        return self.experiment.fold is not None
+        return self.experiment.fold is not None or self.experiment.in_units
 
 
 @contextmanager
@@ -91,9 +92,9 @@ def prepare(experiment: Experiment | None, kind: str, say: Say) -> Iterator[Work
                         check_part(work.run.part(name), NEEDED)
         if not work.trained:
             stack.enter_context(joined_workers(experiment, say))
-            claim_devices(experiment.strategy)
-        if is_drawn(experiment.data):
-            _draw(experiment, say)
+            if not experiment.in_units:  # their processes claim them
+                claim_devices(experiment.strategy)
+        draw_missing(experiment, say)
         say(f"worker {work.worker}: the chief writes the run" if work.worker else f"run: {work.run.path}")
         data_dir = str(Path(experiment.data_dir).absolute())
         experiment = replace(experiment, run_dir=str(work.run.path), data_dir=data_dir)
@@ -115,6 +116,12 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
         raise UserError(f"--fold {experiment.fold} is for fer-tl cv: fer-tl {kind} trains a single model")
     if experiment.repeats > 1 and kind != "cv":
         raise UserError(f"--repeats {experiment.repeats} is for fer-tl cv: fer-tl {kind} trains a single model")
+    if experiment.in_units and kind != "cv":
+        raise UserError(
+            f"--jobs {experiment.jobs} is for several folds or runs, as of fer-tl cv, sweep and --seeds: this is one "
+            "model"
+        )
+    check_units(experiment)
     _check_distill(experiment.distill, kind)
     spec = resolve_model(experiment)
     worker = check_cluster(experiment)
@@ -130,6 +137,30 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
         check_teachers(experiment)
         find_weights(spec, experiment.weights, experiment.accept_licence)
     return Work(experiment, run, worker, trained)
+
+
+def check_units(experiment: Experiment) -> None:
+    """Refuse what processes beside each other cannot train.
+
+    Raises:
+        UserError: ``jobs`` with a single fold, with workers that train together, or where there is a TPU, which one
+            process has for itself.
+    """
+    if not experiment.in_units:
+        return
+    if experiment.fold is not None:
+        raise UserError(
+            f"--fold {experiment.fold} is one fold and --jobs {experiment.jobs} are several: use one of them"
+        )
+    if experiment.strategy == "multiworker" or experiment.workers:
+        raise UserError(
+            f"--jobs {experiment.jobs} trains folds beside each other, --strategy multiworker each by all machines: "
+            "use one of them"
+        )
+    if may_have_tpu(experiment.strategy):
+        raise UserError(
+            f"--jobs {experiment.jobs}: a TPU belongs to one process; leave --jobs out, or use --strategy cpu"
+        )
 
 
 def _check_distill(distill: Distill, kind: str) -> None:
@@ -154,7 +185,7 @@ def _keep_others_out(work: Work, stack: ExitStack, say: Say) -> Work:
     """Hold the run's folder as long as the stack lasts, or of a single fold its own."""
     try:
         stack.enter_context(hold(work.run.path, shared=work.shared, say=say))
-        if work.shared:
+        if work.experiment.fold is not None:
             stack.enter_context(hold(work.run.part(f"fold-{work.experiment.fold}"), say=say))
     except UserError as error:
         if not work.trained:
@@ -178,8 +209,11 @@ def _find_data(experiment: Experiment) -> Manifest | Source:
         return BuildRequest(experiment.data).open()
 
 
-def _draw(experiment: Experiment, say: Say) -> None:
+def draw_missing(experiment: Experiment, say: Say) -> None:
+    """Build the dataset of an experiment if it is one that is drawn, and not there yet."""
     name = experiment.data
+    if not is_drawn(name):
+        return
     say(f"data: {name}, {find_format(name).summary}; --data NAME takes a dataset of your own")
     try:
         dataset_directory(Path(experiment.data_dir), name)
