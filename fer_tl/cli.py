@@ -103,8 +103,8 @@ def _parser(command: str, names: list[str]) -> tuple[Any, list[Any]]:
 
     parser = ArgumentParser(prog="fer-tl", description=INTRO, exit_on_error=False, add_help=True)
     parser.add_argument("--version", action="version", version=f"fer-tl {__version__}")
-    parser.add_argument("-q", "--quiet", action="store_true", help="show results and warnings alone")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show seconds too, and where an error was raised")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show only results and warnings")
+    parser.add_argument("-v", "--verbose", action="store_true", help="also show times, and where an error was raised")
     commands = parser.add_subcommands(dest="command", required=False)
     actions: list[Any] = []
 

@@ -53,7 +53,7 @@ def commands_page() -> str:
     parts = [
         "# Commands by task",
         "Each command has a page with all of its options; `fer-tl COMMAND --help` says the same in a terminal. Every "
-        "command also takes `-q` (results and warnings alone) and `-v` (seconds, and where an error was raised).",
+        "command also takes `-q` (only results and warnings) and `-v` (times, and where an error was raised).",
     ]
     for task, commands in commands_by_task().items():
         rows = [

@@ -11,12 +11,12 @@ from fer_tl.commands import command_names, commands_by_task, load_command, summa
 from fer_tl.commands._arguments import Argument, arguments_of
 from fer_tl.core.errors import UserError, suggest
 
-INTRO = "Transfer learning for facial expressions: from a dataset file to a table that can be trusted."
+INTRO = "Transfer learning for facial expressions: from a dataset file to a table you can trust."
 OF_ALL = (
-    ("-h, --help", "show this and leave; fer-tl help COMMAND does the same"),
-    ("-q, --quiet", "show results and warnings alone"),
-    ("-v, --verbose", "show seconds too, and where an error was raised"),
-    ("--version", "show the version and leave"),
+    ("-h, --help", "show this help and exit; fer-tl help COMMAND does the same"),
+    ("-q, --quiet", "show only results and warnings"),
+    ("-v, --verbose", "also show times, and where an error was raised"),
+    ("--version", "show the version and exit"),
 )
 GROUPS = {
     "": "Options",

@@ -37,7 +37,7 @@ def audit(
     """List the labels that are most likely wrong, by the predictions that a run made of images it was not trained on.
 
     Args:
-        run_dir: a finished ``cv`` run; of a ``train`` run, the images that it was scored on are judged.
+        run_dir: a finished ``cv`` run, or a ``train`` run, of which only the images that it was scored on are judged.
         data_dir: where the dataset is now; default: where the run found it. Without it, no images are shown.
         top: how many images the page shows.
         out: folder of list and page; default: ``audit`` in the run.

@@ -1,4 +1,4 @@
-"""Turn a dataset as it is published, your own images, or drawn faces into sharded TFRecords."""
+"""Turn a published dataset, your own images, or drawn faces into sharded TFRecords."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def _add_arguments(parser: Any) -> None:
     add("name", help="; ".join(map(str, all_formats().values())))
     add("--data-dir", type=str, default="data", help="folder for built datasets (default: data)")
     add_build_options(parser)
-    add("--accept-copies", action="store_true", help="go on where copies make up so much that a build stops to let you "
-        "look at examples of them")  # fmt: skip
-    add("--overwrite", action="store_true", help="replace a dataset that is built from something else")
+    add("--accept-copies", action="store_true", help="go on although there are so many copies that a build stops for "
+        "you to look at examples of them")  # fmt: skip
+    add("--overwrite", action="store_true", help="replace a dataset that was built from something else")
 
 
 COMMAND = Command(build, words=("--source",), add_arguments=_add_arguments)

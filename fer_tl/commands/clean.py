@@ -1,4 +1,4 @@
-"""List what is kept beside the datasets and can be made again, with sizes, and remove it."""
+"""List the cached files beside the datasets, with their sizes, and remove them; they can be made again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put runs side by side: how good, how surely better, how large, how fast."""
+"""Compare runs: how good they are, how certain the differences are, how large and how fast they are."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def compare(
     trainings, an interval over trainings and images, and a test of both against other such rows.
 
     Args:
-        run_dirs: two or more runs, or a sweep, which stands for its cells; one is enough beside a paper.
-        split: ``test`` or ``validation``, evaluated before for each run.
+        run_dirs: two or more runs, or a sweep, which stands for its cells; with a paper, one is enough.
+        split: ``test`` or ``validation``; each run must have been evaluated on it.
         tta: ``--tta`` of the evaluations to compare.
         data_dir: where the dataset is now, to know which images belong together; default: where the runs found it.
         paper: papers whose claims are shown too: liu, pham, du, li, sikic.
-        unpaired: show runs of other data or folds too, marked and without tests.
-        seeds: ``together`` for one row of runs that differ in their seed alone, ``apart`` for a row each.
-        out: folder of the tables; default: ``runs/comparison-<hash of what was asked for>``.
+        unpaired: also show runs with other data or folds, marked and without tests.
+        seeds: ``together``: one row for runs that differ only in the seed; ``apart``: a row for each.
+        out: folder of the tables; default: ``runs/comparison-<hash of the request>``.
         say: prints a line.
 
     Raises:

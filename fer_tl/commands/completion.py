@@ -1,4 +1,4 @@
-"""Print what makes a shell complete commands and options: bash, zsh or fish."""
+"""Print a script that makes bash, zsh or fish complete commands and options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train one model on what finished cross validations answered out of fold, besides the labels."""
+"""Train one model on the out-of-fold answers of finished cross validations, along with the labels."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def ensemble(
 
     Args:
         run_dirs: two or more finished runs.
-        split: ``test`` or ``validation``, evaluated before for each run.
+        split: ``test`` or ``validation``; each run must have been evaluated on it.
         weights: ``equal``; or ``validation`` for weights that maximize the likelihood of the runs' own held-out
             predictions: all of them where a split is scored, those of the other folds where out-of-fold predictions
             are.

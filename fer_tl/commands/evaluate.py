@@ -41,13 +41,13 @@ def evaluate(
 
     Args:
         run_dir: a finished run.
-        split: ``test`` or ``validation``; of another dataset any, none of which the run has seen. Default: ``test``,
-            or the only split of another dataset.
+        split: ``test`` or ``validation``; any split of another dataset, as the run has seen none of them. Default:
+            ``test``, or the only split of another dataset.
         data_dir: where the dataset is now; default: where the run found it.
         tta: test-time augmentation, probabilities averaged over views of each image: ``flip`` for the image and its
             mirror, ``ten-crop`` for corners, centre and their mirrors; ``none`` for the image alone.
         data: another dataset to score on, as built; default: the run's own. Its classes are matched by name, its images
-            are brought to the size and channels of the run's.
+            are converted to the size and channels of the run's.
         classes: the classes to score, such as ``["happy", "negative=angry+sad"]``: labels are merged, and the
             probabilities of the parts added; images of other classes are left out. Default: those of the run.
         export: score an exported model of the run in its place: the folder or file of ``fer-tl export``, or its name

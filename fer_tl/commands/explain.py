@@ -53,17 +53,17 @@ def explain(
     A mistake is explained by the model that did not train on the image. Nothing is written before all maps are there.
 
     Args:
-        run_dir: a run; of an unfinished one, the folds that are done explain. Without one, or with an image in its
-            place, the network that ships with fer-tl does.
+        run_dir: a run; if it is unfinished, its finished folds are used. Without a run, the network that ships with
+            fer-tl is explained.
         images: files of faces, or none with ``--errors``.
         errors: explain the N most confident mistakes on held-out images.
-        method: ``gradcam``, ``saliency``, ``smoothgrad``, or several with commas.
-        layer: whose features Grad-CAM looks at; default: the last convolution's.
+        method: ``gradcam``, ``saliency``, ``smoothgrad``, or several, separated by commas.
+        layer: the layer whose features Grad-CAM looks at; default: the last convolution.
         class_name: the class to explain; default: the predicted one.
         fold: whose model explains the files (default: 0, or the first that is done), or whose mistakes are explained
             (default: those of all).
         data_dir: for mistakes, where the dataset is now; default: where the run found it.
-        out: folder of the result; default: ``explain`` in the run, or here without one.
+        out: folder of the result; default: ``explain`` in the run, or here if there is none.
         say: prints a line.
 
     Raises:

@@ -64,14 +64,14 @@ def export(
     not opened.
 
     Args:
-        run_dir: a run; of an unfinished one, the parts that are done can be exported. Without one, the network that
-            ships with fer-tl.
+        run_dir: a run; if it is unfinished, its finished parts can be exported. Without a run, the network that ships
+            with fer-tl is exported.
         format: ``keras``, ``savedmodel``, ``tflite`` or ``onnx``.
-        int8: with 8-bit integers, whose ranges are set by images that the model was trained on. Of ``tflite`` and
+        int8: use 8-bit integers, whose ranges are set from images that the model was trained on. For ``tflite`` and
             ``onnx``.
-        fold: whose model, a number, or ``all`` for the average of all folds; default: the first that is done.
-        data_dir: where the dataset is now; default: where the run found it. Without it the comparison is on made
-            images, and there is no int8.
+        fold: the fold whose model to export, or ``all`` for the average of all; default: the first that is finished.
+        data_dir: where the dataset is now; default: where the run found it. Without it, the export is checked on
+            made-up images, and int8 is not possible.
         out: folder of the result; default: ``export/FORMAT`` in the run, or here without one, with ``-int8`` behind it.
             An earlier export there is replaced.
         say: prints a line.

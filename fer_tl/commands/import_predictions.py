@@ -1,4 +1,4 @@
-"""Make a run of what another framework predicted, to compare it with the others."""
+"""Import the predictions of another framework as a run, to compare it with others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
 from fer_tl.commands._shown import Scored
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.lock import hold
 from fer_tl.core.say import Say, say_line
@@ -125,7 +126,7 @@ def _note(target: ImportTarget, given: GivenPredictions, is_known: bool, run: Ru
     from fer_tl.evaluation.given_predictions import FLOOR
     from fer_tl.evaluation.openings import standing_remark
 
-    note = "That the model had not learnt these images is the word of whoever made the table."
+    note = "Only whoever made the table knows whether the model had learnt from these images."
     if given.labels_only:
         note += " Labels alone: there is no loss and no calibration."
     if given.zeros:
@@ -133,12 +134,13 @@ def _note(target: ImportTarget, given: GivenPredictions, is_known: bool, run: Ru
             f" Of {given.zeros:,} images the true class had the probability 0, which counts as {FLOOR:.1e} in the loss."
         )
     if given.passed_over:
-        note += f" {given.passed_over:,} rows of images that are not in the split were passed over."
+        note += f" Skipped: {counted(given.passed_over, 'row')} of images that are not in the split."
     if given.unread:
         note += f" Columns that were not read: {', '.join(given.unread[:8])}."
     leak = run.read_run().get("split_over_folds", 0)
     if leak and not target.split:
-        note += f" The folds leak: {leak:,} images have a duplicate or a face of the same photo in another fold."
+        images = counted(leak, "image has", "images have")
+        note += f" The folds leak: {images} a duplicate or a face of the same photo in another fold."
     if target.split:
         note += standing_remark(target.data_dir, run, target.split, target.manifest)
     return note + (" The same was imported before; nothing is written." if is_known else "")

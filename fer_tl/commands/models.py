@@ -1,4 +1,4 @@
-"""List the backbones: parameters, sizes, weights and which of them are here, licences."""
+"""List the backbones: parameters, sizes, weights, which of these are on this machine, and licences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find faces in pictures, videos or a camera and say what a run sees in them."""
+"""Find faces in pictures, videos or from a camera, and name their expressions."""
 
 from __future__ import annotations
 
@@ -89,29 +89,27 @@ def predict(
     they are whole; a camera or stream that is ended with Ctrl-C leaves whole ones.
 
     Args:
-        run_dir: a run; of an unfinished one, a fold that is done answers. Without one, or with a picture in its place,
-            the network that ships with fer-tl does.
-        source: a picture, a folder (with all below it), a pattern such as ``photos/*.jpg``, or several of these; or one
-            video, index of a camera ("0"), address of a stream, or "-" for pictures on stdin.
-        faces: ``detect`` them, or ``crop``: each picture is a face, as in FER-2013.
-        detector: ``mtcnn``, ``yunet``, ``haar``, ``none``, ``package.module:function`` for one of yours (in Python the
-            function itself, see ``fer_tl.faces.given_detector``), or ``auto``: the one that cut the faces of the run's
-            training, else MTCNN, or YuNet where its model is given.
-        detector_model: file of YuNet's model; default: fetched once.
-        boxes: CSV with id, top, left, bottom, right in place of a detector; several rows a picture are several faces.
-        margin: added to each side of a box before it is cut, as a fraction of its size; default: as in the training.
-        align: turn each face until its eyes are level, as is done without asking where it was in the training.
-        largest: only the largest face of each picture.
-        fold: whose model answers, a number, or ``all`` for their average; default: the first that is done.
-        every: analyse each Nth frame of a video; its boxes stay on the frames after it.
-        min_confidence: 0 to 1; a face whose most probable class is less probable has no label, drawn as "?".
+        run_dir: a run; if it is unfinished, a finished fold answers. Default: the network that ships with fer-tl.
+        source: a picture, a folder (with its subfolders), a pattern such as ``photos/*.jpg``, or several of these; or a
+            video, the index of a camera ("0"), the address of a stream, or "-" for pictures on stdin.
+        faces: ``detect``: find them; ``crop``: each picture already is a face, as in FER-2013.
+        detector: ``mtcnn``, ``yunet``, ``haar``, ``none``, ``package.module:function`` for your own (in Python the
+            function itself, see ``fer_tl.faces.given_detector``), or ``auto``: the one that cropped the faces of
+            the training, else MTCNN, or YuNet if its model is given.
+        detector_model: file with YuNet's model; default: downloaded once.
+        boxes: CSV with id, top, left, bottom, right in place of a detector; a picture may have several rows.
+        margin: room to add on each side of a box, as a fraction of its size; default: as in training.
+        align: rotate each face until its eyes are level; done anyway if the training did so.
+        largest: keep only the largest face of each picture.
+        fold: the fold whose model answers, or ``all`` for the average of all; default: the first that is finished.
+        every: analyse every Nth frame of a video; its boxes stay on the frames after it.
+        min_confidence: 0 to 1; a face whose most probable class is less probable gets no label, only "?".
         smooth: time constant in seconds of exponential smoothing along a face in a video, 0 for none.
-        precision: ``float32``, ``bfloat16``, or ``auto``: tried on the first faces, bfloat16 where it is faster and
-            moves no probability by more than 0.01.
-        save: ``csv``, ``jsonl``, ``pictures`` (or the annotated video), or several with commas; default: csv and
-            pictures, only csv for crops.
-        out: folder of the result, default: ``predict`` in the run, or here without one; "-" for JSON lines on stdout
-            and nothing else.
+        precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 if it is faster and changes no probability by more
+            than 0.01, tried on the first faces.
+        save: ``csv``, ``jsonl``, ``pictures`` (or the annotated video), or several, separated by commas; default:
+            csv and pictures, for crops only csv.
+        out: folder of the result; default: ``predict`` in the run, or here without one; "-" prints only JSON lines.
         say: prints a line.
 
     Raises:
@@ -213,7 +211,9 @@ def _refuse_unclear(
     if boxes is not None and named[0] != "--boxes":
         raise UserError(f"{named[0]} and --boxes: the boxes take the detector's place; leave one of them out")
     if boxes is not None and align:
-        raise UserError("--align and --boxes: faces are turned by their eyes, which a table has not; leave one out")
+        raise UserError(
+            "--align and --boxes: faces are rotated by their eyes, which a table does not have; leave one out"
+        )
     if align:
         check_align(detector)
 

@@ -59,12 +59,12 @@ def push(
     Images, predictions and their names are not in it. Both files are compared with the original, as by ``export``.
 
     Args:
-        run_dir: a run; of an unfinished one, the parts that are done can be pushed.
+        run_dir: a run; if it is unfinished, its finished parts can be pushed.
         hub: name there, ``OWNER/NAME``.
-        upload: send the folder, with the token in HF_TOKEN; a repository that is not there is made as a private one.
-        fold: whose model, a number, or ``all`` for the average of all folds; default: the first that is done.
-        data_dir: where the dataset is now; default: where the run found it. Without it, the files are compared on made
-            images.
+        upload: send the folder, with the token in HF_TOKEN; a new repository is created as a private one.
+        fold: the fold whose model to push, or ``all`` for the average; default: the first that is finished.
+        data_dir: where the dataset is now; default: where the run found it. Without it, the files are checked on
+            made-up images.
         out: the folder; default: ``hub`` in the run. An earlier one there is replaced.
         say: prints a line.
 

@@ -1,4 +1,4 @@
-"""List the recipes that come along, what their papers claim and what was measured here, or print one."""
+"""List the bundled recipes, with what their papers claim and what we measured, or print one."""
 
 from __future__ import annotations
 

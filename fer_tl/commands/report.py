@@ -47,11 +47,11 @@ def report(
     opened. Of an unfinished run the page shows what there is, and says so.
 
     Args:
-        run_dir: a ``cv`` or ``train`` run, also one of imported predictions, of an ensemble or of an exported model.
+        run_dir: a ``cv`` or ``train`` run, imported predictions, an ensemble or an exported model.
         data_dir: where its dataset is now, for the images of mistakes and the groups that intervals resample; default:
             where the run found it.
         out: the page; default: ``report.html`` in the run. An earlier report there is replaced.
-        top: how many mistakes are shown as images, at most.
+        top: at most so many mistakes are shown as images.
         say: prints a line.
 
     Raises:

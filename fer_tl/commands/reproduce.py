@@ -199,15 +199,9 @@ def _check_data(source: RunFolder, experiment: Experiment, say: Say) -> None:
     from fer_tl.data.building.build import build
     from fer_tl.data.directory import dataset_directory
     from fer_tl.evaluation.run_dataset import find_dataset
-    from fer_tl.runs.run_file import ARRAYS
     from fer_tl.sources.format import is_drawn
 
     about = source.read_run()
-    if about["dataset"] == ARRAYS:
-        raise UserError(
-            f"{source.path} was trained by fer_tl.Classifier on arrays, which are kept nowhere: fit it again on them, "
-            "with another run_dir, and compare the model.keras of both"
-        )
     try:
         dataset_directory(Path(experiment.data_dir), about["dataset"])
     except UserError:

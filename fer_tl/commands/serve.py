@@ -1,4 +1,4 @@
-"""Serve a run as a local web page: pictures, webcam, what an answer depends on; and as an API."""
+"""Serve a run as a local web page (pictures, webcam, explanations) and as an API."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def serve(
     No picture is stored or sent elsewhere.
 
     Args:
-        run_dir: a run, with at least one part that is trained; without one, the network that ships with fer-tl.
-        host: name or address of this machine to listen at; ``0.0.0.0``: all of them, so that others can use it.
-        port: port to listen at; 0 for any that is free.
-        fold: whose model answers, a number, or ``all`` for their average; default: the first that is done.
+        run_dir: a run with at least one finished part; without a run, the network that ships with fer-tl answers.
+        host: name or address of this machine to listen on; ``0.0.0.0``: all of them, so that others can use it.
+        port: port to listen on; 0 for any that is free.
+        fold: the fold whose model answers, or ``all`` for the average of all; default: the first that is finished.
         detector: finds the faces: ``mtcnn``, ``yunet``, ``haar``, ``package.module:function``, ``none``, or ``auto``:
-            the one that cut the faces of the training, else MTCNN; with none, every picture is one face.
-        detector_model: file of YuNet's model; default: fetched once.
-        margin: what to add to each side of a face, as a fraction of it; default: as in the training.
-        align: turn each face until its eyes are level, as is done without asking where it was in the training.
-        precision: ``float32``, ``bfloat16``, or ``auto``: tried on the first face, bfloat16 where it is faster and
-            moves no probability by more than 0.01.
-        allowed_host: more names by which browsers may ask for it, with commas, such as that of a proxy in front.
+            the one that cropped the faces of the training, else MTCNN; with none, every picture is one face.
+        detector_model: file with YuNet's model; default: downloaded once.
+        margin: room to add on each side of a face, as a fraction of its size; default: as in training.
+        align: rotate each face until its eyes are level; done anyway if the training did so.
+        precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 if it is faster and changes no probability by more
+            than 0.01, tried on the first face.
+        allowed_host: other host names that browsers may use for it, separated by commas, such as that of a proxy.
         say: prints a line.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Average the weights of a cross validation's models into one, as long as the validation split gains."""
+"""Average the weights of a cross validation's models into one model, guided by the validation split."""
 
 from __future__ import annotations
 

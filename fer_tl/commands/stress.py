@@ -1,4 +1,4 @@
-"""Score a run on held-out images that are blurred, noisy, dark, covered, turned or small."""
+"""Score a run on held-out images that are blurred, noisy, dark, covered, rotated or small."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def stress(
     stays closed.
 
     Args:
-        run_dir: a run; of an unfinished one, the folds that are done answer. Default: the network that ships.
-        corruptions: which, with commas: blur, noise, brightness, contrast, jpeg, eyes, mouth, rotation, small.
+        run_dir: a run; if it is unfinished, its finished folds answer. Default: the network that ships with fer-tl.
+        corruptions: separated by commas: blur, noise, brightness, contrast, jpeg, eyes, mouth, rotation, small.
             Default: all.
-        images: how many held-out images are drawn at most; the same ones for every run on a dataset.
+        images: at most so many held-out images are drawn, the same ones for every run on a dataset.
         data_dir: where the dataset is now; default: where the run found it.
         out: folder of table and page; default: ``stress`` in the run, or here without one.
         say: prints a line.

@@ -1,4 +1,4 @@
-"""Score a run by a column of a table about its images: person, age group, source, and test what differs."""
+"""Score a run by a column of a table about its images (person, age group, source) and test the differences."""
 
 from __future__ import annotations
 

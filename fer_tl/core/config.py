@@ -21,8 +21,8 @@ class Experiment:
 
     data: str = option(
         "toyfaces",
-        "dataset built with fer-tl build: fer2013, folder/mine, ...; toyfaces is drawn on the spot; a command without "
-        "it takes the only one of photographs that is built",
+        "dataset built with fer-tl build: fer2013, folder/mine, ...; toyfaces is drawn on the spot; without this "
+        "option, a command takes the only dataset of photographs that has been built",
     )
     data_dir: str = option("data", "folder that holds the built datasets")
     classes: tuple[str, ...] | None = option(
@@ -47,8 +47,8 @@ class Experiment:
     )
     stochastic_depth: float = option(
         0.0,
-        "resnet18 and liu_residual: probability that a training step leaves out an image's last residual block, less "
-        "for those before it; 0 for none",
+        "resnet18 and liu_residual: probability that a training step skips an image's last residual block, lower "
+        "for earlier blocks; 0 for none",
         limits=(0.0, 0.9),
     )
     channels: Literal[1, 3] | None = option(
@@ -59,7 +59,7 @@ class Experiment:
         "backbone",
         "scaling of the pixels: backbone: that of the weights; centred: each image's mean subtracted, then 1/127.5; "
         "standardized: each image's mean subtracted, then divided by the standard deviation of the fold's training "
-        "images; for a weights file that does not say: imagenet or vggface, as these weights, or scratch, as without",
+        "images; for a weights file that does not say: imagenet or vggface, like those weights, or scratch, like none",
     )
     image_size: int | None = option(
         None, "side in pixels to which the model resizes; default: the backbone's", limits=(8, 2048)
@@ -74,33 +74,33 @@ class Experiment:
     )
     fold_table: str | None = option(
         None,
-        "CSV with the columns id and fold (fold_1 and so on for further repetitions) to use in place of drawing folds, "
-        "such as fer-tl folds writes",
+        "CSV with the columns id and fold (fold_1 and so on for further repetitions) to use instead of drawing folds, "
+        "as written by fer-tl folds",
     )
     group_folds: bool = option(
         True,
-        "images of one group (duplicates, faces of one photo) share a fold; false leaks, and shows what that is worth",
+        "images of one group (duplicates, faces of one photo) share a fold; false leaks, to measure what that is worth",
     )
     seed: int = option(0, "seed of weights, order, augmentation, dropout, and of folds too", limits=(0, 2**32 - 1))
     fold_seed: int | None = option(
-        None, "seed of the folds alone: trainings of other seeds on the same folds; default: --seed", (0, 2**32 - 1)
+        None, "seed of the folds alone, to train with other seeds on the same folds; default: --seed", (0, 2**32 - 1)
     )
     seeds: tuple[int, ...] | str | None = option(
         None,
-        "cv, train, distill and sweep: a run for each of these seeds, such as 0,1,2, in folders of their own inside of "
-        "the run's, all on the same folds (--fold-seed, by default the first); their tables show mean and spread",
+        "cv, train, distill and sweep: a run for each of these seeds, such as 0,1,2, each in its own folder inside the "
+        "run's, all on the same folds (--fold-seed, by default the first seed); the tables show mean and spread",
     )
-    batch_size: int = option(64, "images a step, over all devices", limits=(1, 65536))
+    batch_size: int = option(64, "images per step, over all devices", limits=(1, 65536))
     accumulate: int = option(
         1,
-        "parts in which the images of a step are computed one after the other, their gradients added: memory for one "
-        "part of a large batch",
+        "parts in which the images of a step are computed one after the other, with their gradients added: a large "
+        "batch then takes the memory of one part",
         limits=(1, 1024),
     )
     epochs: int = option(8, "epochs of the main stage", limits=(1, 100_000))
     stop_after: int | None = option(
         None,
-        "end the main stage after so many of its epochs, on the learning rates of all; default: none is left out",
+        "end the main stage after this many epochs, with the learning rates of the full schedule; default: run all",
         limits=(0, 100_000),
     )
     head_epochs: int = option(
@@ -120,43 +120,45 @@ class Experiment:
         "none", "weight of a class in the loss; balanced: 1 / its share"
     )
     sampling: Literal["shuffle", "balanced"] = option(
-        "shuffle", "images of an epoch: each once, or as many of every class (rare ones repeated)"
+        "shuffle", "images of an epoch: each once, or equally many of every class (rare ones repeated)"
     )
     ema: float = option(
-        0.0, "decay a step (0.999) of averages of the weights, which are scored and saved; 0 for none", (0.0, 0.999999)
+        0.0,
+        "decay per step (0.999) of a moving average of the weights, which is scored and saved; 0: none",
+        (0.0, 0.999999),
     )
     keep_start: float = option(
         0.0,
-        "share of the weights to start from, head included, in the weights that are scored and saved, for a start that "
-        "is a model of fer-tl for the same classes: what it could do before is kept where the training did without it",
+        "when the start is a fer-tl model for the same classes: share of its weights, head included, in those that are "
+        "scored and saved, so that it keeps more of what it could do before",
         limits=(0.0, 0.99),
     )
     early_stopping: int = option(
-        0, "stop after this many epochs without improvement, keep the best; 0: never", limits=(0, 100_000)
+        0, "stop after this many epochs without improvement, and keep the best; 0: never", limits=(0, 100_000)
     )
     holdout: float = option(
         0.1,
-        "share of the training images that early stopping and plateau watch, so that the held-out fold stays unseen",
+        "share of the training images that early stopping and plateau monitor, so that the held-out fold stays unseen",
         limits=(0.01, 0.5),
     )
     # Of FER-2013 with MobileNetV2 at 96 px, 20 epochs: 1 view 44.5 %, 2 views 45.2 %, 4 views 45.3 % out of fold, each
     # within 0.7 points (95 %); a view costs a pass over the images.
     views: int = option(
         2,
-        "frozen backbone (unfreeze none): its features are computed once, for each image as it is and for this many "
-        "augmented views, of which each epoch learns from the next; 0: new augmentation and features every epoch",
+        "frozen backbone (unfreeze none): features are computed once, for each image as it is and for this many "
+        "augmented views, which the epochs take in turn; 0: new augmentation and features in every epoch",
         limits=(0, 100),
     )
     cache_limit: float = option(
         20.0,
-        "gigabytes of such features that are kept under DATA_DIR/.cache: those used longest ago are dropped first; "
-        "fer-tl clean shows and removes them",
+        "gigabytes of such features to keep under DATA_DIR/.cache; the least recently used are dropped first; "
+        "fer-tl clean lists and removes them",
         limits=(0.0, 1e6),
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = option(
         "float32",
         "arithmetic of the layers; auto: float32 or mixed_bfloat16, whichever is faster for this model and processor, "
-        "tried for a second or two",
+        "which takes a second or two to try",
     )
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = option(
         "auto", "devices; auto: a TPU, else all GPUs, else the CPU"
@@ -172,7 +174,7 @@ class Experiment:
     )
     input: Literal["auto", "resident", "stream"] = option(
         "auto",
-        "images: resident in memory, where the compute is, or streamed from the records; auto: resident where they fit",
+        "images: resident in the memory of the device, or streamed from the records; auto: resident if they fit",
     )
     fold: int | None = option(
         None, "cv: train this fold only, from 0; fer-tl collect joins the folds of several runs", limits=(0, 99_999)
@@ -186,8 +188,8 @@ class Experiment:
 
     track: tuple[str, ...] | str = option(
         "tensorboard",
-        "where settings, losses by epoch and results go besides the run's folder: tensorboard, mlflow, wandb, several "
-        "with commas, or none; mlflow and wandb stay on this machine unless their own variables name a server",
+        "where settings, losses by epoch and results go besides the run's folder: tensorboard, mlflow, wandb, several, "
+        "separated by commas, or none; mlflow and wandb stay on this machine unless their own variables name a server",
     )
 
     @property

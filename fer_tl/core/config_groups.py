@@ -21,7 +21,7 @@ class Head:
         None, "activation of those dense layers"
     )
     dropout: tuple[float, ...] | None = option(
-        None, "dropout before each dense layer and before the classes: one number more than dense has"
+        None, "dropout before each dense layer and before the classes: one number more than in dense"
     )
     batch_norm: bool | None = option(None, "BatchNorm between each of those dense layers and its activation")
 
@@ -41,8 +41,8 @@ class Optimizer:
     )
     layer_decay: float = option(
         1.0,
-        "rate of each group of the backbone's layers, of 12 at most, by that of the next one towards the classes; the "
-        "head has the whole rate",
+        "learning rate of each group of the backbone's layers (at most 12), as a multiple of that of the next group "
+        "towards the classes; the head has the full rate",
         limits=(0.01, 1.0),
     )
     clip: float = option(0.0, "largest global norm of the gradient, 0 for no clipping", limits=(0.0, 1e9))
@@ -87,8 +87,8 @@ class Augment:
     noise: float = option(0.0, "largest deviation of Gaussian noise, as a fraction of 255", limits=(0.0, 1.0))
     policy: Literal["none", "trivial", "rand"] = option(
         "none",
-        "besides the rest, moves and changes of light: trivial: one of any strength (TrivialAugment); rand: "
-        "two of one strength (RandAugment)",
+        "on top of the rest, geometric and lighting changes: trivial: one of random strength (TrivialAugment); rand: "
+        "two of a fixed strength (RandAugment)",
     )
     strength: float | None = option(
         None, "rand: strength of the two, as a share of the largest; default: 0.3", limits=(0.0, 1.0)
@@ -138,7 +138,7 @@ class Loss:
 
     name: Literal["cross_entropy", "focal"] = option("cross_entropy", "loss of an image")
     gamma: float | None = option(
-        None, "focal: how little an image counts that is already right; default: 2", limits=(0.0, 10.0)
+        None, "focal: the higher, the less an image counts that is already right; default: 2", limits=(0.0, 10.0)
     )
     smoothing: float = option(
         0.0, "label smoothing: share of the target spread evenly over the classes", limits=(0.0, 0.9)
@@ -159,14 +159,12 @@ class Distill:
 
     teachers: tuple[str, ...] | None = option(
         None,
-        "folders of finished cross validations of the same images, as a list: for an image, the mean of what their "
-        "folds answered that had not trained on it becomes part of the target; fer-tl distill RUN sets it",
+        "folders of finished cross validations of the same images, as a list: the mean of their out-of-fold "
+        "answers for an image becomes part of its target; fer-tl distill RUN sets it",
     )
     # Hinton et al. ("Distilling the Knowledge in a Neural Network", 2015, section 2) found a considerably lower weight
     # on the labels best. A rest stays: a teacher that never names a rare class would teach to never name it.
-    share: float = option(
-        0.7, "share of the target that is the teachers' answer, the rest is the label", limits=(0.0, 1.0)
-    )
+    share: float = option(0.7, "share of the teachers' answer in the target; the rest is the label", limits=(0.0, 1.0))
     temperature: float = option(
         1.0,
         "divide the teachers' logits by this before their softmax: more than 1 softens their answers",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,13 +73,7 @@ def check_images(images: Any, whom: Any, layout: Layout | None = None) -> tuple[
 
 
 def _stacked(images: Any) -> Any:
-    """What an array can be made of: images that differ in shape, and names of files, are refused."""
-    first = images[0] if isinstance(images, list | tuple) and images else images
-    if isinstance(first, str | Path):
-        raise BadValue(
-            "images are names of files or folders: open them as arrays, or build a dataset of the folder with "
-            "fer_tl.build and train with fer_tl.fit"
-        )
+    """An array of a list of images; of images that differ in shape none can be made."""
     if isinstance(images, list | tuple):
         shapes = list(dict.fromkeys(np.shape(each) for each in images[:1000]))
         if len(shapes) > 1 and all(len(shape) > 1 for shape in shapes):

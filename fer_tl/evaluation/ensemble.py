@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.evaluation.finished_runs import Member, match, open_members
@@ -68,7 +69,7 @@ class Ensemble:
         if self.split:
             note += f" Split {self.split} was opened by the members' evaluations: choose no members or weights by it."
         if self.left_out:
-            note += f" {self.left_out:,} images that a member was trained on are left out for all of them."
+            note += f" {counted(self.left_out, 'image')} that a member was trained on left out for all of them."
         if len(set(self.fingerprints)) > 1:
             note += " The members saw different builds of the data, with the same ids and labels."
         return note

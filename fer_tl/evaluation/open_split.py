@@ -28,7 +28,6 @@ from fer_tl.evaluation.openings import (
 )
 from fer_tl.evaluation.test_time_augmentation import TTA, check_tta
 from fer_tl.runs.folder import RunFolder
-from fer_tl.runs.run_file import ARRAYS
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,8 +210,6 @@ def prepare_opening(
     experiment = run.read_experiment()
     data = data or about["dataset"]
     own = data == about["dataset"]
-    if data == ARRAYS:
-        raise UserError(f"{run.path} was trained by fer_tl.Classifier on arrays: name a dataset to score it on, --data")
     if own:
         check_split(split or "test", "evaluate opens")
     data_dir = data_dir or experiment.data_dir

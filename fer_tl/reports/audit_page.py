@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from fer_tl.core.counting import counted
 from fer_tl.core.files import write_text
 from fer_tl.evaluation.label_errors import Audit, LabelErrors, Suspect
 from fer_tl.reports.page import Tile, render
@@ -86,8 +87,8 @@ def _notes(audit: Audit) -> list[str]:
     many = len(found.suspects)
     notes = [
         f"{many:,} of {found.images:,} labels ({per_cent(many / found.images)}) are confidently contradicted by a "
-        "network that was not trained on the image. They are candidates for a human look, not errors: images that the "
-        "networks themselves get wrong are listed too. The higher on the list, the more likely is the label wrong.",
+        "network that was not trained on the image. They are candidates for a human to check, not errors: images that "
+        "the networks themselves get wrong are listed too. The higher on the list, the more likely the label is wrong.",
         f"Confident learning estimates that {found.estimated:,} images belong to another class than their label. This "
         f"is not a count of wrong labels: the networks agree with {per_cent(found.agreement)} of the labels, and their "
         "own mistakes are in the estimate.",
@@ -102,8 +103,8 @@ def _notes(audit: Audit) -> list[str]:
         notes.append(f"Listed images that have a duplicate with another label: {conflicts:,}.")
     if audit.split_over_folds:
         notes.append(
-            f"The folds leak: {audit.split_over_folds:,} images have a duplicate or a face of the same photo in "
-            "another fold. A wrong label that both share may be missing here."
+            f"The folds leak: {counted(audit.split_over_folds, 'image has', 'images have')} a duplicate or a face of "
+            "the same photo in another fold. A wrong label that both share may be missing here."
         )
     return notes
 

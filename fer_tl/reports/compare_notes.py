@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fer_tl.core.counting import counted
 from fer_tl.evaluation.intervals import RESAMPLES
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def result_notes(comparison: Comparison, legend: str) -> list[str]:
     if comparison.split:
         more = comparison.opened - sum(len(row.run.trainings) or 1 for row in comparison.rows)
         others = f", and for {more} other model{'s' * (more > 1)} of this data folder" if more > 0 else ""
-        notes.append(f"Split {comparison.split} was opened for each run{others}: choose nothing by it.")
+        notes.append(f"Split {comparison.split} was opened for each run{others}: do not choose anything by it.")
     elif comparison.pairs:
-        notes.append("Whoever takes the best row has chosen it on these images: expect less of it on others.")
+        notes.append("Taking the best row is a choice made on these images: expect less of it on others.")
     return notes
 
 
@@ -62,8 +63,8 @@ def paper_notes(comparison: Comparison) -> list[str]:
     notes = []
     if comparison.papers:
         notes.append(
-            "Claims are the papers' own figures, by their own protocols: they are tested against nothing and never "
-            "marked as best."
+            "Claims are the papers' own figures, from their own protocols: they are not tested, and never marked "
+            "as best."
         )
     ours = {row.run.about["dataset"].partition("/")[0] for row in comparison.rows}
     for paper in comparison.papers:
@@ -159,12 +160,12 @@ def _power_note(comparison: Comparison, over: Sequence[Pair]) -> str:
     said = f"{most:.2f} points" if f"{least:.2f}" == f"{most:.2f}" else f"{least:.2f} to {most:.2f} points, by pair,"
     fewest = min(len(row.run.trainings) for row in comparison.rows if row.run.trainings)
     note = (
-        f"Power: with {fewest} trainings a row, a true difference of {said} is found four times of five; a smaller one "
-        "that is not found is no proof of equality."
+        f"Power: with {fewest} trainings per row, a true difference of {said} is found four times out of five; not "
+        "finding a smaller one does not prove that there is none."
     )
     folds = len(comparison.rows[over[0].better].run.done)
     if comparison.has_folds and folds <= _FEW_FOLDS:
-        note += f" The t-test over {folds} folds has {folds - 1} degrees of freedom and finds large differences alone."
+        note += f" The t-test over {folds} folds has {folds - 1} degrees of freedom and finds only large differences."
     return note
 
 
@@ -202,5 +203,5 @@ def _leak_notes(comparison: Comparison) -> list[str]:
     leaks = {row.run.name: row.run.about.get("split_over_folds", 0) for row in comparison.rows}
     if not any(leaks.values()) or comparison.split:
         return []
-    said = ", ".join(f"{name} {count:,} images" for name, count in leaks.items() if count)
+    said = ", ".join(f"{name} {counted(count, 'image')}" for name, count in leaks.items() if count)
     return [f"The folds leak, images have a duplicate or a face of the same photo in another fold: {said}."]

@@ -89,11 +89,11 @@ def looks_text(checks: Checks) -> str:
     """Which classes their looks tell."""
     told = [each for each in checks.associations if each.is_found]
     if not checks.associations:
-        return "Looks and classes are not compared: no two classes have images enough."
+        return "Looks and classes are not compared: no two classes have enough images."
     if not told:
         return "Looks and classes: no class is told by brightness, contrast, sharpness, border or size."
     words = "; ".join(map(_words, sorted(told, key=lambda each: -each.distance)))
-    return f"Looks and classes: a network can gain without looking at faces, for pictures of one class are {words}."
+    return f"Looks and classes: a network can gain without looking at faces, because pictures of one class are {words}."
 
 
 def order_text(checks: Checks) -> str:

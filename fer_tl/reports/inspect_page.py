@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fer_tl.core.archive_members import describe_passed_over
+from fer_tl.core.counting import counted
 from fer_tl.core.files import write_text
 from fer_tl.core.output_folder import refuse_other_page
 from fer_tl.core.randomness import example_keys, uniform
@@ -116,7 +117,7 @@ def _odd(found: Survey) -> list[tuple[str, list[Tile]]]:
     looks = found.looks
     empty = [*sorted(found.ids[looks.is_blank].tolist()), *sorted(found.ids[looks.is_nearly_blank].tolist())]
     kinds = {
-        f"Blank or nearly so: {len(empty):,} images": empty[:_EMPTY],
+        f"Blank or nearly so: {counted(len(empty), 'image')}": empty[:_EMPTY],
         "Fewest tones: drawings, signs, text": found.lowest(looks.entropy, _EMPTY),
         "Lowest contrast": found.lowest(looks.contrast, _ODD),
         "Darkest": found.lowest(looks.brightness, _ODD),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fer_tl.core.counting import counted
 from fer_tl.core.files import write_json
 from fer_tl.evaluation.reproduction import Agreement, Reproduction
 from fer_tl.reports.compare_table import spell_points
@@ -16,7 +17,9 @@ def write_reproduction(before: RunFolder, again: RunFolder, found: Reproduction)
     write_json(again.path / FILE, {"run": before.path.name, **found.to_dict()})
     parts = [f"{before.path} trained again in {again.path}", as_text(_table(found)).rstrip(), _environment(found)]
     if found.moved:
-        parts.append(f"{found.moved:,} images are held out by another part than before: the folds are others.")
+        parts.append(
+            f"{counted(found.moved, 'image is', 'images are')} held out by another part than before: the folds differ."
+        )
     return "\n\n".join([*parts, verdict(found)])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.counting import counted
 from fer_tl.core.files import read_json, remove_temporaries, write_json, write_text
 from fer_tl.core.safe_text import for_markdown
 from fer_tl.core.say import Say, say_line
@@ -70,7 +71,8 @@ def selection_note(run: RunFolder) -> str:
     that is scored here."""
     split = run.read_run().get("split_over_folds", 0)
     where = "another fold" if run.repeats == 1 else "another fold of the same repetition (the most of any)"
-    leak = f" The folds leak: {split:,} images have a duplicate or a face of the same photo in {where}."
+    images = counted(split, "image has", "images have")
+    leak = f" The folds leak: {images} a duplicate or a face of the same photo in {where}."
     return _selection(run) + (leak if split else "") + _teachers_note(run) + _learnt_note(run)
 
 

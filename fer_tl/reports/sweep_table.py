@@ -41,7 +41,7 @@ class SweepRow:
 def write_sweep(folder: Path, title: str, axes: Sequence[str], rows: Sequence[SweepRow]) -> str:
     """Write the table of a sweep as Markdown and CSV; returns what the terminal shows."""
     note = (
-        "All rows are scored on the same held-out images. Whoever takes the best row has chosen on them:\n"
+        "All rows are scored on the same held-out images. Taking the best row is a choice made on them:\n"
         "expect less of it on others."
     )
     failures = "\n".join(f"{row.name} failed: {row.failure}" for row in rows if row.failure)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fer_tl.core.archives import Files
 from fer_tl.core.checksums import hash_stream
+from fer_tl.core.counting import counted
 from fer_tl.core.file_kinds import readable, refuse_names_that_are_no_text
 from fer_tl.sources.records import Source
 
@@ -64,7 +65,11 @@ class FileSource(Source):
         return self._origin.sha256()
 
     def warnings(self) -> list[str]:
-        return [f"{self._constant:,} images are one flat colour: there is no face in them."] if self._constant else []
+        return (
+            [f"{counted(self._constant, 'image is', 'images are')} one flat colour, without a face."]
+            if self._constant
+            else []
+        )
 
     def close(self) -> None:
         self._origin.files.close()

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from fer_tl.core.archive_members import PassedOver, describe_passed_over, summarize_passed_over
 from fer_tl.core.archives import Files, open_files
 from fer_tl.core.classes import canonical_class
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.core.safe_text import printable
 from fer_tl.sources.image_source import Entry, ImageSource
@@ -83,7 +84,7 @@ def _contradictions(images: Sequence[Portrait]) -> list[str]:
     if not other:
         return []
     return [
-        f"Warning: {len(other):,} images lie in a folder of another class than their names say, such as "
+        f"Warning: {counted(len(other), 'image')} in a folder of another class than the name says, such as "
         f"{printable(other[0].name)} ({other[0].shows}): the names count."
     ]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fer_tl.core.classes import CLASS_NAMES, CONTEMPT, canonical_class
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.sources.format import VOTES
 
@@ -139,5 +140,5 @@ def describe_left_out(counts: Mapping[str, int], mode: str) -> str:
         mode: one of ``MODES``.
     """
     reasons = ", ".join(f"{counts[name]:,} {name}" for name in (*_NOT_CLASSES, _NO_MAJORITY) if counts.get(name))
-    left_out = f"{sum(counts.values()):,} images left out" + (f" ({reasons})" if reasons else "")
+    left_out = f"{counted(sum(counts.values()), 'image')} left out" + (f" ({reasons})" if reasons else "")
     return f"votes, {mode}: {_RULES[mode]}; {left_out}."

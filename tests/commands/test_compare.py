@@ -214,12 +214,12 @@ def test_a_split_is_compared_by_what_evaluate_saved_whatever_the_folds():
     assert float(lines_of(result)["one"]["accuracy"]) == pytest.approx(accuracy)
     assert result.pairs[0].sign_flip < 1e-3 and result.pairs[0].t_test is None
     assert "split test" in result.text.splitlines()[0]
-    assert "Split test was opened for each run: choose nothing by it" in words(result.text)
+    assert "Split test was opened for each run: do not choose anything by it" in words(result.text)
     opening = {"run": "x", "dataset": "folder/mine", "split": "test", "date": "2026-01-02"}
     Path("data").mkdir()
     Path("data/openings.jsonl").write_text(json.dumps(opening) + "\n")
     told = words(run_compare(one, other, split="test").text)
-    assert "opened for each run, and for 1 other model of this data folder: choose nothing by it" in told
+    assert "opened for each run, and for 1 other model of this data folder: do not choose anything by it" in told
     evaluate(other, logits_of(5), fingerprint="b" * 64)
     with pytest.raises(UserError, match="another build"):
         run_compare(one, other, split="test")

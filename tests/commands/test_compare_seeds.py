@@ -63,7 +63,7 @@ def test_runs_that_differ_in_their_seed_alone_are_one_row_with_mean_and_spread()
     text = words(result.text)
     assert "5 runs on folder/mine" in text
     assert "good of good-0, good-1, good-2; bad of bad-0, bad-1" in text
-    assert "Power: with 2 trainings a row, a true difference of" in text
+    assert "Power: with 2 trainings per row, a true difference of" in text
     assert "The t-test over 4 folds has 3 degrees of freedom" in text
 
 

@@ -105,7 +105,7 @@ def test_other_shells_know_every_command(capsys: pytest.CaptureFixture[str]) -> 
     assert "bashcompinit" in completion("zsh") and "complete -o default -F _fer_tl fer-tl" in completion("zsh")
     fish = completion("fish")
     assert all(f"-a {name} -d '" in fish for name in command_names())
-    assert "-n '__fish_seen_subcommand_from predict' -l every -r -d 'analyse each Nth frame" in fish
+    assert "-n '__fish_seen_subcommand_from predict' -l every -r -d 'analyse every Nth frame" in fish
     assert all(line.count("'") % 2 == 0 or "\\'" in line for line in fish.splitlines())
     with pytest.raises(UserError, match="no completion for 'bsh'; did you mean 'bash'"):
         completion("bsh")

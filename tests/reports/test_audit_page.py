@@ -107,7 +107,7 @@ def test_the_page_shows_the_images_of_the_first_suspects():
     assert [int(np.ravel(tile)[0]) for tile in tiles] == levels
     assert f"{len(audit.found.suspects)} of 120 labels" in text and "out of fold" in text
     assert "a duplicate with another label: 1." in text
-    assert "candidates for a human look, not errors" in text and "candidates for a human look" in html
+    assert "candidates for a human to check, not errors" in text and "candidates for a human to check" in html
     assert "leak" not in text
 
 

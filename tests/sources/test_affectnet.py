@@ -67,7 +67,7 @@ def test_a_face_is_the_box_of_its_photo(tmp_path: Path, packing: str) -> None:
         np.testing.assert_array_equal(record.image, photo(row.path)[row.y : row.y + SIDE, row.x : row.x + SIDE])
         assert record.measures == {"valence": float(row.valence), "arousal": -0.5}
         assert record.photo is not None
-    assert "15 images left out, which have no expression: none 5, uncertain 5, no face 5." in source.warnings()
+    assert "15 images without an expression left out: none 5, uncertain 5, no face 5." in source.warnings()
     assert "train with --classes '[angry, disgust" in source.notes[0]
 
 

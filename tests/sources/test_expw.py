@@ -305,7 +305,7 @@ def test_a_flat_face_is_counted(tmp_path: Path) -> None:
     flat = {f"{ORIGIN}angry_man_3.jpg": png(np.full((HEIGHT, WIDTH, 3), 7, np.uint8))}
     source = open_expw(write_folder(tmp_path, expw_files([ROWS[0]]) | flat), SIZE)
     read(source)
-    assert source.warnings() == ["1 images are one flat colour: there is no face in them."]
+    assert source.warnings() == ["1 image is one flat colour, without a face."]
 
 
 def test_threads_read_a_little_ahead_in_order_and_end(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_numbers_get_the_classes_of_their_order(tmp_path: Path, order: str) -> N
     source = open_source(numbered(tmp_path, order, LABEL_ORDERS[order].names), order)
     found = {(record.label, int(record.image[0, 0, 0])) for record in source.records()}
     assert found == {(label, label) for label in range(7)}
-    left_out = [line for line in source.warnings() if "1 rows of contempt left out" in line]
+    left_out = [line for line in source.warnings() if "1 row of contempt left out" in line]
     assert len(left_out) == ("contempt" in LABEL_ORDERS[order].names)
 
 

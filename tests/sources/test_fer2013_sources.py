@@ -241,7 +241,7 @@ def test_contempt_is_left_out_and_counted(tmp_path: Path, kind: str) -> None:
         path = write_folder(tmp_path, {f"train/{names[y]}/{i}.png": png(x) for i, (_, y, x) in enumerate(faces)})
     source = open_source(path)
     assert content(source) == expected(TRAIN_ONLY)
-    assert any("1 rows of contempt" in line or "1 images of contempt" in line for line in source.warnings())
+    assert any("1 row of contempt" in line or "1 image of contempt" in line for line in source.warnings())
 
 
 def test_other_sizes_and_colours_are_converted_and_counted(tmp_path: Path) -> None:
@@ -255,14 +255,14 @@ def test_other_sizes_and_colours_are_converted_and_counted(tmp_path: Path) -> No
     for name in ("grey", "rgb", "deep"):
         np.testing.assert_array_equal(rows[name], grey.ravel(), err_msg=name)
     np.testing.assert_allclose(rows["big"].reshape(48, 48)[24], np.linspace(1.3, 253.7, 48), atol=1.5)
-    assert any(line.startswith("3 images were not stored as 48x48 grey") for line in source.warnings())
+    assert any(line.startswith("3 images not stored as 48x48 grey") for line in source.warnings())
 
 
 def test_flat_images_are_counted(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").write_text(csv_text([*FACES, ("train", 0, np.zeros((48, 48), np.uint8))]))
     source = open_source(tmp_path)
     assert len(read_faces(source)) == len(FACES) + 1
-    assert any("1 images are one flat colour" in line for line in source.warnings())
+    assert any("1 image is one flat colour" in line for line in source.warnings())
 
 
 def test_counts_are_compared_with_the_official_ones() -> None:

@@ -141,9 +141,7 @@ def test_a_folder_that_contradicts_a_name_is_told(tmp_path: Path) -> None:
     wrong = {name.replace("x/", "sadness/") if ".AN" in name else name: data for name, data in names.items()}
     source = open_jaffe(write_folder(tmp_path / "wrong", wrong), 24)
     (note,) = source.notes
-    assert note.startswith(
-        "Warning: 3 images lie in a folder of another class than their names say, such as sadness/KA"
-    )
+    assert note.startswith("Warning: 3 images in a folder of another class than the name says, such as sadness/KA")
     assert "KA.AN1.1.tiff (angry): the names count." in note and told(source)["KA.AN1.1"] == ("angry", "KA")
 
 

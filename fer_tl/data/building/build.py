@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fer_tl.core.archive_members import describe_passed_over, summarize_passed_over
 from fer_tl.core.checksums import checksums
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
 from fer_tl.core.safe_text import csv_line, printable
@@ -205,7 +206,7 @@ def _build(
     for example in skipped[:3]:
         say(f"Left out: {printable(f'{example.where}, {example.what}')}: {example.reason}")
     if skipped:
-        say(f"{len(skipped):,} examples could not be used and are listed in {target / SKIPPED}")
+        say(f"{counted(len(skipped), 'example')} could not be used, listed in {target / SKIPPED}")
     say(f"Built {manifest.dataset} with {number} shards a split in {target}")
     return manifest
 

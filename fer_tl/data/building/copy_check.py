@@ -115,7 +115,7 @@ def refuse_what_is_suspicious(
     except OSError:
         pass
     raise UserError(
-        f"Nothing was built, for so many copies want a look first: {told}. Please {where}; then build again with "
+        f"Nothing was built, because so many copies need a look first: {told}. Please {where}; then build again with "
         "--accept-copies if they are copies, or with --duplicates keep if they are not"
     )
 

@@ -12,40 +12,41 @@ from fer_tl.faces.detectors import KNOWN
 from fer_tl.sources.format import BOX_MARGIN, Format, Option, formats
 
 _SPLIT = (
-    Option("splits", Path, "CSV with columns id and split to use, such as another's examples.csv"),
+    Option("splits", Path, "CSV with the columns id and split to use, such as another build's examples.csv"),
     Option("split_seed", int, "seed of a drawn split", limits=(0, 2**32 - 1), default=0),
 )
-_SHARE = Option("test_share", float, "draw a test split of this share of each class, whole groups, where there is none",
+_SHARE = Option("test_share", float, "draw a test split of this share of each class, by whole groups, if there is none",
     limits=(SMALLEST_SHARE, 0.5))  # fmt: skip
 _BOXES = (
     Option("boxes", Path, "CSV of face boxes to crop to, columns id, top, left, bottom, right in pixels of the "
-        "original image; id: row number from 0 of a CSV source, else the image's file name or path in the source; "
-        "others stay whole"),
+        "original image; id: the row number, from 0, of a CSV source, else the image's file name or path in the "
+        "source; others stay whole"),
 )  # fmt: skip
 _DETECTOR = Option("detector", str, f"{', '.join(KNOWN)} or package.module:function: crop each image to the largest "
-    "face that is found in it; others stay whole")  # fmt: skip
+    "face found in it; others stay whole")  # fmt: skip
 _DETECTED = (
-    Option("detector_model", Path, "file of the model of --detector yunet (default: fetched once)"),
-    Option("align", bool, "turn each face that --detector finds until its eyes are level"),
+    Option("detector_model", Path, "file with the model for --detector yunet (default: downloaded once)"),
+    Option("align", bool, "rotate each face that --detector finds until its eyes are level"),
     BOX_MARGIN,
 )
-_LISTED = replace(_DETECTOR, help=f"{', '.join(KNOWN)} or package.module:function: cut each listed face by the box "
-    "that is found where the list has one; those not found keep the list's")  # fmt: skip
+_LISTED = replace(_DETECTOR, help=f"{', '.join(KNOWN)} or package.module:function: crop each listed face to the box "
+    "that is found there; faces that are not found keep the list's box")  # fmt: skip
 _FROM_A_SOURCE = (
     Option("source", Path, "the file or folder that you have: CSV, archive, image folders"),
-    Option("on_error", str, "stop if images, rows or lines cannot be used, and name them, or skip them, at most 5 %",
+    Option("on_error", str, "if images, rows or lines cannot be used: stop and name them, or skip them (at most 5 %)",
         choices=("stop", "skip"), default="stop"),
     Option("duplicates", str, "group: copies share a fold, training copies of validation and test images are left out; "
-        "drop: also all but one training copy; keep: do not look", choices=("group", "drop", "keep"), default="group"),
-    Option("exclude", Path, "CSV with a column id of examples to leave out, such as copies of a test set elsewhere"),
+        "drop: also leave out all but one training copy; keep: do not look for copies",
+        choices=("group", "drop", "keep"), default="group"),
+    Option("exclude", Path, "CSV whose column id names examples to leave out, such as copies of a test set elsewhere"),
     Option("groups", Path, "CSV with columns id and group, such as the person in each image: a group is never divided "
         "over folds or splits, and training images of one in validation or test are left out"),
     Option("group_regex", str, "the same by names: a regular expression whose first capture group, searched in each "
         r"image's path in the source (or id), is its group, such as '(S\d+)_'"),
 )  # fmt: skip
 _ALWAYS = (
-    Option("encoding", str, "png, or jpeg: a third of the size, not exact", choices=("png", "jpeg"), default="png"),
-    Option("shards", int, "TFRecord files a split (default: 16)", limits=(1, 10_000)),
+    Option("encoding", str, "png, or jpeg: a third of the size, but lossy", choices=("png", "jpeg"), default="png"),
+    Option("shards", int, "TFRecord files per split (default: 16)", limits=(1, 10_000)),
 )
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from fer_tl.core.classes import CLASS_NAMES, CONTEMPT
+from fer_tl.core.counting import counted
 from fer_tl.core.csv_tables import decimal
 from fer_tl.faces.boxes import Box
 from fer_tl.sources.label_orders import LABEL_ORDERS, number_of
@@ -78,7 +79,7 @@ class Listing:
         if not self.left_out:
             return ""
         parts = [f"{NO_EXPRESSION[number]} {count:,}" for number, count in sorted(self.left_out.items())]
-        return f"{sum(self.left_out.values()):,} images left out, which have no expression: {', '.join(parts)}."
+        return f"{counted(sum(self.left_out.values()), 'image')} without an expression left out: {', '.join(parts)}."
 
 
 def read_expression(text: str) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from fer_tl.core.archives import Files, open_files
 from fer_tl.core.classes import CLASS_NAMES
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.faces import boxes
 from fer_tl.faces.detection import DetectedCrop
@@ -163,7 +164,7 @@ class ExpwSource(FileSource):
         lines = list(self._found.listing.warnings)
         if survey.unsure:
             least = self._cutting.min_confidence
-            lines.append(f"{survey.unsure:,} faces left out: the detector's confidence is below {least:g}.")
+            lines.append(f"{counted(survey.unsure, 'face')} left out: the detector's confidence is below {least:g}.")
         return lines
 
     def _described(self, problems: list[Problem]) -> list[Skipped]:

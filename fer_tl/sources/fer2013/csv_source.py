@@ -9,6 +9,7 @@ from functools import cached_property
 from PIL import Image
 
 from fer_tl.core.classes import CLASS_NAMES
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.sources.class_counts import tabulate
 from fer_tl.sources.csv_pixels import SIZE
@@ -128,7 +129,7 @@ class CsvSource(FileSource):
         if self._votes:
             lines += self._votes.warnings(self._surveys[0])
         elif contempt:
-            lines.append(f"{contempt:,} rows of contempt left out: FER-2013 has no such class.")
+            lines.append(f"{counted(contempt, 'row')} of contempt left out: FER-2013 has no such class.")
         lines += super().warnings()
         differing = count_warnings(self._tabulate(self._emotions), whole=False)
         guessed = differing and self._order is None and any(found.numbered for found in self._surveys)

@@ -6,6 +6,7 @@ import re
 
 from fer_tl.core.archives import Files
 from fer_tl.core.classes import CLASS_NAMES
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.sources.csv_pixels import SIZE
 from fer_tl.sources.fer2013.labels import CONTEMPT_LABEL, class_index, count_warnings
@@ -28,9 +29,9 @@ class FerImageSource(ImageSource):
     def warnings(self) -> list[str]:
         lines = super().warnings()
         if self.converted:
-            lines.append(f"{self.converted:,} images were not stored as 48x48 grey and were converted.")
+            lines.append(f"{counted(self.converted, 'image')} not stored as 48x48 grey: converted.")
         if self.contempt:
-            lines.append(f"{self.contempt:,} images of contempt left out: FER-2013 has no such class.")
+            lines.append(f"{counted(self.contempt, 'image')} of contempt left out: FER-2013 has no such class.")
         return lines + count_warnings(self.counts(), self.whole)
 
 
