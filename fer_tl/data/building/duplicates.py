@@ -1,12 +1,12 @@
 """Finds images that are in a dataset more than once: exact copies, and copies that were cropped anew, rescaled,
 mirrored, marked or compressed again.
 
-Every pair of images is compared, in two steps, by sketches in which each frequency is weighted by itself; how alike
-two have to be depends on how alike the images of the set are to begin with, see `Likeness`. Amplitudes of
-photographs fall as 1 / f (Field, "Relations between the statistics of natural images and the response properties of
-cortical cells", JOSA A 1987), so unweighted pictures tell little but light and layout apart. Joined at a correlation of
-0.9, they made one cluster of 111 images of FER-2013, most of them of different women; those whose perceptual hashes
-differ in at most 12 of 64 bits besides had a fifth fewer copies and pairs that are none.
+Every pair of images, or in large sets every pair that shares a cell, is compared in two steps by sketches in which each
+frequency is weighted by itself; how alike two have to be depends on how alike the images of the set are to begin with,
+see `Likeness`. Amplitudes of photographs fall as 1 / f (Field, "Relations between the statistics of natural images and
+the response properties of cortical cells", JOSA A 1987), so unweighted pictures tell little but light and layout apart.
+Joined at a correlation of 0.9, they made one cluster of 111 images of FER-2013, most of them of different women; those
+whose perceptual hashes differ in at most 12 of 64 bits besides had a fifth fewer copies and pairs that are none.
 
 ImageHash makes such hashes in 130 µs each and has no search; imagededup needs PyTorch. faiss-cpu, 19 MB more to
 install, searches hashes in 0.5 s of one core, but takes 3.1 s for the first step, here 0.8 s, since it knows no
@@ -16,14 +16,15 @@ mirrored images, and hands out all pairs at once, 4 GB for a million images.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from fer_tl.data.building.clusters import Clusters, join_copies
 from fer_tl.data.building.crowding import MOST, most_alike
+from fer_tl.data.building.large_sets import join_in_cells
 from fer_tl.data.building.likeness import ENOUGH, SAMPLE, Likeness, look_at
 from fer_tl.data.building.pairs import (
     BLOCK,
@@ -36,8 +37,9 @@ from fer_tl.data.building.pairs import (
     signatures_of,
 )
 
-_EDGES = 2**18
-"""Pairs that are kept, 16 bytes each, before they are merged into clusters; or as many as there are images."""
+EXHAUSTIVE = 2**16
+"""Images of which all pairs are compared, 18 s of a core. Of more, those of a cell are: that takes half as long here, a
+third at 100,000, and a few copies in 1,000 are missed."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,16 @@ class Duplicates:
 
 
 def find_duplicates(
-    pixels: Sequence[bytes | str], sketches: np.ndarray, image: Callable[[int], np.ndarray] | None = None
+    pixels: Sequence[bytes | str] | np.ndarray, sketches: np.ndarray, image: Callable[[int], np.ndarray] | None = None
 ) -> Duplicates:
-    """Find all images that are copies of each other, on all cores. Time grows with N squared, at a billion pairs a
-    second, and that of a closer look with N, as memory does.
+    """Find all images that are copies of each other, on all cores.
 
-    Which images are together does not depend on their order.
+    Of up to `EXHAUSTIVE` images all pairs are looked at, a billion a second. Of more, those that share a cell are, so
+    that time grows little faster than their number, and files are written meanwhile beside that of the sketches, 0.9 kB
+    an image. Which images are together does not depend on their order.
 
     Args:
-        pixels: a hash of each image's pixels, ``N``.
+        pixels: a hash of each image's pixels, ``N`` of one length: a list, or an array of bytes.
         sketches: uint8 ``[N, 32, 32]`` from ``sketch``, in memory or mapped from a file: read in pieces.
         image: gives an image, uint8 ``[H, W, C]``, by its row, on any thread: where the images of a set look alike,
             pairs whose sketches do are compared at full size too. None: their sketches decide.
@@ -74,67 +77,24 @@ def find_duplicates(
     Returns:
         Clusters are what exact and near copies connect, as far as each is like the picture in the middle.
     """
-    first_row: dict[bytes | str, int] = {}
-    originals = np.array([first_row.setdefault(value, row) for row, value in enumerate(pixels)], np.int64)  # [N]
+    # In an order of their own. Exact copies are compared once: a thousand of one image would make half a million pairs.
+    _, rows, same = np.unique(np.array(pixels, "S"), return_index=True, return_inverse=True)  # [M], [M], [N]
+    originals = rows[same]  # [N]
     exact = np.bincount(originals, minlength=len(pixels))[originals] > 1
-    # Exact copies are compared once: a thousand copies of one image would make half a million pairs.
-    rows = np.array(sorted(first_row.values(), key=lambda row: pixels[row]), np.int64)  # [M], in an order of their own
     likeness = look_at(sketches[rows[:SAMPLE]]) if len(rows) >= ENOUGH else Likeness()
     compared = Compared(sketches, likeness, image)
-    clusters = _Clusters(originals)
-    signed = signatures_of(compared, np.sort(rows))
-    limited = _join_near_copies(compared, signed, clusters)
+    clusters = Clusters(originals)
+    if len(rows) > EXHAUSTIVE:
+        signed, limited = join_in_cells(compared, rows, clusters)
+    else:
+        signed = signatures_of(compared, np.sort(rows))
+        limited = _join_all_pairs(compared, signed, clusters)
     found = _split_chains(compared, rows, signed, clusters.first_rows())[originals]  # [N]
     _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
     return Duplicates(first[inverse].astype(np.int64), exact, compared.one_scene, limited)
 
 
-class _Clusters:
-    """Connected components of a graph that is given edge by edge, in memory that grows with its rows alone.
-
-    Args:
-        first: int64 ``[N]``, a row that each row is connected to.
-    """
-
-    def __init__(self, first: np.ndarray) -> None:
-        self._first = first
-        self._edges: list[np.ndarray] = []
-        self._waiting = 0
-        self._lock = threading.Lock()
-
-    def known(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Whether pairs of rows, ``[P]`` each, are known to be connected: bool ``[P]``. The latest may not be yet."""
-        first = self._first
-        return first[left] == first[right]
-
-    def join(self, left: np.ndarray, right: np.ndarray) -> None:
-        """Connect pairs of rows, ``[P]`` each."""
-        with self._lock:
-            self._edges.append(np.stack([left, right]))  # [2, P]
-            self._waiting += len(left)
-            if self._waiting > max(len(self._first), _EDGES):
-                self._merge()
-
-    def first_rows(self) -> np.ndarray:
-        """The smallest row of each row's component: int64 ``[N]``."""
-        self._merge()
-        return self._first
-
-    def _merge(self) -> None:
-        # A fifth of a second of import that plain runs do without.
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
-        count = len(self._first)
-        left, right = np.concatenate([np.stack([np.arange(count), self._first]), *self._edges], axis=1)
-        graph = coo_array((np.ones(len(left), bool), (left, right)), shape=(count, count))
-        _, component = connected_components(graph, directed=False)  # [N]
-        _, first = np.unique(component, return_index=True)
-        self._first = first[component].astype(np.int64)
-        self._edges, self._waiting = [], 0
-
-
-def _join_near_copies(sketches: Compared, signed: Signatures, clusters: _Clusters) -> int:
+def _join_all_pairs(sketches: Compared, signed: Signatures, clusters: Clusters) -> int:
     """Join all pairs whose sketches show the same; gives how many images look like more than are compared."""
     from threadpoolctl import threadpool_limits
 
@@ -152,10 +112,10 @@ def _join_near_copies(sketches: Compared, signed: Signatures, clusters: _Cluster
             waiting.append(pairs)
             count += pairs.shape[1]
             if count >= CHUNK:  # a block has a hundred, and a call costs as much as twenty
-                _join_copies(sketches, np.concatenate(waiting, axis=1), clusters)
+                join_copies(sketches, np.concatenate(waiting, axis=1), clusters)
                 waiting, count = [], 0
         if count:
-            _join_copies(sketches, np.concatenate(waiting, axis=1), clusters)
+            join_copies(sketches, np.concatenate(waiting, axis=1), clusters)
 
     limited = 0
     # NumPy's own threads wait for each other in products this small: 1e9 pairs a second on two cores against 4e8.
@@ -207,14 +167,3 @@ def _middle(rows: np.ndarray, signed: Signatures) -> int:
         even, odd = even[:SAMPLE], odd[:SAMPLE]
     likeness = even @ even.T + np.abs(odd @ odd.T)  # whole numbers: their sums do not depend on the order
     return int(rows[likeness.sum(axis=1).argmax()])
-
-
-def _join_copies(sketches: Compared, pairs: np.ndarray, clusters: _Clusters) -> None:
-    """Join those of the pairs, ``[3, P]`` from ``alike_pairs``, whose sketches correlate."""
-    for start in range(0, pairs.shape[1], CHUNK):
-        left, right, mirrored = pairs[:, start : start + CHUNK]
-        new = ~clusters.known(left, right)
-        left, right, mirrored = left[new], right[new], mirrored[new].astype(bool)
-        same = sketches.are_copies(left, right, mirrored)
-        if same.any():
-            clusters.join(left[same], right[same])

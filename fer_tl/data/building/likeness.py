@@ -33,7 +33,7 @@ CROWDED = 0.40
 """Correlation of one pair in a hundred, without what all share, from which chance makes pairs that look like copies:
 0.34 of FER-2013's faces, 0.24 of ExpW's photos, 0.46 to 0.84 of drawn ones."""
 
-_EVEN = np.tile(np.arange(FREQUENCIES) % 2 == 0, (FREQUENCIES, 1)).ravel()
+EVEN = np.tile(np.arange(FREQUENCIES) % 2 == 0, (FREQUENCIES, 1)).ravel()
 """Which frequencies stay as they are when an image is mirrored; the others change their sign, [256]."""
 
 
@@ -79,7 +79,7 @@ def spectra(sketches: np.ndarray) -> np.ndarray:
     """The lowest frequencies of sketches, uint8 ``[B, 32, 32]``, as float64 ``[B, 256]``; the means are left out."""
     found = COSINES @ (np.asarray(sketches, np.float64) - 128) @ COSINES.T  # [B, 16, 16]
     found[:, 0, 0] = 0
-    return found.reshape(len(found), -1)
+    return found.reshape(-1, FREQUENCIES**2)
 
 
 def light_and_layout(sketches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +95,7 @@ def _find_shared(unit: np.ndarray) -> np.ndarray:
     alike no more than photographs of different people."""
     moments = unit.T @ unit / len(unit)
     # Mirrored images are of the set as well.
-    moments[_EVEN[:, None] != _EVEN] = 0
+    moments[EVEN[:, None] != EVEN] = 0
     sizes, directions = np.linalg.eigh(moments)
     limit, some = sizes[-1], unit[:_PAIRED]
     while True:
@@ -112,8 +112,8 @@ def _unit(values: np.ndarray) -> np.ndarray:
 
 def _correlations(unit: np.ndarray) -> np.ndarray:
     """Of every pair, the way round in which they are more alike: ``[B * (B - 1) / 2]``."""
-    even = unit[:, _EVEN] @ unit[:, _EVEN].T
-    odd = unit[:, ~_EVEN] @ unit[:, ~_EVEN].T
+    even = unit[:, EVEN] @ unit[:, EVEN].T
+    odd = unit[:, ~EVEN] @ unit[:, ~EVEN].T
     return (even + np.abs(odd))[np.triu_indices(len(unit), 1)]
 
 

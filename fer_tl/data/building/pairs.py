@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -33,6 +34,8 @@ of other faces 0.45."""
 REACH = 4
 """How far copies of copies are moved over the picture in the middle of their cluster, in pixels of a sketch."""
 _COARSE = 6
+SIGNATURE = _COARSE**2
+"""Numbers of a signature, half of them of even horizontal frequencies."""
 _UNIT = 4000.0
 """Length of a signature. Its entries are whole numbers, so that float32 holds every sum of products, at most 1.6e7 <
 2^24, exactly: the result depends neither on the order of the images nor on the processor."""
@@ -137,6 +140,11 @@ class Compared:
         return found
 
     @property
+    def folder(self) -> Path | None:
+        """Where the sketches are a file, so that there is room for others; None in memory."""
+        return Path(str(self._sketches.filename)).parent if isinstance(self._sketches, np.memmap) else None
+
+    @property
     def crowded(self) -> bool:
         return self._likeness.crowded
 
@@ -181,18 +189,24 @@ def like_middle(sketches: Compared, middle: int, rows: np.ndarray, linked: bool)
 def signatures_of(sketches: Compared, rows: np.ndarray) -> Signatures:
     """The rows whose image has contrast, ``[M]``, and their 6x6 lowest frequencies, scaled to length 4000: those of
     even and those of odd horizontal frequency, float32 ``[M, 18]`` each."""
-    even, odd = (np.zeros((len(rows), _COARSE**2 // 2), np.float32) for _ in range(2))
+    both = np.zeros((len(rows), SIGNATURE), np.float32)
     for start in range(0, len(rows), CHUNK):
         chunk = slice(start, start + CHUNK)
-        values = sketches[rows[chunk]].astype(np.float64) - 128  # [B, 32, 32]
-        lowest = _COARSE_COSINES @ values @ _COARSE_COSINES.T  # [B, 6, 6]
-        lowest[:, 0, 0] = 0  # a mean is nothing but rounding
-        norms = np.linalg.norm(lowest, axis=(1, 2), keepdims=True)
-        signatures = np.rint(_UNIT / np.maximum(norms, 1.0) * lowest)
-        even[chunk] = signatures[:, :, ::2].reshape(len(values), -1)
-        odd[chunk] = signatures[:, :, 1::2].reshape(len(values), -1)
-    clear = even.any(axis=1) | odd.any(axis=1)
-    return rows[clear], even[clear], odd[clear]
+        both[chunk] = signatures(sketches[rows[chunk]])
+    clear = both.any(axis=1)
+    even, odd = np.hsplit(both[clear], 2)
+    return rows[clear], np.ascontiguousarray(even), np.ascontiguousarray(odd)
+
+
+def signatures(sketches: np.ndarray) -> np.ndarray:
+    """The 6x6 lowest frequencies of sketches, uint8 ``[B, 32, 32]``, scaled to length 4000: whole numbers, float64
+    ``[B, 36]``, first those of even horizontal frequency; all 0 where there is no contrast."""
+    values = sketches.astype(np.float64) - 128
+    lowest = _COARSE_COSINES @ values @ _COARSE_COSINES.T  # [B, 6, 6]
+    lowest[:, 0, 0] = 0  # a mean is nothing but rounding
+    norms = np.linalg.norm(lowest, axis=(1, 2), keepdims=True)
+    whole = np.rint(_UNIT / np.maximum(norms, 1.0) * lowest)
+    return np.concatenate([whole[:, :, way::2].reshape(len(values), -1) for way in (0, 1)], axis=1)
 
 
 def alike_pairs(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_tl.data.building import crowding
+from fer_tl.data.building import clusters, crowding
 from fer_tl.data.building import duplicates as module
 from fer_tl.data.building.duplicates import Duplicates, find_duplicates
 from fer_tl.data.building.pairs import Compared, aligned_correlation
@@ -331,7 +331,7 @@ def test_a_large_cluster_is_merged_before_all_its_pairs_are_compared(
     crowd: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = Read(np.stack([sketch(crowd[0])] * 600))
-    monkeypatch.setattr(module, "_EDGES", 100)
+    monkeypatch.setattr(clusters, "EDGES", 100)
     found = find_duplicates([str(row) for row in range(600)], read)
     assert together(found) == {frozenset(range(600))}
     assert not found.exact.any()
