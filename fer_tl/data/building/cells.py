@@ -1,5 +1,5 @@
 """Cells: a set of images, divided by which of some of them each is most like, so that only pairs within a cell are
-compared, and time grows with the number of images and not with its square.
+compared.
 
 An image is at home in the cell of the image that it is most like, and looks for copies there and in those of all that
 it is nearly as like, both ways round and as if it had been cropped, see `Descriptions`. Inverted lists searched so were
