@@ -61,8 +61,11 @@ def environment() -> Environment:
 
 
 def _escaped(value: Any) -> Any:
-    """Text without what a terminal or a browser would obey, see ``fer_tl.core.safe_text``."""
-    return Markup(for_html(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """Text without what a terminal or a browser would obey, see ``fer_tl.core.safe_text``; a number and its % stay on
+    one line."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return Markup(re.sub(r"(?<=\d) %", "&nbsp;%", for_html(value)))
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def write(*arguments: object, **options: object) -> tuple[ReportResult, str]:
     said: list[str] = []
     result = report(*arguments, say=said.append, **options)  # type: ignore[arg-type]
     assert said == [result.text]
-    return result, result.path.read_text(encoding="utf-8")
+    return result, result.path.read_text(encoding="utf-8").replace("&nbsp;", " ")
 
 
 def tables(html: str) -> dict[str, list[list[str]]]:

@@ -38,7 +38,7 @@ def out(dataset: Planted, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def html(out: Path) -> str:
-    return (out / "index.html").read_text(encoding="utf-8")
+    return (out / "index.html").read_text(encoding="utf-8").replace("&nbsp;", " ")
 
 
 def section(html: str, heading: str, tag: str = "h3") -> str:
@@ -153,7 +153,7 @@ def test_sizes_before_resizing_are_drawn_where_they_differ(dataset: Planted, tmp
     manifest = dataclasses.replace(read_manifest(table.parent), skipped=3, warnings=("<b>three were bad",))
     write_manifest(manifest, table.parent)
     text = write_inspection(NAME, data_dir, tmp_path / "out")
-    html = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    html = (tmp_path / "out" / "index.html").read_text(encoding="utf-8").replace("&nbsp;", " ")
     assert_sound(html)
     shown = numbers(section(html, "Sizes", "h2"))
     assert shown["height"] == ["20", "20", "400", "400", "400"]
@@ -200,7 +200,7 @@ def test_where_voters_agree_least_is_shown_with_their_votes(dataset: Planted, tm
     lines = [f"{header},votes_happiness,votes_fear", *(f"{row},{each}" for row, each in zip(rows, votes, strict=True))]
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     text = write_inspection(NAME, data_dir, tmp_path / "out")
-    html = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    html = (tmp_path / "out" / "index.html").read_text(encoding="utf-8").replace("&nbsp;", " ")
     assert_sound(html)
     assert "Krippendorff's alpha" in text
     assert tile_ids(section(html, "Where they agree least"))[0] == "glad: 7 fear, 3 happiness"
