@@ -25,7 +25,9 @@ CHROMIUM = next((path for name in ("chromium", "google-chrome", "chrome") if (pa
 def make_page(names: tuple[str, ...] = ("angry", "happy", "sad"), kind: str = "cv", top: int = 9) -> str:
     faces = make_faces(names)
     build(Path("data"), faces, "train" if kind == "cv" else "validation")
-    return run_page(open_contents(make_run(Path("run"), faces, kind, early_stopping=2), None), top).replace("&nbsp;", " ")
+    return run_page(open_contents(make_run(Path("run"), faces, kind, early_stopping=2), None), top).replace(
+        "&nbsp;", " "
+    )
 
 
 @pytest.fixture(autouse=True)
