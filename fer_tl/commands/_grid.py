@@ -15,7 +15,7 @@ from fer_tl.commands._shown import Shown
 from fer_tl.commands.compare import compare
 from fer_tl.commands.ensemble import ensemble
 from fer_tl.core.config import Experiment
-from fer_tl.core.config_keys import identity
+from fer_tl.core.config_keys import alone, identity
 from fer_tl.core.errors import UserError
 from fer_tl.core.lock import hold
 from fer_tl.core.say import Say
@@ -69,8 +69,8 @@ def run_grid(grid: Sweep, train: Train, place: str, say: Say) -> SweepResult:
     """
     asked = grid.cells[0].experiment  # all cells share how they are run
     check_units(asked)
-    alone = (replace(cell, experiment=replace(cell.experiment, jobs=None)) for cell in grid.cells)
-    grid = replace(grid, cells=tuple(alone))
+    cells = (replace(cell, experiment=alone(cell.experiment)) for cell in grid.cells)
+    grid = replace(grid, cells=tuple(cells))
     for cell in grid.cells:
         try:
             worker = check_ready(cell.experiment, grid.command).worker
@@ -114,7 +114,7 @@ def _rows_beside(grid: Sweep, asked: Experiment, train: Train, say: Say) -> list
 
     for experiment in {cell.experiment.data: cell.experiment for cell in grid.cells}.values():
         draw_missing(experiment, say)  # not by several cells at the same time
-    faults = run_cells_beside(grid, asked.jobs or 1, say)
+    faults = run_cells_beside(grid, asked, say)
     return [
         SweepRow(cell.labels, None, failure=faults[cell.name])
         if cell.name in faults

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from fer_tl.commands import load_command
 from fer_tl.commands._report_folds import CvResult
 from fer_tl.core.config import Experiment
-from fer_tl.core.config_keys import to_dict
+from fer_tl.core.config_keys import alone, to_dict
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
 from fer_tl.core.say import Say
-from fer_tl.executors.local import run_local
+from fer_tl.executors.choose import run_units
 from fer_tl.executors.unit import Unit
 from fer_tl.runs.folder import RunFolder
 from fer_tl.training.sweep_grid import Sweep
@@ -40,9 +39,12 @@ def train_folds_beside(experiment: Experiment, run: RunFolder, say: Say) -> None
     for name in names:
         if name not in waiting:
             say(f"{name}: done before, {run.part(name)}")
-    alone = to_dict(replace(experiment, jobs=None))
-    units = [Unit(name, f"{_HERE}:train_fold", alone | {"fold": names.index(name)}) for name in waiting]
-    faults = run_local(units, experiment.jobs or 1, lambda unit, line: say(line))
+    settings = to_dict(alone(experiment))
+    units = [Unit(name, f"{_HERE}:train_fold", settings | {"fold": names.index(name)}) for name in waiting]
+    faults = run_units(experiment, units, run.path, lambda unit, line: say(line))
+    for name in waiting:
+        if name not in faults and not run.is_done(name) and name not in run.failures:
+            faults[name] = f"its files are not in {run.path}, which must lie on a disk that all machines share"
     if faults:
         name, why = next(iter(faults.items()))
         raise UserError(
@@ -84,12 +86,12 @@ def train_fold(settings: Mapping[str, Any], say: Say) -> None:
         train_folds(one, take_classes(dataset, one.classes, say), work.run, say)
 
 
-def run_cells_beside(grid: Sweep, jobs: int, say: Say) -> dict[str, str]:
+def run_cells_beside(grid: Sweep, asked: Experiment, say: Say) -> dict[str, str]:
     """Run the cells of a sweep, so many at a time.
 
     Args:
         grid: whose cells are one process's each; the caller holds its folder.
-        jobs: at a time.
+        asked: says where, and how many at a time.
         say: prints a line.
 
     Returns:
@@ -104,7 +106,7 @@ def run_cells_beside(grid: Sweep, jobs: int, say: Say) -> dict[str, str]:
         if line:
             say(line if line.startswith(f"{unit.name} ") else f"{unit.name}: {line}")
 
-    return run_local(units, jobs, tell)
+    return run_units(asked, units, grid.run_dir, tell)
 
 
 def run_cell(settings: Mapping[str, Any], say: Say) -> None:

@@ -62,6 +62,8 @@ NEEDS = (
     Need("push --upload", ("huggingface_hub",), "hub"),
     Need("--track mlflow", ("mlflow-skinny", "SQLAlchemy", "alembic"), "track"),
     Need("--track wandb", ("wandb",), "track"),
+    Need("--executor ray", ("ray",), "ray"),
+    Need("--executor slurm", ("submitit",), "slurm"),
 )
 
 

@@ -17,6 +17,7 @@ from fer_tl.commands._command import Command
 from fer_tl.commands._settings import settle
 from fer_tl.commands._shown import Shown
 from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import alone
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import choose_backend, import_backend
 from fer_tl.core.progress import Clock, seconds_by_turns
@@ -74,7 +75,7 @@ def profile(experiment: Experiment | None = None, say: Say = say_line, **setting
         if isinstance(experiment, Experiment):
             if experiment.strategy == "multiworker" or experiment.workers:
                 raise UserError("a profile is of one machine: use another --strategy than multiworker")
-            experiment = replace(experiment, run_dir=folder, jobs=None)
+            experiment = replace(alone(experiment), run_dir=folder)
         with prepare(experiment, "cv", lambda line: None) as work:
             costs = _measure(work.experiment, Path(folder), say)
     text = profile_text(costs)

@@ -182,8 +182,16 @@ class Experiment:
     jobs: int | None = option(
         None,
         "cv, sweep and --seeds: folds or runs that are trained at the same time, each by a process with its share of "
-        "cores or GPUs; the results are those of one after the other; default: 1",
+        "cores or GPUs; the results are those of one after the other; default: 1, and with ray or slurm all",
         limits=(1, 4096),
+    )
+    executor: Literal["local", "ray", "slurm"] = option(
+        "local", "where --jobs are done: by processes of this machine, as tasks of a Ray cluster, or as jobs of Slurm"
+    )
+    executor_options: tuple[str, ...] | str | None = option(
+        None,
+        "ray: of a task, such as num_cpus=4,num_gpus=1, and address=HOST:PORT of the cluster; slurm: parameters of "
+        "submitit, such as timeout_min=600,gpus_per_node=1,slurm_partition=gpu",
     )
 
     track: tuple[str, ...] | str = option(
@@ -206,7 +214,13 @@ class Experiment:
     @property
     def in_units(self) -> bool:
         """Whether its folds are trained by processes of their own."""
-        return self.jobs is not None and self.jobs > 1
+        return self.executor != "local" or (self.jobs is not None and self.jobs > 1)
+
+    @property
+    def asks_for_units(self) -> str:
+        """The options that make it so, for messages."""
+        executor = f"--executor {self.executor}" if self.executor != "local" else ""
+        return f"{executor} --jobs {self.jobs}".strip() if self.jobs else executor
 
     @property
     def watches(self) -> bool:

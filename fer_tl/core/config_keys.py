@@ -19,6 +19,8 @@ PLACES = (
     "input",
     "fold",
     "jobs",
+    "executor",
+    "executor_options",
     "seeds",
     "accept_licence",
     "cache_limit",
@@ -51,6 +53,11 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
         return list(value) if isinstance(value, tuple) else value
 
     return plain(dataclasses.asdict(experiment))
+
+
+def alone(experiment: Experiment) -> Experiment:
+    """The experiment by one process, whatever trains its folds or others of its runs beside it."""
+    return dataclasses.replace(experiment, jobs=None, executor="local", executor_options=None)
 
 
 def dump_yaml(experiment: Experiment) -> str:

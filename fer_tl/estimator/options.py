@@ -16,7 +16,8 @@ from fer_tl.runs.run_file import ARRAYS
 
 # What is of a dataset on disk, of folds, of several machines, or has a parameter of its own.
 _ELSEWHERE = {
-    "backbone", "cache_limit", "classes", "cluster_secret", "data", "data_dir", "fold", "fold_seed", "fold_table",
+    "backbone", "cache_limit", "classes", "cluster_secret", "data", "data_dir", "executor",
+    "executor_options", "fold", "fold_seed", "fold_table",
     "folds", "group_folds", "input", "jobs", "repeats", "run_dir", "seed", "seeds", "track", "worker",
     "workers",
 }  # fmt: skip

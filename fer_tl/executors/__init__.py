@@ -1,1 +1,1 @@
-"""Where units of work are done: processes of this machine. A unit is a function and its settings, whatever they are."""
+"""Where units of work are done: processes of this machine, a Ray cluster, Slurm; it knows not what they do."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fer_tl.core.config import Experiment
-from fer_tl.core.config_keys import differences, dump_yaml, identity, own_settings
+from fer_tl.core.config_keys import alone, differences, dump_yaml, identity, own_settings
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import FULL, is_temporary, unreadable, write_json, write_text
 from fer_tl.core.lock import take_turns
@@ -225,7 +225,7 @@ class RunFolder:
         refuse_strangers(self.path, "--run-dir")
         try:
             # The same file whichever fold or worker comes first.
-            write_text(self.path / "config.yaml", dump_yaml(replace(experiment, fold=None, worker=None, jobs=None)))
+            write_text(self.path / "config.yaml", dump_yaml(replace(alone(experiment), fold=None, worker=None)))
             write_json(self.path / "run.json", run)
         except OSError as error:
             if error.errno in FULL:

@@ -117,8 +117,8 @@ def check_ready(experiment: Experiment, kind: str) -> Work:
         raise UserError(f"--repeats {experiment.repeats} is for fer-tl cv: fer-tl {kind} trains a single model")
     if experiment.in_units and kind != "cv":
         raise UserError(
-            f"--jobs {experiment.jobs} is for several folds or runs, as of fer-tl cv, sweep and --seeds: this is one "
-            "model"
+            f"{experiment.asks_for_units} is for several folds or runs, as of fer-tl cv, sweep and --seeds: this is "
+            "one model"
         )
     check_units(experiment)
     _check_distill(experiment.distill, kind)
@@ -151,16 +151,16 @@ def check_units(experiment: Experiment) -> None:
         return
     if experiment.fold is not None:
         raise UserError(
-            f"--fold {experiment.fold} is one fold and --jobs {experiment.jobs} are several: use one of them"
+            f"--fold {experiment.fold} is one fold and {experiment.asks_for_units} are several: use one of them"
         )
     if experiment.strategy == "multiworker" or experiment.workers:
         raise UserError(
-            f"--jobs {experiment.jobs} trains folds beside each other, --strategy multiworker each by all machines: "
+            f"{experiment.asks_for_units} trains folds beside each other, --strategy multiworker each by all machines: "
             "use one of them"
         )
-    if may_have_tpu(experiment.strategy):
+    if experiment.executor == "local" and may_have_tpu(experiment.strategy):
         raise UserError(
-            f"--jobs {experiment.jobs}: a TPU belongs to one process; leave --jobs out, or use --strategy cpu"
+            f"{experiment.asks_for_units}: a TPU belongs to one process; leave --jobs out, or use --strategy cpu"
         )
 
 

@@ -18,7 +18,19 @@ from fer_tl.core.options import flatten_known, from_raw, read_mapping
 COMMANDS = ("cv", "train")
 # What a cell cannot say: all cells lie whole in the sweep's folder, read the same data folder, run on the same machines
 # and are told of in the same places.
-SHARED = ("run_dir", "data_dir", "strategy", "workers", "worker", "fold", "jobs", "seeds", "track")
+SHARED = (
+    "run_dir",
+    "data_dir",
+    "strategy",
+    "workers",
+    "worker",
+    "fold",
+    "jobs",
+    "executor",
+    "executor_options",
+    "seeds",
+    "track",
+)
 
 Axis = dict[str, dict[str, Any]]
 

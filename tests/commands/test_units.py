@@ -99,6 +99,10 @@ REFUSED = {
     ("train",): "this is one model",
     ("cv", "--strategy", "multiworker", "--workers", "[127.0.0.1:1,127.0.0.1:2]", "--worker", "0"): "each by all",
     ("cv", "--strategy", "tpu"): "a TPU belongs to one process",
+    ("cv", "--executor", "slurm"): "there is no sbatch here",
+    ("cv", "--executor", "ray", "--executor-options", "address=127.0.0.1:9"): "no cluster answers at 127.0.0.1:9",
+    ("cv", "--executor", "ray", "--executor-options", "cpus"): "should be such as num_cpus=4",
+    ("cv", "--executor-options", "num_cpus=4"): "are for --executor ray and slurm",
     ("cv", "--jobs", "0"): "'jobs' should be between 1 and",
 }
 
