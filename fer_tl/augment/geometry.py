@@ -1,13 +1,12 @@
-"""Augmentation as one affine matrix an example and one bilinear resampling.
+"""Augmentation as one affine matrix an example, for one bilinear resampling.
 
-The matrices are drawn on the host with NumPy, keyed on the example (see ``randomness``); the resampling is written
-with ``keras.ops`` and runs inside the compiled training step. Five Keras layers in a row would resample, and so
-blur, five times.
+The matrices are drawn on the host with NumPy, keyed on the example (see ``randomness``); ``resampling`` runs inside the
+compiled training step. Five Keras layers in a row would resample, and so blur, five times.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -143,45 +142,3 @@ def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
     g, h, i, j, k, m = np.moveaxis(np.asarray(inner, np.float64), -1, 0)
     rows = [a * g + b * j, a * h + b * k, a * i + b * m + c, d * g + e * j, d * h + e * k, d * i + e * m + f]
     return np.stack(rows, axis=-1).astype(np.float32)
-
-
-def resample(images: Any, transforms: Any, side: tuple[int, int] | None = None) -> Any:
-    """Apply one affine map an image with bilinear interpolation; pixels outside take the nearest edge's value.
-
-    Written as a gather, so that it compiles under XLA (``ImageProjectiveTransformV3`` does not) and runs on any Keras
-    backend.
-
-    Args:
-        images: uint8 or float ``[B, H, W, C]``, 0..255.
-        transforms: float32 ``[B, 6]`` from ``draw_transforms``, for another ``side`` composed with ``scaling``.
-        side: height and width of the result; None for those of the images.
-
-    Returns:
-        float32 ``[B, *side, C]``, 0..255.
-    """
-    from keras import ops
-
-    batch = ops.shape(images)[0]
-    height, width, channels = images.shape[1:]
-    down, across = side or (height, width)
-    ys, xs = np.meshgrid(np.arange(down, dtype=np.float32), np.arange(across, dtype=np.float32), indexing="ij")
-    xs, ys = xs.reshape(1, -1), ys.reshape(1, -1)  # [1, P], P pixels of the result
-    x = transforms[:, 0:1] * xs + transforms[:, 1:2] * ys + transforms[:, 2:3]  # [B, P]
-    y = transforms[:, 3:4] * xs + transforms[:, 4:5] * ys + transforms[:, 5:6]
-    x = ops.clip(x, 0.0, width - 1.0)
-    y = ops.clip(y, 0.0, height - 1.0)
-    left, top = ops.floor(x), ops.floor(y)
-    along_x, along_y = (x - left)[..., None], (y - top)[..., None]  # [B, P, 1]
-
-    left, top = ops.cast(left, "int32"), ops.cast(top, "int32")
-    right, bottom = ops.minimum(left + 1, width - 1), ops.minimum(top + 1, height - 1)
-    first = ops.arange(batch, dtype="int32")[:, None] * (height * width)  # [B, 1]: where each image begins
-    pixels = ops.reshape(images, (-1, channels))  # [B * H * W, C]
-
-    def at(row: Any, column: Any) -> Any:
-        # Gathering uint8 and casting afterwards moves a quarter of the bytes.
-        return ops.cast(ops.take(pixels, first + row * width + column, axis=0), "float32")  # [B, P, C]
-
-    upper = at(top, left) * (1 - along_x) + at(top, right) * along_x
-    lower = at(bottom, left) * (1 - along_x) + at(bottom, right) * along_x
-    return ops.reshape(upper * (1 - along_y) + lower * along_y, (-1, down, across, channels))

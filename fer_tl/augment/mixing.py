@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fer_tl.augment.geometry import draw_transforms, resample
+from fer_tl.augment.geometry import draw_transforms
 from fer_tl.augment.photometry import change_photometry
+from fer_tl.augment.resampling import resample
 from fer_tl.core.randomness import uniform
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fer_tl.augment.geometry import IDENTITY, draw_transforms, resample
+from fer_tl.augment.geometry import IDENTITY, draw_transforms
+from fer_tl.augment.resampling import resample
 from fer_tl.core.config import Augment
 from fer_tl.core.randomness import example_keys
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fer_tl.augment.geometry import IDENTITY, draw_transforms, resample
+from fer_tl.augment.geometry import IDENTITY, draw_transforms
 from fer_tl.augment.mixing import Mixing, draw_erased, draw_mixing, prepare
+from fer_tl.augment.resampling import resample
 from fer_tl.core.config import Augment
 from fer_tl.core.randomness import example_keys
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from differentiation import value_and_gradients
 
-from fer_tl.augment.geometry import IDENTITY, resample
+from fer_tl.augment.geometry import IDENTITY
 from fer_tl.augment.mixing import prepare
+from fer_tl.augment.resampling import resample
 from fer_tl.core.config import Augment, Loss, Optimizer
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_tl.augment.geometry import resample
+from fer_tl.augment.resampling import resample
 from fer_tl.core.errors import UserError
 from fer_tl.evaluation.test_time_augmentation import TTA, check_tta, make_views
 

@@ -11,9 +11,10 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tl.augment.geometry import draw_transforms, resample
+from fer_tl.augment.geometry import draw_transforms
 from fer_tl.augment.mixing import draw_erased, prepare
 from fer_tl.augment.photometry import draw_photometry
+from fer_tl.augment.resampling import resample
 from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
