@@ -4,8 +4,9 @@ usage: python benchmarks/tpu_compile.py [--backbones facevgg ...] [--chips v5e-1
            [--precision mixed_bfloat16] [--kinds train predict features] [--write FILE]
 
 `make tpu` installs what it needs and runs it. libtpu compiles ahead of time for a topology that is named; nothing is
-executed, so no rate is measured. The steps are those of the engine that `fer-tl cv` uses, on the 26,534 training images of
-FER-2013 in its memory (zeros: their values do not matter), with the default augmentation. A loop over steps counts as one.
+executed, so no rate is measured. The steps are those of the engine that `fer-tl cv` uses, on the 26,534 training images
+of FER-2013 in its memory (zeros: their values do not matter), with the default augmentation. A loop over steps counts as
+one.
 
 Memory is what the compiler reports: arguments (the dataset, weights, optimizer) and temporary arrays, of one chip. The
 batch that fits is extrapolated from the temporary memory of one batch, and not compiled. FLOPs and bytes are XLA's own
@@ -123,8 +124,8 @@ def main() -> None:
         f"{datetime.date.today()}; {versions}; Python {sys.version.split()[0]}; batch {options.batch_size} over all "
         f"chips, {options.precision}.",
         "",
-        "| backbone | side | chip | step | arguments | temporary | batch that fits | GFLOP | moved | of it augmentation "
-        "| augmentation by gathers | all-reduces | compiled in |",
+        "| backbone | side | chip | step | arguments | temporary | batch that fits | GFLOP | moved | of it augmentation"
+        " | augmentation by gathers | all-reduces | compiled in |",
         "|---|---:|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     print("\n".join(lines), flush=True)
@@ -158,8 +159,8 @@ def row(backbone: str, chip: str, kind: str, options: argparse.Namespace) -> str
     fits = options.batch_size * (CHIPS[chip].memory - found.arguments) / max(found.temporary, 1)
     shares = [f"{moved[0] / found.moved:.1%}", f"{moved[1] / 1e6:,.0f} MB"] if moved else ["", ""]
     return (
-        f"| {backbone} | {side} | {chip} | {kind} | {found.arguments / 1e6:,.0f} MB | {found.temporary / 1e6:,.0f} MB | "
-        f"{fits:,.0f} | {found.flops / 1e9:,.1f} | {found.moved / 1e6:,.0f} MB | {shares[0]} | {shares[1]} | "
+        f"| {backbone} | {side} | {chip} | {kind} | {found.arguments / 1e6:,.0f} MB | "
+        f"{found.temporary / 1e6:,.0f} MB | {fits:,.0f} | {found.flops / 1e9:,.1f} | {found.moved / 1e6:,.0f} MB | {shares[0]} | {shares[1]} | "
         f"{found.collectives} | {found.seconds:.0f} s |"
     )
 
