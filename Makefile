@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTHON313 ?= python3.13
 BIN := .venv/bin
 
-.PHONY: demo test lint docs notebooks clean
+.PHONY: demo test lint docs notebooks tpu clean
 
 demo: .venv/installed
 	$(BIN)/fer-tl cv --config quickstart --run-dir runs/demo
@@ -28,6 +28,17 @@ docs: .venv/docs-installed
 notebooks: .venv-colab/installed
 	.venv-colab/bin/python colab/run_notebooks.py
 
+# What a TPU would run, compiled for three of them without one: libtpu, 700 MB, and an hour on two cores. In an environment of
+# its own, since fer-tl takes a machine with libtpu for one with a TPU.
+TPU_BACKBONES ?= facevgg shallow_cnn mobilenetv2 efficientnetb0 resnet50 vgg16
+tpu: .venv-tpu/installed
+	.venv-tpu/bin/python benchmarks/tpu_compile.py --backbones $(TPU_BACKBONES)
+
+.venv-tpu/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv-tpu
+	.venv-tpu/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[jax-tpu]'
+	@touch $@
+
 .venv-colab/installed: colab/requirements-colab.txt
 	@$(PYTHON313) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
 	  { echo "make notebooks needs Python 3.13, as Colab has. Try: make notebooks PYTHON313=/path/to/python3.13"; exit 2; }
@@ -48,4 +59,4 @@ notebooks: .venv-colab/installed
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-colab build site *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-colab .venv-tpu build site *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -4,8 +4,8 @@ usage: python benchmarks/tpu_compile.py [--backbones facevgg ...] [--chips v5e-1
            [--precision mixed_bfloat16] [--kinds train predict features] [--write FILE]
 
 `make tpu` installs what it needs and runs it. libtpu compiles ahead of time for a topology that is named; nothing is
-executed, so no rate is measured. The steps are those of the engine that `fer-tl cv` uses, on the 26,534 training images
-of FER-2013 in its memory (zeros: their values do not matter), with the default augmentation. A loop over steps counts as
+executed, so no rate is measured. The steps are those of the engine of `fer-tl cv`, with the default augmentation,
+on the 26,534 training images of FER-2013 in its memory (zeros: their values do not matter). A loop over steps counts as
 one.
 
 Memory is what the compiler reports: arguments (the dataset, weights, optimizer) and temporary arrays, of one chip. The
@@ -158,11 +158,21 @@ def row(backbone: str, chip: str, kind: str, options: argparse.Namespace) -> str
         return f"| {backbone} | {side} | {chip} | {kind} | {type(error).__name__}: {said} |"
     fits = options.batch_size * (CHIPS[chip].memory - found.arguments) / max(found.temporary, 1)
     shares = [f"{moved[0] / found.moved:.1%}", f"{moved[1] / 1e6:,.0f} MB"] if moved else ["", ""]
-    return (
-        f"| {backbone} | {side} | {chip} | {kind} | {found.arguments / 1e6:,.0f} MB | "
-        f"{found.temporary / 1e6:,.0f} MB | {fits:,.0f} | {found.flops / 1e9:,.1f} | {found.moved / 1e6:,.0f} MB | {shares[0]} | {shares[1]} | "
-        f"{found.collectives} | {found.seconds:.0f} s |"
-    )
+    cells = [
+        backbone,
+        side,
+        chip,
+        kind,
+        f"{found.arguments / 1e6:,.0f} MB",
+        f"{found.temporary / 1e6:,.0f} MB",
+        f"{fits:,.0f}",
+        f"{found.flops / 1e9:,.1f}",
+        f"{found.moved / 1e6:,.0f} MB",
+        *shares,
+        found.collectives,
+        f"{found.seconds:.0f} s",
+    ]
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def lower_step(experiment: Experiment, devices: DescribedDevices, kind: str) -> Any:
