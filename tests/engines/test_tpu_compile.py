@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = "--backbones liu_3conv --chips v5e-1 --kinds train --batch-size 8".split()
+OPTIONS = ["--backbones", "liu_3conv", "--chips", "v5e-1", "--kinds", "train", "--batch-size", "8"]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="libtpu is not installed")
