@@ -77,7 +77,8 @@ def _run(ray: Any, units: Sequence[Unit], jobs: int, options: dict[str, Any], te
     except BaseException:
         for reference in running:
             ray.cancel(reference, force=False)
-        ray.wait(list(running), num_returns=len(running), timeout=60)
+        if running:  # a task notices at its next step
+            ray.wait(list(running), num_returns=len(running), timeout=60)
         raise
     return faults
 
