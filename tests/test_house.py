@@ -63,6 +63,12 @@ def test_a_room_imports_downwards_only(room: str) -> None:
     assert upwards == []
 
 
+def test_no_two_test_modules_have_one_name() -> None:
+    """pytest imports them by it, and takes one for the other."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name not in ("__init__.py", "conftest.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_no_imports_go_in_circles() -> None:
     inside = {name: {other for other in others if room_of(other) in ROOMS} for name, others in GRAPH.items()}
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,8 @@ def run_slurm(
     """
     if not is_installed("submitit"):
         raise UserError("--executor slurm needs submitit: pip install 'fer-tl[slurm]'")
+    # Else it configures logging when it is imported, which closes the handlers of whoever imports fer-tl.
+    os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")
     import submitit
 
     options = {**DEFAULTS, **options}
