@@ -41,6 +41,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, make_faces: Callable[..., Da
 @pytest.fixture(autouse=True)
 def _inside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
+    monkeypatch.setenv("TF_CONFIG", "")  # what a test makes of it is gone with the test
+    monkeypatch.delenv("TF_CONFIG")
 
 
 @pytest.fixture(scope="module")

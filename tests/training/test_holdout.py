@@ -19,7 +19,7 @@ from fer_tl.training.train_parts import Part
 def watched(holdout: float, dataset: Dataset, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Part]:
     """The parts that a cross validation would train."""
     found: list[Part] = []
-    monkeypatch.setattr(cross_validation, "train_parts", lambda *arguments: found.extend(arguments[3]))
+    monkeypatch.setattr(cross_validation, "train_parts", lambda *arguments, **named: found.extend(arguments[3]))
     experiment = load_experiment(folds=2, early_stopping=1, holdout=holdout)
     cross_validation.train_folds(experiment, dataset, RunFolder(folder), lambda line: None)
     return found
