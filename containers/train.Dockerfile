@@ -1,7 +1,7 @@
 # Training on NVIDIA GPUs: TensorFlow with the CUDA libraries that its wheels name; the machine brings driver and the NVIDIA
 # container toolkit. From the folder of the project:
 #   docker build --file containers/train.Dockerfile --tag fer-tl-train .
-#   docker run --rm --gpus all --user "$(id -u):$(id -g)" --volume "$PWD:/work" fer-tl-train cv --data fer2013 --folds 4
+#   docker run --rm --gpus all --user "$(id -u):$(id -g)" --volume "$PWD:/project" fer-tl-train cv --data fer2013 --folds 4
 FROM python:3.12-slim AS build
 WORKDIR /source
 RUN pip install --no-cache-dir build==1.6.1
@@ -21,7 +21,7 @@ RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
 RUN useradd --create-home --uid 10001 fer-tl
 USER 10001
 # data/ and runs/ of the mounted folder; weights are kept in it too, so that they are fetched once.
-ENV KERAS_HOME=/work/.keras
-WORKDIR /work
+ENV KERAS_HOME=/project/.keras
+WORKDIR /project
 ENTRYPOINT ["fer-tl"]
 CMD ["doctor"]
