@@ -19,7 +19,7 @@ from fer_tl.commands._arguments import recording_parser
 from fer_tl.commands._as_meant import as_meant
 from fer_tl.commands._help import INTRO, help_text
 from fer_tl.core.errors import Terminated, UserError, exit_code, suggest
-from fer_tl.core.interrupts import handled
+from fer_tl.core.interrupts import handled, terminate
 from fer_tl.core.options import from_flat, parse_values, read_yaml
 from fer_tl.core.safe_text import SafeStream, for_terminal
 from fer_tl.core.say import LOGGER, RESULT, say_line
@@ -164,7 +164,7 @@ def _refuse_unknown(command: str, arguments: list[str], known: set[str]) -> None
 
 def _main(arguments: list[str]) -> int:
     try:
-        with handled([signal.SIGTERM], _leave):
+        with handled([signal.SIGTERM], terminate):
             _call(*parse(arguments))
     except UserError as error:
         if LOGGER.isEnabledFor(logging.DEBUG):
@@ -193,11 +193,6 @@ def _main(arguments: list[str]) -> int:
 
 def _resumes(arguments: list[str]) -> bool:
     return arguments[:1] != [] and arguments[0] in command_names() and load_command(arguments[0]).resumes
-
-
-def _leave(number: int, frame: object) -> None:
-    """Handle SIGTERM, so that running work shuts down cleanly."""
-    raise Terminated
 
 
 def _what_failed(error: OSError) -> str:

@@ -75,15 +75,12 @@ def train_fold(settings: Mapping[str, Any], say: Say) -> None:
     Raises:
         UserError: as ``fer_tl.cross_validate``, but for a training that fails: that is noted in the fold's folder.
     """
-    from fer_tl.data.dataset import load_dataset
-    from fer_tl.data.merging import take_classes
+    from fer_tl.data.merging import load_training_images
     from fer_tl.training.cross_validation import train_folds
     from fer_tl.training.prepare_run import prepare
 
     with prepare(load_experiment(**settings), "cv", say) as work:
-        one = work.experiment
-        dataset = load_dataset(one.data, one.data_dir, "train", one.input, digests=True)
-        train_folds(one, take_classes(dataset, one.classes, say), work.run, say)
+        train_folds(work.experiment, load_training_images(work.experiment, say), work.run, say)
 
 
 def run_cells_beside(grid: Sweep, asked: Experiment, say: Say) -> dict[str, str]:

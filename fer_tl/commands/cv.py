@@ -51,8 +51,8 @@ def cross_validate(
     from fer_tl.commands._report_folds import report_folds
     from fer_tl.commands._track_outcome import tell_outcome
     from fer_tl.commands._units import said_once, train_folds_beside
-    from fer_tl.data.dataset import group_by_id, load_dataset
-    from fer_tl.data.merging import take_classes
+    from fer_tl.data.dataset import group_by_id
+    from fer_tl.data.merging import load_training_images
     from fer_tl.runs.part import NEEDED, check_part
     from fer_tl.training.prepare_run import prepare
 
@@ -64,8 +64,7 @@ def cross_validate(
         from fer_tl.training.cross_validation import train_folds
 
         given = work.experiment
-        dataset = load_dataset(given.data, given.data_dir, "train", given.input, digests=True)
-        dataset = take_classes(dataset, given.classes, say)
+        dataset = load_training_images(given, say)
         if given.in_units:
             train_folds_beside(given, work.run, say)
         else:

@@ -57,8 +57,7 @@ def refit(
     folder = Path(target) if target else source.path.resolve().with_name(f"{source.path.resolve().name}-refit")
     experiment = replace(experiment, run_dir=str(folder), data_dir=str(data_dir or experiment.data_dir))
     # Not above: --help needs none of them, and NumPy alone takes a third of a second.
-    from fer_tl.data.dataset import load_dataset
-    from fer_tl.data.merging import take_classes
+    from fer_tl.data.merging import load_training_images
     from fer_tl.evaluation.run_dataset import find_dataset
     from fer_tl.reports.run_report import write_refit_report
     from fer_tl.runs.run_file import REFIT
@@ -74,8 +73,7 @@ def refit(
         from fer_tl.training.cross_validation import train_all
 
         settings = work.experiment
-        dataset = load_dataset(settings.data, settings.data_dir, "train", settings.input, digests=True)
-        train_all(settings, take_classes(dataset, settings.classes, say), work.run, found, say)
+        train_all(settings, load_training_images(settings, say), work.run, found, say)
         if work.writes:
             write_refit_report(work.run, say)
     text = f"{found.choice} {found.estimate}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fer_tl.core.config_groups import Augment, Distill, Head, Loss, Optimizer, Schedule, option
+from fer_tl.core.option_words import listed
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
 
@@ -203,8 +204,7 @@ class Experiment:
     @property
     def trackers(self) -> tuple[str, ...]:
         """Names of ``TRACKERS``, each once."""
-        given = self.track.strip("[]() ").split(",") if isinstance(self.track, str) else self.track
-        return tuple(dict.fromkeys(name.strip() for name in given if name.strip() not in ("", "none")))
+        return tuple(dict.fromkeys(name for name in listed(self.track) if name not in ("", "none")))
 
     @property
     def drawn_by(self) -> int:

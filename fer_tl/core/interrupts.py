@@ -24,6 +24,11 @@ def handled(numbers: Sequence[int], handler: Callable[[int, object], None]) -> I
             signal.signal(number, signal.SIG_DFL if earlier is None else earlier)
 
 
+def terminate(number: int, frame: object) -> None:
+    """Handle SIGTERM by an exception, so that running work shuts down cleanly."""
+    raise Terminated
+
+
 @contextmanager
 def deferred(tell: Callable[[str], None]) -> Iterator[Callable[[], type[BaseException] | None]]:
     """While inside, the first Ctrl-C or SIGTERM is only noted; the second one leaves at once.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -40,6 +40,11 @@ def words_of_value(value: Any) -> str:
     if isinstance(value, tuple | list):
         return f"[{','.join(words_of_value(each) for each in value)}]"
     return str(value)
+
+
+def listed(given: str | Iterable[object]) -> list[str]:
+    """The items of a list that may be typed as text, ``a,b`` or ``[a,b]``, without blanks around them."""
+    return [item.strip() for item in (given.strip("[]() ").split(",") if isinstance(given, str) else map(str, given))]
 
 
 def words_of_limits(limits: tuple[float, float] | None) -> str:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fer_tl.core.classes import canonical_class
+from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.say import Say
-from fer_tl.data.dataset import Dataset, join_fingerprints
+from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
 from fer_tl.data.manifest import Manifest
 
 EXAMPLE = "[happy, neutral, negative=angry+sad]"
@@ -176,6 +177,12 @@ def take_classes(dataset: Dataset, items: Sequence[str] | None, say: Say) -> Dat
     lost = left_out(dataset, class_map)
     say(f"classes: {', '.join(class_map.items)}{f'; images left out: {lost}' if lost else ''}")
     return merged
+
+
+def load_training_images(experiment: Experiment, say: Say) -> Dataset:
+    """The training split of an experiment's dataset, with the classes that it asks for; with digests of the images."""
+    dataset = load_dataset(experiment.data, experiment.data_dir, "train", experiment.input, digests=True)
+    return take_classes(dataset, experiment.classes, say)
 
 
 def merge_logits(logits: np.ndarray, class_names: Sequence[str], class_map: ClassMap) -> np.ndarray:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fer_tl.core.environment import PACKAGES
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import SETTING, choose_backend, version_of
+from fer_tl.core.option_words import listed
 from fer_tl.core.say import say_line
 from fer_tl.executors.shares import threads_as_of_one
 from fer_tl.executors.unit import Unit, perform
@@ -57,9 +58,8 @@ def parse_options(given: str | Sequence[str] | None) -> dict[str, str | int | fl
     Raises:
         UserError: what has no ``=``.
     """
-    parts = given.strip("[]() ").split(",") if isinstance(given, str) else [str(part) for part in given or ()]
     found: dict[str, str | int | float] = {}
-    for part in filter(None, map(str.strip, parts)):
+    for part in filter(None, listed(given or ())):
         name, equals, value = part.partition("=")
         if not equals or not name:
             raise UserError(f"'executor_options' should be such as num_cpus=4,num_gpus=1, but holds '{part}'")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fer_tl.core.errors import Terminated, UserError, raised_where
-from fer_tl.core.interrupts import handled
+from fer_tl.core.interrupts import handled, terminate
 from fer_tl.core.say import Say
 
 INTERRUPTED = "it was interrupted"
@@ -44,7 +44,7 @@ def perform(unit: Unit, say: Say) -> str:
     """
     module, _, name = unit.work.partition(":")
     try:
-        with handled([signal.SIGTERM], _leave):
+        with handled([signal.SIGTERM], terminate):
             getattr(importlib.import_module(module), name)(dict(unit.settings), say)
     except UserError as error:
         return str(error)
@@ -56,7 +56,3 @@ def perform(unit: Unit, say: Say) -> str:
         traceback.print_exc(file=sys.stderr)
         return raised_where(error)
     return ""
-
-
-def _leave(number: int, frame: object) -> None:
-    raise Terminated

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from fer_tl.core.config import Experiment
 from fer_tl.core.config_keys import flatten, identity
 from fer_tl.core.errors import UserError, suggest
+from fer_tl.core.option_words import listed
 from fer_tl.core.options import flatten_known, from_raw, read_mapping
 
 COMMANDS = ("cv", "train")
@@ -145,8 +146,8 @@ def parse_seeds(given: Any) -> tuple[int, ...]:
     Raises:
         UserError: fewer than two, one of them twice, or what is no seed.
     """
-    texts = given.strip("[]() ").split(",") if isinstance(given, str) else [str(each) for each in given]
-    seeds = [int(text) if text.strip().isdecimal() and text.isascii() else -1 for text in texts]
+    texts = listed(given)
+    seeds = [int(text) if text.isdecimal() and text.isascii() else -1 for text in texts]
     if len(seeds) < 2 or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
         shown = given if isinstance(given, str) else ", ".join(texts)
         raise UserError(

@@ -17,7 +17,7 @@ from fer_tl.sources.origin import Origin
 from fer_tl.sources.records import Source
 from fer_tl.sources.split_names import canonical_split
 
-_WHOLE = ("fer2013", "icml_face_data")  # best first, as torchvision's FER2013 looks for them
+WHOLE = ("fer2013", "icml_face_data")  # best first, as torchvision's FER2013 looks for them
 _PARTS = ("train", "val", "valid", "validation", "test")
 _SUFFIXES = (".csv", ".gz", ".zip", ".tar", ".tgz", ".bz2", ".xz")
 _MAX_DEPTH = 4  # archives in archives; Kaggle's competition file is a zip of a tar.gz
@@ -67,7 +67,7 @@ def _find(path: Path, top: Files, files: Files, outer: str | None, labels: str |
     single = not path.is_dir() and len(files.names) == 1 and files.names[0] == files.label
     if single and Path(files.names[0]).suffix.lower() not in IMAGE_SUFFIXES:
         return CsvSource(origin(files.names), [CsvFile(files, files.names[0])], labels, [])
-    for stem in _WHOLE:
+    for stem in WHOLE:
         for name in _named(files, (stem,)):
             if not is_archive(files.head(name)):
                 return _of_tables(origin([name]), files, [CsvFile(files, name)], labels)

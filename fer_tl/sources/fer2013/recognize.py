@@ -8,9 +8,8 @@ from fer_tl.core.archives import Files
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.sources.fer2013.csv_reader import has_labels, has_pixels
 from fer_tl.sources.fer2013.labels import OFFICIAL_COUNTS, class_index
+from fer_tl.sources.fer2013.open_source import WHOLE
 from fer_tl.sources.images import find_images, image_paths
-
-_NAMES = ("fer2013", "icml_face_data")
 
 
 def recognize(files: Files) -> str:
@@ -22,7 +21,7 @@ def recognize(files: Files) -> str:
     tables = [name for name in files.names if name.lower().endswith((".csv", ".csv.gz", ".csv.zip", ".tar.gz"))]
     for name in tables:
         base = name.rsplit("/", 1)[-1].lower()
-        if base.partition(".")[0] in _NAMES:
+        if base.partition(".")[0] in WHOLE:
             return f"a file called {base}"
     if len(tables) == 1 == len(files.names) and has_pixels(files, tables[0]) and has_labels(files, tables[0]):
         return "columns of emotions and pixels"
