@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTHON313 ?= python3.13
 BIN := .venv/bin
 
-.PHONY: demo test lint docs notebooks tpu clean
+.PHONY: demo test test-colab lint docs notebooks tpu clean
 
 demo: .venv/installed
 	$(BIN)/fer-tl cv --config quickstart --run-dir runs/demo
@@ -27,6 +27,13 @@ docs: .venv/docs-installed
 # The notebooks of colab/, twice each, with the versions of a Colab runtime.
 notebooks: .venv-colab/installed
 	.venv-colab/bin/python colab/run_notebooks.py
+
+# The engine's tests on JAX with the versions of a Colab runtime, the oldest that is supported; `make test` has the newest.
+test-colab: .venv-colab/installed
+	.venv-colab/bin/python -m pip install --quiet --disable-pip-version-check --editable . pytest pytest-xdist \
+	  -c colab/requirements-colab.txt
+	KERAS_BACKEND=jax .venv-colab/bin/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile -m engines \
+	  tests/engines tests/devices
 
 # What a TPU would run, compiled for three of them without one: libtpu, 700 MB, and an hour on two cores. In an environment of
 # its own, since fer-tl takes a machine with libtpu for one with a TPU.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import os
 import re
 from argparse import SUPPRESS
 from collections.abc import Callable, Mapping
@@ -124,7 +125,8 @@ def load_experiment(config: Path | str | Experiment | None = None, **overrides: 
 
     Args:
         config: YAML file, or another experiment; none for the defaults.
-        overrides: values by option name; a group is a dictionary, as in YAML: ``head={"dense": [32]}``.
+        overrides: values by option name; a group is a dictionary, as in YAML: ``head={"dense": [32]}``. Paths may be
+            ``Path``s.
 
     Raises:
         UserError: unknown key, wrong type, or a value that no run could use.
@@ -138,8 +140,15 @@ def load_experiment(config: Path | str | Experiment | None = None, **overrides: 
     for key, value in flatten(overrides).items():
         if key not in known:
             raise UserError(f"unknown option '{key}'{suggest(key, known)}")
-        flat[key] = value
+        flat[key] = _with_text_paths(value)
     return from_raw(flat)
+
+
+def _with_text_paths(value: Any) -> Any:
+    """A value whose ``Path``s, alone or in a list, are text, as a file of options has them."""
+    if isinstance(value, list | tuple):
+        return [_with_text_paths(each) for each in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def from_raw(flat: dict[str, Any]) -> Experiment:

@@ -62,6 +62,13 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     assert load_experiment(write(tmp_path, "head: {}\n")) == Experiment()
 
 
+def test_paths_may_be_paths(tmp_path):
+    named = load_experiment(data_dir=tmp_path, distill={"teachers": [tmp_path / "run"]}, weights=tmp_path / "a.keras")
+    assert named == load_experiment(
+        data_dir=str(tmp_path), distill={"teachers": [str(tmp_path / "run")]}, weights=str(tmp_path / "a.keras")
+    )
+
+
 def test_keywords_override_the_file_and_leave_the_rest(tmp_path: Path) -> None:
     path = write(tmp_path, "folds: 5\nseed: 3\nhead: {dense: [64], activation: tanh}\n")
     loaded = load_experiment(path, folds=7, head={"dense": (32, 16)})
