@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_tl.core.errors import UserError
-from fer_tl.core.files import write_text
+from fer_tl.core.files import write_atomically
 from fer_tl.core.safe_text import csv_line, from_csv
 
 FILE_NAME = "examples.csv"
@@ -52,23 +52,46 @@ class Example:
 _COLUMNS = ("id", "split", "class", "group", "cluster", "copy", "kept", "height", "width", "crop")
 
 
-def write_examples(examples: Sequence[Example], directory: Path) -> None:
+def write_examples(
+    examples: Sequence[Example],
+    directory: Path,
+    order: Iterable[int] | None = None,
+    measures: Iterable[str] | None = None,
+) -> None:
     """Write the table, one row an example, sorted by id.
+
+    Args:
+        examples: to write.
+        directory: where to write it.
+        order: sorts them; None to sort them here.
+        measures: names of all that they have; None to look for them.
 
     Raises:
         UserError: a measure is called like one of the other columns.
     """
-    measured = sorted({name for example in examples for name in example.measures})
+    if measures is None:
+        measures = {name for example in examples for name in example.measures}
+    if order is None:
+        order = sorted(range(len(examples)), key=lambda row: examples[row].id)
+    measured = sorted(measures)
     if taken := [name for name in measured if name in _COLUMNS]:
         raise UserError(f"the measure {taken[0]!r} is called like a column of {FILE_NAME}: give it another name")
-    rows: list[Iterable[object]] = [(*_COLUMNS, *measured)]
-    for one in sorted(examples, key=lambda example: example.id):
-        cells = (
-            one.id, one.split, one.class_name, one.group, one.cluster, one.copy, one.kept, one.height, one.width,
-            one.crop,
-        )  # fmt: skip
-        rows.append((*cells, *(one.measures.get(name, "") for name in measured)))
-    write_text(directory / FILE_NAME, "".join(map(csv_line, rows)))
+
+    def lines() -> Iterator[str]:
+        yield csv_line((*_COLUMNS, *measured))
+        for row in order:
+            one = examples[row]
+            cells = (
+                one.id, one.split, one.class_name, one.group, one.cluster, one.copy, one.kept, one.height, one.width,
+                one.crop,
+            )  # fmt: skip
+            yield csv_line((*cells, *(one.measures.get(name, "") for name in measured)))
+
+    def write(path: Path) -> None:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(lines())
+
+    write_atomically(directory / FILE_NAME, write)
 
 
 def read_examples(directory: Path) -> list[Example]:

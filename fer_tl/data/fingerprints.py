@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -34,9 +34,18 @@ def split_fingerprints(
 ) -> dict[str, str]:
     """SHA-256 of each split over class names, image shape, and id, group, label, pixels and targets of every example:
     one a split, so that a test split added later changes none but its own."""
+    ordered, splits = sorted(stamps, key=lambda stamp: stamp.id), dict.fromkeys(stamp.split for stamp in stamps)
+    return fingerprint_in_order(ordered, splits, class_names, image_shape)
+
+
+def fingerprint_in_order(
+    stamps: Iterable[Stamp], splits: Iterable[str], class_names: tuple[str, ...], image_shape: tuple[int, int, int]
+) -> dict[str, str]:
+    """``split_fingerprints`` of stamps that come in the order of their ids, which need not be in memory; ``splits`` are
+    all that there are."""
     start = json.dumps([class_names, image_shape]).encode()
-    digests = {stamp.split: hashlib.sha256(start) for stamp in stamps}
-    for stamp in sorted(stamps, key=lambda stamp: stamp.id):
+    digests = {split: hashlib.sha256(start) for split in splits}
+    for stamp in stamps:
         row = [stamp.split, stamp.id, stamp.group, stamp.label, stamp.pixels]
         digests[stamp.split].update(json.dumps(row).encode() + stamp.targets)
     return {split: digest.hexdigest() for split, digest in digests.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -16,27 +17,33 @@ _ALIKE = 2  # levels by which red, green and blue of a grey differ where a JPEG 
 _STEP = 4  # rows and columns of which one is looked at first
 
 
+_TOTAL, _GREY = "images", "grey"
+_BLANK = ("nearly black", "nearly one tone", "nearly white")
+
+
 class Tones:
     """Counts what the tones of images tell.
 
+    Args:
+        counts: what was counted before; none for nothing.
+
     Attributes:
-        total: images that were counted.
-        blank: {"nearly black": images, "nearly white": ..., "nearly one tone": ...}, those that are one flat tone not
-            among them.
-        grey: images with three channels that show no colour.
+        counts: "images" that were counted; "nearly black", "nearly white" and "nearly one tone", those that are one
+            flat tone not among them; "grey", images with three channels that show no colour.
     """
 
-    def __init__(self) -> None:
-        self.total = self.grey = 0
-        self.blank: Counter[str] = Counter()
+    def __init__(self, counts: Mapping[str, int] | None = None) -> None:
+        self.counts = Counter(counts or {})
 
     def add(self, image: np.ndarray) -> None:
         """Count an image, uint8 ``[H, W, C]``."""
-        self.total += 1
+        self.counts[_TOTAL] += 1
         if is_nearly_blank(image) and image.min() != image.max():
             mean = image.mean()
-            self.blank["nearly black" if mean < _DARK else "nearly white" if mean > _BRIGHT else "nearly one tone"] += 1
-        self.grey += image.shape[2] == 3 and _is_grey(image[:: 4 * _STEP, :: 4 * _STEP]) and _is_grey(image)
+            dark, one, bright = _BLANK
+            self.counts[dark if mean < _DARK else bright if mean > _BRIGHT else one] += 1
+        if image.shape[2] == 3 and _is_grey(image[:: 4 * _STEP, :: 4 * _STEP]) and _is_grey(image):
+            self.counts[_GREY] += 1
 
     def warnings(self, choosable: bool) -> list[str]:
         """A line for each thing that a person should know.
@@ -44,16 +51,14 @@ class Tones:
         Args:
             choosable: whether ``--channels`` can be given.
         """
-        lines = []
-        if self.blank:
-            found = ", ".join(f"{count:,} {name}" for name, count in sorted(self.blank.items()))
-            lines.append(f"Of {self.total:,} images, {found}: next to nothing can be seen in them.")
-        if 2 * self.grey >= self.total > 0:
+        lines, total, grey = [], self.counts[_TOTAL], self.counts[_GREY]
+        if found := ", ".join(f"{self.counts[name]:,} {name}" for name in _BLANK if self.counts[name]):
+            lines.append(f"Of {total:,} images, {found}: next to nothing can be seen in them.")
+        if 2 * grey >= total > 0:
             how = ": --channels 1 keeps one channel, for a model that takes grey" if choosable else ""
             lines.append(
-                f"{self.grey:,} of {self.total:,} images are grey, stored as colour. A model of them takes colour, of "
-                f"which it has seen {'none' if self.grey == self.total else 'little'}: coloured pictures are new to "
-                f"it{how}."
+                f"{grey:,} of {total:,} images are grey, stored as colour. A model of them takes colour, of which it "
+                f"has seen {'none' if grey == total else 'little'}: coloured pictures are new to it{how}."
             )
         return lines
 

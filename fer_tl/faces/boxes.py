@@ -113,16 +113,13 @@ def check_margin(margin: float | None) -> None:
 
 
 class Cropped(Protocol):
-    """What is known of faces that were cut.
+    """What is known of faces that were cut, by what was counted of them, see ``fer_tl.sources.findings.Findings``."""
 
-    Attributes:
-        warnings: what to tell about the boxes.
-    """
+    def warnings(self, counts: Mapping[str, int]) -> tuple[str, ...]:
+        """What to tell about the boxes."""
+        ...
 
-    @property
-    def warnings(self) -> tuple[str, ...]: ...
-
-    def refuse_unfound(self) -> None:
+    def refuse_unfound(self, counts: Mapping[str, int]) -> None:
         """After all images: raise ``UserError`` if most have no face, or none what is asked of it."""
         ...
 
@@ -136,8 +133,8 @@ class Crop(Cropped, Protocol):
 
     margin: float
 
-    def find(self, image: Image.Image, identity: str) -> Face | None:
-        """The face of one image of any size and mode; None for an image that stays whole."""
+    def find(self, image: Image.Image, identity: str, counts: Counter[str]) -> Face | None:
+        """The face of one image of any size and mode, None for an image that stays whole; adds to ``counts``."""
         ...
 
 
@@ -151,15 +148,14 @@ class FaceCrop:
 
     Attributes:
         margin: as given.
-        warnings: as given.
     """
 
     def __init__(self, boxes: Mapping[str, tuple[Box, str]], margin: float, warnings: tuple[str, ...] = ()) -> None:
         self._boxes = boxes
         self.margin = margin
-        self.warnings = warnings
+        self._warnings = warnings
 
-    def find(self, image: Image.Image, identity: str) -> Face | None:
+    def find(self, image: Image.Image, identity: str, counts: Counter[str]) -> Face | None:
         """The face of one image, None if no box is known for it.
 
         Raises:
@@ -175,7 +171,11 @@ class FaceCrop:
             )
         return Face(box, 1.0)
 
-    def refuse_unfound(self) -> None:
+    def warnings(self, counts: Mapping[str, int]) -> tuple[str, ...]:
+        """As given."""
+        return self._warnings
+
+    def refuse_unfound(self, counts: Mapping[str, int]) -> None:
         """Nothing: images without a box are those that the table leaves whole."""
 
 

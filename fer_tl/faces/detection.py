@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pkgutil
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +17,9 @@ from fer_tl.core.errors import UserError, suggest
 from fer_tl.faces.boxes import Box, Detector, Face, window_of
 from fer_tl.faces.detectors import DEFAULT, KNOWN, WITH_EYES, is_function
 from fer_tl.faces.given_detector import DetectorFunction, GivenDetector, code_of, import_function, name_of
+
+# What is counted of a detector, see ``fer_tl.sources.findings.Findings``.
+_SEARCHED_IMAGES, _FACELESS, _UPRIGHT = "searched", "without a face", "without eyes"
 
 NAMES = ("auto", *KNOWN, "none")
 
@@ -162,36 +167,31 @@ class DetectedCrop:
         self.detector = detector
         self.name, self.margin, self.align = detector.name, margin, align
         self.options = options
-        self._searched: set[str] = set()
-        self._whole: set[str] = set()
-        self._upright: set[str] = set()  # cut without eyes
 
-    def find(self, image: Image.Image, identity: str) -> Face | None:
+    def find(self, image: Image.Image, identity: str, counts: Counter[str]) -> Face | None:
         """See ``boxes.Crop.find``."""
         faces = find_faces(self.detector, np.asarray(image.convert("RGB")))
-        self._searched.add(identity)
+        counts[_SEARCHED_IMAGES] += 1
         if not faces:
-            self._whole.add(identity)
+            counts[_FACELESS] += 1
             return None
-        if faces[0].tilt is None:
-            self._upright.add(identity)
+        counts[_UPRIGHT] += faces[0].tilt is None
         return faces[0]
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """How many faces could not be aligned, of the images that were searched so far."""
-        if not self.align or not self._upright:
+    def warnings(self, counts: Mapping[str, int]) -> tuple[str, ...]:
+        """How many faces could not be aligned."""
+        upright, found = counts.get(_UPRIGHT, 0), counts.get(_SEARCHED_IMAGES, 0) - counts.get(_FACELESS, 0)
+        if not self.align or not upright:
             return ()
-        found = len(self._searched) - len(self._whole)
-        return (f"{len(self._upright):,} of {found:,} faces are not aligned: {self.name} did not find their eyes.",)
+        return (f"{upright:,} of {found:,} faces are not aligned: {self.name} did not find their eyes.",)
 
-    def refuse_unfound(self) -> None:
+    def refuse_unfound(self, counts: Mapping[str, int]) -> None:
         """Refuse to go on with images of which most have no face that was found, after they were searched.
 
         Raises:
             UserError: more than half have none, or no face has eyes to align it by.
         """
-        whole, searched = len(self._whole), len(self._searched)
+        whole, searched = counts.get(_FACELESS, 0), counts.get(_SEARCHED_IMAGES, 0)
         if whole > searched / 2:
             others = " or ".join(name for name in KNOWN if name != self.name)
             raise UserError(
@@ -199,7 +199,7 @@ class DetectedCrop:
                 f"which would stay whole beside the cropped ones: give another --detector ({others}), the boxes with "
                 "--boxes, or neither where each image is a face already"
             )
-        if self.align and searched and len(self._upright) == searched - whole:
+        if self.align and searched and counts.get(_UPRIGHT, 0) == searched - whole:
             raise UserError(
                 f"--align: {self.name} gives no eyes for any face: let it give them, or give --detector "
                 f"{' or '.join(WITH_EYES)}"

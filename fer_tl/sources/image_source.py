@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -11,10 +11,16 @@ from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
 from fer_tl.faces.opening import is_grey, open_image, several_frames
 from fer_tl.sources.class_counts import tabulate
+from fer_tl.sources.findings import Findings, Skipped
 from fer_tl.sources.images import is_constant
-from fer_tl.sources.origin import FileSource, Origin
-from fer_tl.sources.records import Record, Skipped, reason_of
+from fer_tl.sources.origin import CONSTANT, FileSource, Origin
+from fer_tl.sources.records import Record, reason_of
 
+CONVERTED = "converted"
+"""Counts images that had another size or colour mode, see ``Findings``."""
+
+_SEVERAL = "several frames"
+_WIDE = "16 bits"  # images that do not say how many are used
 _HALF_WHITE = 1 << 15
 _USUAL_BITS = (8, 10, 12, 14, 15)  # of cameras and scanners
 
@@ -33,9 +39,6 @@ class Entry:
 class ImageSource(FileSource):
     """Image files with labels; the group of an image is its id.
 
-    Attributes:
-        unusable: examples that are no use before an image is read.
-
     Args:
         origin: where the files were found.
         files: the folder or archive that holds the images.
@@ -49,7 +52,7 @@ class ImageSource(FileSource):
     """
 
     kind = "images"
-    unusable: Sequence[Skipped] = ()
+    divides = True
 
     def __init__(
         self,
@@ -67,10 +70,6 @@ class ImageSource(FileSource):
         super().__init__(origin, class_names, options, notes)
         self._files, self._entries = files, entries
         self._size, self._channels, self.fit = size, channels, fit
-        self.converted = 0  # images read that had another size or colour mode
-        self._several = 0
-        self._largest: list[int] = []  # of each image of 16 bits that does not say how many are used
-        self._skipped: list[Skipped] = []
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -93,50 +92,50 @@ class ImageSource(FileSource):
         return {**found, **{entry.id: entry.id for entry in self._entries}}
 
     def total(self) -> int:
-        return len(self._entries)
+        return len(self.part.of(self._entries))
 
     def records(self) -> Iterator[Record]:
         channels, _ = self.image_shape[2], self.crop  # before the loop: what these refuse is no fault of one image
-        self._skipped = [*self.unusable]
-        self._largest, self._constant, self._several, self.converted, good = [], 0, 0, 0, 0
-        for entry in self._entries:
+        self.findings, good = Findings(), 0
+        for entry in self.part.of(self._entries):
             try:
                 record = self._record(entry, channels)
             except UserError as error:
                 reason = reason_of(error, self._files.where(entry.name))
-                self._skipped.append(Skipped(entry.name, entry.id, reason))
+                self.findings.skipped.append(Skipped(entry.name, entry.id, reason))
                 continue
             good += 1
             yield record
         self.stop_at_errors(good)
+
+    def judge(self) -> None:
+        super().judge()
         self._refuse_unused_bits()
 
-    def skipped(self) -> list[Skipped]:
-        return self._skipped
-
     def _record(self, entry: Entry, channels: int) -> Record:
-        files, size = self._files, self._size
+        files, size, found = self._files, self._size, self.findings
         picture, converted, several, largest = open_image(
             files.read(entry.name), channels, files.where(entry.name), self.bits
         )
         if largest is not None:
-            self._largest.append(largest)
-        self.converted += converted or picture.size != (size, size)
-        self._several += several
+            found.counts[_WIDE] += 1
+            found.largest = max(found.largest, largest)
+        found.counts[CONVERTED] += converted or picture.size != (size, size)
+        found.counts[_SEVERAL] += several
         photo = self.photo_of(picture)
         image, shape, crop = self.cut(picture, entry.id, size)  # [size, size, channels]
-        self._constant += is_constant(image)
+        found.counts[CONSTANT] += is_constant(image)
         return Record(
             entry.split, entry.id, entry.label, image, entry.id, crop=crop, size=shape, photo=photo, person=entry.person
         )
 
     def _refuse_unused_bits(self) -> None:
         """What white is must be the same for all images, so it is not told from each one's own brightest pixel."""
-        largest = max(self._largest, default=_HALF_WHITE)
-        if largest < _HALF_WHITE:
+        wide, largest = self.findings.counts[_WIDE], self.findings.largest
+        if wide and largest < _HALF_WHITE:
             likely = next(bits for bits in _USUAL_BITS if largest < 1 << bits)
             raise UserError(
-                f"{len(self._largest):,} images of {self.name} have samples of 16 bits, but none uses all of them: the "
+                f"{wide:,} images of {self.name} have samples of 16 bits, but none uses all of them: the "
                 f"largest value is {largest:,} of 65,535, and the files do not say which is white. Say how many bits "
                 f"are used with `fer-tl build folder/NAME --bits {likely}`, or --bits 16 if they are that dark"
             )
@@ -150,4 +149,5 @@ class ImageSource(FileSource):
             return True
 
     def warnings(self) -> list[str]:
-        return super().warnings() + ([f"{several_frames(self._several)}."] if self._several else [])
+        several = self.findings.counts[_SEVERAL]
+        return super().warnings() + ([f"{several_frames(several)}."] if several else [])

@@ -11,6 +11,9 @@ from fer_tl.core.counting import counted
 from fer_tl.core.file_kinds import readable, refuse_names_that_are_no_text
 from fer_tl.sources.records import Source
 
+CONSTANT = "constant"
+"""Counts images of one flat colour, see ``Findings``."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -59,15 +62,14 @@ class FileSource(Source):
         self.name = origin.name
         self.class_names, self.options, self.notes = class_names, options, notes
         self._origin = origin
-        self._constant = 0  # images read that are one flat colour
 
     def sha256(self) -> str:
         return self._origin.sha256()
 
     def warnings(self) -> list[str]:
         return (
-            [f"{counted(self._constant, 'image is', 'images are')} one flat colour, without a face."]
-            if self._constant
+            [f"{counted(constant, 'image is', 'images are')} one flat colour, without a face."]
+            if (constant := self.findings.counts[CONSTANT])
             else []
         )
 

@@ -13,10 +13,11 @@ from fer_tl.core.classes import canonical_class
 from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.core.safe_text import printable
+from fer_tl.sources.findings import Skipped
 from fer_tl.sources.image_source import Entry, ImageSource
 from fer_tl.sources.images import find_images, image_paths
 from fer_tl.sources.origin import Origin
-from fer_tl.sources.records import Skipped, UnusableExamples
+from fer_tl.sources.records import UnusableExamples
 
 STRANGE = "images whose names do not tell expression and person"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_tl.core.errors import UserError
-from fer_tl.core.safe_text import printable
+from fer_tl.sources.findings import WHOLE, Findings, Part, Skipped
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -67,28 +67,6 @@ class Record:
     measures: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """An example that could not be used and was left out, as the user allowed.
-
-    Attributes:
-        where: its file and line: "label.lst, line 12".
-        what: its id or file: "photo.jpg#0".
-        reason: what is wrong with it.
-    """
-
-    where: str
-    what: str
-    reason: str
-
-    @property
-    def place(self) -> str:
-        """How a message names it."""
-        # The number of a row, and the name of a file in its path, say no more than where it is.
-        what = "" if self.what in self.where or self.what.rsplit("-")[-1].isdecimal() else f" ({self.what})"
-        return printable(f"{self.where}{what}")
-
-
 class UnusableExamples(UserError):
     """Examples that cannot be used and may not be left out, too.
 
@@ -138,11 +116,19 @@ class Source(ABC):
         on_error: "stop" or "skip": whether an example that cannot be used stops ``records`` at its end, when all of
             them are known, or is left out.
         passed_over: files that are not read: {why: names}.
+        divides: whether ``total`` and ``records`` are of ``part`` only, and what they count is in ``findings``, so that
+            parts of it can be read by different processes.
+        part: what is to be read.
+        findings: what ``records`` has found so far, the last time that it was called.
+        unusable: examples that are known to be no use before anything is read.
         fit: see ``fer_tl.faces.recipe.FaceRecipe``.
         bits: likewise.
     """
 
     on_error = "stop"
+    divides = False
+    part: Part = WHOLE
+    unusable: Sequence[Skipped] = ()
     passed_over: Mapping[str, list[str]] = MappingProxyType({})
     kind: str
     name: str
@@ -153,6 +139,10 @@ class Source(ABC):
     bits: int | None = None
     _boxes: tuple[BoxTable, float] | None = None
     _detected: DetectedCrop | None = None
+
+    @cached_property
+    def findings(self) -> Findings:
+        return Findings()
 
     def use_boxes(self, table: BoxTable, margin: float) -> None:
         """Let ``records`` crop every image to its box; call it before ``records``. For ``margin`` see
@@ -215,7 +205,7 @@ class Source(ABC):
         """An image of an example out of its picture, in mode "L" or "RGB"; ``crop`` is "" where there are no boxes."""
         from fer_tl.faces.cutting import cut_face
 
-        face = None if self.crop is None else self.crop.find(picture, identity)
+        face = None if self.crop is None else self.crop.find(picture, identity, self.findings.counts)
         cut = cut_face(picture, face, side, self.recipe)
         assert cut is not None  # `find` gives no box outside of the picture
         return cut if self.crop is not None else cut._replace(crop="")
@@ -232,7 +222,7 @@ class Source(ABC):
 
     @abstractmethod
     def total(self) -> int:
-        """How many examples ``records`` will give if all can be used, without decoding an image.
+        """How many examples ``records`` will give of the part if all can be used, without decoding an image.
 
         Raises:
             UserError: the source is not what it should be.
@@ -240,7 +230,7 @@ class Source(ABC):
 
     @abstractmethod
     def records(self) -> Iterator[Record]:
-        """Read all examples, in a fixed order; those that cannot be used are left out.
+        """Read the examples of the part, in a fixed order; those that cannot be used are left out.
 
         Raises:
             UserError: the source cannot be read.
@@ -253,15 +243,25 @@ class Source(ABC):
 
     @abstractmethod
     def warnings(self) -> list[str]:
-        """What a careful reader should know about the examples read by ``records`` since the source was opened."""
+        """What a careful reader should know about the examples that ``findings`` is about."""
 
     def skipped(self) -> list[Skipped]:
-        """What ``records`` has left out because it could not be used."""
-        return []
+        """What was left out because it could not be used: known before, or found by ``records``."""
+        return [*self.unusable, *self.findings.skipped]
+
+    def judge(self) -> None:
+        """Look at what ``findings`` tells of the whole source, once all of it was read.
+
+        Raises:
+            UserError: it cannot be what was meant.
+        """
+        if self.cropped:
+            self.cropped.refuse_unfound(self.findings.counts)
 
     def stop_at_errors(self, good: int) -> None:
-        """Raise ``UnusableExamples`` if some were left out and none may be; ``good`` could be used."""
-        skipped = self.skipped()
+        """Raise ``UnusableExamples`` if some were left out and none may be; ``good`` could be used. What is known
+        before anything is read is told with the first part."""
+        skipped = self.skipped() if self.part.number == 1 else self.findings.skipped
         if skipped and self.on_error == "stop":
             share = len(skipped) / (len(skipped) + good)
             allowed = ", or leave them out with --on-error skip" if share <= MOST_SKIPPED else ""

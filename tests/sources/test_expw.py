@@ -129,8 +129,10 @@ def test_a_detector_gives_the_boxes_of_the_faces_it_finds_where_the_list_has_the
     for identity, box in boxes.items():
         np.testing.assert_array_equal(records[identity].image, slice_of(records[identity].group, *box))
     assert source.cropped is not None
-    source.cropped.refuse_unfound()
-    assert any("2 of 5 faces are cut by the list's box" in line for line in source.cropped.warnings)
+    source.cropped.refuse_unfound(source.findings.counts)
+    assert any(
+        "2 of 5 faces are cut by the list's box" in line for line in source.cropped.warnings(source.findings.counts)
+    )
     assert source.recipe.cutter and source.options != open_expw(tmp_path, SIZE).options
 
 
@@ -148,7 +150,9 @@ def test_a_margin_of_the_detector_widens_all_boxes_and_eyes_turn_those_found(tmp
     source = detecting(tmp_path, found, margin=0.25, align=True)
     turned = {record.id: record for record in source.records()}
     assert level["angry_man_0.jpg#2"].size == (24, 24)
-    assert source.cropped is not None and any("are not aligned" in line for line in source.cropped.warnings)
+    assert source.cropped is not None and any(
+        "are not aligned" in line for line in source.cropped.warnings(source.findings.counts)
+    )
     changed = {name for name, record in level.items() if (record.image != turned[name].image).any()}
     assert changed == {"angry_man_3.jpg#0"}
 
@@ -158,7 +162,7 @@ def test_a_detector_that_misses_most_faces_or_has_no_photos_is_refused(tmp_path:
     list(source.records())
     assert source.cropped is not None
     with pytest.raises(UserError, match=r"does not find 5 of 5 listed faces \(100 %\)"):
-        source.cropped.refuse_unfound()
+        source.cropped.refuse_unfound(source.findings.counts)
     crops = open_expw(write_folder(tmp_path / "crops", cleaned_files(VOTES)), SIZE)
     with pytest.raises(UserError, match="lists face crops, in which no face is looked for: leave --detector out"):
         crops.use_detector(open_detected_crop(lambda image: []))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,28 +12,28 @@ from fer_tl.core.archive_members import describe_passed_over, summarize_passed_o
 from fer_tl.core.checksums import checksums
 from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
-from fer_tl.core.files import write_text
-from fer_tl.core.safe_text import csv_line, printable
+from fer_tl.core.safe_text import printable
 from fer_tl.core.say import Say, say_line
-from fer_tl.core.staging import put_in_place, recover, workplace
+from fer_tl.core.staging import put_in_place, workplace
 from fer_tl.data.building.copies_summary import describe_duplicates
 from fer_tl.data.building.copy_check import MOST_LOST
 from fer_tl.data.building.drop_copies import Curated
 from fer_tl.data.building.options import options_of
+from fer_tl.data.building.order import Order, opened, smallest, write_skipped
+from fer_tl.data.building.parts import PartFiles, refuse_undivided
 from fer_tl.data.building.prepare import check_can_prepare, prepare
+from fer_tl.data.building.reading import ReadPart
 from fer_tl.data.building.request import BuildRequest
 from fer_tl.data.directory import build_arguments, check_shards, dataset_directory
-from fer_tl.data.examples import write_examples
-from fer_tl.data.fingerprints import content_hash, split_fingerprints
-from fer_tl.data.manifest import DEFAULT_SHARDS, FILE_NAME, Manifest, describe, read_manifest, write_manifest
+from fer_tl.data.manifest import DEFAULT_SHARDS, Manifest, describe, read_manifest, write_manifest
 from fer_tl.data.records.index import index_split
 from fer_tl.data.splits import SPLITS
 from fer_tl.faces.boxes import describe_crops
-from fer_tl.sources.check import check_source
-from fer_tl.sources.records import VERSION, UnusableExamples
+from fer_tl.sources.findings import parse_part
+from fer_tl.sources.records import UnusableExamples
 
 if TYPE_CHECKING:
-    from fer_tl.sources.records import Skipped, Source
+    from fer_tl.sources.records import Source
 
 SKIPPED = "skipped.csv"
 
@@ -46,6 +45,7 @@ def build(
     *,
     accept_copies: bool = False,
     overwrite: bool = False,
+    merge: bool = False,
     say: Say = say_line,
     **options: Any,
 ) -> Manifest:
@@ -61,6 +61,8 @@ def build(
         accept_copies: whether copies may make up as much as they do: else a build stops where a cluster is large or its
             labels differ or a class loses much, and writes a picture of examples into ``data_dir``, see ``suspicions``.
         overwrite: replace a dataset of that name once the new one is complete.
+        merge: make it of the parts that ``fer_tl.data.building.parts`` has put into ``data_dir``, which are removed
+            then; the source is opened, but no image of it is read.
         say: called with each line to tell.
         options: the other options of ``fer-tl build --help``, with ``_`` for ``-``: ``image_size=64``,
             ``duplicates="drop"``.
@@ -71,66 +73,75 @@ def build(
             ``<data_dir>/<name>-unusable.csv``.
     """
     request = BuildRequest(name, source, **options)
-    root, form = Path(data_dir), request.format
-    if not form.drawn and source is None:
+    root = Path(data_dir)
+    if not request.format.drawn and source is None:
         directory = None
         with contextlib.suppress(UserError):
             directory = dataset_directory(root, name)
         if directory:
             return _tell_built(directory, say)
         raise UserError(f"{name} needs a source: run `fer-tl build {build_arguments(name)}`")
-    with contextlib.closing(request.open()) as opened:
-        config = request.config or (_slug(opened.name) if form.variants else "")
-        target = root / form.name / config / VERSION
-        sha256 = check_source(opened)
-        entry = {"kind": opened.kind, "name": opened.name, "sha256": sha256, **opened.options}
-        entry |= request.options
-
-        def look() -> Path | None:
-            return None if overwrite else _already_built(target, entry, request.given.get("shards"))
-
-        recover(target)
-        if built := look():
+    with opened(request, root, overwrite) as order:
+        parts = PartFiles(order)
+        if built := order.find_built():
+            if merge:
+                parts.remove()  # of a merge that was killed before it did
             return _tell_built(built, say)
         try:
-            return _build(request, config, opened, entry, target, root, accept_copies, look, say)
+            manifest = _build(order, parts.load_all() if merge else [], accept_copies, say)
         except UnusableExamples as error:
-            if error.unnamed:  # a message cannot hold them all
-                table = root / f"{name.replace('/', '-')}-unusable.csv"
-                _write_skipped(error.skipped, table)
-                say(f"All of them are listed in {table}")
+            order.list_unusable(error, say)
             raise
+        if merge:
+            parts.remove()
+        return manifest
 
 
-def _already_built(target: Path, entry: dict[str, str], shards: int | None) -> Path | None:
-    """The dataset's directory if it is there, whole, and from the same source.
+def build_part(
+    name: str,
+    source: str | Path | None = None,
+    data_dir: str | Path = "data",
+    *,
+    part: str,
+    overwrite: bool = False,
+    say: Say = say_line,
+    **options: Any,
+) -> None:
+    """Read one part of a source, and leave it where ``build`` with ``merge`` finds it; does nothing if it is there, or
+    the dataset is.
+
+    Args:
+        name: see ``build``; so are the others.
+        source: likewise.
+        data_dir: likewise.
+        part: such as "2/8".
+        overwrite: whether a dataset of that name is to be replaced.
+        say: called with each line to tell.
+        options: likewise.
 
     Raises:
-        UserError: it is there but from another source, with other options, or half built.
+        UserError: there is no such part, or its source cannot be used or divided.
+        UnusableExamples: as ``build``, of this part.
     """
-    if not target.exists():
-        return None
-    if not (target / FILE_NAME).is_file():
-        raise UserError(f"{target} is half built: it has no {FILE_NAME}. Build again with --overwrite to replace it")
-    manifest = read_manifest(target)
-    dataset_directory(target.parents[2] if manifest.config else target.parents[1], manifest.dataset)
-    keys = sorted({*manifest.source, *entry} - {"name"})
-    differing = [key for key in keys if manifest.source.get(key) != entry.get(key)]
-    if differing:
-        what = "another source" if "sha256" in differing else f"other options ({', '.join(differing)})"
-        raise UserError(
-            f"{target} is already built from {what} ({manifest.source['name']}): build again with --overwrite "
-            "to replace it, or into another --data-dir"
-        )
-    number = max(manifest.shards.values())
-    if shards is not None and min(shards, _smallest(manifest.counts)) != number:
-        raise UserError(f"{target} is already built with {number} shards: build again with --overwrite to replace it")
-    return target
-
-
-def _smallest(counts: dict[str, dict[str, int]]) -> int:
-    """Examples of the smallest split; TFDS cannot write a shard with none."""
-    return min(sum(classes.values()) for classes in counts.values())
+    chosen, request = parse_part(part), BuildRequest(name, source, **options)
+    if not request.format.drawn and source is None:
+        raise UserError(f"--part {part} of {name} needs the --source that it is a part of")
+    with opened(request, Path(data_dir), overwrite) as order:
+        parts = PartFiles(order)
+        if built := order.find_built():
+            say(f"{name} is already built in {built}; nothing to do.")
+            return
+        if parts.has(chosen):
+            say(f"Part {chosen} is already there; nothing to do.")
+            return
+        refuse_undivided(order.source)
+        tell_source(order.source, f", part {chosen}", say)
+        try:
+            found = parts.write(chosen)
+        except UnusableExamples as error:
+            order.list_unusable(error, say)
+            raise
+        say(f"Part {chosen} is read, {counted(found.count, 'example')}: {found.place}")
 
 
 def _tell_built(directory: Path, say: Say) -> Manifest:
@@ -159,29 +170,18 @@ def _check_records(directory: Path, manifest: Manifest) -> None:
             index_split(directory, manifest, split)
 
 
-def _build(
-    request: BuildRequest,
-    config: str,
-    source: Source,
-    entry: dict[str, str],
-    target: Path,
-    root: Path,
-    accept_copies: bool,
-    look: Callable[[], Path | None],
-    say: Say,
-) -> Manifest:
+def _build(order: Order, parts: Sequence[ReadPart], accept_copies: bool, say: Say) -> Manifest:
+    """Write the dataset, of parts that were read, or of what is read now."""
     check_can_prepare()
-    say(f"Reading {source.name} ({source.kind})")
-    for note in source.notes:
-        say(note)
-    if told := describe_passed_over(summarize_passed_over(source.passed_over)):
-        say(told)
-    with workplace(root, request.format.name) as place:
+    request, source, target = order.request, order.source, order.target
+    if parts:
+        say(f"Merging {counted(len(parts), 'part')} of {source.name} ({source.kind})")
+    else:
+        tell_source(source, "", say)
+    with workplace(order.root, request.format.name) as place:
         (place / "spool").mkdir()
-        with contextlib.closing(Curated(source, request.curation, place / "spool", say)) as curated:
-            if source.cropped:
-                source.cropped.refuse_unfound()
-            examples_of_copies = root / f"{request.name.replace('/', '-')}-copies.png"
+        with contextlib.closing(Curated(source, request.curation, place / "spool", say, parts)) as curated:
+            examples_of_copies = order.root / f"{order.name}-copies.png"
             if not accept_copies:
                 curated.look_over(examples_of_copies, request.format.most_lost or MOST_LOST)
             examples_of_copies.unlink(missing_ok=True)  # of a build that stopped
@@ -189,17 +189,17 @@ def _build(
             if absent:
                 splits = ", ".join(curated.counts())
                 say(f"The source has no {' and no '.join(absent)} split: the dataset has {splits} only.")
-            number = min(request.given.get("shards", DEFAULT_SHARDS), _smallest(curated.counts()))
-            directory, version = prepare(request.format, config, curated, place, number)
-            write_examples(curated.examples, directory)
+            number = min(request.given.get("shards", DEFAULT_SHARDS), smallest(curated.counts()))
+            directory, version = prepare(request.format, order.config, curated, place, number)
+            curated.write_examples(directory)
             skipped = source.skipped()
             if skipped:
-                _write_skipped(skipped, directory / SKIPPED)
-            manifest = _describe(request, config, version, source, entry, curated, number)
+                write_skipped(skipped, directory / SKIPPED)
+            manifest = _describe(order, version, curated, number)
             # Last: it has the checksums of all other files.
             manifest = dataclasses.replace(manifest, checksums=checksums(sorted(directory.iterdir())))
             write_manifest(manifest, directory)
-        put_in_place(directory, target, place, look)
+        put_in_place(directory, target, place, order.find_built)
     _tell_counts(manifest, say)
     for line in manifest.warnings:
         say(f"Warning: {line}")
@@ -211,35 +211,36 @@ def _build(
     return manifest
 
 
-def _describe(
-    request: BuildRequest,
-    config: str,
-    version: str,
-    source: Source,
-    entry: dict[str, str],
-    curated: Curated,
-    number: int,
-) -> Manifest:
-    stamps = curated.stamps()
+def tell_source(source: Source, how: str, say: Say) -> None:
+    """Say what is read, and what a careful reader should know before."""
+    say(f"Reading {source.name} ({source.kind}){how}")
+    for note in source.notes:
+        say(note)
+    if told := describe_passed_over(summarize_passed_over(source.passed_over)):
+        say(told)
+
+
+def _describe(order: Order, version: str, curated: Curated, number: int) -> Manifest:
+    request, source, entry = order.request, order.source, order.entry
     drawn = {key: value for key, value in entry.items() if key in ("split_seed", "splits", "test_share")}
     return Manifest(
         name=request.format.name,
-        config=config,
+        config=order.config,
         version=version,
         source=entry,
         class_names=source.class_names,
-        image_shape=source.image_shape,
+        image_shape=curated.image_shape,
         counts=curated.counts(),
         shards=dict.fromkeys(curated.counts(), number),
-        fingerprints=split_fingerprints(stamps, source.class_names, source.image_shape),
-        content=content_hash(stamps, source.class_names),
+        fingerprints=curated.fingerprints(),
+        content=curated.examples.content(),
         warnings=(
             *source.warnings(),
             *curated.warnings,
             *curated.tones.warnings(choosable="channels" in options_of(request.format)),
-            *(source.cropped.warnings if source.cropped else ()),
+            *(source.cropped.warnings(source.findings.counts) if source.cropped else ()),
         ),
-        crops=curated.crops(),
+        crops=curated.examples.crops(),
         duplicates=curated.duplicates,
         drawn_split=drawn,
         skipped=len(source.skipped()),
@@ -247,14 +248,3 @@ def _describe(
         targets=curated.has_targets,
         faces=source.recipe.to_dict(),
     )
-
-
-def _write_skipped(skipped: Sequence[Skipped], path: Path) -> None:
-    rows = [("where", "what", "reason"), *map(dataclasses.astuple, skipped)]
-    write_text(path, "".join(map(csv_line, rows)))
-
-
-def _slug(name: str) -> str:
-    """A dataset's name out of a file's or folder's: "My Faces.zip" gives "my-faces"."""
-    stem = name.lower().removesuffix(".zip").split(".tar")[0]
-    return re.sub(r"[^a-z0-9_]+", "-", stem).strip("-_") or "data"

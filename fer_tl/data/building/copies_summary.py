@@ -6,25 +6,27 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from fer_tl.core.counting import counted
 from fer_tl.data.building.exclusions import EXCLUDED
-from fer_tl.data.examples import KEPT, Example
+from fer_tl.data.building.outcome import Outcome
 
 
-def summarize_copies(examples: list[Example], policy: str) -> dict[str, object]:
+def summarize_copies(examples: Outcome, policy: str) -> dict[str, object]:
     """``Manifest.duplicates`` of all examples that were read."""
     classes = defaultdict(set)
-    for example in examples:
-        if example.cluster:
-            classes[example.cluster].add(example.class_name)
-    copies = Counter(example.copy for example in examples)
-    dropped = Counter(example.kept for example in examples if example.kept != KEPT)
+    copied = np.flatnonzero(examples.cluster >= 0)
+    for row in copied.tolist():
+        classes[int(examples.cluster[row])].add(int(examples.rows.label[row]))
+    exact = int(examples.exact[copied].sum())
+    dropped = Counter(examples.kept[~examples.is_kept].tolist())
     return {
         "policy": policy,
-        "exact": copies["exact"],
-        "near": copies["near"],
+        "exact": exact,
+        "near": len(copied) - exact,
         "clusters": len(classes),
-        "conflicting": sum(len(names) > 1 for names in classes.values()),
+        "conflicting": sum(len(labels) > 1 for labels in classes.values()),
         "dropped": dict(sorted(dropped.items())),
     }
 

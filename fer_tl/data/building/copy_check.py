@@ -32,7 +32,10 @@ _ROWS, _COLUMNS, _SIDE, _LINE = 12, 8, 96, 14  # of the sheet of examples; the l
 
 
 def suspicions(
-    examples: Sequence[Example], pixels: Sequence[str], most_lost: float = MOST_LOST, known: Sequence[str] = ()
+    examples: Sequence[Example],
+    pixels: Sequence[bytes | str] | np.ndarray,
+    most_lost: float = MOST_LOST,
+    known: Sequence[object] | np.ndarray = (),
 ) -> tuple[list[str], list[list[int]]]:
     """What is too much to be done without a look.
 
@@ -53,7 +56,7 @@ def suspicions(
     clusters = {
         name: rows
         for name, rows in clusters.items()
-        if not known or len({known[row] for row in rows}) > 1 or any(examples[row].kept != KEPT for row in rows)
+        if not len(known) or len({known[row] for row in rows}) > 1 or any(examples[row].kept != KEPT for row in rows)
     }
     reasons, shown = [], []
     different = {name: len({pixels[row] for row in rows}) for name, rows in clusters.items()}
@@ -84,11 +87,11 @@ def suspicions(
 
 def refuse_what_is_suspicious(
     examples: Sequence[Example],
-    pixels: Sequence[str],
+    pixels: Sequence[bytes | str] | np.ndarray,
     encoded: Callable[[int], bytes],
     picture: Path,
     most_lost: float = MOST_LOST,
-    known: Sequence[str] = (),
+    known: Sequence[object] | np.ndarray = (),
 ) -> None:
     """Stop a build that would leave out or join more than can be taken for granted.
 
@@ -123,7 +126,7 @@ def refuse_what_is_suspicious(
 def draw_sheet(
     clusters: Sequence[Sequence[int]],
     examples: Sequence[Example],
-    pixels: Sequence[str],
+    pixels: Sequence[bytes | str] | np.ndarray,
     encoded: Callable[[int], bytes],
 ) -> Image.Image:
     """Some images of some clusters, a cluster a row, each with its split and class."""
@@ -142,9 +145,9 @@ def draw_sheet(
     return sheet
 
 
-def _choose(cluster: Sequence[int], pixels: Sequence[str]) -> list[int]:
+def _choose(cluster: Sequence[int], pixels: Sequence[bytes | str] | np.ndarray) -> list[int]:
     """Different images of a cluster, from all over it."""
-    first: Mapping[str, int] = {pixels[row]: row for row in reversed(cluster)}
+    first: Mapping[bytes | str, int] = {pixels[row]: row for row in reversed(cluster)}
     rows = sorted(first.values()) if len(first) > 1 else list(cluster)
     places = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _COLUMNS)).round().astype(int))
     return [rows[place] for place in places]

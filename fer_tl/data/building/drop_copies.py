@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from fer_tl.core.errors import UserError
-from fer_tl.core.progress import CountProgress
 from fer_tl.core.say import Say
 from fer_tl.data.building.copies_summary import summarize_copies
 from fer_tl.data.building.copy_check import MOST_LOST, refuse_what_is_suspicious
@@ -24,49 +22,37 @@ from fer_tl.data.building.given_groups import (
     refuse_useless,
     warn_of_ungrouped,
 )
-from fer_tl.data.building.grouping import Photos, hash_pixels, join_named, merge_groups
-from fer_tl.data.building.image_buffer import Spool
+from fer_tl.data.building.grouping import join_named, merge_groups, merge_photos
+from fer_tl.data.building.image_buffer import Spool, sketches_of
 from fer_tl.data.building.leaving_out import SAME_GROUP, check_left, leave_out_groups, warn_of_groups, why_left_out
+from fer_tl.data.building.outcome import Outcome
+from fer_tl.data.building.reading import ReadPart, read_part
+from fer_tl.data.building.rows import Rows, as_text, text_of
 from fer_tl.data.building.splitting import choose_splits, describe_split
-from fer_tl.data.examples import KEPT, Example
-from fer_tl.data.fingerprints import Stamp
+from fer_tl.data.examples import write_examples
+from fer_tl.data.fingerprints import fingerprint_in_order
 from fer_tl.data.records.stream import decode_stored
-from fer_tl.data.splits import SPLITS
 from fer_tl.data.tones import Tones
-from fer_tl.sources.check import checked_records
-from fer_tl.sources.records import Source, check_share
-
-
-@dataclass(slots=True)
-class _Row:
-    """What is remembered of a record besides its pixels: about 500 bytes."""
-
-    split: str | None
-    id: str
-    label: int
-    group: str
-    person: str
-    targets: np.ndarray | None
-    crop: str
-    size: tuple[int, int]
-    pixels: str
-    measures: Mapping[str, float]
+from fer_tl.sources.findings import Findings
+from fer_tl.sources.records import SPLITS, Source, check_share
 
 
 class Curated:
     """A source that was read, and what is to be written of it; close it to free the disk.
 
     Args:
-        source: read once, by this call.
+        source: where it is from.
         curation: see there.
         place: an empty folder for the images meanwhile.
         say: called before what may take minutes.
+        parts: all parts of the source, in their order, if they were read before; else it is read now, as one.
 
     Attributes:
         class_names: names in label order.
         image_shape: (H, W, C).
         encoding: "png" or "jpeg".
         examples: every example in the order of the source, also those left out.
+        order: int64 ``[N]``, the rows in the order of their ids.
         duplicates: what was found, for the manifest: see `Manifest.duplicates`.
         tones: of the images that were read.
         warnings: what groups leave out or leave open.
@@ -75,16 +61,28 @@ class Curated:
         UserError: an example that cannot be used, an id that occurs twice, or nothing left to train on.
     """
 
-    def __init__(self, source: Source, curation: Curation, place: Path, say: Say = lambda line: None) -> None:
-        self.class_names = source.class_names
-        self.image_shape = source.image_shape
+    def __init__(
+        self,
+        source: Source,
+        curation: Curation,
+        place: Path,
+        say: Say = lambda line: None,
+        parts: Sequence[ReadPart] = (),
+    ) -> None:
+        looks = curation.duplicates != "keep"
+        parts = parts or [read_part(source, place, curation.encoding, looks)]
+        source.findings = sum((part.findings for part in parts), Findings())
+        _judge(source, sum(part.count for part in parts))
+        self.class_names, self.image_shape = source.class_names, parts[0].image_shape
         self.encoding = curation.encoding
         self.warnings: list[str] = []
-        self._spool = Spool(place, curation.encoding, sketched=curation.duplicates != "keep")
-        self._photos = Photos(place) if curation.duplicates != "keep" else None
+        self.tones = Tones(source.findings.counts)
+        self._source, self._place, self._places = source, place, [part.place for part in parts]
+        self._rows = Rows(self._places)
+        self.order = np.argsort(self._rows.id, kind="stable")
+        _refuse_twice(self._rows.id, self.order)
+        self._spool = Spool(self._places, self._rows)
         try:
-            self.tones = Tones()
-            self._rows = _read(source, self._spool, self._photos, self.tones)
             self._curate(source, curation, say)
         except BaseException:
             self.close()
@@ -93,37 +91,61 @@ class Curated:
 
     def _curate(self, source: Source, curation: Curation, say: Say) -> None:
         """Decides on groups, splits and what is left out of the rows that were read."""
-        rows, names = self._rows, {**source.names(), **{row.id: row.id for row in self._rows}}
-        ids, labels = np.array([row.id for row in rows]), np.array([row.label for row in rows])  # [N], [N]
-        excluded = curation.exclude.match(names) if curation.exclude else frozenset()
-        persons = self._persons(names, curation, say)
+        rows, labels = self._rows, self._rows.label
+        left_out = np.zeros(len(rows), bool)
+        if curation.exclude:
+            left_out = np.isin(rows.id, [name.encode() for name in curation.exclude.match(self._names)])
+        persons = self._persons(curation, say)
         found = None
-        photographed = self._known = np.array([row.group for row in rows])  # [N]
-        if self._photos is not None:
+        names, self._known = np.unique(rows.group, return_inverse=True)  # [G], [N]
+        photographed = self._known
+        if curation.duplicates != "keep":
             found = self._find_copies(say)
-            photographed = merge_groups(self._photos.merge(photographed), found.clusters)
-        groups = photographed
+            photographed = merge_photos(self._places, rows.starts.tolist(), photographed, self._place)
+            photographed = merge_groups(photographed, found.clusters)
+        groups, of_photos = photographed, names
         for each in persons:
-            groups, self._known = join_named(groups, each), join_named(self._known, each)
-        own = [row.split for row in rows]
-        splits = choose_splits(own, ids, labels, groups, self.class_names, curation, names)
-        if told := describe_split(own, curation):
-            say(told)
-        clusters = [] if found is None else _clusters(found, ids)
-        counted = ~np.isin(ids, [*excluded])
+            _, self._known = _join_named(of_photos, self._known, each)
+            names, groups = _join_named(names, groups, each)
+        splits = self._splits(names, groups, curation, say)
+        clusters = [] if found is None else _clusters(found, self.order)
         for each in persons:
-            refuse_one_person(each, labels, counted, self.class_names)
-        kept = why_left_out(ids, splits, labels, clusters, curation.duplicates, excluded)
+            refuse_one_person(each, labels, ~left_out, self.class_names)
+        kept = why_left_out(left_out, splits, labels, clusters, curation.duplicates)
         kept = leave_out_groups(kept, splits, photographed, "same photo as ")
         kept = leave_out_groups(kept, splits, groups, SAME_GROUP)
         check_left(kept, splits, source.name)
-        self.examples = _describe(rows, splits, groups, self.class_names, kept, clusters, found)
-        if (groups != photographed).any():
-            self.warnings += warn_of_groups(kept, splits, labels, groups, self.class_names)
+        first = np.full(len(rows), -1)
+        for cluster in clusters:
+            first[cluster] = cluster[0]
+        exact = np.zeros(len(rows), bool) if found is None else found.exact
+        codes = np.zeros(len(rows), np.uint8)
+        for code, split in enumerate(SPLITS):
+            codes[splits == split] = code
+        self.examples = Outcome(rows, self.class_names, codes, groups, names, kept, first, exact)
+        if persons and (names[groups] != of_photos[photographed]).any():
+            self.warnings += warn_of_groups(kept, splits, labels, as_text(names[groups]), self.class_names)
+
+    def _splits(self, names: np.ndarray, groups: np.ndarray, curation: Curation, say: Say) -> np.ndarray:
+        """The split of each row, text or object ``[N]``."""
+        own = self._rows.splits()
+        if own[0] is not None and curation.splits is None and curation.test_share is None:
+            return own
+        texts = as_text(self._rows.id), self._rows.label, as_text(names[groups])
+        known = {} if curation.splits is None else self._names
+        splits = choose_splits(own.tolist(), *texts, self.class_names, curation, known)
+        if told := describe_split(own.tolist(), curation):
+            say(told)
+        return splits
+
+    @cached_property
+    def _names(self) -> dict[str, str | None]:
+        """{name: id} for every name that an example goes by, None if several do."""
+        return {**self._source.names(), **{name: name for name in map(text_of, self._rows.id)}}
 
     def _find_copies(self, say: Say) -> Duplicates:
         say(f"Looking for copies among {len(self._rows):,} images.")
-        found = find_duplicates([row.pixels for row in self._rows], self._spool.sketches(), self._stored)
+        found = find_duplicates(self._rows.pixels, sketches_of(self._places, self._place), self._stored)
         if found.one_scene:
             say(
                 "The images share ground, light or a mask: only those of nearly equal pixels are taken for copies, for "
@@ -136,16 +158,17 @@ class Curated:
             )
         return found
 
-    def _persons(self, names: Mapping[str, str | None], curation: Curation, say: Say) -> list[np.ndarray]:
+    def _persons(self, curation: Curation, say: Say) -> list[np.ndarray]:
         """Who is in each image, text [N] with "" for unknown, as far as the source says it and as the user does."""
-        ids, persons = [row.id for row in self._rows], [np.array([row.person for row in self._rows])]
-        if persons[0].any():
-            persons[0], told = one_spelling(persons[0], "the source")
-            for line in (*told, describe_groups(persons[0], "the source")):
+        persons = []
+        if (self._rows.person != b"").any():
+            named, told = one_spelling(as_text(self._rows.person), "the source")
+            for line in (*told, describe_groups(named, "the source")):
                 say(line)
+            persons.append(named)
         if curation.groups is not None:
-            said = curation.groups.said
-            given, told = one_spelling(curation.groups.match(ids, names), said)
+            ids, said = list(map(text_of, self._rows.id)), curation.groups.said
+            given, told = one_spelling(curation.groups.match(ids, self._names), said)
             refuse_useless(given, said)
             for line in told:
                 say(line)
@@ -156,128 +179,72 @@ class Curated:
 
     def look_over(self, picture: Path, most_lost: float = MOST_LOST) -> None:
         """Stops where copies make up so much that a person has to look; see `refuse_what_is_suspicious`."""
-        pixels, known = [row.pixels for row in self._rows], self._known.tolist()
-        refuse_what_is_suspicious(self.examples, pixels, self._spool.encoded, picture, most_lost, known)
+        if (self.examples.cluster >= 0).any():
+            refuse_what_is_suspicious(
+                self.examples, self._rows.pixels, self._spool.encoded, picture, most_lost, self._known
+            )
 
     @property
     def has_targets(self) -> bool:
         """Whether every example has soft targets."""
-        return self._rows[0].targets is not None
+        return self._rows.has_targets
 
     def counts(self) -> dict[str, dict[str, int]]:
         """{split: {class: examples to write}}, splits in the order of `SPLITS`."""
-        found = Counter((example.split, example.class_name) for example in self.examples if example.kept == KEPT)
-        splits = [split for split in SPLITS if any(key[0] == split for key in found)]
-        return {split: {name: found[split, name] for name in self.class_names} for split in splits}
+        return self.examples.counts()
 
-    def crops(self) -> dict[str, dict[str, int]]:
-        """See `Manifest.crops`."""
-        found = Counter((example.split, example.crop) for example in self.examples if example.kept == KEPT)
-        return {
-            split: {
-                "cropped": found[split, "cropped"] + found[split, "clipped"],
-                "whole": found[split, "whole"],
-                "clipped": found[split, "clipped"],
-            }
-            for split in self.counts()
-            if any(key[1] for key in found)
-        }
+    def fingerprints(self) -> dict[str, str]:
+        """See ``split_fingerprints``."""
+        stamps = self.examples.stamps(self.order)
+        return fingerprint_in_order(stamps, self.examples.first_splits(), self.class_names, self.image_shape)
 
-    def stamps(self) -> list[Stamp]:
-        """What goes into the fingerprints, of every example to write."""
-        return [
-            Stamp(
-                example.split,
-                example.id,
-                example.group,
-                row.label,
-                row.pixels if self.encoding == "png" else self._stored_pixels(index),
-                b"" if row.targets is None else row.targets.tobytes(),
-            )
-            for index, (example, row) in enumerate(zip(self.examples, self._rows, strict=True))
-            if example.kept == KEPT
-        ]
+    def write_examples(self, directory: Path) -> None:
+        """See ``examples.write_examples``."""
+        write_examples(self.examples, directory, self.order.tolist(), self._rows.measures)
 
-    def _stored_pixels(self, index: int) -> str:
-        """The hash of what a compressed image is read back as: that is what is learnt from."""
-        return hash_pixels(self._stored(index))
-
-    def _stored(self, index: int) -> np.ndarray:
-        return decode_stored(self._spool.encoded(index), self.image_shape)
+    def _stored(self, row: int) -> np.ndarray:
+        return decode_stored(self._spool.encoded(row), self.image_shape)
 
     def records(self, split: str) -> Iterator[Stored]:
         """The examples of a split to write."""
-        for index, (example, row) in enumerate(zip(self.examples, self._rows, strict=True)):
-            if example.split == split and example.kept == KEPT:
-                yield Stored(example.id, row.label, example.group, self._spool.encoded(index), row.targets)
+        examples, rows = self.examples, self._rows
+        for row in examples.rows_of(split).tolist():
+            group = text_of(examples.group_names[examples.group[row]])
+            encoded = self._spool.encoded(row)
+            yield Stored(text_of(rows.id[row]), int(rows.label[row]), group, encoded, rows.targets(row))
 
     def close(self) -> None:
         self._spool.close()
-        if self._photos is not None:
-            self._photos.close()
 
 
-def _read(source: Source, spool: Spool, photos: Photos | None, tones: Tones) -> list[_Row]:
-    rows: list[_Row] = []
-    seen = set()
-    with CountProgress(source.total(), "examples read") as progress:
-        for record in checked_records(source):
-            if record.id in seen:
-                raise UserError(f"Two examples have the id {record.id!r}: rename one of the files.")
-            seen.add(record.id)
-            spool.add(record.image)
-            tones.add(record.image)
-            if photos is not None:
-                photos.add(record)
-            rows.append(
-                _Row(
-                    record.split,
-                    record.id,
-                    record.label,
-                    record.group,
-                    record.person,
-                    record.targets,
-                    record.crop,
-                    record.size,
-                    hash_pixels(record.image),
-                    record.measures,
-                )
-            )
-            progress.step()
-    check_share(source.skipped(), len(rows), source.name)
-    if not rows:
+def _judge(source: Source, good: int) -> None:
+    """Raise ``UserError`` for what all parts together do not allow."""
+    source.stop_at_errors(good)
+    check_share(source.skipped(), good, source.name)
+    if not good:
         raise UserError(f"{source.name} holds no example that can be used: see the reasons above, or give other data.")
-    return rows
+    source.judge()
 
 
-def _clusters(found: Duplicates, ids: np.ndarray) -> list[list[int]]:
-    """The rows of examples that are copies of one another, in the order of their ids, text [N]."""
-    members = defaultdict(list)
-    for index, first in enumerate(found.clusters.tolist()):
-        members[first].append(index)
-    return [sorted(rows, key=lambda index: ids[index]) for rows in members.values() if len(rows) > 1]
+def _refuse_twice(ids: np.ndarray, order: np.ndarray) -> None:
+    """Raise ``UserError`` if an id is there twice; ``order`` sorts them, those that are equal by their rows."""
+    again = order[1:][ids[order[1:]] == ids[order[:-1]]]
+    if len(again):
+        raise UserError(f"Two examples have the id {text_of(ids[again.min()])!r}: rename one of the files.")
 
 
-def _describe(
-    rows: list[_Row],
-    splits: np.ndarray,
-    groups: np.ndarray,
-    class_names: tuple[str, ...],
-    kept: list[str],
-    clusters: list[list[int]],
-    found: Duplicates | None,
-) -> list[Example]:
-    """What is written down of every example."""
-    names, copies = [""] * len(rows), [""] * len(rows)
-    for cluster in clusters:
-        assert found is not None  # there are clusters
-        for index in cluster:
-            names[index] = rows[cluster[0]].id
-            copies[index] = "exact" if found.exact[index] else "near"
-    return [
-        Example(
-            row.id, str(splits[i]), class_names[row.label], str(groups[i]), names[i], copies[i], kept[i], *row.size,
-            row.crop, row.measures,
-        )
-        for i, row in enumerate(rows)
-    ]  # fmt: skip
+def _join_named(names: np.ndarray, groups: np.ndarray, persons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``join_named`` of groups that are places in names, both ways."""
+    joined = join_named(as_text(names[groups]), persons)
+    found: tuple[np.ndarray, np.ndarray] = np.unique(np.char.encode(joined, "utf-8"), return_inverse=True)
+    return found
+
+
+def _clusters(found: Duplicates, order: np.ndarray) -> list[list[int]]:
+    """The rows of examples that are copies of one another, in ``order``, which sorts them by their ids."""
+    sizes = np.bincount(found.clusters, minlength=len(order))
+    several = order[sizes[found.clusters[order]] > 1]
+    members: dict[int, list[int]] = {int(first): [] for first in np.flatnonzero(sizes > 1)}
+    for row, first in zip(several.tolist(), found.clusters[several].tolist(), strict=True):
+        members[first].append(row)
+    return list(members.values())

@@ -3,65 +3,89 @@
 from __future__ import annotations
 
 import hashlib
-import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fer_tl.data.building.duplicates import find_duplicates
+from fer_tl.data.building.image_buffer import joined
 from fer_tl.data.building.registration import SIDE, small_content
-from fer_tl.data.building.sketches import sketch
+from fer_tl.data.building.sketches import SKETCH, sketch
 from fer_tl.sources.records import Record
+
+_FILES = ("photos", "photo sketches", "photo pictures")
+_ABOUT = np.dtype([("row", "<i8"), ("pixels", "S32")])
+
+
+def digest_pixels(image: np.ndarray) -> bytes:
+    """SHA-256 of the pixels of an image, 32 bytes."""
+    return hashlib.sha256(np.ascontiguousarray(image).data).digest()
 
 
 def hash_pixels(image: np.ndarray) -> str:
-    """SHA-256 of the pixels of an image, 64 hexadecimal digits."""
-    return hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
+    """The same as 64 hexadecimal digits."""
+    return digest_pixels(image).hex()
 
 
-class Photos:
-    """The photos that faces were cut from: of each group one sketch in memory, 1 kB, and a small picture on the disk.
+class PhotoWriter:
+    """Appends the photos that faces were cut from to files: of each a sketch, 1 kB, and a small picture, 12 kB.
 
     Args:
-        place: a folder for the pictures meanwhile.
+        place: an empty folder.
     """
 
     def __init__(self, place: Path) -> None:
-        self._seen: dict[str, tuple[str, np.ndarray]] = {}
-        self._pictures = (place / "photos").open("w+b")
-        self._place = threading.Lock()
+        self._last = ""
+        self._about, self._sketches, self._pictures = ((place / name).open("wb") for name in _FILES)
 
-    def add(self, record: Record) -> None:
-        """Remembers the photo of a group, once."""
-        if record.photo is not None and record.group not in self._seen:
-            self._seen[record.group] = hash_pixels(record.photo), sketch(record.photo)
+    def add(self, record: Record, row: int) -> None:
+        """Keep the photo of a row; of rows of one photo one after the other it is kept once."""
+        if record.photo is not None and record.group != self._last:
+            self._last = record.group
+            self._about.write(np.array((row, digest_pixels(record.photo)), _ABOUT).tobytes())
+            self._sketches.write(sketch(record.photo).tobytes())
             small = small_content(record.photo)
             self._pictures.write(np.broadcast_to(small, (SIDE, SIDE, 3)).tobytes())
 
-    def merge(self, groups: np.ndarray) -> np.ndarray:
-        """Groups, text [N], of which those whose photos are copies become one, by the rule of `find_duplicates`: a
-        detector may box other faces, or the same one otherwise, where a photo is there twice."""
-        if not self._seen:
-            return groups
-        names = list(self._seen)
-        pixels, sketches = zip(*self._seen.values(), strict=True)
-        clusters = find_duplicates(pixels, np.stack(sketches), self._picture).clusters
-        first = {name: names[row] for name, row in zip(names, clusters.tolist(), strict=True)}
-        return np.array([first.get(group, group) for group in groups.tolist()])
-
     def close(self) -> None:
-        self._pictures.close()
+        for file in (self._about, self._sketches, self._pictures):
+            file.close()
 
-    def _picture(self, row: int) -> np.ndarray:
-        size = SIDE * SIDE * 3
-        with self._place:
-            self._pictures.seek(row * size)
-            found = self._pictures.read(size)
-        return np.frombuffer(found, np.uint8).reshape(SIDE, SIDE, 3)
+
+def merge_photos(places: Sequence[Path], starts: Sequence[int], groups: np.ndarray, folder: Path) -> np.ndarray:
+    """Groups of which those whose photos are copies become one, by the rule of `find_duplicates`: a detector may box
+    other faces, or the same one otherwise, where a photo is there twice.
+
+    Args:
+        places: filled by ``PhotoWriter``.
+        starts: the first row of each.
+        groups: int ``[N]``, of each row, from 0.
+        folder: for files meanwhile.
+
+    Returns:
+        int ``[N]``.
+    """
+    abouts = [np.fromfile(place / _FILES[0], _ABOUT) for place in places]
+    rows = np.concatenate([about["row"] + start for about, start in zip(abouts, starts, strict=True)])
+    if not len(rows):
+        return groups
+    _, first = np.unique(groups[rows], return_index=True)
+    chosen = np.sort(first)  # of each group the first photo, in their order
+    pixels = np.concatenate([about["pixels"] for about in abouts])[chosen]
+    sketches = joined(places, _FILES[1], folder, np.uint8, (SKETCH, SKETCH))
+    pictures = joined(places, _FILES[2], folder, np.uint8, (SIDE, SIDE, 3))
+    if len(chosen) < len(rows):
+        sketches = sketches[chosen]
+    clusters = find_duplicates(pixels, sketches, lambda row: np.array(pictures[chosen[row]])).clusters
+    named = groups[rows[chosen]]
+    merged = np.arange(groups.max() + 1)
+    merged[named] = named[clusters]
+    return merged[groups]
 
 
 def merge_groups(groups: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Groups, text [N], of which those that share a cluster become one, named after the first by name."""
+    """Groups, text or numbers [N], of which those that share a cluster become one, the first of them by order."""
     from scipy.sparse import coo_array  # 0.3 s
     from scipy.sparse.csgraph import connected_components
 

@@ -1,61 +1,103 @@
-"""Encoded images on the disk while a dataset is built: read once, looked at as a whole, then written."""
+"""Images on the disk while a dataset is built: read once, looked at as a whole, then written."""
 
 from __future__ import annotations
 
+import shutil
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from fer_tl.data.building.rows import Rows
 from fer_tl.data.building.sketches import SKETCH, sketch
 from fer_tl.sources.images import encode_image
 
 
-class Spool:
-    """Keeps images in two files, encoded as the records will hold them and as sketches; 8 bytes each in memory.
+class SpoolWriter:
+    """Appends images to two files, encoded as the records will hold them and as sketches; close it when all are there.
 
     Args:
         place: an empty folder.
         encoding: "png" or "jpeg", see `encode_image`.
         sketched: whether sketches are kept as well, 1 kB an image.
+
+    Attributes:
+        end: bytes of all encoded images.
     """
 
     def __init__(self, place: Path, encoding: str, sketched: bool) -> None:
         self._encoding = encoding
-        self._images = (place / "images").open("w+b")
-        self._sketches = (place / "sketches").open("w+b") if sketched else None
-        self._ends = [0]
-        self._place = threading.Lock()
+        self._images = (place / "images").open("wb")
+        self._sketches = (place / "sketches").open("wb") if sketched else None
+        self.end = 0
 
-    def __len__(self) -> int:
-        return len(self._ends) - 1
-
-    def add(self, image: np.ndarray) -> None:
-        """Appends one image, uint8 [H, W, C]."""
+    def add(self, image: np.ndarray) -> bytes:
+        """Appends one image, uint8 [H, W, C], and gives it encoded."""
         data = encode_image(image, self._encoding)
         self._images.write(data)
-        self._ends.append(self._ends[-1] + len(data))
+        self.end += len(data)
         if self._sketches:
             self._sketches.write(sketch(image).tobytes())
-
-    def encoded(self, index: int) -> bytes:
-        """The bytes of one image as the records hold them; several threads may ask."""
-        with self._place:
-            self._images.seek(self._ends[index])
-            return self._images.read(self._ends[index + 1] - self._ends[index])
-
-    def sketches(self) -> np.ndarray:
-        """uint8 [N, 32, 32], mapped from the disk.
-
-        Raises:
-            ValueError: the spool keeps none.
-        """
-        if self._sketches is None or not len(self):
-            raise ValueError("this spool keeps no sketches")
-        self._sketches.flush()
-        return np.memmap(self._sketches.name, dtype=np.uint8, mode="r", shape=(len(self), SKETCH, SKETCH))
+        return data
 
     def close(self) -> None:
         self._images.close()
         if self._sketches:
             self._sketches.close()
+
+
+class Spool:
+    """The images of several folders, one after the other; close it when no more are wanted.
+
+    Args:
+        places: filled by ``SpoolWriter``.
+        rows: of their images.
+    """
+
+    def __init__(self, places: Sequence[Path], rows: Rows) -> None:
+        self._files = [(place / "images").open("rb") for place in places]
+        self._rows = rows
+        self._turn = threading.Lock()
+
+    def encoded(self, row: int) -> bytes:
+        """The bytes of one image as the records hold them; several threads may ask."""
+        part = int(np.searchsorted(self._rows.starts, row, side="right")) - 1
+        start = 0 if row == self._rows.starts[part] else int(self._rows.end[row - 1])
+        with self._turn:
+            self._files[part].seek(start)
+            return self._files[part].read(int(self._rows.end[row]) - start)
+
+    def close(self) -> None:
+        for file in self._files:
+            file.close()
+
+
+def joined(
+    places: Sequence[Path], name: str, folder: Path, kind: np.dtype | type, shape: tuple[int, ...]
+) -> np.ndarray:
+    """What files of one name hold, one file after the other: an array of things of a shape, mapped from the disk.
+
+    Args:
+        places: folders with such a file each.
+        name: of the files.
+        folder: where to put what they hold together, if they are not the one that is there.
+        kind: of each number.
+        shape: of each thing.
+    """
+    whole = folder / name
+    if list(places) != [folder]:
+        with whole.open("wb") as out:
+            for place in places:
+                with (place / name).open("rb") as one:
+                    shutil.copyfileobj(one, out, 1 << 20)
+    kind = np.dtype(kind)
+    count = whole.stat().st_size // (kind.itemsize * int(np.prod(shape)))
+    if not count:
+        return np.zeros((0, *shape), kind)
+    return np.memmap(whole, dtype=kind, mode="r", shape=(count, *shape))
+
+
+def sketches_of(places: Sequence[Path], folder: Path) -> np.ndarray:
+    """uint8 [N, 32, 32] of all images, mapped from the disk; see ``joined``."""
+    return joined(places, "sketches", folder, np.uint8, (SKETCH, SKETCH))

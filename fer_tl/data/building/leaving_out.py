@@ -18,20 +18,19 @@ _MUCH = 0.1  # share of the training images from which it is a warning
 
 
 def why_left_out(
-    ids: np.ndarray, splits: np.ndarray, labels: np.ndarray, clusters: Iterable[list[int]], policy: str,
-    excluded: frozenset[str],
-) -> list[str]:  # fmt: skip
-    """Of each example ``KEPT``, or why it is not written, as far as copies and a person's table decide it.
+    excluded: np.ndarray, splits: np.ndarray, labels: np.ndarray, clusters: Iterable[list[int]], policy: str
+) -> np.ndarray:
+    """Of each example ``KEPT``, or why it is not written, as far as copies and a person's table decide it: object
+    ``[N]``.
 
     Args:
-        ids: text ``[N]``.
+        excluded: bool ``[N]``, which ones a person wants left out.
         splits: text ``[N]``.
         labels: int ``[N]``.
         clusters: rows of examples that are copies of one another, in the order of their ids.
         policy: see ``Curation.duplicates``.
-        excluded: ids that a person wants left out.
     """
-    kept = [EXCLUDED if name in excluded else KEPT for name in ids.tolist()]
+    kept = np.where(excluded, np.array(EXCLUDED, object), np.array(KEPT, object))
     for cluster in clusters:
         left = [index for index in cluster if kept[index] == KEPT]
         for index, reason in _copies(left, splits, labels, policy).items():
@@ -39,26 +38,28 @@ def why_left_out(
     return kept
 
 
-def leave_out_groups(kept: list[str], splits: np.ndarray, groups: np.ndarray, reason: str) -> list[str]:
+def leave_out_groups(kept: np.ndarray, splits: np.ndarray, groups: np.ndarray, reason: str) -> np.ndarray:
     """``kept`` with the reason, followed by a split, for training examples whose group is in validation or test too.
 
     Args:
-        kept: of each example ``KEPT`` or why it is not written.
+        kept: object ``[N]``, of each example ``KEPT`` or why it is not written.
         splits: text ``[N]``.
-        groups: text ``[N]``.
+        groups: int ``[N]``, from 0.
         reason: such as "same photo as ".
     """
-    evaluated = {
-        groups[i]: str(splits[i]) for i in np.argsort(splits == "test") if splits[i] != "train" and kept[i] == KEPT
-    }
-    return [
-        reason + evaluated[group] if split == "train" and why == KEPT and group in evaluated else why
-        for why, split, group in zip(kept, splits, groups, strict=True)
-    ]
+    stays, kept = kept == KEPT, kept.copy()
+    in_training = stays & (splits == "train")
+    for split in ("test", "validation"):
+        scored = np.zeros(groups.max(initial=0) + 1, bool)
+        scored[groups[stays & (splits == split)]] = True
+        shared = in_training & scored[groups]
+        kept[shared] = reason + split
+        in_training &= ~shared
+    return kept
 
 
 def warn_of_groups(
-    kept: list[str], splits: np.ndarray, labels: np.ndarray, groups: np.ndarray, class_names: tuple[str, ...]
+    kept: np.ndarray, splits: np.ndarray, labels: np.ndarray, groups: np.ndarray, class_names: tuple[str, ...]
 ) -> list[str]:
     """Lines about much training left out because of persons, and about classes of which training has one person.
 
@@ -69,7 +70,7 @@ def warn_of_groups(
         groups: text ``[N]``.
         class_names: in label order.
     """
-    told, reasons, training = [], np.array(kept), splits == "train"  # [N]
+    told, reasons, training = [], kept.astype(str), splits == "train"  # [N]
     lost, count = int(np.char.startswith(reasons, SAME_GROUP).sum()), int(training.sum())
     if lost > _MUCH * count:
         told.append(
@@ -86,11 +87,13 @@ def warn_of_groups(
     return told
 
 
-def check_left(reasons: list[str], splits: np.ndarray, name: str) -> None:
+def check_left(reasons: np.ndarray, splits: np.ndarray, name: str) -> None:
     """Raise ``UserError`` if nothing is left to train on, or nothing at all; see ``leave_out_groups``."""
-    kept = [reason for reason, split in zip(reasons, splits, strict=True) if split == "train"] or reasons
-    if KEPT in kept:
+    training = splits == "train"
+    found = reasons[training] if training.any() else reasons
+    if (found == KEPT).any():
         return
+    kept = set(found.tolist())
     if EXCLUDED in kept:
         raise UserError(f"--exclude leaves no training image of {name}: leave out fewer")
     if any(why.startswith(SAME_GROUP) for why in kept):

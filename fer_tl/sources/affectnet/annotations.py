@@ -14,8 +14,8 @@ from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import BROKEN_ARRAYS
 from fer_tl.sources.affectnet.faces import NO_EXPRESSION, ORDER, Face, Listing, read_expression, read_measures
+from fer_tl.sources.findings import Skipped
 from fer_tl.sources.images import IMAGE_SUFFIXES
-from fer_tl.sources.records import Skipped
 from fer_tl.sources.split_names import canonical_split
 
 _EXPRESSION = re.compile(r"(?:(.*)/)?annotations/([^/]+)_exp\.npy", re.IGNORECASE)

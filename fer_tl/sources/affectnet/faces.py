@@ -10,8 +10,8 @@ from fer_tl.core.classes import CLASS_NAMES, CONTEMPT
 from fer_tl.core.counting import counted
 from fer_tl.core.csv_tables import decimal
 from fer_tl.faces.boxes import Box
+from fer_tl.sources.findings import Skipped
 from fer_tl.sources.label_orders import LABEL_ORDERS, number_of
-from fer_tl.sources.records import Skipped
 
 ORDER = LABEL_ORDERS["affectnet"]
 NO_EXPRESSION = {8: "none", 9: "uncertain", 10: "no face"}

@@ -14,8 +14,8 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable, refuse_non_data
 from fer_tl.faces.boxes import Box
 from fer_tl.sources.affectnet.faces import MEASURES, NO_EXPRESSION, ORDER, Face, Listing, read_expression, read_measures
+from fer_tl.sources.findings import Skipped
 from fer_tl.sources.images import IMAGE_SUFFIXES
-from fer_tl.sources.records import Skipped
 from fer_tl.sources.split_names import canonical_split
 
 PATH = "subdirectory_filepath"

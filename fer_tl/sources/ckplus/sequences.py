@@ -13,9 +13,9 @@ from pathlib import PurePosixPath
 from fer_tl.core.archives import Files
 from fer_tl.core.classes import CONTEMPT, canonical_class
 from fer_tl.core.errors import UserError
+from fer_tl.sources.findings import Skipped
 from fer_tl.sources.images import NO_IMAGES, find_images, image_paths
 from fer_tl.sources.portraits import STRANGE, Portrait, Portraits, nothing_found
-from fer_tl.sources.records import Skipped
 
 FRAMES = 3
 EMOTIONS = ("neutral", "angry", CONTEMPT, "disgust", "fear", "happy", "sad", "surprise")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,6 +12,9 @@ from PIL import Image
 from fer_tl.core.errors import UserError
 from fer_tl.faces.boxes import Box, Face, match_boxes
 from fer_tl.faces.detection import DetectedCrop, find_faces
+
+# What is counted, see ``fer_tl.sources.findings.Findings``.
+_LISTED, _KEPT, _UPRIGHT = "listed", "cut by the list", "without eyes"
 
 SAME = 0.5
 """Intersection over union from which a found box is that of a listed face, as PASCAL VOC counts detections (Everingham
@@ -25,39 +30,41 @@ class DetectedBoxes:
 
     def __init__(self, crop: DetectedCrop) -> None:
         self._crop = crop
-        self._listed: dict[str, bool] = {}  # whether a face keeps the box of the list
-        self._upright: set[str] = set()  # found without eyes
+        self._counting = threading.Lock()
 
-    def find_listed(self, photo: Image.Image, listed: Mapping[str, Box]) -> list[Face]:
+    def find_listed(self, photo: Image.Image, listed: Mapping[str, Box], counts: Counter[str]) -> list[Face]:
         """Each listed face as it is found, or else by the box of the list; a found face stands for one of them at most.
+        Several threads may call it.
 
         Args:
             photo: mode "RGB", as its boxes count its pixels.
             listed: {id: box}.
+            counts: is added to.
         """
         found = find_faces(self._crop.detector, np.asarray(photo))
         ids, boxes = list(listed), list(listed.values())
         same = match_boxes(boxes, [face.box for face in found], SAME)
         mine = {ids[i]: j for i, j in same.items()}
-        self._listed.update((identity, identity not in mine) for identity in listed)
-        self._upright.update(identity for identity, i in mine.items() if found[i].tilt is None)
+        with self._counting:
+            counts[_LISTED] += len(listed)
+            counts[_KEPT] += len(listed) - len(mine)
+            counts[_UPRIGHT] += sum(found[i].tilt is None for i in mine.values())
         return [found[mine[identity]] if identity in mine else Face(box, 1.0) for identity, box in listed.items()]
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        kept, number = sum(self._listed.values()), len(self._listed)
+    def warnings(self, counts: Mapping[str, int]) -> tuple[str, ...]:
+        kept, number = counts.get(_KEPT, 0), counts.get(_LISTED, 0)
         told = []
         if kept:
             told.append(
                 f"{kept:,} of {number:,} faces are cut by the list's box: {self._crop.name} finds none that overlaps "
                 "it by half."
             )
-        if self._crop.align and (upright := kept + len(self._upright)):
+        if self._crop.align and (upright := kept + counts.get(_UPRIGHT, 0)):
             told.append(f"{upright:,} of {number:,} faces are not aligned: no eyes were found.")
         return tuple(told)
 
-    def refuse_unfound(self) -> None:
-        kept, number = sum(self._listed.values()), len(self._listed)
+    def refuse_unfound(self, counts: Mapping[str, int]) -> None:
+        kept, number = counts.get(_KEPT, 0), counts.get(_LISTED, 0)
         if kept > number / 2:
             raise UserError(
                 f"{self._crop.name} does not find {kept:,} of {number:,} listed faces ({100 * kept / number:.0f} %), "

@@ -21,12 +21,14 @@ from fer_tl.sources.expw.faces import Face, Problem
 from fer_tl.sources.expw.layout import ORIGINAL, Found, find_expw, refuse_seven_zip
 from fer_tl.sources.expw.photos import Picture, Places, UnusablePhoto, cut_photos, default_workers
 from fer_tl.sources.expw.survey import Survey, take_stock
+from fer_tl.sources.findings import Findings, Skipped
 from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.images import is_constant
-from fer_tl.sources.origin import FileSource, Origin
-from fer_tl.sources.records import Record, Skipped, UnusableExamples
+from fer_tl.sources.origin import CONSTANT, FileSource, Origin
+from fer_tl.sources.records import Record, UnusableExamples
 from fer_tl.sources.votes import check_mode
 
+_CLIPPED = "clipped"
 NOT_LISTED = "files that the list does not name"
 
 
@@ -51,13 +53,13 @@ class ExpwSource(FileSource):
         options: see ``Source``.
     """
 
+    divides = True
+
     def __init__(self, origin: Origin, files: Files, found: Found, cutting: Cutting, options: dict[str, str]) -> None:
         self.kind = found.kind
         super().__init__(origin, CLASS_NAMES, options, found.notes)
         self._files, self._found, self._cutting = files, found, cutting
         self._surveyed: Survey | None = None
-        self._undecoded: list[Problem] = []
-        self._clipped = 0  # faces read
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -88,18 +90,19 @@ class ExpwSource(FileSource):
         return FaceRecipe(self.fit, margin=self._cutting.margin, cutter="boxes" if boxed else "", bits=self.bits)
 
     def total(self) -> int:
-        return sum(len(faces) for _, faces in self._survey().photos)
+        return sum(len(faces) for _, faces in self.part.of(self._survey().photos))
 
     def records(self) -> Iterator[Record]:
-        photos = self._survey().photos
-        self._undecoded, self._clipped, self._constant = [], 0, 0
+        photos = self.part.of(self._survey().photos)
+        self.findings = Findings()
         places = ((name, self._places(faces)) for name, faces in photos)
         good = 0
         side, workers = self._cutting.image_size, self._cutting.workers
         with closing(cut_photos(self._files, places, side, self.recipe, workers)) as cut:
             for (_, faces), pictures in zip(photos, cut, strict=True):
                 if isinstance(pictures, UnusablePhoto):
-                    self._undecoded += [Problem(face.line, face.id, str(pictures)) for face in faces]
+                    undecoded = [Problem(face.line, face.id, str(pictures)) for face in faces]
+                    self.findings.skipped += self._described(undecoded)
                     continue
                 good += len(faces)
                 yield from map(self._record, faces, pictures)
@@ -108,9 +111,9 @@ class ExpwSource(FileSource):
     def warnings(self) -> list[str]:
         survey = self._survey()
         lines = self._left_out(survey)
-        if self._clipped:
+        if clipped := self.findings.counts[_CLIPPED]:
             wide = " with their margin" if self.recipe.margin else ""
-            lines.append(f"{self._clipped:,} boxes{wide} reach beyond their photo, which is black there.")
+            lines.append(f"{clipped:,} boxes{wide} reach beyond their photo, which is black there.")
         lines += super().warnings()
         if survey.turned:
             lines.append(
@@ -119,19 +122,19 @@ class ExpwSource(FileSource):
         return lines
 
     def skipped(self) -> list[Skipped]:
-        return self._described([*self._survey().problems, *self._undecoded])
+        return sorted([*self._described(self._survey().problems), *self.findings.skipped], key=_line_of)
 
     def _places(self, faces: list[Face]) -> Places:
         listed = [None if face.box is None else boxes.Face(face.box, 1.0) for face in faces]
         if (detected := self.cropped) is None:
             return lambda photo: listed
         known = {face.id: face.box for face in faces if face.box is not None}
-        return lambda photo: detected.find_listed(photo, known)
+        return lambda photo: detected.find_listed(photo, known, self.findings.counts)
 
     def _record(self, face: Face, picture: Picture) -> Record:
         cut = picture.cut
-        self._clipped += cut.crop == "clipped"
-        self._constant += is_constant(cut.pixels)
+        self.findings.counts[_CLIPPED] += cut.crop == "clipped"
+        self.findings.counts[CONSTANT] += is_constant(cut.pixels)
         return Record(
             None,
             face.id,
@@ -169,8 +172,13 @@ class ExpwSource(FileSource):
 
     def _described(self, problems: list[Problem]) -> list[Skipped]:
         name = PurePosixPath(self._found.name).name
-        ordered = sorted(problems, key=lambda problem: problem.line)
-        return [Skipped(f"{name}, line {problem.line:,}", problem.what, problem.reason) for problem in ordered]
+        found = [Skipped(f"{name}, line {problem.line:,}", problem.what, problem.reason) for problem in problems]
+        return sorted(found, key=_line_of)
+
+
+def _line_of(skipped: Skipped) -> int:
+    """The line of the list that an example is in."""
+    return int(skipped.where.rpartition(" ")[2].replace(",", ""))
 
 
 def open_expw(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 
 from PIL import Image
 
@@ -17,9 +18,10 @@ from fer_tl.sources.fer2013.csv_reader import CsvFile, Row
 from fer_tl.sources.fer2013.csv_survey import NO_LABEL, Survey, survey
 from fer_tl.sources.fer2013.ferplus import FerPlus
 from fer_tl.sources.fer2013.labels import CONTEMPT_LABEL, READ_AS_FER, count_warnings
+from fer_tl.sources.findings import Findings, Skipped
 from fer_tl.sources.images import is_constant
-from fer_tl.sources.origin import FileSource, Origin
-from fer_tl.sources.records import Record, Skipped, UnusableExamples, reason_of
+from fer_tl.sources.origin import CONSTANT, FileSource, Origin
+from fer_tl.sources.records import Record, UnusableExamples, reason_of
 from fer_tl.sources.votes import Verdict
 
 
@@ -34,6 +36,7 @@ class CsvSource(FileSource):
     """
 
     kind = "csv"
+    divides = True
 
     def __init__(self, origin: Origin, tables: list[CsvFile], labels: str | None, notes: list[str]) -> None:
         said = [
@@ -52,7 +55,6 @@ class CsvSource(FileSource):
         self._tables = tables
         self._order = labels
         self._votes: FerPlus | None = None
-        self._unread: list[Skipped] = []  # whose pixels cannot be used
 
     def use_votes(self, votes: FerPlus) -> None:
         """Take the labels from FER+ in place of the emotion column; call it before ``records``.
@@ -86,14 +88,17 @@ class CsvSource(FileSource):
         return {identity: identity for identity in ids}
 
     def total(self) -> int:
-        return sum(label is not None for labels in self._labels for label in labels)
+        return sum(label is not None for label in self.part.of([label for labels in self._labels for label in labels]))
 
     def records(self) -> Iterator[Record]:
         # Before a table is open: labels and the image of each box are found by reading them all.
         _, surveyed = self.crop, self._labels
-        self._unread, self._constant, good = [], 0, 0
+        self.findings, good = Findings(), 0
+        first, stop = self.part.span(sum(map(len, surveyed)))
         for table, found, labels in zip(self._tables, self._surveys, surveyed, strict=True):
-            for row in table.rows():
+            within = max(0, first), max(0, min(stop, len(labels)))
+            first, stop = first - len(labels), stop - len(labels)
+            for row in islice(table.rows(), *within):
                 label = labels[row.index]
                 if label is None:
                     continue
@@ -101,14 +106,14 @@ class CsvSource(FileSource):
                     record = self._record(table, row, found.splits[row.index], label)
                 except UserError as error:
                     place = table.place(row.index, row.line)
-                    self._unread.append(Skipped(place, self._id(table, row.index), reason_of(error, place)))
+                    self.findings.skipped.append(Skipped(place, self._id(table, row.index), reason_of(error, place)))
                     continue
                 good += 1
                 yield record
         self.stop_at_errors(good)
 
     def skipped(self) -> list[Skipped]:
-        return sorted([*self._unlabelled, *self._unread], key=lambda row: row.what)
+        return sorted([*self._unlabelled, *self.findings.skipped], key=lambda row: row.what)
 
     def _record(self, table: CsvFile, row: Row, split: str, label: int) -> Record:
         image, crop, size, photo = table.image(row), "", (SIZE, SIZE), None  # [48, 48, 1]
@@ -117,7 +122,7 @@ class CsvSource(FileSource):
             picture = Image.fromarray(image[..., 0])
             photo = self.photo_of(picture)
             image, size, crop = self.cut(picture, identity, SIZE)
-        self._constant += is_constant(image)
+        self.findings.counts[CONSTANT] += is_constant(image)
         verdict = self._votes.verdicts[row.index] if self._votes else Verdict(label)
         return Record(
             split, identity, label, image, identity, verdict.targets, crop, size, photo, measures=verdict.measures

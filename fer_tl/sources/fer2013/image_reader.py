@@ -11,7 +11,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.sources.csv_pixels import SIZE
 from fer_tl.sources.fer2013.labels import CONTEMPT_LABEL, class_index, count_warnings
 from fer_tl.sources.folder.classes import refuse_merged
-from fer_tl.sources.image_source import Entry, ImageSource
+from fer_tl.sources.image_source import CONVERTED, Entry, ImageSource
 from fer_tl.sources.images import ImagePath, splits_of
 from fer_tl.sources.label_orders import check_numbers, number_of
 from fer_tl.sources.origin import Origin
@@ -28,8 +28,8 @@ class FerImageSource(ImageSource):
 
     def warnings(self) -> list[str]:
         lines = super().warnings()
-        if self.converted:
-            lines.append(f"{counted(self.converted, 'image')} not stored as 48x48 grey: converted.")
+        if converted := self.findings.counts[CONVERTED]:
+            lines.append(f"{counted(converted, 'image')} not stored as 48x48 grey: converted.")
         if self.contempt:
             lines.append(f"{counted(self.contempt, 'image')} of contempt left out: FER-2013 has no such class.")
         return lines + count_warnings(self.counts(), self.whole)

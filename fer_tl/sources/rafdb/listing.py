@@ -11,13 +11,14 @@ from fer_tl.core.archives import Files
 from fer_tl.core.csv_tables import encoding_of
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import refuse_non_data
+from fer_tl.sources.findings import Skipped
 from fer_tl.sources.image_source import Entry
 from fer_tl.sources.images import IMAGE_SUFFIXES
 from fer_tl.sources.label_orders import LabelOrder, number_of
 from fer_tl.sources.origin import Origin
 from fer_tl.sources.rafdb.labels import class_names, official_split, order_of
 from fer_tl.sources.rafdb.source import RafSource
-from fer_tl.sources.records import Skipped, UnusableExamples
+from fer_tl.sources.records import UnusableExamples
 
 NAMES = ("list_patition_label.txt", "list_partition_label.txt")
 """Of the list: as it is called officially, and as it is meant."""

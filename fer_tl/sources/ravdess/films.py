@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -13,11 +13,12 @@ from fer_tl.core.archives import Files
 from fer_tl.core.errors import UserError
 from fer_tl.faces.detection import import_opencv
 from fer_tl.faces.films import VideoReader
+from fer_tl.sources.findings import Findings, Skipped
 from fer_tl.sources.images import image_paths, is_constant
-from fer_tl.sources.origin import FileSource, Origin
+from fer_tl.sources.origin import CONSTANT, FileSource, Origin
 from fer_tl.sources.portraits import Portrait, Portraits, find_classes
 from fer_tl.sources.ravdess.choosing import Choice
-from fer_tl.sources.records import Record, Skipped, reason_of
+from fer_tl.sources.records import Record, reason_of
 
 
 class Films(FileSource):
@@ -35,6 +36,7 @@ class Films(FileSource):
     """
 
     kind = "films"
+    divides = True
 
     def __init__(
         self,
@@ -54,56 +56,49 @@ class Films(FileSource):
         self._files, self._films, self._choice, self.fit = files, films, choice, fit
         self._shape = (size, size, channels)
         self._ids = {path.name: path.id for path in image_paths(film.name for film in films)}
-        self._skipped: list[Skipped] = []
+        self._chosen: dict[str, list[int]] = {}
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         return self._shape
 
     def total(self) -> int:
-        return sum(map(len, self._chosen.values()))
+        return sum(len(self._numbers(film)) for film in self.part.of(self._films))
 
     def names(self) -> dict[str, str | None]:
         """Ids, and paths with the number of the frame behind."""
         found: dict[str, str | None] = {}
         for film in self._films:
-            for number in self._chosen[film.name]:
+            for number in self._numbers(film):
                 identity = self._id(film, number)
                 found |= {f"{film.name}#{number}": identity, identity: identity}
         return found
 
-    @cached_property
-    def _chosen(self) -> dict[str, list[int]]:
-        """The numbers of the frames to take of each film, as far as it says how many it has."""
-        found = {}
-        for film in self._films:
-            try:
-                with self._files.on_disk(film.name) as path:
-                    reader = VideoReader(str(path), live=False)
-                    found[film.name] = self._choice.of(reader.frames)
-                    reader.close()
-            except UserError:
-                found[film.name] = []  # `records` tells why
-        return found
+    def _numbers(self, film: Portrait) -> list[int]:
+        """Which frames of a film are taken, none if it does not say how many it has."""
+        if film.name not in self._chosen:
+            self._chosen[film.name] = []
+            with contextlib.suppress(UserError), self._files.on_disk(film.name) as path:  # `records` tells why
+                reader = VideoReader(str(path), live=False)
+                self._chosen[film.name] = self._choice.of(reader.frames)
+                reader.close()
+        return self._chosen[film.name]
 
     def records(self) -> Iterator[Record]:
-        self._skipped, self._constant, good = [], 0, 0
+        self.findings, good = Findings(), 0
         _ = self.crop  # before the loop: what this refuses is no fault of one film
-        for film in self._films:
+        for film in self.part.of(self._films):
             try:
                 for record in self._of(film):
                     good += 1
                     yield record
             except UserError as error:
                 reason = reason_of(error, self._files.where(film.name))
-                self._skipped.append(Skipped(film.name, self._ids[film.name], reason))
+                self.findings.skipped.append(Skipped(film.name, self._ids[film.name], reason))
         self.stop_at_errors(good)
 
-    def skipped(self) -> list[Skipped]:
-        return self._skipped
-
     def _of(self, film: Portrait) -> Iterator[Record]:
-        left = set(self._chosen[film.name])
+        left = set(self._numbers(film))
         with self._files.on_disk(film.name) as path:
             if path.stat().st_size == 0:
                 raise UserError(f"{self._files.where(film.name)} is empty: replace or remove it")
@@ -127,7 +122,7 @@ class Films(FileSource):
                 reader.close()
         for number in sorted(left):
             where = f"frame {number:,} of {self._files.where(film.name)}"
-            self._skipped.append(Skipped(film.name, self._id(film, number), f"{where} cannot be decoded"))
+            self.findings.skipped.append(Skipped(film.name, self._id(film, number), f"{where} cannot be decoded"))
 
     def _record(self, film: Portrait, number: int, pixels: np.ndarray) -> Record:
         """An example of a frame, uint8 ``[H, W, 3]``, blue first."""
@@ -137,7 +132,7 @@ class Films(FileSource):
         identity = self._id(film, number)
         photo = self.photo_of(picture)
         image, shape, crop = self.cut(picture, identity, self.image_shape[0])
-        self._constant += is_constant(image)
+        self.findings.counts[CONSTANT] += is_constant(image)
         label = self.class_names.index(film.shows)
         return Record(
             None, identity, label, image, self._ids[film.name], crop=crop, size=shape, photo=photo, person=film.person

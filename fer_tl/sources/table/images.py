@@ -10,8 +10,8 @@ from fer_tl.core.archive_members import PassedOver, describe_passed_over, summar
 from fer_tl.core.archives import Files
 from fer_tl.core.csv_tables import Table, parse_table, read_table
 from fer_tl.core.errors import UserError
+from fer_tl.sources.findings import Skipped
 from fer_tl.sources.images import find_images
-from fer_tl.sources.records import Skipped
 from fer_tl.sources.table.pixel_rows import find_pixels, read_pixel_rows
 
 _TABLES = (".csv", ".tsv")

@@ -18,8 +18,9 @@ from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable
 from fer_tl.core.safe_text import from_csv
 from fer_tl.sources.csv_pixels import parse_numbers, picture_shape
+from fer_tl.sources.findings import Skipped
 from fer_tl.sources.images import encode_image
-from fer_tl.sources.records import Skipped, reason_of
+from fer_tl.sources.records import reason_of
 
 PICTURE = "(pixels)"
 """The column of a read table that names the picture of a row: "00007.png" for that with 7 rows between it and the

@@ -11,12 +11,13 @@ from fer_tl.core.archive_members import PassedOver
 from fer_tl.core.archives import open_files
 from fer_tl.core.csv_tables import Table, TableRow, is_missing
 from fer_tl.core.errors import UserError
+from fer_tl.sources.findings import Skipped
 from fer_tl.sources.folder.classes import name_classes
 from fer_tl.sources.format import DEFAULT_IMAGE_SIZE
 from fer_tl.sources.image_source import Entry, ImageSource
 from fer_tl.sources.images import NO_IMAGES, image_paths
 from fer_tl.sources.origin import Origin
-from fer_tl.sources.records import SPLITS, Record, Skipped
+from fer_tl.sources.records import SPLITS, Record
 from fer_tl.sources.split_names import canonical_split
 from fer_tl.sources.table.boxes import read_boxes, read_sides
 from fer_tl.sources.table.columns import describe_guess, find_columns

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from functools import cached_property
-
-import numpy as np
+from itertools import accumulate
 
 from fer_tl.core.classes import CLASS_NAMES
 from fer_tl.sources.records import VERSION, Record, Source
-from fer_tl.sources.toyfaces.drawing import draw_faces
+from fer_tl.sources.toyfaces.drawing import CHUNK, draw_faces
 
 COUNTS = {"train": 2800, "validation": 700, "test": 700}
 SEED = 2013
@@ -21,6 +19,7 @@ class ToySource(Source):
     """Drawn faces; face n of the series is always the same, and each split is a run of the series."""
 
     kind = "drawn"
+    divides = True
     name = "toyfaces"
     class_names = CLASS_NAMES
 
@@ -29,23 +28,28 @@ class ToySource(Source):
         self.notes: list[str] = []
         self._counts = dict(COUNTS)
 
-    @cached_property
-    def _faces(self) -> tuple[np.ndarray, np.ndarray]:
-        """All faces, drawn once: uint8 [N, 48, 48, 1], 10 MB, and int64 [N]."""
-        return draw_faces(sum(self._counts.values()), SEED)
-
     @property
     def image_shape(self) -> tuple[int, int, int]:
         return (SIZE, SIZE, 1)
 
     def total(self) -> int:
-        return sum(self._counts.values())
+        return len(self._mine)
+
+    @property
+    def _mine(self) -> range:
+        """The numbers of the faces of the part."""
+        return range(*self.part.span(sum(self._counts.values())))
 
     def records(self) -> Iterator[Record]:
-        splits = np.repeat(list(self._counts), list(self._counts.values())).tolist()
-        for index, (split, image, label) in enumerate(zip(splits, *self._faces, strict=True)):
-            identity = f"toy-{index:06d}"
-            yield Record(split, identity, int(label), image, group=identity, size=(SIZE, SIZE))
+        ends = dict(zip(self._counts, accumulate(self._counts.values()), strict=True))
+        # As many at a time as are drawn at a time: a face is then drawn with the same others in every part.
+        for start in range(self._mine.start // CHUNK * CHUNK, self._mine.stop, CHUNK):
+            chunk = range(start, min(start + CHUNK, sum(self._counts.values())))
+            for index, image, label in zip(chunk, *draw_faces(len(chunk), SEED, start), strict=True):
+                if index in self._mine:
+                    split = next(name for name, end in ends.items() if index < end)
+                    identity = f"toy-{index:06d}"
+                    yield Record(split, identity, int(label), image, group=identity, size=(SIZE, SIZE))
 
     def sha256(self) -> str:
         """Stands for the drawing code by its version: the same version draws the same faces."""

@@ -343,7 +343,7 @@ def test_interrupted_by_the_keyboard(tmp_path: Path, fer_csv: Path, monkeypatch:
     def interrupt(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fer_tl.data.building.drop_copies.Spool.add", interrupt)
+    monkeypatch.setattr("fer_tl.data.building.reading.SpoolWriter.add", interrupt)
     with pytest.raises(KeyboardInterrupt):
         quiet("fer2013", fer_csv, tmp_path / "data")
     assert left_in(tmp_path / "data") == []

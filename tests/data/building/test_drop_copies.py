@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from fer_tl.data.building.copy_check import suspicions
 from fer_tl.data.building.curation import Curation
 from fer_tl.data.building.drop_copies import Curated
 from fer_tl.data.building.exclusions import Exclusions, read_exclusions
-from fer_tl.data.building.grouping import Photos, hash_pixels
+from fer_tl.data.building.grouping import PhotoWriter, hash_pixels, merge_photos
 from fer_tl.data.examples import KEPT, Example, read_examples, write_examples
 from fer_tl.data.records.stream import decode_stored
 from fer_tl.data.splits import read_splits
@@ -253,14 +254,13 @@ def test_photos_that_look_alike_are_compared_at_full_size_as_faces_are(tmp_path:
     photos = faces_in(PLAIN, 100)
     photos += [np.asarray(Image.fromarray(photo).resize((200, 200))) for photo in photos[:5]]
     photos += [np.asarray(Image.fromarray(photo).convert("L"))[..., None] for photo in photos[5:10]]
-    seen = Photos(tmp_path)
-    names = np.array([f"p{number:03d}" for number in range(len(photos))])
-    for name, photo in zip(names, photos, strict=True):
-        seen.add(replace(record(name, picture(0), group=name), photo=photo))
-    merged = seen.merge(names)
-    seen.close()
-    assert merged[100:].tolist() == names[:10].tolist()
-    assert (merged[:100] == names[:100]).all()
+    groups = np.arange(len(photos))
+    with closing(PhotoWriter(tmp_path)) as seen:
+        for row, photo in enumerate(photos):
+            seen.add(replace(record(str(row), picture(0), group=str(row)), photo=photo), row)
+    merged = merge_photos([tmp_path], [0], groups, tmp_path)
+    assert merged[100:].tolist() == groups[:10].tolist()
+    assert (merged[:100] == groups[:100]).all()
 
 
 def test_what_was_not_compared_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -411,7 +411,7 @@ def test_the_fingerprint_is_of_the_pixels_that_will_be_read_back(tmp_path: Path)
     stamps = {}
     for encoding in ("png", "jpeg"):
         curated = curate(tmp_path, records, encoding=encoding)
-        stamps[encoding] = [stamp.pixels for stamp in curated.stamps()]
+        stamps[encoding] = [stamp.pixels for stamp in curated.examples.stamps(curated.order)]
         shape = records[0].image.shape
         read = [hash_pixels(decode_stored(stored.encoded, shape)) for stored in curated.records("train")]
         assert stamps[encoding] == read
