@@ -89,10 +89,12 @@ def deep(levels: np.ndarray, bits: int) -> bytes:
 def test_bits_that_are_not_used_are_asked_for_and_then_obeyed(tmp_path: Path, bits: int) -> None:
     dark = GREY // 8  # its own brightest pixel would make it as bright as the other
     root = write_folder(tmp_path, {"a/a.png": deep(GREY, bits), "b/b.png": deep(dark, bits), "b/c.png": png(GREY)})
+    silent = open_folder(root, 30)
+    read(silent)
     with pytest.raises(
         UserError, match=rf"2 images of .* 16 bits, but none uses all of them.*--bits {bits}`, or --bits 16"
     ):
-        read(open_folder(root, 30))
+        silent.judge()
     source = open_folder(root, 30, bits=bits)
     images = {identity: record.image[..., 0].astype(int) for identity, record in read(source).items()}
     for identity, expected in {"a": GREY, "b": dark, "c": GREY}.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,14 +20,13 @@ def summarize_copies(examples: Outcome, policy: str) -> dict[str, object]:
     for row in copied.tolist():
         classes[int(examples.cluster[row])].add(int(examples.rows.label[row]))
     exact = int(examples.exact[copied].sum())
-    dropped = Counter(examples.kept[~examples.is_kept].tolist())
     return {
         "policy": policy,
         "exact": exact,
         "near": len(copied) - exact,
         "clusters": len(classes),
         "conflicting": sum(len(labels) > 1 for labels in classes.values()),
-        "dropped": dict(sorted(dropped.items())),
+        "dropped": dict(sorted(examples.left_out().items())),
     }
 
 

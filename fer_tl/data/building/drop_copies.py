@@ -25,9 +25,9 @@ from fer_tl.data.building.given_groups import (
 from fer_tl.data.building.grouping import join_named, merge_groups, merge_photos
 from fer_tl.data.building.image_buffer import Spool, sketches_of
 from fer_tl.data.building.leaving_out import SAME_GROUP, check_left, leave_out_groups, warn_of_groups, why_left_out
-from fer_tl.data.building.outcome import Outcome
+from fer_tl.data.building.outcome import GroupNames, Outcome
 from fer_tl.data.building.reading import ReadPart, read_part
-from fer_tl.data.building.rows import Rows, as_text, text_of
+from fer_tl.data.building.rows import Rows, as_text, each, text_of
 from fer_tl.data.building.splitting import choose_splits, describe_split
 from fer_tl.data.examples import write_examples
 from fer_tl.data.fingerprints import fingerprint_in_order
@@ -35,6 +35,8 @@ from fer_tl.data.records.stream import decode_stored
 from fer_tl.data.tones import Tones
 from fer_tl.sources.findings import Findings
 from fer_tl.sources.records import SPLITS, Source, check_share
+
+_AT_ONCE = 1 << 20
 
 
 class Curated:
@@ -78,7 +80,7 @@ class Curated:
         self.warnings: list[str] = []
         self.tones = Tones(source.findings.counts)
         self._source, self._place, self._places = source, place, [part.place for part in parts]
-        self._rows = Rows(self._places)
+        self._rows = Rows(self._places, place)
         self.order = np.argsort(self._rows.id, kind="stable")
         _refuse_twice(self._rows.id, self.order)
         self._spool = Spool(self._places, self._rows)
@@ -97,36 +99,34 @@ class Curated:
             left_out = np.isin(rows.id, [name.encode() for name in curation.exclude.match(self._names)])
         persons = self._persons(curation, say)
         found = None
-        names, self._known = np.unique(rows.group, return_inverse=True)  # [G], [N]
+        names, self._known = _own_groups(rows, self.order)
         photographed = self._known
         if curation.duplicates != "keep":
             found = self._find_copies(say)
             photographed = merge_photos(self._places, rows.starts.tolist(), photographed, self._place)
             photographed = merge_groups(photographed, found.clusters)
         groups, of_photos = photographed, names
-        for each in persons:
-            _, self._known = _join_named(of_photos, self._known, each)
-            names, groups = _join_named(names, groups, each)
+        for person in persons:
+            _, self._known = _join_named(of_photos, self._known, person)
+            names, groups = _join_named(names, groups, person)
         splits = self._splits(names, groups, curation, say)
         clusters = [] if found is None else _clusters(found, self.order)
-        for each in persons:
-            refuse_one_person(each, labels, ~left_out, self.class_names)
+        for person in persons:
+            refuse_one_person(person, labels, ~left_out, self.class_names)
         kept = why_left_out(left_out, splits, labels, clusters, curation.duplicates)
         kept = leave_out_groups(kept, splits, photographed, "same photo as ")
         kept = leave_out_groups(kept, splits, groups, SAME_GROUP)
         check_left(kept, splits, source.name)
-        first = np.full(len(rows), -1)
+        first = np.full(len(rows), -1, np.int32)
         for cluster in clusters:
             first[cluster] = cluster[0]
         exact = np.zeros(len(rows), bool) if found is None else found.exact
-        codes = np.zeros(len(rows), np.uint8)
-        for code, split in enumerate(SPLITS):
-            codes[splits == split] = code
-        self.examples = Outcome(rows, self.class_names, codes, groups, names, kept, first, exact)
+        codes, (why, reasons) = _codes(splits, SPLITS), _reasons(kept)
+        self.examples = Outcome(rows, self.class_names, codes, groups, names, why, reasons, first, exact)
         if persons and (names[groups] != of_photos[photographed]).any():
             self.warnings += warn_of_groups(kept, splits, labels, as_text(names[groups]), self.class_names)
 
-    def _splits(self, names: np.ndarray, groups: np.ndarray, curation: Curation, say: Say) -> np.ndarray:
+    def _splits(self, names: GroupNames, groups: np.ndarray, curation: Curation, say: Say) -> np.ndarray:
         """The split of each row, text or object ``[N]``."""
         own = self._rows.splits()
         if own[0] is not None and curation.splits is None and curation.test_share is None:
@@ -161,7 +161,7 @@ class Curated:
     def _persons(self, curation: Curation, say: Say) -> list[np.ndarray]:
         """Who is in each image, text [N] with "" for unknown, as far as the source says it and as the user does."""
         persons = []
-        if (self._rows.person != b"").any():
+        if self._rows.person is not None:
             named, told = one_spelling(as_text(self._rows.person), "the source")
             for line in (*told, describe_groups(named, "the source")):
                 say(line)
@@ -200,7 +200,7 @@ class Curated:
 
     def write_examples(self, directory: Path) -> None:
         """See ``examples.write_examples``."""
-        write_examples(self.examples, directory, self.order.tolist(), self._rows.measures)
+        write_examples(self.examples, directory, each(self.order), self._rows.measures)
 
     def _stored(self, row: int) -> np.ndarray:
         return decode_stored(self._spool.encoded(row), self.image_shape)
@@ -208,10 +208,9 @@ class Curated:
     def records(self, split: str) -> Iterator[Stored]:
         """The examples of a split to write."""
         examples, rows = self.examples, self._rows
-        for row in examples.rows_of(split).tolist():
-            group = text_of(examples.group_names[examples.group[row]])
-            encoded = self._spool.encoded(row)
-            yield Stored(text_of(rows.id[row]), int(rows.label[row]), group, encoded, rows.targets(row))
+        for row in each(examples.rows_of(split)):
+            encoded, targets = self._spool.encoded(row), rows.targets(row)
+            yield Stored(text_of(rows.id[row]), int(rows.label[row]), examples.group_of(row), encoded, targets)
 
     def close(self) -> None:
         self._spool.close()
@@ -228,16 +227,44 @@ def _judge(source: Source, good: int) -> None:
 
 def _refuse_twice(ids: np.ndarray, order: np.ndarray) -> None:
     """Raise ``UserError`` if an id is there twice; ``order`` sorts them, those that are equal by their rows."""
-    again = order[1:][ids[order[1:]] == ids[order[:-1]]]
-    if len(again):
-        raise UserError(f"Two examples have the id {text_of(ids[again.min()])!r}: rename one of the files.")
+    again = len(ids)
+    for start in range(1, len(ids), _AT_ONCE):
+        later = order[start : start + _AT_ONCE]
+        equal = later[ids[later] == ids[order[start - 1 : start - 1 + len(later)]]]
+        again = min(again, int(equal.min(initial=again)))
+    if again < len(ids):
+        raise UserError(f"Two examples have the id {text_of(ids[again])!r}: rename one of the files.")
 
 
-def _join_named(names: np.ndarray, groups: np.ndarray, persons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _own_groups(rows: Rows, order: np.ndarray) -> tuple[GroupNames, np.ndarray]:
+    """The groups that the source knows, as places in their names: int ``[N]``; ``order`` sorts the ids."""
+    if rows.group is rows.id:
+        own = np.empty(len(rows), np.int64)
+        own[order] = np.arange(len(rows))
+        return GroupNames(rows.id, order), own
+    _, first, groups = np.unique(rows.group, return_index=True, return_inverse=True)
+    return GroupNames(rows.group, first), groups
+
+
+def _join_named(names: GroupNames, groups: np.ndarray, persons: np.ndarray) -> tuple[GroupNames, np.ndarray]:
     """``join_named`` of groups that are places in names, both ways."""
     joined = join_named(as_text(names[groups]), persons)
-    found: tuple[np.ndarray, np.ndarray] = np.unique(np.char.encode(joined, "utf-8"), return_inverse=True)
+    found, places = np.unique(np.char.encode(joined, "utf-8"), return_inverse=True)
+    return GroupNames(found), places
+
+
+def _codes(words: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Places of words, object or text ``[N]``, in names: uint8 ``[N]``."""
+    found = np.zeros(len(words), np.uint8)
+    for code, name in enumerate(names):
+        found[words == name] = code
     return found
+
+
+def _reasons(kept: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Reasons, object ``[N]``, as places in those that there are."""
+    different = tuple(sorted(set(kept)))
+    return _codes(kept, different), different
 
 
 def _clusters(found: Duplicates, order: np.ndarray) -> list[list[int]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_tl.data.building.duplicates import find_duplicates
-from fer_tl.data.building.image_buffer import joined
+from fer_tl.data.building.joined_files import joined
 from fer_tl.data.building.registration import SIDE, small_content
 from fer_tl.data.building.sketches import SKETCH, sketch
 from fer_tl.sources.records import Record
@@ -73,8 +73,9 @@ def merge_photos(places: Sequence[Path], starts: Sequence[int], groups: np.ndarr
     _, first = np.unique(groups[rows], return_index=True)
     chosen = np.sort(first)  # of each group the first photo, in their order
     pixels = np.concatenate([about["pixels"] for about in abouts])[chosen]
-    sketches = joined(places, _FILES[1], folder, np.uint8, (SKETCH, SKETCH))
-    pictures = joined(places, _FILES[2], folder, np.uint8, (SIDE, SIDE, 3))
+    files = [(place / _FILES[1], place / _FILES[2]) for place in places]
+    sketches = joined([one for one, _ in files], folder / _FILES[1], np.uint8, (SKETCH, SKETCH))
+    pictures = joined([one for _, one in files], folder / _FILES[2], np.uint8, (SIDE, SIDE, 3))
     if len(chosen) < len(rows):
         sketches = sketches[chosen]
     clusters = find_duplicates(pixels, sketches, lambda row: np.array(pictures[chosen[row]])).clusters

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from fer_tl.data.building.joined_files import joined
 from fer_tl.data.building.rows import Rows
 from fer_tl.data.building.sketches import SKETCH, sketch
 from fer_tl.sources.images import encode_image
@@ -73,31 +73,6 @@ class Spool:
             file.close()
 
 
-def joined(
-    places: Sequence[Path], name: str, folder: Path, kind: np.dtype | type, shape: tuple[int, ...]
-) -> np.ndarray:
-    """What files of one name hold, one file after the other: an array of things of a shape, mapped from the disk.
-
-    Args:
-        places: folders with such a file each.
-        name: of the files.
-        folder: where to put what they hold together, if they are not the one that is there.
-        kind: of each number.
-        shape: of each thing.
-    """
-    whole = folder / name
-    if list(places) != [folder]:
-        with whole.open("wb") as out:
-            for place in places:
-                with (place / name).open("rb") as one:
-                    shutil.copyfileobj(one, out, 1 << 20)
-    kind = np.dtype(kind)
-    count = whole.stat().st_size // (kind.itemsize * int(np.prod(shape)))
-    if not count:
-        return np.zeros((0, *shape), kind)
-    return np.memmap(whole, dtype=kind, mode="r", shape=(count, *shape))
-
-
 def sketches_of(places: Sequence[Path], folder: Path) -> np.ndarray:
     """uint8 [N, 32, 32] of all images, mapped from the disk; see ``joined``."""
-    return joined(places, "sketches", folder, np.uint8, (SKETCH, SKETCH))
+    return joined([place / "sketches" for place in places], folder / "sketches", np.uint8, (SKETCH, SKETCH))

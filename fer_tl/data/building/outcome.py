@@ -7,16 +7,32 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
-from fer_tl.data.building.rows import Rows, hex_of, text_of
+from fer_tl.data.building.rows import Rows, each, hex_of, text_of
 from fer_tl.data.examples import KEPT, Example
 from fer_tl.data.fingerprints import Stamp, content_hash
 from fer_tl.sources.records import SPLITS
 
 _AT_ONCE = 1 << 16
+
+
+class GroupNames:
+    """Names of groups, in their order.
+
+    Args:
+        column: bytes ``[M]`` in UTF-8.
+        rows: int ``[G]``, which of them are the names; None for all.
+    """
+
+    def __init__(self, column: np.ndarray, rows: np.ndarray | None = None) -> None:
+        self._column, self._rows = column, rows
+
+    def __getitem__(self, groups: Any) -> Any:
+        """Of a group, or of several."""
+        return self._column[groups if self._rows is None else self._rows[groups]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +44,9 @@ class Outcome(Sequence[Example]):
         class_names: in label order.
         split: uint8 ``[N]``, places in ``SPLITS``.
         group: int ``[N]``, places in ``group_names``.
-        group_names: bytes ``[G]`` in UTF-8.
-        kept: object ``[N]``, see ``Example.kept``.
+        group_names: of all groups.
+        why: uint8 ``[N]``, places in ``reasons``.
+        reasons: see ``Example.kept``.
         cluster: int ``[N]``, the row of the first example, by id, of an example's copies; -1 where it has none.
         exact: bool ``[N]``, whether its pixels are those of another one.
     """
@@ -38,8 +55,9 @@ class Outcome(Sequence[Example]):
     class_names: tuple[str, ...]
     split: np.ndarray
     group: np.ndarray
-    group_names: np.ndarray
-    kept: np.ndarray
+    group_names: GroupNames
+    why: np.ndarray
+    reasons: tuple[str, ...]
     cluster: np.ndarray
     exact: np.ndarray
 
@@ -58,15 +76,15 @@ class Outcome(Sequence[Example]):
         if not 0 <= row < len(self):
             raise IndexError(row)
         rows, first = self.rows, int(self.cluster[row])
-        height, width = rows.size[row].tolist()
+        height, width = rows.size(row)
         return Example(
             text_of(rows.id[row]),
             SPLITS[self.split[row]],
             self.class_names[rows.label[row]],
-            text_of(self.group_names[self.group[row]]),
+            self.group_of(row),
             "" if first < 0 else text_of(rows.id[first]),
             "" if first < 0 else "exact" if self.exact[row] else "near",
-            self.kept[row],
+            self.reasons[self.why[row]],
             height,
             width,
             rows.crop(row),
@@ -76,7 +94,16 @@ class Outcome(Sequence[Example]):
     @cached_property
     def is_kept(self) -> np.ndarray:
         """Which are written: bool ``[N]``."""
-        return self.kept == KEPT
+        return np.isin(self.why, [code for code, reason in enumerate(self.reasons) if reason == KEPT])
+
+    def group_of(self, row: int) -> str:
+        """See ``Example.group``."""
+        return text_of(self.group_names[self.group[row]])
+
+    def left_out(self) -> dict[str, int]:
+        """How many are not written, by the reason."""
+        numbers = np.bincount(self.why, minlength=len(self.reasons)).tolist()
+        return {reason: n for reason, n in zip(self.reasons, numbers, strict=True) if n and reason != KEPT}
 
     @cached_property
     def splits(self) -> list[str]:
@@ -116,12 +143,12 @@ class Outcome(Sequence[Example]):
 
     def stamps(self, order: np.ndarray) -> Iterator[Stamp]:
         """What goes into the fingerprints, of every example to write, in an order of rows."""
-        for row in order[self.is_kept[order]].tolist():
+        for row in each(order[self.is_kept[order]]):
             targets = self.rows.targets(row)
             yield Stamp(
                 SPLITS[self.split[row]],
                 text_of(self.rows.id[row]),
-                text_of(self.group_names[self.group[row]]),
+                self.group_of(row),
                 int(self.rows.label[row]),
                 hex_of(self.rows.stored[row]),
                 b"" if targets is None else targets.tobytes(),
@@ -139,21 +166,14 @@ class Outcome(Sequence[Example]):
             for label, name in enumerate(self.class_names)
         }
         ordered = sorted(starts, key=starts.__getitem__)
-        if any(
-            starts[later].startswith(starts[one]) for one, later in pairwise(ordered)
-        ):  # a class called "sad 5": hashes decide which of two classes is first
+        if any(starts[later].startswith(starts[one]) for one, later in pairwise(ordered)):
+            # A class called "sad 5" beside "sad": hashes decide which line of the two is first.
             return content_hash(list(self.stamps(np.arange(len(self)))), self.class_names)
-        rank = np.zeros((len(SPLITS), len(self.class_names)), np.int64)
-        for place, key in enumerate(ordered):
-            rank[key] = place
-        chosen = np.flatnonzero(self.is_kept)
-        places = rank[self.split[chosen], self.rows.label[chosen]]
-        order = chosen[np.lexsort((self.rows.stored[chosen], places))]
         digest = hashlib.sha256()
-        for first in range(0, len(order), _AT_ONCE):
-            some = order[first : first + _AT_ONCE].tolist()
-            lines = (
-                f"{starts[self.split[row], self.rows.label[row]]}{hex_of(self.rows.stored[row])}\n" for row in some
-            )
-            digest.update("".join(lines).encode())
+        for split, label in ordered:
+            chosen = np.flatnonzero(self.is_kept & (self.split == split) & (self.rows.label == label))
+            stored = np.sort(self.rows.stored[chosen])
+            for first in range(0, len(stored), _AT_ONCE):
+                some = stored[first : first + _AT_ONCE].tolist()
+                digest.update("".join(f"{starts[split, label]}{hex_of(one)}\n" for one in some).encode())
         return digest.hexdigest()

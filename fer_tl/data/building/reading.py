@@ -50,15 +50,14 @@ def read_part(source: Source, place: Path, encoding: str, photographs: bool) -> 
     tones, (height, width, channels) = Tones(), source.image_shape
     with (
         closing(SpoolWriter(place, encoding, photographs)) as spool,
-        closing(RowWriter(place)) as rows,
+        closing(RowWriter(place, lossy=encoding != "png")) as rows,
         closing(PhotoWriter(place)) as photos,
         CountProgress(source.total(), "examples read") as progress,
     ):
         for record in checked_records(source):
             encoded = spool.add(record.image)
             pixels = digest_pixels(record.image)
-            lossless = encoding == "png"
-            stored = pixels if lossless else digest_pixels(decode_stored(encoded, (height, width, channels)))
+            stored = pixels if encoding == "png" else digest_pixels(decode_stored(encoded, (height, width, channels)))
             tones.add(record.image)
             if photographs:
                 photos.add(record, rows.count)

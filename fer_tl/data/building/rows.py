@@ -1,25 +1,24 @@
-"""What is remembered of the records of a source besides their pixels: in columns, on the disk, 70 bytes and the texts
-of each."""
+"""What is remembered of the records of a source besides their pixels: a file for each column, mapped from the disk."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from fer_tl.data.building.joined_files import joined, mapped
 from fer_tl.sources.records import SPLITS, Record
 
+_NUMBERS = struct.Struct("<BBiiiQ")
 _ROW = np.dtype(
-    [
-        ("split", "u1"), ("crop", "u1"), ("label", "<i4"), ("size", "<i4", 2), ("end", "<u8"),
-        ("pixels", "S32"), ("stored", "S32"),
-    ]
-)  # fmt: skip
+    [("split", "u1"), ("crop", "u1"), ("label", "<i4"), ("height", "<i4"), ("width", "<i4"), ("end", "<u8")]
+)
+_DIGEST = np.dtype("S32")
 _SPLITS, _CROPS = (None, *SPLITS), ("", "whole", "cropped", "clipped")
-_TEXTS = ("id", "group", "person")
 _MEASURE = "measure."
 _AT_ONCE = 1 << 16
 
@@ -29,12 +28,17 @@ class RowWriter:
 
     Args:
         place: an empty folder.
+        lossy: whether encoded images have other pixels than those that were encoded.
+
+    Attributes:
+        count: of the rows.
     """
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, lossy: bool) -> None:
         self._place = place
-        self._rows = self._open("rows")
-        self._texts = {name: self._open(name) for name in _TEXTS}
+        self._rows, self._pixels = self._open("rows"), self._open("pixels")
+        self._stored = self._open("stored") if lossy else None
+        self._texts = {name: self._open(name) for name in ("id", "group", "person")}
         self._targets: BinaryIO | None = None
         self._measures: dict[str, BinaryIO] = {}
         self.count = 0
@@ -48,12 +52,14 @@ class RowWriter:
             stored: the same of what the encoded image is decoded to.
             end: how many bytes of images there are, with its own.
         """
-        row = (
-            _SPLITS.index(record.split), _CROPS.index(record.crop), record.label, record.size, end, pixels, stored
-        )  # fmt: skip
-        self._rows.write(np.array(row, _ROW).tobytes())
-        for name, file in self._texts.items():
-            file.write(getattr(record, name).encode() + b"\n")
+        split, crop = _SPLITS.index(record.split), _CROPS.index(record.crop)
+        self._rows.write(_NUMBERS.pack(split, crop, record.label, *record.size, end))
+        self._pixels.write(pixels)
+        if self._stored:
+            self._stored.write(stored)
+        group = "" if record.group == record.id else record.group  # of most it is
+        for name, text in (("id", record.id), ("group", group), ("person", record.person)):
+            self._texts[name].write(text.encode() + b"\n")
         if record.targets is not None:
             if self._targets is None:
                 self._targets = self._open("targets")
@@ -63,11 +69,12 @@ class RowWriter:
             self._measures[name] = self._open(f"{_MEASURE}{name}")
             self._measures[name].write(np.full(self.count, np.nan).tobytes())
         for name, file in self._measures.items():
-            file.write(np.float64(record.measures.get(name, np.nan)).tobytes())
+            file.write(struct.pack("<d", record.measures.get(name, np.nan)))
         self.count += 1
 
     def close(self) -> None:
-        for file in (self._rows, *self._texts.values(), self._targets, *self._measures.values()):
+        more = (self._rows, self._pixels, self._stored, self._targets)
+        for file in (*more, *self._texts.values(), *self._measures.values()):
             if file is not None:
                 file.close()
 
@@ -80,42 +87,54 @@ class Rows:
 
     Args:
         places: filled by ``RowWriter``.
+        folder: for files that hold those of all places; or the only place.
 
     Attributes:
         starts: int64 ``[P]``, the first row of each folder.
-        id: bytes ``[N]`` in UTF-8, whose order is that of the texts; ``group`` and ``person`` likewise.
-        label: int64 ``[N]``.
-        size: int32 ``[N, 2]``, height and width, pixels.
+        label: int32 ``[N]``.
         end: uint64 ``[N]``, bytes of images in the row's folder, with its own.
-        pixels: bytes ``[N]``, see ``RowWriter.add``; ``stored`` likewise.
+        id: bytes ``[N]`` in UTF-8, whose order is that of the texts.
+        group: likewise; the same array as ``id`` where each is its own.
+        person: likewise; None where nobody is known.
+        pixels: bytes ``[N]``, see ``RowWriter.add``.
+        stored: likewise.
         measures: {name: float64 ``[N]``, NaN where there is none}.
     """
 
-    def __init__(self, places: Sequence[Path]) -> None:
-        tables = [np.fromfile(place / "rows", _ROW) for place in places]
-        self.starts = np.cumsum([0, *map(len, tables)])[:-1]
-        table = tables[0] if len(tables) == 1 else np.concatenate(tables)
-        del tables
-        self.label, self.size, self.end = table["label"].astype(np.int64), table["size"].copy(), table["end"].copy()
-        self.pixels, self._split, self._crop = table["pixels"].copy(), table["split"].copy(), table["crop"].copy()
-        stored = table["stored"]
-        self.stored = self.pixels if np.array_equal(stored, self.pixels) else stored.copy()
-        self.id, self.group, self.person = (_lines(place / name for place in places) for name in _TEXTS)
-        counts = [len(ids) for ids in np.split(self.id, self.starts[1:])]
+    def __init__(self, places: Sequence[Path], folder: Path) -> None:
+        counts = [(place / "rows").stat().st_size // _ROW.itemsize for place in places]
+        self.starts = np.cumsum([0, *counts])[:-1]
+
+        def column(name: str, kind: np.dtype, *shape: int) -> np.ndarray:
+            return joined([place / name for place in places], folder / name, kind, shape)
+
+        def has(name: str) -> bool:
+            """Whether there is more than ends of lines."""
+            return any((place / name).stat().st_size > count for place, count in zip(places, counts, strict=True))
+
+        self._rows = column("rows", _ROW)
+        self.label, self.end = self._rows["label"], self._rows["end"]
+        self.pixels = self.stored = column("pixels", _DIGEST)
+        if (places[0] / "stored").exists():
+            self.stored = column("stored", _DIGEST)
+        self.id = self.group = _as_array(lambda: _lines(places, "id"), folder / "ids")
+        if has("group"):
+            self.group = _as_array(lambda: _groups(places), folder / "groups")
+        self.person = _as_array(lambda: _lines(places, "person"), folder / "persons") if has("person") else None
         named = {path.name for place in places for path in place.glob(f"{_MEASURE}*")}
         self.measures = {
             name.removeprefix(_MEASURE): np.concatenate(
-                [_numbers(place / name, np.float64, count) for place, count in zip(places, counts, strict=True)]
+                [_measure(place / name, count) for place, count in zip(places, counts, strict=True)]
             )
             for name in sorted(named)
         }
         self._targets: np.ndarray | None = None
-        if len(self) and (places[0] / "targets").exists():
+        if any((place / "targets").exists() for place in places):
             found = [np.fromfile(place / "targets", np.float32) for place in places if (place / "targets").exists()]
             self._targets = np.concatenate(found).reshape(len(self), -1)
 
     def __len__(self) -> int:
-        return len(self.label)
+        return len(self._rows)
 
     @property
     def has_targets(self) -> bool:
@@ -128,44 +147,58 @@ class Rows:
 
     def splits(self) -> np.ndarray:
         """The split that the source says of each: object ``[N]``, None where it says none."""
-        return np.array(_SPLITS, object)[self._split]
+        return np.array(_SPLITS, object)[self._rows["split"]]
+
+    def size(self, row: int) -> tuple[int, int]:
+        """See ``Record.size``."""
+        return int(self._rows["height"][row]), int(self._rows["width"][row])
 
     def crop(self, row: int) -> str:
         """See ``Record.crop``."""
-        return _CROPS[self._crop[row]]
+        return _CROPS[self._rows["crop"][row]]
 
     def crops(self, chosen: np.ndarray) -> Mapping[str, int]:
-        """How many of the chosen rows, bool ``[N]``, are cropped how."""
-        return dict(zip(_CROPS, np.bincount(self._crop[chosen], minlength=len(_CROPS)).tolist(), strict=True))
+        """How many of the chosen rows, int ``[n]``, are cropped how."""
+        found = np.bincount(self._rows["crop"][chosen], minlength=len(_CROPS))
+        return dict(zip(_CROPS, found.tolist(), strict=True))
 
     def measures_of(self, row: int) -> dict[str, float]:
         """See ``Record.measures``."""
         return {name: float(values[row]) for name, values in self.measures.items() if not np.isnan(values[row])}
 
 
-def _numbers(path: Path, kind: type, count: int) -> np.ndarray:
-    with contextlib.suppress(FileNotFoundError):
-        return np.fromfile(path, kind)
-    return np.full(count, np.nan)
+def each(rows: np.ndarray) -> Iterator[int]:
+    """Numbers of rows, int ``[n]``, as those of Python, not all of them at once."""
+    for start in range(0, len(rows), _AT_ONCE):
+        yield from rows[start : start + _AT_ONCE].tolist()
 
 
-def _lines(paths: Iterable[Path]) -> np.ndarray:
-    """The lines of files, one file after the other: bytes ``[N]``."""
-    found = [_lines_of(path) for path in paths]
-    return found[0] if len(found) == 1 else np.concatenate(found)
+def _measure(path: Path, count: int) -> np.ndarray:
+    return np.fromfile(path, "<f8") if path.exists() else np.full(count, np.nan)
 
 
-def _lines_of(path: Path) -> np.ndarray:
-    data = np.fromfile(path, np.uint8)
-    ends = np.flatnonzero(data == ord("\n"))  # [N]
-    lengths = np.diff(ends, prepend=-1) - 1
-    width = max(1, int(lengths.max(initial=0)))
-    found = np.zeros((len(ends), width), np.uint8)
-    for first in range(0, len(ends), _AT_ONCE):  # what is between would be as large as all of it
-        ours = slice(first, first + _AT_ONCE)
-        some = data[ends[first] - lengths[first] : ends[ours][-1]]
-        found[ours][np.arange(width) < lengths[ours, None]] = some[some != ord("\n")]
-    return found.view(f"S{width}").reshape(-1)
+def _lines(places: Iterable[Path], name: str) -> Iterator[bytes]:
+    """The lines of files, one file after the other, without their ends."""
+    for place in places:
+        with (place / name).open("rb") as file:
+            for line in file:
+                yield line[:-1]
+
+
+def _groups(places: Sequence[Path]) -> Iterator[bytes]:
+    """The group of each row, its id where no other one is written."""
+    pairs = zip(_lines(places, "group"), _lines(places, "id"), strict=True)
+    return (group or own for group, own in pairs)
+
+
+def _as_array(lines: Callable[[], Iterator[bytes]], path: Path) -> np.ndarray:
+    """Lines as bytes ``[N]``, mapped from a file that is written; they are read twice."""
+    kind = np.dtype(f"S{max(1, max(map(len, lines()), default=1))}")
+    given = lines()
+    with path.open("wb") as out:
+        while some := list(islice(given, _AT_ONCE)):
+            out.write(np.array(some, kind).tobytes())
+    return mapped(path, kind)
 
 
 def as_text(column: np.ndarray) -> np.ndarray:

@@ -16,17 +16,24 @@ SIZE = 48
 
 
 class ToySource(Source):
-    """Drawn faces; face n of the series is always the same, and each split is a run of the series."""
+    """Drawn faces; face n of the series is always the same, and each split is a run of the series.
+
+    Args:
+        count: of all; two thirds are for training, a sixth for validation and the rest for test. None for ``COUNTS``.
+    """
 
     kind = "drawn"
     divides = True
     name = "toyfaces"
     class_names = CLASS_NAMES
 
-    def __init__(self) -> None:
+    def __init__(self, count: int | None = None) -> None:
         self.options: dict[str, str] = {}
         self.notes: list[str] = []
         self._counts = dict(COUNTS)
+        if count is not None:
+            sixth = count // 6
+            self._counts = {"train": count - 2 * sixth, "validation": sixth, "test": sixth}
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
