@@ -12,6 +12,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.data.building.build import build
 from fer_tl.data.directory import dataset_directory
 from fer_tl.data.examples import read_examples
+from fer_tl.sources.findings import Part
 from fer_tl.sources.ravdess.choosing import Choice
 from fer_tl.sources.ravdess.reader import open_ravdess
 from fer_tl.sources.records import UnusableExamples
@@ -64,6 +65,19 @@ def test_which_films_are_read(tmp_path: Path) -> None:
         "films of recordings without sound that are there with sound": 1,
         "films whose names do not tell expression and person": 1,
     }
+
+
+def test_films_are_divided_among_parts(tmp_path: Path) -> None:
+    root = film_set(tmp_path / "set")
+    whole = [record.id for record in open_ravdess(root, SIDE).records()]
+    found = []
+    for number in range(1, 5):
+        source = open_ravdess(root, SIDE)
+        source.part = Part(number, 4)
+        of_part = [record.id for record in source.records()]
+        assert len(of_part) == source.total() > 0
+        found += of_part
+    assert found == whole
 
 
 def test_what_is_no_film_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -71,6 +72,24 @@ class Given(Source):
 
     def warnings(self) -> list[str]:
         return []
+
+
+class Drawing(Given):
+    """Images of one pixel that are not kept."""
+
+    image_shape = (1, 1, 1)
+
+    def __init__(self, count: int) -> None:
+        super().__init__([])
+        self._count = count
+
+    def total(self) -> int:
+        return self._count
+
+    def records(self) -> Iterator[Record]:
+        for number in range(self._count):
+            pixel = np.full((1, 1, 1), number % 200, np.uint8)
+            yield Record("train", f"face {number:05d}", number % 2, pixel, f"face {number:05d}")
 
 
 def record(identity: str, image: np.ndarray, split: str | None = "train", label: int = 0, group: str = "") -> Record:
@@ -280,6 +299,22 @@ def test_too_few_photos_for_a_split(tmp_path: Path) -> None:
     records = [record(str(seed), picture(seed), None, int(seed < 4)) for seed in range(20)]
     with pytest.raises(UserError, match="class 'happy' has 4 groups of images, too few for an 80:20 split"):
         curate(tmp_path, records)
+
+
+def test_rows_take_next_to_no_memory(tmp_path: Path) -> None:
+    def taken(count: int) -> int:
+        (tmp_path / str(count)).mkdir()
+        source = Drawing(count)
+        tracemalloc.start()
+        curated = Curated(source, Curation(duplicates="keep"), tmp_path / str(count))
+        found, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(curated.examples) == count and curated.examples[count - 1].group == f"face {count - 1:05d}"
+        curated.close()
+        return found
+
+    taken(10)  # imports what it needs
+    assert (taken(1500) - taken(500)) / 1000 < 60  # bytes; a Python object would take hundreds
 
 
 def test_an_id_twice_is_refused(tmp_path: Path) -> None:
