@@ -18,6 +18,7 @@ from fer_tl.commands import command_names, load_command, summary_of
 from fer_tl.commands._arguments import recording_parser
 from fer_tl.commands._as_meant import as_meant
 from fer_tl.commands._help import INTRO, help_text
+from fer_tl.core.config_keys import walk
 from fer_tl.core.errors import Terminated, UserError, exit_code, suggest
 from fer_tl.core.interrupts import handled, terminate
 from fer_tl.core.options import from_flat, parse_values, read_yaml
@@ -64,16 +65,19 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, Any]]:
     try:
         values = parse_values(lambda: parser.parse_args(arguments))
     except UserError as error:
-        text = str(error)
-        if " required: " in text:
-            for action in actions:
-                typed = (action.option_strings or [action.metavar or action.dest])[0]
-                text = text.replace(f"{name}.{action.dest}", typed)
-        raise UserError(text) from None
+        words = str(error).partition(" required: ")[2].split(", ")
+        needed = [a for a in actions if {f"{name}.{a.dest}", a.dest, a.metavar, *a.option_strings} & set(words)]
+        if not needed:
+            raise
+        typed = [(action.option_strings or [action.metavar or action.dest.upper()])[0] for action in needed]
+        raise UserError(f"fer-tl {name} needs {' and '.join(typed)}; fer-tl help {name} says what that is") from None
     start = f"{name}."
     found = {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
     if name in names and load_command(name).takes_experiment:
-        _choose_dataset(found, any(argument.partition("=")[0] == "--data" for argument in arguments))
+        given = {argument.partition("=")[0] for argument in arguments}
+        _choose_dataset(found, "--data" in given)
+        if "--weights" not in given:
+            _choose_weights(found)
     return name, found
 
 
@@ -85,6 +89,15 @@ def _choose_dataset(values: dict[str, Any], is_given: bool) -> None:
     if not is_given and name != values["data"]:
         say_line(f"data: {name}, the only one of photographs under {values['data_dir']}; --data NAME takes another")
     values["data"] = name
+
+
+def _choose_weights(values: dict[str, Any]) -> None:
+    """Put the weights to start from into an experiment's values."""
+    from fer_tl.models.resolve import default_weights
+
+    values["weights"], line = default_weights(values["backbone"])
+    if line:
+        say_line(line)
 
 
 def _choose_level(arguments: list[str]) -> list[str]:
@@ -131,6 +144,7 @@ def _spread_config(arguments: list[str]) -> list[str]:
             keys = [
                 f"--{key.replace('_', '-')}={value if isinstance(value, str) else json.dumps(value)}"
                 for key, value in read_yaml(path).items()
+                if key not in load_command(arguments[0]).without
             ]
             return [arguments[0], *keys, *arguments[1:]]
     return arguments
@@ -210,7 +224,8 @@ def _call(name: str, values: dict[str, Any]) -> None:
     if command.takes_experiment:
         values.pop("config")
         given = [values.pop(name) for name in command.positional]
-        found = command.run(*given, from_flat(values))
+        unread = {key: value for key, _, value, *_ in walk() if key in command.without}
+        found = command.run(*given, from_flat(values | unread))
     else:
         found = command.run(**values)
     if command.finish:

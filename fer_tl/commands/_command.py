@@ -28,6 +28,7 @@ class Command:
         flags: flags by parameter, where the name cannot be one of Python, such as ``--class``.
         add_arguments: declares the options on a ``jsonargparse.ArgumentParser``, where they do not follow from ``run``.
         takes_experiment: whether the options are those of an experiment, which ``run`` takes after what is positional.
+        without: options of an experiment that ``run`` does not read, and the command does not have.
         resumes: whether the same command continues what was interrupted, and does not start again.
         finish: is called with what ``run`` returns, to make an error of it.
     """
@@ -39,6 +40,7 @@ class Command:
     flags: Mapping[str, str] = field(default_factory=dict)
     add_arguments: Callable[[Any], None] | None = None
     takes_experiment: bool = False
+    without: tuple[str, ...] = ()
     resumes: bool = False
     finish: Callable[[Any], None] | None = None
 
@@ -55,7 +57,7 @@ class Command:
             from fer_tl.core.options import CONFIG_HELP, add_options
 
             parser.add_argument("--config", type=str | None, help=CONFIG_HELP)
-            add_options(parser)
+            add_options(parser, without=self.without)
             return
         texts, where = argument_texts(self.run), f"{self.run.__module__}.{self.run.__name__}"
         parameters = inspect.signature(self.run).parameters

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_tl.commands._evaluation_result import EvaluationResult
+from fer_tl.core.counting import counted
 from fer_tl.core.framework import import_backend, require_tensorflow
 from fer_tl.core.say import Say
 from fer_tl.data.dataset import group_by_id
@@ -72,9 +73,9 @@ def _score(target: ExportTarget, say: Say, quiet: bool = False) -> EvaluationRes
         original = load_predictions(target.source.part(part) / "predictions.npz")
         named[f"{target.source.path.resolve().name}, {part}"] = original.in_order_of(found.ids)
         note += f" {_difference(found, original.in_order_of(found.ids), target)}"
-    zeros = count_zeros(found)
-    if zeros:
-        note += f" Of {zeros:,} images the true class had the probability 0, which counts as {FLOOR:.1e} in the loss."
+    if number := count_zeros(found):
+        zeros = counted(number, "image")
+        note += f" For {zeros} the true class had the probability 0, which counts as {FLOOR:.1e} in the loss."
     result = score_rows(named, group_by_id(target.dataset))
     folder = target.opening.folder_of(target.run) if target.opening else target.run.path
     text = write_result(folder, target.title, result, note + remark)

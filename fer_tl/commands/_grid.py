@@ -16,6 +16,7 @@ from fer_tl.commands.compare import compare
 from fer_tl.commands.ensemble import ensemble
 from fer_tl.core.config import Experiment
 from fer_tl.core.config_keys import alone, identity
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.core.lock import hold
 from fer_tl.core.say import Say
@@ -79,7 +80,7 @@ def run_grid(grid: Sweep, train: Train, place: str, say: Say) -> SweepResult:
     with ExitStack() as stack:
         if not worker:
             stack.enter_context(hold(grid.run_dir, say=say))
-        say(f"sweep: {len(grid.cells)} runs in {grid.run_dir}")
+        say(f"sweep: {counted(len(grid.cells), 'run')} in {grid.run_dir}")
         rows = _rows_beside(grid, asked, train, say) if asked.in_units else _rows(grid, train, say)
         if worker:
             return SweepResult(grid.run_dir, (), say_chief(worker, say))

@@ -88,7 +88,7 @@ def _check(
         where = f"{len(images):,} images of {held_out.dataset.name} that {by} held out"
     else:
         images = made_images(original.image_shape)
-        where = f"{len(images)} made images, no faces: the dataset was not at hand"
+        where = f"{len(images)} made-up images, not faces, because the dataset was not at hand"
     answers = run_batched(exported, images, np.arange(len(images)))
     parity = compare_probabilities(original.answer(images).probabilities, answers)
     if not request.int8 and not parity.difference <= TOLERANCE:

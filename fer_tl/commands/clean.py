@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
 from fer_tl.commands._shown import Shown
+from fer_tl.core.counting import counted, fitting
 from fer_tl.core.errors import UserError
 from fer_tl.core.say import Say, say_line
 
@@ -68,11 +69,14 @@ def clean(
     if not found:
         lines.append(f"Nothing is kept under {place}.")
     elif yes:
-        lines.append(f"Removed {len(chosen)} of {len(found)} folders, {part} of {total}; what is needed is made again.")
+        lines.append(
+            f"Removed {len(chosen)} of {counted(len(found), 'cached folder')}, {part} of {total}; what is needed is "
+            "made again."
+        )
     else:
         lines.append(
-            f"{len(found)} folders, {total}; all can be made again. Nothing was removed: --yes removes {len(chosen)}, "
-            f"{part}."
+            f"{counted(len(found), 'cached folder')}, {total}; {fitting(len(found), 'it', 'all')} can be made again. "
+            f"Nothing was removed: --yes removes {len(chosen)} of them, {part}."
         )
     text = "\n".join(lines)
     say(text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from fer_tl.commands._command import Command
+from fer_tl.core.counting import counted
 from fer_tl.core.environment import count_cores
 from fer_tl.core.errors import UserError, one_line
 from fer_tl.core.framework import (
@@ -130,13 +131,17 @@ def _machine() -> Iterator[str]:
     memory, disk = psutil.virtual_memory(), shutil.disk_usage(Path.cwd())
     yield f"fer-tl {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     yield (
-        f"{count_cores()} cores, {memory.available / 1e9:.0f} of {memory.total / 1e9:.0f} GB of memory free, "
-        f"{disk.free / 1e9:.0f} GB of disk free here"
+        f"{counted(count_cores() or 1, 'core')}, {memory.available / 1e9:.0f} of {memory.total / 1e9:.0f} GB of memory "
+        f"free, {disk.free / 1e9:.0f} GB of disk free here"
     )
     there = keras_home() / "models"
     folder = str(there).replace(str(Path.home()), "~", 1)
     count = len([*there.glob("*.h5")]) if there.is_dir() else 0
-    yield f"weights: {count} files in {folder}" if count else f"weights: none in {folder} yet; fer-tl models lists them"
+    yield (
+        f"weights: {counted(count, 'file')} in {folder}"
+        if count
+        else f"weights: none in {folder} yet; fer-tl models lists them"
+    )
 
 
 def _devices() -> Devices:

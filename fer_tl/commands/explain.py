@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fer_tl.commands._command import Command
 from fer_tl.commands._shown import Shown
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.framework import import_backend
 from fer_tl.core.output_folder import choose_folder
@@ -148,19 +149,21 @@ def _gather(
         return (
             mistakes.pictures,
             f"{where}: its {count} most confident mistakes" if count > 1 else f"{where}: its most confident mistake",
-            f"The {count} most confident of {mistakes.wrong:,} mistakes on {mistakes.answers:,} held-out images, each "
-            f"explained by a model that was not trained on it.{repeated}",
+            f"The {f'{count} ' if count > 1 else ''}most confident of {counted(mistakes.wrong, 'mistake')} on "
+            f"{counted(mistakes.answers, 'held-out image')}{', each' if count > 1 else ','} explained by a model that "
+            f"was not trained on it.{repeated}",
         )
     from fer_tl.inference.explain.pictures import input_shape, read_pictures
 
     shape = input_shape(run.part(parts[0]) / "model.keras")
     count = len(images)
-    others = f", one of {len(run.parts)}" if len(run.parts) > 1 else ""
-    which = "" if parts[0] == "model" else f" of {parts[0]}"
+    source = "The model"
+    if len(run.parts) > 1:
+        source = f"The explanations are those of the model of {parts[0]}, one of {len(run.parts)}. It"
     return (
         read_pictures(images, shape, parts[0], run.model_recipe(parts[0])),
-        f"{where}: {count} image{'s' if count > 1 else ''} explained",
-        f"Explained by the model{which}{others}. It takes {'x'.join(map(str, shape))} pixels.",
+        f"{where}: {counted(count, 'image')} explained",
+        f"{source} takes pictures of {'x'.join(map(str, shape))} pixels.",
     )
 
 

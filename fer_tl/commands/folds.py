@@ -10,8 +10,10 @@ import numpy as np
 
 from fer_tl.commands._command import Command
 from fer_tl.commands._shown import Shown
+from fer_tl.core.counting import fitting
 from fer_tl.core.errors import UserError
 from fer_tl.core.say import Say, say_line
+from fer_tl.data.choose_dataset import choose_dataset
 from fer_tl.data.dataset import Dataset, load_dataset
 from fer_tl.reports.rendering import Table, as_text
 
@@ -19,7 +21,7 @@ from fer_tl.reports.rendering import Table, as_text
 @dataclass(frozen=True, repr=False)
 class FoldsResult(Shown):
     """A fold table that is good: the fold of each training image by id (where repeated, those of all repetitions), the
-    file it was written to, and its counts."""
+    file it was written to, None for none, and its counts."""
 
     fold_of: dict[str, int | tuple[int, ...]]
     path: Path | None
@@ -36,7 +38,7 @@ def draw_folds(
     out: Path | str | None = None,
     say: Say = say_line,
 ) -> FoldsResult:
-    """Draw the folds that ``cv`` would draw and write them down, or check a table that somebody gives.
+    """Draw the folds that ``cv`` would draw, or check a table that somebody gives; write them down if asked to.
 
     A table is good if it has every training image once, every fold has every class, and no group (duplicates, faces of
     one photo) is split.
@@ -48,7 +50,7 @@ def draw_folds(
         repeats: how often, each time other folds; a column for each.
         seed: seed of the drawing; default: 0.
         table: a CSV with the columns id and fold to check in place of drawing one.
-        out: file to write; default: ``folds-<data>-<folds>-<seed>.csv``, none where a table is checked.
+        out: CSV to write the folds to; default: none.
         say: prints a line.
 
     Raises:
@@ -63,6 +65,7 @@ def draw_folds(
         raise UserError(f"--repeats {repeats}: folds are drawn 1 to {100} times")
     if table and seed is not None:
         raise UserError("--seed draws folds and --table gives them: use one of them")
+    data = choose_dataset(data, data_dir, say)
     dataset = load_dataset(data, data_dir, "train", "stream")  # no image is looked at
     if table:
         assigned = read_repetitions(Path(table), dataset.ids, repeats, others=True)  # [R, N]
@@ -77,24 +80,26 @@ def draw_folds(
     split = count_split(assigned, dataset.groups)
     if split:
         raise UserError(
-            f"{table} leaks: {split:,} of {len(dataset):,} images have a duplicate or a face of the same photo in "
-            "another fold; draw folds without --table"
+            f"{table} leaks: {split:,} of {len(dataset):,} images {fitting(split, 'has', 'have')} a duplicate or a "
+            "face of the same photo in another fold; draw folds without --table"
         )
     check_repetitions(assigned, dataset.labels, dataset.groups, dataset.class_names, number)
     say("Every image is in one fold, every fold has every class, no group is split.")
     path = None
-    if out or not table:
-        times = f"-{repeats}-times" if repeats > 1 else ""
-        path = Path(out) if out else Path(f"folds-{data.replace('/', '-')}-{number}-{seed or 0}{times}.csv")
+    words = ["--data", data, *(["--data-dir", str(data_dir)] if Path(data_dir) != Path("data") else [])]
+    words += ["--folds", str(number), *(["--repeats", str(repeats)] if repeats > 1 else [])]
+    if out:
+        path = Path(out)
         if path.exists() and (
             path.is_dir() or not np.array_equal(read_repetitions(path, dataset.ids, repeats, True), assigned)
         ):
             raise UserError(f"{path} is there and holds something else: give another --out")
         write_folds(path, dataset.ids, assigned)
-        words = ["--data", data, *(["--data-dir", str(data_dir)] if Path(data_dir) != Path("data") else [])]
-        words += ["--folds", str(number), *(["--repeats", str(repeats)] if repeats > 1 else [])]
         words += ["--fold-table", str(path)]
         say(f"Written to {path}; fer-tl cv {shlex.join(words)} uses it.")
+    elif not table:
+        words += ["--fold-seed", str(seed)] if seed else []
+        say(f"fer-tl cv {shlex.join(words)} draws the same folds; --out FILE writes them down.")
     fold_of = assigned[0].tolist() if repeats == 1 else map(tuple, assigned.T.tolist())
     return FoldsResult(dict(zip(dataset.ids.tolist(), fold_of, strict=True)), path, text)
 

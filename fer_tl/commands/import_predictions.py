@@ -130,9 +130,8 @@ def _note(target: ImportTarget, given: GivenPredictions, is_known: bool, run: Ru
     if given.labels_only:
         note += " Labels alone: there is no loss and no calibration."
     if given.zeros:
-        note += (
-            f" Of {given.zeros:,} images the true class had the probability 0, which counts as {FLOOR:.1e} in the loss."
-        )
+        zeros = counted(given.zeros, "image")
+        note += f" For {zeros} the true class had the probability 0, which counts as {FLOOR:.1e} in the loss."
     if given.passed_over:
         note += f" Skipped: {counted(given.passed_over, 'row')} of images that are not in the split."
     if given.unread:

@@ -34,10 +34,12 @@ def inspect_dataset(
     Raises:
         UserError: no such data, or it was built by an older version.
     """
+    from fer_tl.data.choose_dataset import choose_dataset
     from fer_tl.reports.inspect_page import write_inspection
 
+    data = choose_dataset(data, data_dir, say)
     folder = Path(out) if out else Path("inspect") / data.replace("/", "-")
-    text = write_inspection(data, data_dir, folder)
+    text = write_inspection(data, data_dir, folder, say)
     say(f"{text}\n\npage: {folder / 'index.html'}")
     return InspectionResult(folder, text)
 

@@ -43,6 +43,10 @@ MOST_STEPS = 10_000
 MOST_FEATURES = 512
 # More than a processor's caches hold.
 MOST_BYTES = 1 << 28
+# Settings of where a run is kept and told of, and of who trains its parts: a profile leaves none, on one machine.
+UNREAD = (
+    "run_dir", "seeds", "workers", "worker", "cluster_secret", "jobs", "executor", "executor_options", "track",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,11 +67,13 @@ def profile(experiment: Experiment | None = None, say: Say = say_line, **setting
         experiment: from ``fer_tl.load_experiment``; none for the defaults.
         say: prints a line.
         settings: in place of those of the experiment, or of the defaults: ``data="fer2013", backbone="facevgg"``, as
-            ``fer_tl.load_experiment`` takes them.
+            ``fer_tl.load_experiment`` takes them, but none of ``UNREAD``.
 
     Raises:
         UserError: bad settings, missing data or weights, several machines, or another framework.
     """
+    if unread := next((name for name in settings if name in UNREAD), ""):
+        raise UserError(f"a profile has no setting '{unread}': leave it out")
     experiment = settle(experiment, settings, say) or Experiment()
     if choose_backend() != "tensorflow":
         raise UserError("a profile takes the steps of TensorFlow apart: on JAX, see benchmarks/accelerator.py")
@@ -249,4 +255,4 @@ def _time(timed: dict[str, Timed]) -> dict[str, float]:
     return {name: seconds / steps[name] for name, seconds in zip(timed, taken, strict=True)}
 
 
-COMMAND = Command(profile, words=("--data",), takes_experiment=True)
+COMMAND = Command(profile, words=("--data",), takes_experiment=True, without=UNREAD)

@@ -22,9 +22,10 @@ def verify(name: str = "toyfaces", data_dir: Path | str = "data", say: Say = say
     Raises:
         UserError: no such data, or something is damaged, after all of it has been said.
     """
+    from fer_tl.data.choose_dataset import choose_dataset
     from fer_tl.data.verify import verify_dataset
 
-    verify_dataset(name, data_dir, say)
+    verify_dataset(choose_dataset(name, data_dir, say), data_dir, say)
 
 
 COMMAND = Command(verify, positional=("name",), metavars={"name": "DATASET"})

@@ -41,7 +41,8 @@ class Experiment:
     weights: str = option(
         "imagenet",
         "starting weights: imagenet, vggface (vgg16), fer2013 (the network that ships with fer-tl, of its backbone), "
-        "none, or a file; published ones and models of fer-tl bring their own pixel scaling",
+        "none, or a file; published ones and models of fer-tl bring their own pixel scaling; without this option, a "
+        "backbone that has no published weights starts from none",
     )
     accept_licence: Literal["vggface"] | None = option(
         None, "vggface: you accept that the VGGFace weights are for non-commercial research only"

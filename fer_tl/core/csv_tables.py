@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.core.safe_text import from_csv
 
@@ -269,7 +270,9 @@ def _rows(text: str, columns: Sequence[str], name: str) -> Iterator[TableRow]:
         place = f"{name}, row {number:,} (line {line:,})"
         row = [from_csv(cell.strip()) for cell in row]
         if len(row) < len(header) or any(row[len(header) :]):  # blank cells at the end may be left over
-            raise UserError(f"{place}: {len(row)} cells for the {len(header)} columns of the first line: correct it")
+            raise UserError(
+                f"{place}: {counted(len(row), 'cell')} for the {len(header)} columns of the first line: correct it"
+            )
         yield TableRow(dict(zip(header, row, strict=False)), place)
 
 

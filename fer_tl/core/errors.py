@@ -77,10 +77,11 @@ def raised_where(error: BaseException) -> str:
 def suggest(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"``, the members if the word is a group, or all when nothing is near."""
     known = sorted(known)
+    plain = {name.casefold(): name for name in reversed(known)}
     group = [name for name in known if name.startswith(f"{word}.")]
     if group:
         return f"; it is a group: {', '.join(group)}"
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    near = [plain[each] for each in difflib.get_close_matches(word.casefold(), plain, n=1, cutoff=0.5)]
     # A key written without its group, such as 'dense', is nearest to 'head.dense'.
     near = near or [name for name in known if name.split(".")[-1] == word.split(".")[-1]]
     return f"; did you mean '{near[0]}'?" if near else f"; valid are: {', '.join(known)}"

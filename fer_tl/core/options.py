@@ -8,7 +8,7 @@ import functools
 import os
 import re
 from argparse import SUPPRESS
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -84,15 +84,23 @@ def flatten_known(content: dict[str, Any], where: str) -> dict[str, Any]:
     return flat
 
 
-def add_options(parser: Any, defaults: bool = True, short: Mapping[str, str] = MappingProxyType({})) -> None:
+def add_options(
+    parser: Any,
+    defaults: bool = True,
+    short: Mapping[str, str] = MappingProxyType({}),
+    without: Collection[str] = (),
+) -> None:
     """Add every option of an experiment to a jsonargparse parser, under its dotted name.
 
     Args:
         parser: a ``jsonargparse.ArgumentParser``.
         defaults: whether an option that is not given takes its default, or does not appear in the result.
         short: second flags by dotted name.
+        without: names that are left out.
     """
     for name, kind, default, text, _ in walk():
+        if name in without:
+            continue
         flags = [f"--{name.replace('_', '-')}", *([short[name]] if name in short else [])]
         parser.add_argument(*flags, type=kind, default=default if defaults else SUPPRESS, help=text)
 

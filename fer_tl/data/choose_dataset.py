@@ -43,7 +43,10 @@ def choose_dataset(asked: str | None, data_dir: Path | str, say: Say = say_line)
         return alike.pop()
     if Path(asked).exists():
         return _build_what_it_is(asked, data_dir, say)
-    if difflib.get_close_matches(asked, known, n=1):
+    called = [name for name in built if _plain(name.rpartition("/")[2]) == _plain(asked)]  # "mine" of folder/mine
+    if len(called) == 1:
+        return called[0]
+    if difflib.get_close_matches(asked.casefold(), known, n=1):
         raise UserError(f"there is no dataset '{asked}'{suggest(asked, known)}")
     return asked  # whose folder is looked for, and said to be missing
 
@@ -56,11 +59,11 @@ def _build_what_it_is(path: str, data_dir: Path | str, say: Say) -> str:
     found = recognize(Path(path))
     if found is None:
         raise UserError(
-            f"--data {path} is a file or folder, and nothing tells which dataset it is: build it, such as with `fer-tl "
+            f"{path} is a file or folder, and nothing tells which dataset it is: build it, such as with `fer-tl "
             f"build rafdb {place}`, then name it; `fer-tl build --help` has all formats"
         )
     name, told = found
-    say(f"data: {path} has {told}: `fer-tl build {name} {place}`")
+    say(f"data: {path} has {told}, so it is built: `fer-tl build {name} {place}`")
     build(name, path, data_dir, say=say)
     return name
 

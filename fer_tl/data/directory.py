@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fer_tl.core.checksums import find_damage
+from fer_tl.core.counting import fitting
 from fer_tl.core.errors import UserError
 from fer_tl.core.staging import recover_all
 from fer_tl.data.building.options import options_of
@@ -15,6 +16,8 @@ from fer_tl.data.manifest import CACHE, DEFAULT_SHARDS, FILE_NAME, Manifest, rea
 from fer_tl.sources.format import formats, known_format
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
+# What is a file by its name: it has an ending, or stands in a folder.
+_FILE = re.compile(r"[\\/]|\.\w+$")
 
 
 def newest_version(data_dir: Path | str, name: str) -> Path:
@@ -37,6 +40,8 @@ def newest_version(data_dir: Path | str, name: str) -> Path:
         built = ", ".join(built_datasets(root)) or "nothing"
         form = known_format(name)
         known = form is not None and form.is_name(name)
+        if form is None and _FILE.search(name) and not Path(name).exists():
+            raise UserError(f"{name} does not exist: give a file, archive or folder, or the name of a dataset")
         names = ", ".join(form.shown for form in formats().values())
         advice = f"run `{build_command(name, data_dir)}`" if known else f"there are {names}"
         raise UserError(f"{name} is not built under {data_dir} (there: {built}); {advice}")
@@ -61,8 +66,8 @@ def dataset_directory(data_dir: Path | str, name: str) -> Path:
     missing = [file for file in expected if not (directory / file).is_file()]
     if missing:
         raise UserError(
-            f"{directory} is half built: {len(missing)} of {len(expected)} files are missing (first: {missing[0]}). "
-            f"Run `{build_command(name, data_dir)} --overwrite`"
+            f"{directory} is half built: {len(missing)} of {len(expected)} files {fitting(len(missing), 'is', 'are')} "
+            f"missing (first: {missing[0]}). Run `{build_command(name, data_dir)} --overwrite`"
         )
     return directory
 
@@ -81,7 +86,11 @@ def check_shards(directory: Path, manifest: Manifest, splits: Iterable[str]) -> 
         damage = find_damage(directory, expected, stamps_file(directory, manifest))
         if damage:
             (file, fault), *others = damage.items()
-            more = f", and {len(others)} more of its {len(expected)} files are damaged" if others else ""
+            more = (
+                f", and {len(others)} more of its {len(expected)} files {fitting(len(others), 'is', 'are')} damaged"
+                if others
+                else ""
+            )
             root = data_dir_of(directory, manifest)
             raise UserError(
                 f"{directory}: split '{split}' is damaged ({file} {fault}{more}); build it again: "

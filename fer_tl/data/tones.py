@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fer_tl.core.counting import counted, fitting
+
 NEARLY_BLANK = 8.0
 """Standard deviation of grey, 0..255, below which nothing can be seen. In FER-2013's 32,298 training and validation
 images, 12 have 0.0; below 8 come one at 0.6 (grey noise) and one at 4.1 (black, a few lights); the next, at 9.1, is a
@@ -52,13 +54,17 @@ class Tones:
             choosable: whether ``--channels`` can be given.
         """
         lines, total, grey = [], self.counts[_TOTAL], self.counts[_GREY]
-        if found := ", ".join(f"{self.counts[name]:,} {name}" for name in _BLANK if self.counts[name]):
-            lines.append(f"Of {total:,} images, {found}: next to nothing can be seen in them.")
+        blank = {name: self.counts[name] for name in _BLANK if self.counts[name]}
+        if blank:
+            found = ", ".join(f"{count:,} {fitting(count, 'is', 'are')} {name}" for name, count in blank.items())
+            where = fitting(sum(blank.values()), "it", "them")
+            lines.append(f"Of {counted(total, 'image')}, {found}: next to nothing can be seen in {where}.")
         if 2 * grey >= total > 0:
             how = ": --channels 1 keeps one channel, for a model that takes grey" if choosable else ""
             lines.append(
-                f"{grey:,} of {total:,} images are grey, stored as colour. A model of them takes colour, of which it "
-                f"has seen {'none' if grey == total else 'little'}: coloured pictures are new to it{how}."
+                f"{grey:,} of {total:,} images {fitting(grey, 'is', 'are')} grey, stored as colour. A model of them takes "
+                f"colour, of which it has seen {'none' if grey == total else 'little'}: coloured pictures are new to "
+                f"it{how}."
             )
         return lines
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_tl.core.checksums import find_damage
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.core.json_files import load_json
 from fer_tl.core.say import Say
@@ -132,8 +133,9 @@ def _read_split(reading: _Reading, split: str, say: Say) -> None:
         findings += _compare_split(reading, split, stamps)
     _tell(findings, say)
     total = sum(reading.manifest.counts[split].values())
-    images = f"{len(stamps):,} of {total:,} images can be read" if findings else f"{total:,} images, whole"
-    say(f"{split}: {len(files)} files, {images}")
+    images = counted(total, "image")
+    images = f"{len(stamps):,} of {images} can be read" if findings else f"{images}, whole"
+    say(f"{split}: {counted(len(files), 'file')}, {images}")
     reading.findings += findings
     reading.stamps += stamps
 
@@ -174,7 +176,9 @@ def _compare_split(reading: _Reading, split: str, stamps: Sequence[Stamp]) -> It
     found = Counter(manifest.class_names[stamp.label] for stamp in stamps)
     for name, number in manifest.counts[split].items():
         if number != found[name]:
-            yield Finding(MANIFEST, f"has {number:,} images of {name} in {split}, the records have {found[name]:,}")
+            yield Finding(
+                MANIFEST, f"has {counted(number, 'image')} of {name} in {split}, the records have {found[name]:,}"
+            )
     if reading.has_pixels:
         prints = split_fingerprints(stamps, manifest.class_names, manifest.image_shape)
         if prints.get(split) != manifest.fingerprints[split]:
@@ -206,7 +210,7 @@ def _compare_content(reading: _Reading) -> Iterator[Finding]:
     manifest = reading.manifest
     twice = [name for name, number in Counter(stamp.id for stamp in reading.stamps).items() if number > 1]
     if twice:
-        yield Finding(MANIFEST, f"has {len(twice):,} ids that occur more than once, such as {twice[0]!r}")
+        yield Finding(MANIFEST, f"has {counted(len(twice), 'id')} more than once, such as {twice[0]!r}")
     if reading.has_pixels and content_hash(reading.stamps, manifest.class_names) != manifest.content:
         yield Finding(MANIFEST, "has another hash of all images than the records")
     if EXAMPLES in reading.damage or not (reading.directory / EXAMPLES).exists():
@@ -222,7 +226,7 @@ def _compare_content(reading: _Reading) -> Iterator[Finding]:
         return
     stored = {(one.id, one.split, manifest.class_names[one.label], one.group) for one in reading.stamps}
     if listed != stored:
-        yield Finding(EXAMPLES, f"differs from the records in {len(listed ^ stored):,} rows")
+        yield Finding(EXAMPLES, f"differs from the records in {counted(len(listed ^ stored), 'row')}")
 
 
 def _compare_kept(reading: _Reading) -> Iterator[Finding]:

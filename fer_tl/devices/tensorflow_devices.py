@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context  # what is used of it has no public name (TensorFlow 2.21)
 
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.devices.base import SECONDS_TO_REGISTER, SECONDS_WITHOUT_HEARTBEAT, Devices, may_have_tpu
 from fer_tl.devices.cluster import Cluster, read_tf_config
@@ -43,7 +44,8 @@ class TensorFlowDevices(Devices):
 
     def describe(self) -> str:
         name = type(self.strategy).__name__.lstrip("_")
-        return f"{name}, {self.replicas} {self.kind} replica{'s' if self.replicas > 1 else ''}"
+        spread = "" if name == "DefaultDistributionStrategy" else f" ({name})"
+        return f"TensorFlow, {counted(self.replicas, f'{self.kind} device')}{spread}"
 
     def share(self, numbers: np.ndarray) -> np.ndarray:
         """The sum over the workers, to which all but the chief add zeros. TensorFlow has no public broadcast, and sums

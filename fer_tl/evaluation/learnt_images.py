@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.counting import counted, fitting
 from fer_tl.core.csv_tables import read_table
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import write_text
@@ -42,16 +43,20 @@ def leave_out_learnt(opening: Opening) -> Opening:
     if not count:
         return opening
     if opening.same_build and is_few(count, total):
-        chance = f" {count:,} of its {total:,} images look like ones that the models learnt: few enough to be chance."
+        look = fitting(count, "looks", "look")
+        chance = f" {count:,} of its {total:,} images {look} like ones that the models learnt: few enough to be chance."
         return replace(opening, remark=opening.remark + chance)
     new = dataset.select(~known)
-    learnt = f"{count:,} of the {total:,} images are among those that the run's models, or what they come from, learnt"
+    learnt = (
+        f"{count:,} of the {total:,} images {fitting(count, 'is', 'are')} among those that the run's models, or what "
+        "they come from, learnt"
+    )
     if len(new) < HANDFUL or len(np.unique(new.groups)) < 2:
         raise UserError(
-            f"split '{opening.split}' of {dataset.name}: {learnt}; the {len(new):,} others are too few to score: "
-            "evaluate on images that are new to them"
+            f"split '{opening.split}' of {dataset.name}: {learnt}; the {counted(len(new), 'other')} "
+            f"{fitting(len(new), 'is', 'are')} too few to score: evaluate on images that are new to them"
         )
-    remark = f"{opening.remark} {learnt}: they are left out, and listed in {LEFT_OUT}."
+    remark = f"{opening.remark} {learnt}: {fitting(count, 'it is', 'they are')} left out, and listed in {LEFT_OUT}."
     return replace(opening, dataset=new, remark=remark, left_out=tuple(dataset.ids[known].tolist()))
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from fer_tl.core.errors import UserError, suggest
+from fer_tl.data.choose_dataset import choose_dataset
 from fer_tl.data.dataset import Dataset, join_fingerprints, load_dataset
 from fer_tl.data.directory import dataset_directory
 from fer_tl.data.manifest import Manifest, read_manifest
 from fer_tl.data.merging import left_out, merge_dataset, parse_classes
-from fer_tl.data.splits import FIT_SPLITS, SPLITS
+from fer_tl.data.splits import FIT_SPLITS
 from fer_tl.evaluation.class_matching import Matching, match_classes
 from fer_tl.evaluation.openings import (
     describe_opening,
@@ -164,8 +165,9 @@ def check_split(split: str, verb: str) -> None:
         UserError: ``train``, or no such split.
     """
     if split not in ("validation", "test"):
-        hint = "the models were trained on it" if split == "train" else f"no such split{suggest(split, SPLITS)}"
-        raise UserError(f"--split {split}: {hint}; {verb} validation or test")
+        hint = "the models were trained on it" if split == "train" else "no such split"
+        near = "" if split == "train" else suggest(split, ("validation", "test")).partition("; valid are")[0]
+        raise UserError(f"--split {split}: {hint}; {verb} validation or test{near}")
 
 
 def check_evaluated(split: str | None, tta: str, verb: str) -> None:
@@ -208,12 +210,14 @@ def prepare_opening(
     about = run.read_run()
     check_finished(run)
     experiment = run.read_experiment()
-    data = data or about["dataset"]
+    data_dir = data_dir or experiment.data_dir
+    data = choose_dataset(data, data_dir) if data else about["dataset"]
     own = data == about["dataset"]
     if own:
         check_split(split or "test", "evaluate opens")
-    data_dir = data_dir or experiment.data_dir
     manifest = read_manifest(dataset_directory(Path(data_dir), data))
+    if own and split is None and "test" not in manifest.counts and "validation" in manifest.counts:
+        raise UserError(f"{data} has no test split: give --split validation")
     chosen = split or "test" if own else _choose_split(split, manifest)
     matching = match_classes(data, manifest.class_names, about["class_names"], experiment.classes, asked, own)
     items = None if asked is None else matching.model.items

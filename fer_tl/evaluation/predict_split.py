@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from fer_tl.augment.adapt import adapt_images
+from fer_tl.core.counting import counted
 from fer_tl.core.progress import Clock
 from fer_tl.core.saved_models import check_saved_model
 from fer_tl.core.say import Say
@@ -63,7 +64,7 @@ def predict_opening(opening: Opening, say: Say) -> dict[str, Predictions]:
     write_left_out(opening.folder, opening.left_out)
     if unwritten:
         say(unwritten)
-    say(f"opening '{opening.split}' of {dataset.name}: {len(dataset):,} images.{opening.remark}")
+    say(f"opening '{opening.split}' of {dataset.name}: {counted(len(dataset), 'image')}.{opening.remark}")
     views = make_views(opening.tta, dataset.image_shape[:2])
     known = tuple(run.read_run()["class_names"])
     # The models' answers do not depend on the labels, which are of the scored classes and may be of none of theirs.

@@ -13,6 +13,7 @@ from types import ModuleType
 import numpy as np
 from PIL import Image
 
+from fer_tl.core.counting import fitting
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.faces.boxes import Box, Detector, Face, window_of
 from fer_tl.faces.detectors import DEFAULT, KNOWN, WITH_EYES, is_function
@@ -62,10 +63,9 @@ def check_detector(detector: str | DetectorFunction) -> None:
     """
     if isinstance(detector, str):
         if detector not in NAMES and not is_function(detector):
-            raise UserError(
-                f"--detector {detector}: no such face detector{suggest(detector, NAMES)}; "
-                "package.module:function names one of yours"
-            )
+            near = suggest(detector, NAMES)
+            own = ", and package.module:function for one of yours" if "valid are" in near else ""
+            raise UserError(f"--detector {detector}: no such face detector{near}{own}")
     elif not callable(detector):
         raise UserError(f"the detector is a {type(detector).__name__}: give the name of one, or a function of an image")
 
@@ -183,7 +183,8 @@ class DetectedCrop:
         upright, found = counts.get(_UPRIGHT, 0), counts.get(_SEARCHED_IMAGES, 0) - counts.get(_FACELESS, 0)
         if not self.align or not upright:
             return ()
-        return (f"{upright:,} of {found:,} faces are not aligned: {self.name} did not find their eyes.",)
+        are = fitting(upright, "is", "are")
+        return (f"{upright:,} of {found:,} faces {are} not aligned: {self.name} did not find their eyes.",)
 
     def refuse_unfound(self, counts: Mapping[str, int]) -> None:
         """Refuse to go on with images of which most have no face that was found, after they were searched.

@@ -52,7 +52,8 @@ def tell_run(first: Path | str | None, others: Sequence[str], folders: bool = Tr
     if path.exists() or word == "-" or word.isdecimal() or "://" in word or any(sign in word for sign in "*?["):
         return None, [word, *others]
     raise UserError(
-        f"{word} does not exist: name a run, or pictures alone, which the network that ships with fer-tl answers for"
+        f"{word} does not exist: give pictures, which the network that ships with fer-tl answers for, or the folder of "
+        "a run in front of them"
     )
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fer_tl.core.config import Experiment, Head
+from fer_tl.core.counting import counted, fitting
 from fer_tl.core.errors import UserError
 from fer_tl.models import shipped
-from fer_tl.models.backbones import all_backbones, find_backbone
+from fer_tl.models.backbones import BACKBONES, all_backbones, find_backbone
 from fer_tl.models.record import Backbone, Pretrained, Scaling, Variant
 from fer_tl.models.starts import Start, given_file, read_start, recognize_published
 
@@ -102,6 +103,23 @@ def resolve_model(experiment: Experiment) -> ModelSpec:
         pixels=pixels,
         start=start,
     )
+
+
+def default_weights(backbone: str) -> tuple[str, str]:
+    """Where the training of a backbone starts whose user names no weights.
+
+    Args:
+        backbone: by name; of an unknown one, ``resolve_model`` tells.
+
+    Returns:
+        The value of ``weights``; and a line that says so where it is not that of all backbones, "" where it is.
+    """
+    usual, record = Experiment().weights, BACKBONES.get(backbone) or all_backbones().get(backbone)
+    if record is None or record.pretrained:
+        return usual, ""
+    ours = shipped.ships() and shipped.find_shipped().card["backbone"] == backbone
+    other = f"; --weights {shipped.NAME} takes those of the network that ships with fer-tl" if ours else ""
+    return "none", f"weights: none (random), as none are published for {backbone}{other}"
 
 
 def _choose_pixels(
@@ -217,10 +235,11 @@ def _head(given: Head, backbone: Backbone, variant: Variant) -> Head:
         dropout = default.dropout if given.dense is None else (0.0,) * (len(dense) + 1)
     assert dropout is not None
     if len(dropout) != len(dense) + 1:
-        raise UserError(
-            f"'head.dropout' needs {len(dense) + 1} numbers, one before each of the {len(dense)} dense layers and one "
-            f"before the classes, but has {len(dropout)}"
-        )
+        places = "that before the classes, as there is no dense layer"
+        if dense:
+            each = fitting(len(dense), "the dense layer", f"each of the {len(dense)} dense layers")
+            places = f"one before {each} and one before the classes"
+        raise UserError(f"'head.dropout' needs {counted(len(dense) + 1, 'number')}, {places}, but has {len(dropout)}")
     if any(not 0 <= rate < 1 for rate in dropout) or any(width < 1 for width in dense):
         raise UserError("'head.dropout' should be from 0 up to but not 1, and 'head.dense' 1 or more")
     if given.batch_norm and not dense:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_tl.core.counting import counted
+from fer_tl.core.counting import counted, fitting
 from fer_tl.core.files import write_text
 from fer_tl.evaluation.label_errors import Audit, LabelErrors, Suspect
 from fer_tl.reports.page import Tile, render
@@ -86,10 +86,12 @@ def _notes(audit: Audit) -> list[str]:
     found = audit.found
     many = len(found.suspects)
     notes = [
-        f"{many:,} of {found.images:,} labels ({per_cent(many / found.images)}) are confidently contradicted by a "
-        "network that was not trained on the image. They are candidates for a human to check, not errors: images that "
-        "the networks themselves get wrong are listed too. The higher on the list, the more likely the label is wrong.",
-        f"Confident learning estimates that {found.estimated:,} images belong to another class than their label. This "
+        f"{many:,} of {found.images:,} labels ({per_cent(many / found.images)}) {fitting(many, 'is', 'are')} "
+        "confidently contradicted by a network that was not trained on the image. They are candidates for a human to "
+        "check, not errors: images that the networks themselves get wrong are listed too. The higher on the list, "
+        "the more likely the label is wrong.",
+        f"Confident learning estimates that {counted(found.estimated, 'image')} "
+        f"{fitting(found.estimated, 'belongs', 'belong')} to another class than their label. This "
         f"is not a count of wrong labels: the networks agree with {per_cent(found.agreement)} of the labels, and their "
         "own mistakes are in the estimate.",
     ]

@@ -82,8 +82,8 @@ def cost_notes(comparison: Comparison) -> list[str]:
     """Notes on the table of costs."""
     notes = [
         "Parameters and MACs (multiplications of convolutions and dense layers for one image) are of one model with "
-        "its head. Minutes are of training and scoring all parts that are done; images/s of the training epochs alone: "
-        "where a frozen backbone's features are kept, it runs before them."
+        "its head. Minutes are those of training and scoring all parts that are done. Images/s are those of the "
+        "training epochs alone; if the features of a frozen backbone are kept, computing them is not counted."
     ]
     if comparison.split and any(len(row.run.done) > 1 for row in comparison.rows):
         notes.append(f"Split {comparison.split} is predicted by all models of a cross validation together.")

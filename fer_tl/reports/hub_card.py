@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fer_tl.core.config import Experiment
 from fer_tl.core.safe_text import for_markdown
 from fer_tl.evaluation.calibration import reliability_of
 from fer_tl.evaluation.intervals import bootstrap_intervals
@@ -86,7 +85,6 @@ def hub_card(
         scored: see ``score_pushed``.
         figures: see ``draw_figures``.
     """
-    contents = replace(contents, experiment=_without_places(contents))
     sections = card_sections(contents, models[0])
     for other in models[1:]:
         code = usage_text(other.chosen, other.image_shape, other.recipe)
@@ -170,15 +168,3 @@ def _metadata(hub: str, contents: RunContents, facts: ExportFacts, scored: Score
 def _metric(name: str, value: float, scored: Scored) -> dict[str, Any]:
     ends = f" (95 % interval {spell_interval(name, scored.intervals[name])})" if name in scored.intervals else ""
     return {"type": _HUB_NAMES.get(name, name), "name": f"{MEASURES[name].title}{ends}", "value": round(value, 4)}
-
-
-def _without_places(contents: RunContents) -> Experiment:
-    """The settings without the folders that files lay in: the page is for everybody."""
-    experiment = contents.experiment
-    teachers = experiment.distill.teachers
-    return replace(
-        experiment,
-        weights=PurePath(experiment.weights).name,
-        fold_table=experiment.fold_table and PurePath(experiment.fold_table).name,
-        distill=replace(experiment.distill, teachers=teachers and tuple(PurePath(each).name for each in teachers)),
-    )

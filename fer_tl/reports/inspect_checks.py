@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_tl.core.counting import counted, fitting
 from fer_tl.data.checks.agreement import Agreement
 from fer_tl.data.checks.associations import Association
 from fer_tl.data.checks.check import Checks
@@ -78,11 +79,8 @@ def outliers_text(checks: Checks) -> str:
     if number < FEWEST:
         return f"Outliers are not looked for among fewer than {FEWEST} images."
     beyond = int(checks.outliers.is_beyond.sum())
-    what = "image is" if beyond == 1 else "images are"
-    return (
-        f"Outliers: {beyond:,} {what} farther from what all have in common than chance explains; the page shows the "
-        "farthest."
-    )
+    what = "no image is" if beyond == 0 else f"{beyond:,} {'image is' if beyond == 1 else 'images are'}"
+    return f"Outliers: {what} farther from what all have in common than chance explains; the page shows the farthest."
 
 
 def looks_text(checks: Checks) -> str:
@@ -93,7 +91,10 @@ def looks_text(checks: Checks) -> str:
     if not told:
         return "Looks and classes: no class is told by brightness, contrast, sharpness, border or size."
     words = "; ".join(map(_words, sorted(told, key=lambda each: -each.distance)))
-    return f"Looks and classes: a network can gain without looking at faces, because pictures of one class are {words}."
+    return (
+        "Looks and classes: a network can gain without looking at faces, because classes differ in other ways from the "
+        f"rest: {words}."
+    )
 
 
 def order_text(checks: Checks) -> str:
@@ -127,8 +128,8 @@ def agreement_text(found: Agreement | None) -> str:
     return (
         f"Agreement: Krippendorff's alpha of the votes on {len(found.ids):,} images is {found.alpha:.2f}{interval}, "
         f"{per_cent(float(found.majority.mean()))} of an image's votes are for its most frequent choice, and "
-        f"{without:,} images have no choice with more than half of them. Images that the votes left "
-        "out of the build are not counted."
+        f"{counted(without, 'image')} {fitting(without, 'has', 'have')} no choice with more than half of them. Images "
+        "that the votes left out of the build are not counted."
     )
 
 
@@ -165,7 +166,7 @@ def _words(each: Association) -> str:
     more, less = _WORDS[each.look]
     share, least = max(each.share, 1 - each.share), max(each.low, 1 - each.high)
     look = more if each.share > 0.5 else less
-    return f"{each.class_name} {look} ({share:.0%} of pairs with others, at least {least:.0%})".replace("%", " %")
+    return f"{each.class_name} is {look} ({share:.0%} of pairs with others, at least {least:.0%})".replace("%", " %")
 
 
 def _farthest(found: Survey, checks: Checks) -> list[int]:

@@ -13,6 +13,7 @@ from fer_tl.core.counting import counted
 from fer_tl.core.files import write_text
 from fer_tl.core.output_folder import refuse_other_page
 from fer_tl.core.randomness import example_keys, uniform
+from fer_tl.core.say import Say, say_line
 from fer_tl.data.checks.check import check_dataset
 from fer_tl.data.examples import KEPT, Example
 from fer_tl.data.survey import Cluster, Survey, survey
@@ -43,7 +44,7 @@ _CLUSTERS = 12  # of each kind
 _MEMBERS = 12  # of a cluster
 
 
-def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
+def write_inspection(name: str, data_dir: str | Path, out: Path, say: Say = say_line) -> str:
     """Write ``index.html``, which holds all it shows, and figures and ``outliers.csv`` beside it; returns the
     terminal's text.
 
@@ -51,13 +52,17 @@ def write_inspection(name: str, data_dir: str | Path, out: Path) -> str:
         name: ``fer2013``, ``toyfaces``, ``folder/mine``.
         data_dir: folder that holds the built datasets.
         out: folder to write to, made if need be; an earlier inspection there is replaced.
+        say: prints a line.
 
     Raises:
         UserError: a dataset that cannot be read, see ``survey``, or a page of someone else in the folder.
     """
     refuse_other_page(out / PAGE, f"<title>{_TITLE}", "inspection")
+    say(f"reading and measuring the images of {name}")
     found = survey(name, data_dir)
+    say(f"comparing {counted(len(found.ids), 'image')} with each other")
     checks = check_dataset(found)
+    say("writing the page")
     save_figure(looks_figure(found), out / "brightness.png")
     write_text(out / OUTLIERS, outliers_csv(found, checks))
     html = render(

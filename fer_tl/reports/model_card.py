@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 from fer_tl.core.config import Experiment
+from fer_tl.core.counting import counted
 from fer_tl.core.environment import describe_environment
 from fer_tl.core.safe_text import for_markdown
 from fer_tl.data.directory import build_arguments
@@ -104,8 +105,8 @@ def _usage(facts: ExportFacts) -> str:
     table = as_markdown(Table(["", "name", "type", "what it is"], [rows], left=frozenset(range(4))))
     return (
         f"{table}\nB is any number of images. Resizing to what the network takes, scaling, the temperature and the "
-        f"softmax are inside, and so are the class names. Of its training: {facts.recipe.describe()}. Give it squares "
-        "around a face. In the folder of this card:\n\n"
+        f"softmax are inside, and so are the class names. In training: {facts.recipe.describe()}. Give it "
+        "squares around a face. In the folder of this card:\n\n"
         f"```python\n{usage_text(facts.chosen, facts.image_shape, facts.recipe)}\n```"
     )
 
@@ -147,17 +148,17 @@ def _metrics(contents: RunContents, held_out: HeldOut | None, facts: ExportFacts
 
 
 def _calibration(held_out: HeldOut | None, facts: ExportFacts) -> str:
-    unknown = "On other images than those of the dataset, nothing is known of it."
+    unknown = "How well they fit on images from elsewhere is not known."
     text = f"{facts.calibration} The logits are divided by {facts.temperature:.3f}."
     if len(facts.parts) > 1:
         return f"{text} How well the probabilities of the mean fit is not measured here. {unknown}"
     if held_out is None or held_out.scaled is None:
         return f"{text} {unknown}"
     before, after = held_out.summary.pooled.calibration_error, held_out.scaled.calibration_error
-    models = "the single models" if len(held_out.summary.folds) > 1 else "it"
+    models = "the single models" if len(held_out.summary.folds) > 1 else "the model"
     return (
-        f"{text} With temperatures fitted to other images than those scored, the calibration error of {models} on what "
-        f"was held out is {per_cent(after)}, without any {per_cent(before)}. {unknown}"
+        f"{text} On the images held out, the calibration error of {models} is {per_cent(after)} with temperatures "
+        f"fitted to other images than those scored, and {per_cent(before)} without any. {unknown}"
     )
 
 
@@ -168,12 +169,12 @@ def _check_table(facts: ExportFacts) -> Table:
         ["size", f"{facts.size / 1e6:.1f} MB"],
         ["time for one image", f"{facts.milliseconds:.1f} ms, {facts.chosen.threads}"],
         ["largest difference of a probability", f"{parity.difference:.{'2f' if facts.loss else '1e'}}"],
-        ["same class named by both", f"{per_cent(parity.agreement)} of {parity.images:,} images"],
+        ["same class named by both", f"{per_cent(parity.agreement)} of {counted(parity.images, 'image')}"],
     ]
     if loss:
         low, high = loss.interval
         rows += [
-            ["accuracy of the original", f"{per_cent(loss.original)} of {loss.images:,} images held out"],
+            ["accuracy of the original", f"{per_cent(loss.original)} of {counted(loss.images, 'image')} held out"],
             ["accuracy of the int8 model", f"{per_cent(loss.quantized)} of the same"],
             ["loss of accuracy", f"{100 * loss.difference:.1f} points (95 %: {100 * low:.1f} to {100 * high:.1f})"],
             ["same class named by both", f"{per_cent(loss.agreement)} of these {loss.images:,}"],
@@ -213,7 +214,7 @@ def known_limits(class_names: Sequence[str], image_shape: tuple[int, int, int]) 
         "borders, and not for watching people who have not agreed to it.",
         "Demographics were not measured: no figure here is broken down by age, sex, skin or culture, so nobody knows "
         "from it how errors differ between groups of people.",
-        f"It always names one of its {len(class_names)} classes, also for what is not a face.",
+        f"It always names one of its {len(class_names)} classes, even where there is no face.",
         f"It saw images of {width}x{height} pixels from one dataset. Other cameras, light, angles, glasses, masks and "
         "crops can cost more than the intervals say. Labels of expressions are noisy; people disagree on many.",
     ]
@@ -258,7 +259,7 @@ def _reproduce(contents: RunContents, facts: ExportFacts) -> str:
     dataset = contents.about["dataset"]
     of_arrays = dataset == ARRAYS
     ends = "" if of_arrays or "soup" in contents.about else " --run-dir RUN"
-    train = training_commands(contents, "RUN") + ends
+    train = training_commands(contents, "RUN", shared=True) + ends
     manifest = contents.source.manifest if contents.source else None
     build = "" if of_arrays else f"fer-tl build {build_arguments(dataset, manifest)}\n"
     int8 = " --int8" if facts.loss else ""

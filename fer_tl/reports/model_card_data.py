@@ -104,7 +104,7 @@ def _split_images(contents: RunContents, held_out: HeldOut) -> str:
         trained = f"trained on {told:,} images of {contents.about['dataset']}" if told else "trained on other images"
         rows = [[name, f"{count:,}"] for name, count in zip(names, held.tolist(), strict=True)]
         table = Table(["class", "held out"], [rows, [["all", f"{held.sum():,}"]]])
-        start = f"The model was {trained}; how many of each class is not known, the dataset is not at hand."
+        start = f"The model was {trained}; how many of each class is not known, because the dataset is not at hand."
         return f"{start} Images of {scored}, which it was scored on and did not learn from:\n\n{as_markdown(table)}"
     counted = source.manifest.counts["train"]
     map_ = parse_classes(contents.experiment.classes, list(counted)) if contents.experiment.classes else None

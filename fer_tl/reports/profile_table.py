@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fer_tl.core.counting import counted
 from fer_tl.core.progress import duration
 from fer_tl.reports.rendering import Table, as_text, per_cent
 
@@ -75,7 +76,7 @@ class Costs:
 
 def profile_text(costs: Costs) -> str:
     """Three tables and one advice."""
-    size = f"{costs.batch_size} images"
+    size = counted(costs.batch_size, "image")
     return "\n\n".join(
         [
             as_text(_seconds_table("once a run", costs.once)),
@@ -108,7 +109,7 @@ def _run_table(costs: Costs) -> Table:
         expected["features of all images, once"] = costs.features
     expected["once a run"] = sum(costs.once.values())
     rows = [[name, duration(seconds), per_cent(seconds / costs.run)] for name, seconds in expected.items()]
-    heading = f"{costs.folds} fold{'s' if costs.folds > 1 else ''} of {costs.epochs} epochs"
+    heading = f"{counted(costs.folds, 'fold')} of {counted(costs.epochs, 'epoch')}"
     return Table([heading, "expected", "share"], [rows, [["whole run", duration(costs.run), ""]]])
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -170,7 +173,7 @@ def test_note(contents: RunContents) -> str:
 def _test_standing(contents: RunContents) -> str:
     """How many models of the data folder the test split of the run's dataset was opened for, a sentence or two."""
     if contents.source is None:
-        return "For how many other models is not known: the dataset is not at hand."
+        return "For how many other models it was opened is not known, because the dataset is not at hand."
     found = standing(contents.source.data_dir, contents.about["dataset"], "test", contents.run)
     if not found.models:
         return "No opening for another model is on record in this data folder."
@@ -236,22 +239,40 @@ def verb(contents: RunContents) -> str:
     return "distill" if contents.experiment.distill.teachers else str(contents.about["kind"])
 
 
-def training_commands(contents: RunContents, name: str) -> str:
+def training_commands(contents: RunContents, name: str, shared: bool = False) -> str:
     """Lines of a shell that train such a run without its files; those of a soup, its cross validation first.
 
     Args:
         contents: of the run.
         name: of the folder that a soup goes to.
+        shared: whether they are for others, who are not to learn of this machine's folders.
     """
+    place: Callable[[str], str] = _without_folders if shared else str
     if contents.refit:
-        return shlex.join(["fer-tl", "refit", contents.refit.run, "--run-dir", name])
+        return shlex.join(["fer-tl", "refit", place(contents.refit.run), "--run-dir", name])
+    trained = contents.as_trained
+    teachers, table = trained.distill.teachers, trained.fold_table
+    trained = replace(
+        trained,
+        weights=place(trained.weights),
+        fold_table=table and place(table),
+        distill=replace(trained.distill, teachers=teachers and tuple(map(place, teachers))),
+    )
     if contents.about["dataset"] == ARRAYS:
-        return _classifier(contents.as_trained)
-    words = flags(contents.as_trained)
+        return _classifier(trained)
+    words = flags(trained)
     if soup := contents.about.get("soup"):
-        lines = [["fer-tl", "cv", *words, "--run-dir", soup["run"]], ["fer-tl", "soup", soup["run"], "--out", name]]
+        source = place(soup["run"])
+        lines = [["fer-tl", "cv", *words, "--run-dir", source], ["fer-tl", "soup", source, "--out", name]]
         return "\n".join(map(shlex.join, lines))
     return shlex.join(["fer-tl", verb(contents), *words])
+
+
+def _without_folders(path: str) -> str:
+    """A path as others may see it: as it was typed where it is below the working folder, else its last name."""
+    parts = PurePath(path.replace("\\", "/")).parts
+    is_below = parts and not re.match(r"/|~|[A-Za-z]:", parts[0]) and ".." not in parts
+    return path if is_below else parts[-1] if parts else path
 
 
 def _classifier(experiment: Experiment) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fer_tl.core.config import Experiment
 from fer_tl.core.config_keys import PLACES, flatten, to_dict
+from fer_tl.core.counting import counted
 from fer_tl.evaluation.calibration import BINS, Reliability
 from fer_tl.evaluation.intervals import mean_sd
 from fer_tl.evaluation.measures import MEASURES
@@ -140,7 +141,7 @@ def part_table(parts: Sequence[PartContents]) -> Table:
 def _state(part: PartContents) -> str:
     if part.is_done or part.failure:
         return "done" if part.is_done else "failed"
-    return f"in work, {len(part.history)} epochs" if part.history else "not begun"
+    return f"in work, {counted(len(part.history), 'epoch')}" if part.history else "not begun"
 
 
 def setting_tables(experiment: Experiment) -> tuple[Table, Table]:

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from fer_tl.core.counting import fitting
 from fer_tl.core.files import write_text
 from fer_tl.evaluation.compared_runs import ComparedRun
 from fer_tl.evaluation.intervals import RESAMPLES
@@ -115,9 +116,12 @@ def _notes(found: Subgroups, has_groups: bool) -> list[str]:
         notes.append(f"{column.name} has many values: each row has about a quarter of the images.")
     said = []
     if column.not_listed:
-        said.append(f"{column.not_listed:,} of {found.images:,} images are not in {column.source}")
+        said.append(
+            f"{column.not_listed:,} of {found.images:,} images {fitting(column.not_listed, 'is', 'are')} not in "
+            f"{column.source}"
+        )
     if column.empty:
-        said.append(f"{column.empty:,} have no {column.name} there")
+        said.append(f"{column.empty:,} {fitting(column.empty, 'has', 'have')} no {column.name} there")
     if column.others:
         said.append(f"{column.others:,} of its rows are about no image that is scored")
     if said:

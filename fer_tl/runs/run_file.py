@@ -97,7 +97,9 @@ def read_run_file(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _refuse_missing(folder: Path) -> None:
-    """Raise ``UserError`` for a folder without the file that makes it a run."""
+    """Raise ``UserError`` for a folder without the file that makes it a run, or none at all."""
+    if not folder.exists():
+        raise UserError(f"{folder} does not exist: give the folder of a run{_runs_nearby(folder)}")
     if (folder / "export.json").is_file():
         raise UserError(
             f"{folder} is an exported model: `fer-tl evaluate RUN --export {folder}` scores it, and says what to "
@@ -108,6 +110,13 @@ def _refuse_missing(folder: Path) -> None:
     if _has_parts(folder):
         raise UserError(f"{folder} {_NO_FILE}: put it back, or train the run again in another folder")
     read_json(folder / RUN)  # says that it is missing
+
+
+def _runs_nearby(folder: Path) -> str:
+    """The runs beside a folder that is not there, in brackets; "" for none."""
+    beside = sorted((path.parent.name for path in folder.parent.glob(f"*/{RUN}")), key=lambda name: (len(name), name))
+    where = "here" if folder.parent == Path() else f"in {folder.parent}"
+    return f" ({where}: {', '.join(beside[:6])}{', ...' if len(beside) > 6 else ''})" if beside else ""
 
 
 def _refuse_parts(path: Path, run: dict[str, Any], remedy: str) -> None:

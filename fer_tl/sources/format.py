@@ -218,7 +218,11 @@ def find_format(dataset: str) -> Format:
     """
     name, found = dataset.partition("/")[0], all_formats()
     if name not in found:
-        raise UserError(f"There is no dataset {name!r} to build: choose one of {', '.join(found)}")
+        near = suggest(name, found)
+        if "valid are" in near:
+            shown = ", ".join(form.shown for form in formats().values())
+            near = f"; give one of {shown}, such as folder/{name} for images of your own in class folders"
+        raise UserError(f"there is no dataset {name!r} to build{near}")
     form = found[name]
     if isinstance(form, UserError):
         raise form

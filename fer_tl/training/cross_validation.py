@@ -10,6 +10,7 @@ import numpy as np
 
 from fer_tl.core.config import Experiment
 from fer_tl.core.config_keys import identity
+from fer_tl.core.counting import fitting
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import choose_backend
 from fer_tl.core.lock import take_turns
@@ -52,7 +53,10 @@ def train_folds(
     split = count_split(assigned, dataset.groups)
     if split:
         where = "another fold" if experiment.repeats == 1 else "another fold of one repetition"
-        say(f"folds: {split:,} of {len(dataset):,} images have a duplicate or a face of the same photo in {where}")
+        say(
+            f"folds: {split:,} of {len(dataset):,} images {fitting(split, 'has', 'have')} a duplicate or a face of the "
+            f"same photo in {where}"
+        )
 
     def begin(precision: str | None) -> None:
         _start(experiment, dataset, run, "cv", names, "every fold in turn", precision, split)

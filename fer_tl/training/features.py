@@ -18,6 +18,7 @@ from fer_tl.augment.mixing import draw_erased
 from fer_tl.augment.photometry import draw_photometry
 from fer_tl.core.checksummed_npz import read_sealed, write_sealed
 from fer_tl.core.config import Augment
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.core.framework import version_of
 from fer_tl.core.progress import Clock, Progress
@@ -80,12 +81,13 @@ class FeatureStore:
         needed, free = 4 * (1 + views) * count * width, psutil.virtual_memory().available
         if needed > free / 2:
             raise UserError(
-                f"features of {views} views would take {needed / 1e9:.1f} GB of the {free / 1e9:.1f} GB of memory that "
-                "are free: use fewer --views, --head.pooling avg, or --views 0, which computes them anew every epoch"
+                f"features of {counted(views, 'view')} would take {needed / 1e9:.1f} GB of the {free / 1e9:.1f} GB of "
+                "memory that are free: use fewer --views, --head.pooling avg, or --views 0, which computes them anew "
+                "every epoch"
             )
         features = _aligned(((1 + views) * count, width))
         progress, clock, computed = Progress(len(features)), Clock(), 0
-        progress.line(f"features of {count:,} images, as they are and in {views} augmented views")
+        progress.line(f"features of {counted(count, 'image')}, as they are and in {counted(views, 'augmented view')}")
         fits = needed <= self._most
         if self._cache and not fits:
             progress.line(
@@ -112,8 +114,8 @@ class FeatureStore:
             if place:
                 touch(place)
         progress.line(
-            f"features: {count:,} images and {views} augmented views of each, {computed:,} computed now, "
-            f"{len(features) - computed:,} from before, {features.nbytes / 1e6:,.0f} MB"
+            f"features: {counted(count, 'image')} and {counted(views, 'augmented view')} of each, {computed:,} "
+            f"computed now, {len(features) - computed:,} from before, {features.nbytes / 1e6:,.0f} MB"
         )
         self._drop_others([place for place in places if place], progress)
         return features

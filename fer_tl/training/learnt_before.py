@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fer_tl.core.config import Experiment
+from fer_tl.core.counting import fitting
 from fer_tl.core.errors import UserError
 from fer_tl.core.say import Say
 from fer_tl.data.dataset import Dataset
@@ -68,8 +69,8 @@ def refuse_learnt(before: Before, dataset: Dataset, held_out: np.ndarray) -> Non
             "split which is new to them"
         )
     raise UserError(
-        f"{len(known):,} of the {len(held_out):,} images that would be scored are among those that {who} were trained "
-        f"on, so the figures would be of memory: {remedy}"
+        f"{len(known):,} of the {len(held_out):,} images that would be scored {fitting(len(known), 'is', 'are')} among "
+        f"those that {who} were trained on, so the figures would be of memory: {remedy}"
     )
 
 
@@ -94,7 +95,10 @@ def tell_learnt(before: Before, dataset: Dataset, parts: Sequence[tuple[np.ndarr
         if len(known):
             end = "few enough to be chance" if word == "scored" else "what is watched is memory, the scores are not"
             who = before.describe(dataset, known)
-            say(f"{len(known):,} of {len(rows):,} images that are {word} look like ones that {who} learnt: {end}")
+            say(
+                f"{len(known):,} of {len(rows):,} images that are {word} {fitting(len(known), 'looks', 'look')} like "
+                f"ones that {who} learnt: {end}"
+            )
 
 
 def count_learnt(before: Before, dataset: Dataset, held_out: np.ndarray, watched: np.ndarray) -> dict[str, Any]:

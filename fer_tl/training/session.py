@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from fer_tl.core.config import Experiment
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import OutOfMemory
 from fer_tl.core.framework import set_seed
 from fer_tl.core.randomness import example_keys
@@ -179,8 +180,9 @@ class Session:
                 # As many at a time, and the sum of the gradients besides.
                 if self._fits(asked, parts, compiled, plan):
                     remedy = f"--accumulate {parts}, which computes it in parts, or --batch-size {batch_size}"
-                return f"a batch of {asked} images does not fit into {place}: use {remedy}"
-        return f"not even a batch of {batch_size} images fits into {place}: use a smaller --image-size or backbone"
+                return f"a batch of {counted(asked, 'image')} does not fit into {place}: use {remedy}"
+        least = counted(batch_size, "image")
+        return f"not even a batch of {least} fits into {place}: use a smaller --image-size or backbone"
 
     def _fits(self, batch_size: int, parts: int, compiled: CompiledStage, plan: EpochPlan) -> bool:
         """Whether a step of so many images can be trained in so many parts."""

@@ -15,6 +15,7 @@ from fer_tl.core.config_keys import flatten, identity
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.option_words import listed
 from fer_tl.core.options import flatten_known, from_raw, read_mapping
+from fer_tl.models.resolve import default_weights
 
 COMMANDS = ("cv", "train")
 # What a cell cannot say: all cells lie whole in the sweep's folder, read the same data folder, run on the same machines
@@ -109,7 +110,7 @@ def read_sweep(path: Path, overrides: dict[str, Any] | None = None) -> Sweep:
         settings = {key: value for _, values in chosen for key, value in values.items()}
         labels = tuple(label for label, _ in chosen)
         try:
-            cells.append(Cell(labels, from_raw(base | settings)))
+            cells.append(Cell(labels, _experiment(base | settings)))
         except UserError as error:
             raise UserError(f"{path}, cell {_name(labels)}: {error}") from None
     run_dir = Path(cells[0].experiment.run_dir or _default_folder(path.stem, command, cells))
@@ -117,6 +118,12 @@ def read_sweep(path: Path, overrides: dict[str, Any] | None = None) -> Sweep:
         replace(cell, experiment=replace(cell.experiment, run_dir=str(run_dir / cell.name))) for cell in cells
     )
     return Sweep(path.stem, command, tuple(axes), placed, ensemble, run_dir)
+
+
+def _experiment(settings: dict[str, Any]) -> Experiment:
+    """Of a cell, whose backbone starts from random weights where nothing names others and none are published."""
+    found = from_raw(settings)
+    return found if "weights" in settings else replace(found, weights=default_weights(found.backbone)[0])
 
 
 def _with_seeds(axes: dict[str, Axis], base: dict[str, Any], path: Path) -> dict[str, Axis]:

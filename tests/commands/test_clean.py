@@ -46,13 +46,16 @@ def test_without_consent_it_is_listed_only(data: Path):
     found = ask(data)
     assert [each.path.name for each in found.found] == [*FEATURES, IMAGES]
     assert found.removed == () and len(left(data)) == 4
-    assert "4 folders, 10.0 MB; all can be made again. Nothing was removed: --yes removes 4, 10.0 MB." in found.text
+    assert (
+        "4 cached folders, 10.0 MB; all can be made again. Nothing was removed: --yes removes 4 of them, 10.0 MB."
+        in found.text
+    )
     assert "3.0 MB  1970-01-04  features of a frozen backbone" in found.text
     assert "decoded images of folder-mine, split train" in found.text
 
 
 def test_with_it_all_of_it_goes_and_nothing_else(data: Path):
-    assert "Removed 4 of 4 folders, 10.0 MB of 10.0 MB" in ask(data, yes=True).text
+    assert "Removed 4 of 4 cached folders, 10.0 MB of 10.0 MB" in ask(data, yes=True).text
     assert left(data) == []
     assert (data / ".cache/mine/thesis.txt").read_text() == "the only copy"
     assert (data / f".cache/features-{'d' * 32}").is_symlink()
@@ -80,7 +83,7 @@ def test_features_over_the_limit_are_dropped_by_use_and_those_in_use_spared(data
 
 def test_the_command_asks_for_what_it_needs(data: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["clean", "--data-dir", str(data), "--keep", "0.004", "--yes"]) == 0
-    assert "Removed 3 of 4 folders" in capsys.readouterr().out
+    assert "Removed 3 of 4 cached folders" in capsys.readouterr().out
     with pytest.raises(UserError, match="is not a folder: name that of the built datasets"):
         ask(data / "elsewhere")
     with pytest.raises(UserError, match="--keep -1: give gigabytes"):

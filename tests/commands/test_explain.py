@@ -151,7 +151,7 @@ def test_files_are_decoded_as_builders_do_and_explained_by_one_fold(run: RunFold
     assert photo.pixels.shape == (SIDE, SIDE, 1) and not photo.pixels[:, 0].any()  # padded with black
     assert {each.picture.part for each in result.explanations} == {"fold-0"}
     text = " ".join(result.text.split())
-    assert "Explained by the model of fold-0, one of 3. It takes 12x12x1 pixels." in text
+    assert "The explanations are those of the model of fold-0, one of 3. It takes pictures of 12x12x1 pixels." in text
     assert "photo.jpg: not square, so padded with black; larger than 500 pixels, so it may show more" in text
     assert "trained on crops of faces" in text and "face.png: " not in text
     other = ask(run, names[0], method="gradcam", fold=2, out="there")
@@ -246,7 +246,7 @@ BAD: dict[str, tuple[Callable[[], object], dict[str, Any], str]] = {
     "nothing": (nothing, {}, "nothing to explain: name image files, or give --errors N"),
     "both": (nothing, {**FACE, "errors": 2}, "image files and --errors: give one of them"),
     "fewer than none": (nothing, {"errors": -1}, "--errors -1: name image files"),
-    "no run": (nothing, {**FACE, "run_dir": "none"}, "none does not exist: name a run, or pictures alone"),
+    "no run": (nothing, {**FACE, "run_dir": "none"}, "none does not exist: give pictures, which"),
     "too many": (nothing, {"errors": 501}, "501 images to explain: at most 500 in one call"),
     "method": (nothing, {**FACE, "method": "gradcan"}, "--method gradcan: no such method; did you mean 'gradcam'?"),
     "layer for nothing": (nothing, {**FACE, "method": "saliency", "layer": "conv"}, "--layer conv is for gradcam"),

@@ -14,10 +14,12 @@ import pytest
 from differentiation import value_and_gradients
 
 import fer_tl
+from fer_tl.cli import parse
 from fer_tl.commands import profile as command
-from fer_tl.commands.profile import ProfileResult, Timed, profile
+from fer_tl.commands.profile import UNREAD, ProfileResult, Timed, profile
 from fer_tl.core import progress
 from fer_tl.core.config import Experiment
+from fer_tl.core.config_keys import dump_yaml
 from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
 from fer_tl.data.dataset import Dataset, load_dataset
@@ -189,6 +191,15 @@ def test_a_frozen_backbone_costs_its_features_once_and_then_only_its_head(place:
     assert profiled[0].engine.trunk.input_shape == (None, 3 * 3 * 128)
     assert frozen.trained_on == IMAGES * 3 // 4
     assert replace(frozen, folds=8).run - frozen.run == pytest.approx(4 * sum(frozen.fold.values()))
+
+
+def test_settings_that_it_does_not_read_are_refused_and_those_of_a_config_file_left_out(tmp_path: Path):
+    with pytest.raises(UserError, match="a profile has no setting 'jobs': leave it out"):
+        profile(data="toyfaces", jobs=2)
+    config = tmp_path / "run.yaml"
+    config.write_text(dump_yaml(Experiment(data="toyfaces", track="mlflow", run_dir="runs/one", jobs=2)))
+    values = parse(["profile", "--config", str(config)])[1]
+    assert not set(UNREAD) & set(values) and values["data"] == "toyfaces"
 
 
 def test_what_cannot_run_is_refused(place: Path):

@@ -261,7 +261,7 @@ def write_other(name: str) -> Callable[[], None]:
 
 
 BAD: dict[str, tuple[Callable[[], object], dict[str, object], str]] = {
-    "no run": (lambda: shutil.move("run", "away"), {}, r"run/run.json is missing"),
+    "no run": (lambda: shutil.move("run", "away"), {}, r"run does not exist"),
     "sweep": (lambda: shutil.move("run", "new/run") and Path("new").rename("run"), {}, r"holds several runs"),
     "predictions": (edit_predictions, {}, r"run/fold-1/predictions.npz is not what was written"),
     "config": (edit_config, {}, r"run/config.yaml was changed since the run began \(epochs 5 -> 6\)"),

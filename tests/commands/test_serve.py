@@ -165,7 +165,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "port": ({"port": 70000}, "--port 70000: ports are 0 to 65535"),
     "margin": ({"port": 0, "margin": -0.5}, "--margin -0.5: give 0 to 2"),
     "detector": ({"port": 0, "detector": "har"}, "--detector har: no such face detector"),
-    "no run": ({"port": 0, "detector": "none"}, "run/run.json is missing"),
+    "no run": ({"port": 0, "detector": "none"}, "run does not exist"),
 }
 
 
@@ -217,7 +217,7 @@ def test_large_uploads_stay_in_memory_and_too_large_ones_are_refused(monkeypatch
             connection.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10000001\r\n\r\n")
             answer = stream.read().decode()
     assert answer.startswith("HTTP/1.1 413") and "application/json" in answer
-    assert json.loads(answer.split("\r\n\r\n")[1])["error"].startswith("request entity too large")
+    assert json.loads(answer.split("\r\n\r\n")[1])["error"].startswith("the picture is too large: send")
 
 
 def test_many_clients_at_once_each_get_their_own_answers():

@@ -147,8 +147,8 @@ def test_a_run_that_is_named_is_taken_wherever_options_stand(
 
 
 WRONG = {
-    "missing": (["nothing.jpg"], "nothing.jpg does not exist: name a run, or pictures alone"),
-    "missing run": (["runs/none", "photo.png"], "runs/none does not exist: name a run"),
+    "missing": (["nothing.jpg"], "nothing.jpg does not exist: give pictures, which"),
+    "missing run": (["runs/none", "photo.png"], "runs/none does not exist: give pictures"),
     "no run": (["empty", "photo.png"], "empty is not a run, which has a run.json; and empty holds no picture"),
     "run alone": (["mine"], "mine is a run, or holds some: name what to predict on behind it"),
     "runs alone": (["all"], "all is a run, or holds some"),

@@ -112,6 +112,10 @@ def test_settings_stand_in_place_of_an_experiment_or_beside_it(tmp_path: Path, m
     store()
     assert lines == [] and settle(None, {"epochs": 3}, lines.append) == Experiment(data="folder/own", epochs=3)
     assert lines == ["data: folder/own; data=NAME takes another"]
+    assert settle(None, {"data": "folder/own", "backbone": "pham"}, lines.append).weights == "none"  # type: ignore[union-attr]
+    assert lines[1:] == ["weights: none (random), as none are published for pham"]
+    asked = settle(None, {"data": "folder/own", "backbone": "pham", "weights": "imagenet"}, lines.append)
+    assert asked is not None and asked.weights == "imagenet"  # which the run refuses
     with pytest.raises(UserError, match="unknown option 'epoch'; did you mean 'epochs'"):
         fer_tl.cross_validate(epoch=1)
     with pytest.raises(UserError, match=r"load_experiment\(\.\.\.\), but this is a str"):

@@ -270,3 +270,12 @@ def test_several_seeds_end_with_a_table_of_mean_and_spread(data_dir: Path, tmp_p
     said: list[str] = []
     fer_tl.cross_validate(load_experiment(**settings), said.append)  # nothing is left to train
     assert not any("first step" in line for line in said)
+
+
+def test_a_cell_without_published_weights_starts_from_none_where_nothing_names_others(tmp_path: Path) -> None:
+    text = "sweep: {command: train, axes: {backbone: [mobilenetv2, pham]}}"
+    path = tmp_path / "both.yaml"
+    path.write_text(text)
+    assert [cell.experiment.weights for cell in read_sweep(path, {}).cells] == ["imagenet", "none"]
+    path.write_text(f"weights: imagenet\n{text}")
+    assert [cell.experiment.weights for cell in read_sweep(path, {}).cells] == ["imagenet", "imagenet"]

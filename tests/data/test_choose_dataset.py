@@ -54,6 +54,13 @@ def test_a_name_that_is_nearly_one_is_refused_with_it():
     with pytest.raises(UserError, match="no dataset 'fer2031'; did you mean 'fer2013'"):
         choose_dataset("fer2031", "data")
     assert choose_dataset("folder/other", "data") == "folder/other"
+    assert choose_dataset("Mine", "data") == "folder/mine"
+
+
+@pytest.mark.parametrize("asked", ["archiv.zip", "downloads/faces"])
+def test_a_file_that_is_not_there_is_told_as_such(asked: str):
+    with pytest.raises(UserError, match=f"^{asked} does not exist: give a file, archive or folder, or"):
+        load_dataset(choose_dataset(asked, "data"), "data", "train")
 
 
 def test_what_nothing_tells_is_refused_with_the_command_that_builds_it():
@@ -97,8 +104,14 @@ def test_images_are_fer2013_only_if_there_are_as_many_of_each_class(monkeypatch:
 
 def test_commands_take_what_is_meant_and_say_so(capsys: pytest.CaptureFixture[str]):
     store("fer2013", "toyfaces")
-    assert cli.parse(["cv", "--backbone", "shallow_cnn"])[1]["data"] == "fer2013"
-    assert "data: fer2013, the only one of photographs under data" in capsys.readouterr().out
+    values = cli.parse(["cv", "--backbone", "shallow_cnn"])[1]
+    assert (values["data"], values["weights"]) == ("fer2013", "none")
+    out = capsys.readouterr().out
+    assert "data: fer2013, the only one of photographs under data" in out
+    assert "weights: none (random), as none are published for shallow_cnn\n" in out
+    for weights in (["--weights", "imagenet"], ["--weights=imagenet"]):
+        given = cli.parse(["cv", "--data", "fer2013", "--backbone", "shallow_cnn", *weights])[1]
+        assert given["weights"] == "imagenet"
     for given in (["--data", "toyfaces"], ["--data=toyfaces"]):
         assert cli.parse(["train", *given])[1]["data"] == "toyfaces"
     Path("own.yaml").write_text("data: toyfaces\n")

@@ -29,7 +29,7 @@ def told(*images: np.ndarray, choosable: bool = True) -> list[str]:
 def test_images_in_which_nothing_can_be_seen_are_counted_by_kind():
     images = [noise(0, 16), noise(0, 9, 3), noise(240, 255), noise(120, 130), noise(0, 256), noise(0, 60)]
     assert told(*images) == [
-        "Of 6 images, 2 nearly black, 1 nearly one tone, 1 nearly white: next to nothing can be seen in them."
+        "Of 6 images, 2 are nearly black, 1 is nearly one tone, 1 is nearly white: next to nothing can be seen in them."
     ]
 
 
@@ -50,7 +50,7 @@ def test_grey_that_is_stored_as_colour_is_said_where_most_images_are():
     (line,) = told(grey(noise(0, 256)), grey(noise(0, 256)), noise(0, 256, 3))
     assert line.startswith("2 of 3 images are grey, stored as colour.") and "--channels 1" in line
     (line,) = told(grey(noise(0, 256)), choosable=False)
-    assert "1 of 1 images are grey" in line and "seen none" in line and "--channels" not in line
+    assert "1 of 1 images is grey" in line and "seen none" in line and "--channels" not in line
     barely = grey(noise(0, 250))
     barely[..., 2] += 2  # as a JPEG file of it has
     assert len(told(barely)) == 1
@@ -68,7 +68,7 @@ def test_a_build_says_it_and_its_manifest_keeps_it(tmp_path: Path):
             Image.fromarray(grey(noise(0, 12) if i == 3 else noise(0, 256))).save(path)
     lines: list[str] = []
     manifest = build("folder/x", tmp_path / "faces", tmp_path / "d", image_size=48, duplicates="keep", say=lines.append)
-    assert any("2 nearly black" in line for line in manifest.warnings)
+    assert any("2 are nearly black" in line for line in manifest.warnings)
     assert any("8 of 8 images are grey, stored as colour" in line for line in manifest.warnings)
     assert all(f"Warning: {line}" in lines for line in manifest.warnings)
     narrow = build("folder/y", tmp_path / "faces", tmp_path / "d", image_size=48, channels=1, duplicates="keep")

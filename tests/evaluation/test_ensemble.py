@@ -250,9 +250,9 @@ Change = Callable[[], object]
 BAD: dict[str, tuple[Change, str, str]] = {
     "one run": (lambda: None, "a", "two runs or more"),
     "the same twice": (lambda: None, "a b a/../a", "a/../a is given twice"),
-    "no run": (lambda: None, "a none", "none/run.json is missing"),
+    "no run": (lambda: None, "a none", "none does not exist"),
     "unfinished": (lambda: Path("b/fold-1/result.json").unlink(), "a b", "b is unfinished (fold-1)"),
-    "no such split": (lambda: None, "a b --split tset", "--split tset: no such split; did you mean 'test'?"),
+    "no such split": (lambda: None, "a b --split tset", "validation or test; did you mean 'test'?"),
     "trained split": (lambda: None, "a b --split train", "--split train: the models were trained on it"),
     "no such views": (lambda: None, "a b --split test --tta flop", "did you mean 'flip'?"),
     "views of no split": (lambda: None, "a b --tta flip", "--tta flip needs --split"),

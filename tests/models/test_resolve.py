@@ -9,7 +9,7 @@ from fer_tl.core.options import load_experiment
 from fer_tl.models.backbones import BACKBONES
 from fer_tl.models.published import CAFFE, VGGFACE
 from fer_tl.models.record import SYMMETRIC, Scaling
-from fer_tl.models.resolve import resolve_model
+from fer_tl.models.resolve import default_weights, resolve_model
 
 NONE = {"weights": "none"}
 VGG16_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -39,7 +39,7 @@ VGG16_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
         ({"backbone": "vgg16", "weights": VGG16_FILE, "pixels": "standardized"}, "--pixels backbone or --weights none"),
         ({"backbone": "efficientnetb0", "pixels": "standardized", **NONE}, "scales inside"),
         ({"head": {"dense": [32], "dropout": [0.1]}}, "needs 2 numbers"),
-        ({"head": {"dropout": [0.1, 0.2]}}, "needs 1 numbers"),
+        ({"head": {"dropout": [0.1, 0.2]}}, "needs 1 number, that before the classes"),
         ({"head": {"dropout": [1.0]}}, "'head.dropout'"),
         ({"head": {"dense": [0]}}, "'head.dense'"),
         ({"head": {"dense": [], "batch_norm": True}}, "'head.batch_norm' stands behind dense layers"),
@@ -100,3 +100,13 @@ def test_colour_is_kept_or_made_as_the_backbone_wants():
     assert [channels(stored, backbone="pham") for stored in (1, 3)] == [1, 3]
     assert channels(1, backbone="vgg16", channels=1) == 1
     assert channels(3, backbone="pham", channels=1) == 1
+
+
+def test_only_a_backbone_without_published_weights_starts_from_none_unasked(monkeypatch: pytest.MonkeyPatch):
+    assert default_weights("mobilenetv2") == ("imagenet", "")
+    assert default_weights("nothing of this name") == ("imagenet", "")  # which resolve_model refuses
+    assert default_weights("pham") == ("none", "weights: none (random), as none are published for pham")
+    weights, line = default_weights("facevgg")
+    assert weights == "none" and "; --weights fer2013 takes those of the network that ships" in line
+    monkeypatch.setattr("fer_tl.models.shipped.ships", lambda: False)
+    assert default_weights("facevgg")[1].endswith("published for facevgg")

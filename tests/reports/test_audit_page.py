@@ -171,7 +171,7 @@ def make_occupied() -> RunFolder:
 
 
 BAD: dict[str, tuple[Callable[[], RunFolder], str]] = {
-    "no run": (lambda: RunFolder(Path("none")), "none/run.json is missing"),
+    "no run": (lambda: RunFolder(Path("none")), "none does not exist"),
     "unfinished": (make_unfinished, r"run is unfinished \(fold-1\)"),
     "sweep": (make_sweep, r"sweep holds several runs: name one of them \(lr-1\)"),
     "diverged": (make_diverged, "run: the predictions are not finite"),

@@ -183,10 +183,10 @@ def test_names_that_look_like_persons_are_told_on_page_and_terminal(tmp_path: Pa
 
 def test_checks_of_the_whole_are_on_the_page(out: Path, html: str) -> None:
     told = section(html, "Looks and classes", "h2")
-    assert "low darker" in told
+    assert "low is darker" in told
     assert "Order: by the numbers" in section(html, "Order", "h2") and "Agreement" not in html
     terminal = (out / "terminal.txt").read_text(encoding="utf-8")
-    assert "Outliers: " in terminal and "low darker" in terminal
+    assert "Outliers: " in terminal and "low is darker" in terminal
     rows = (out / "outliers.csv").read_text(encoding="utf-8").splitlines()
     assert rows[0] == "id,split,class,deviations" and len(rows) > 10
     assert not any(",test," in row for row in rows)

@@ -169,7 +169,7 @@ def changed(row: int, column: int, text: str) -> str:
     [
         (changed(0, 0, "what"), {}, "no column is called like one of paths; there are what, emotion, person: say"),
         (changed(0, 2, "image"), {}, r"several columns may hold the paths, file, image: say which with --path-column$"),
-        (changed(0, 2, "subject"), {"group_column": "persn"}, r"no column 'persn'.*its columns are file, emotion"),
+        (changed(0, 2, "subject"), {"group_column": "persn"}, r"no column 'persn', only file, emotion"),
         (changed(0, 2, "usage"), {}, r"row 1 \(line 2\): usage is 'S0', none of train, validation, test"),
         (changed(3, 2, ""), {}, r"row 3 \(line 4\): no person: fill it in"),
         (changed(3, 1, ""), {}, r"1 of 8 examples .*row 3 \(line 4\).*: no emotion"),

@@ -187,9 +187,10 @@ def _build(order: Order, parts: Sequence[ReadPart], accept_copies: bool, say: Sa
             examples_of_copies.unlink(missing_ok=True)  # of a build that stopped
             absent = [split for split in SPLITS if split not in curated.counts()]
             if absent:
-                splits = ", ".join(curated.counts())
-                say(f"The source has no {' and no '.join(absent)} split: the dataset has {splits} only.")
+                splits = " and ".join(curated.counts())
+                say(f"The source has no {' and no '.join(absent)} split: the dataset has only {splits}.")
             number = min(request.given.get("shards", DEFAULT_SHARDS), smallest(curated.counts()))
+            say(f"Writing {counted(sum(sum(split.values()) for split in curated.counts().values()), 'image')}.")
             directory, version = prepare(request.format, order.config, curated, place, number)
             curated.write_examples(directory)
             skipped = source.skipped()
@@ -207,7 +208,7 @@ def _build(order: Order, parts: Sequence[ReadPart], accept_copies: bool, say: Sa
         say(f"Left out: {printable(f'{example.where}, {example.what}')}: {example.reason}")
     if skipped:
         say(f"{counted(len(skipped), 'example')} could not be used, listed in {target / SKIPPED}")
-    say(f"Built {manifest.dataset} with {number} shards a split in {target}")
+    say(f"Built {manifest.dataset} with {counted(number, 'shard')} a split in {target}")
     return manifest
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.counting import counted, fitting
 from fer_tl.core.errors import UserError
 from fer_tl.core.say import Say
 from fer_tl.data.building.copies_summary import summarize_copies
@@ -144,7 +145,7 @@ class Curated:
         return {**self._source.names(), **{name: name for name in map(text_of, self._rows.id)}}
 
     def _find_copies(self, say: Say) -> Duplicates:
-        say(f"Looking for copies among {len(self._rows):,} images.")
+        say(f"Looking for copies among {counted(len(self._rows), 'image')}.")
         found = find_duplicates(self._rows.pixels, sketches_of(self._places, self._place), self._stored)
         if found.one_scene:
             say(
@@ -153,8 +154,9 @@ class Curated:
             )
         if found.limited:
             say(
-                f"{found.limited:,} images look like more than {MOST} others each: they were compared with the {MOST} "
-                "most alike, so copies that were moved or cropped may be missed among the rest."
+                f"{counted(found.limited, 'image')} {fitting(found.limited, 'looks', 'look')} like more than {MOST} "
+                f"others each: only the {MOST} most alike were compared, so copies that were moved or cropped may be "
+                "missed among the rest."
             )
         return found
 

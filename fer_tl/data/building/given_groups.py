@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.counting import counted
 from fer_tl.core.csv_tables import digest_rows, find_examples, is_missing, read_table
 from fer_tl.core.errors import UserError
 
@@ -218,8 +219,9 @@ def refuse_useless(groups: np.ndarray, said: str) -> None:
 def describe_groups(groups: np.ndarray, said: str) -> str:
     """A line about groups, text ``[N]`` with "" for none, which ``said`` gives; at least one is not ""."""
     sizes = Counter(group for group in groups.tolist() if group).values()
-    each = f"{min(sizes):,} to {max(sizes):,}"
-    return f"Groups: {len(sizes):,} from {said}, of {each} images each; none is divided over folds or splits."
+    least, most = min(sizes), max(sizes)
+    each = counted(most, "image") if least == most else f"{least:,} to {most:,} images"
+    return f"Groups: {len(sizes):,} from {said}, of {each} each; none is divided over folds or splits."
 
 
 def warn_of_ungrouped(groups: np.ndarray, ids: Sequence[str], said: str) -> list[str]:

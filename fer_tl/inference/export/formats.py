@@ -89,7 +89,7 @@ def choose_format(name: str, int8: bool) -> Format:
         raise UserError(f"--int8 does not go with --format {name}, whose runtime computes in float: use {others}")
     missing = [package for package in chosen.packages if importlib.util.find_spec(package) is None]
     if missing:
-        raise UserError(f"--format {name} needs {', '.join(missing)}: pip install 'fer-tl[onnx]'")
+        raise UserError(f"a file for {chosen.title} needs {', '.join(missing)}: pip install 'fer-tl[onnx]'")
     return chosen
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from fer_tl.core.archive_members import DEAD_LINKS, SPECIAL, PassedOver, describe_passed_over, summarize_passed_over
 from fer_tl.core.archives import open_files
 from fer_tl.core.errors import UserError
+from fer_tl.core.file_kinds import is_archive
+from fer_tl.core.files import unreadable
 from fer_tl.faces.opening import Opened, open_file, open_image, size_of
 from fer_tl.sources.images import IMAGE_SUFFIXES, NO_IMAGES, find_images, image_paths
 
@@ -67,6 +69,7 @@ def find_pictures(sources: Sequence[str], passed: PassedOver | None = None) -> l
         UserError: there is no such file, no picture in a folder, or a video among several sources.
     """
     if len(sources) == 1 and Path(sources[0]).is_file() and not _is_picture(Path(sources[0])):
+        _refuse_archive(Path(sources[0]))
         return None
     passed = {} if passed is None else passed
     paths = [path for source in sources for path in _expand(source, passed)]
@@ -108,6 +111,20 @@ def _expand(source: str, passed: PassedOver) -> list[Path]:
         raise UserError(f"{source}: no picture matches")
     what = "is neither a file nor a folder" if path.exists() else "does not exist"
     raise UserError(f"{source} {what}: give pictures, a folder, a video, the index of a camera, or - for stdin")
+
+
+def _refuse_archive(path: Path) -> None:
+    """Raise ``UserError`` for an archive: OpenCV takes a zip with pictures for a film of them."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(512)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if is_archive(head):
+        raise UserError(
+            f"{path} is an archive, neither a picture nor a video: unpack it, and give the folder; a dataset is scored "
+            "with fer-tl build and fer-tl evaluate RUN --data"
+        )
 
 
 def _is_picture(path: Path) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fer_tl.core.counting import fitting
 from fer_tl.core.errors import UserError
 from fer_tl.data.tones import is_nearly_blank
 from fer_tl.faces.opening import several_frames
@@ -118,7 +119,10 @@ class Tally:
             what = "face is" if self.blank == 1 else "faces are"
             lines.append(f"{self.blank:,} {what} nearly black, white or of one tone: next to nothing can be seen there")
         if self.upright:
-            lines.append(f"{self.upright:,} of {self.faces:,} faces are not aligned: their eyes were not found")
+            lines.append(
+                f"{self.upright:,} of {self.faces:,} faces {fitting(self.upright, 'is', 'are')} not aligned: no eyes "
+                "were found there"
+            )
         if self.several:
             lines.append(
                 f"{several_frames(self.several)} (one that is given alone has all analysed, unless they are pages)"

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 
 import numpy as np
 
+from fer_tl.core.counting import counted, fitting
 from fer_tl.inference.predictor import BATCH, Answers
 
 # Faces that may wait, beside those in work: MobileNetV2 at 96 px answers for them in half a second on two cores.
@@ -67,7 +68,7 @@ class Batcher:
                 raise Busy("the server is stopping")
             # A caller with more faces than may wait is served when nobody else waits.
             if self._entries and self._waiting + len(pixels) > self._most:
-                raise Busy(f"{self._waiting} faces are waiting")
+                raise Busy(f"{counted(self._waiting, 'face')} {fitting(self._waiting, 'is', 'are')} waiting")
             self._entries.append((pixels, future))
             self._waiting += len(pixels)
             self._changed.notify()

@@ -180,7 +180,9 @@ class _JsonError(ErrorTask):
 
     def execute(self) -> None:
         error = self.request.error
-        body = json.dumps({"error": f"{error.reason.lower()}: {error.body}"}).encode()
+        what = f"{error.reason.lower()}: {error.body}"
+        what = "the picture is too large: send a smaller one" if error.code == 413 else what
+        body = json.dumps({"error": what}).encode()
         self.status = f"{error.code} {error.reason}"
         self.response_headers.extend([("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff")])
         self.set_close_on_finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from flask import Flask, Request, Response, jsonify, render_template, request
 from PIL import Image
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from fer_tl.core.errors import UserError
 from fer_tl.faces.boxes import Box, Detector, Face
@@ -80,6 +81,7 @@ def make_app(service: Service, hosts: Collection[str]) -> Flask:
     """
     app = Flask(__name__, static_folder=None, template_folder=str(_PAGE))
     app.request_class = _InMemory
+    app.jinja_options = {"finalize": _unbroken}
     app.json.sort_keys = False  # type: ignore[attr-defined]
 
     @app.before_request
@@ -163,7 +165,7 @@ def _add_api(app: Flask, service: Service) -> None:
         number = request.args.get("face", "0")
         _, faces, cut = _read(service)
         if not (number.isascii() and number.isdigit() and len(number) < 10) or int(number) >= len(faces):
-            raise Refused(400, f"there is no face {number[:20]!r}: {len(faces)} were found, counted from 0")
+            raise Refused(400, f"there is no face {number[:20]!r}: {_found(len(faces))}")
         face = faces[int(number)]
         pixels = cut(service.image_shape, [face])  # [1, H, W, C]
         side, _, channels = service.image_shape
@@ -237,10 +239,27 @@ def _add_errors(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def failed(error: HTTPException) -> Response:
-        response = answer(error.code or 500, (error.description or error.name).rstrip("."))
+        message = (error.description or error.name).rstrip(".")
+        if error.code == 404:
+            message = f"there is no {request.path[:80]} here: see /docs"
+        if isinstance(error, MethodNotAllowed):
+            allowed = " or ".join(sorted(set(error.valid_methods or ()) - {"HEAD", "OPTIONS"}))
+            message = f"{request.path[:80]} takes {allowed}, not {request.method}: see /docs"
+        response = answer(error.code or 500, message)
         # Of the methods that an address takes, with 405.
         response.headers.extend({key: value for key, value in error.get_headers() if key == "Allow"})
         return response
+
+
+def _found(faces: int) -> str:
+    if not faces:
+        return "none was found"
+    return "one was found, number 0" if faces == 1 else f"{faces} were found, numbered from 0 to {faces - 1}"
+
+
+def _unbroken(value: Any) -> Any:
+    """What a page prints: no line ends between a number and its %."""
+    return re.sub(r"(?<=\d) %", "\u00a0%", value) if type(value) is str else value
 
 
 def _place(origin: str) -> str:

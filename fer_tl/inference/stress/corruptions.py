@@ -70,10 +70,7 @@ def find_corruptions(names: str | None) -> tuple[Corruption, ...]:
     asked = [name.strip() for name in names.split(",")]
     for name in asked:
         if name not in CORRUPTIONS:
-            raise UserError(
-                f"--corruptions {names}: there is no corruption '{name}'{suggest(name, CORRUPTIONS)}; "
-                f"there are {', '.join(CORRUPTIONS)}"
-            )
+            raise UserError(f"--corruptions {names}: there is no corruption '{name}'{suggest(name, CORRUPTIONS)}")
     if len(set(asked)) < len(asked):
         raise UserError(f"--corruptions {names}: one of them is named twice")
     return tuple(CORRUPTIONS[name] for name in asked)

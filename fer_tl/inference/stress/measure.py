@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.core.progress import Clock
 from fer_tl.core.randomness import example_keys, uniform
@@ -105,7 +106,7 @@ def measure_stress(
         if len(own):
             clock = Clock()
             right[:, own] = _answer(run.part(part) / "model.keras", dataset, rows[own], images[own], corruptions)
-            say(f"{part}: {len(own):,} images in {len(right)} conditions, {clock.lap():.0f} s")
+            say(f"{part}: {counted(len(own), 'image')} in {counted(len(right), 'condition')}, {clock.lap():.0f} s")
     groups = dataset.groups[rows]
     clean, changed = right[0].astype(float), right[1:].astype(float)
     levels = [_level(clean, each, groups, SEVERITIES[i % len(SEVERITIES)]) for i, each in enumerate(changed)]

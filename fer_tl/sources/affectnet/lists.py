@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from fer_tl.core.archives import Files
+from fer_tl.core.counting import counted
 from fer_tl.core.csv_tables import data_rows, decimal, encoding_of, first_row
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable, refuse_non_data
@@ -119,7 +120,7 @@ def _read_list(
 
 def _expression(row: Mapping[str, str], path: str, wanted: Sequence[str]) -> int:
     if any(column not in row for column in wanted):
-        raise ValueError(f"{len(row)} cells, fewer than columns")
+        raise ValueError(f"{counted(len(row), 'cell')}, fewer than columns")
     if not path:
         raise ValueError("no path of an image")
     return read_expression(row["expression"])

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import PurePosixPath
 
+from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
 from fer_tl.sources.expw.faces import Face, Listing
 from fer_tl.sources.votes import COLUMNS, Verdict, decide, describe_left_out, read_votes
@@ -94,7 +95,7 @@ def _decide(cells: tuple[str, ...], mode: str) -> Verdict:
 def _add(listing: Listing, line: int, cells: list[str], mode: str) -> str:
     """Add one row and return "", or why it has no label; raises ``UserError`` for a row that is not such a row."""
     if len(cells) != WIDTH:
-        raise UserError(f"{len(cells)} cells, not {WIDTH} (image name, box, {', '.join(COLUMNS)})")
+        raise UserError(f"{counted(len(cells), 'cell')}, not {WIDTH} (image name, box, {', '.join(COLUMNS)})")
     verdict = _decide(tuple(cells[2:]), mode)
     if verdict.label is None:
         return verdict.reason

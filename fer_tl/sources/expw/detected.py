@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
+from fer_tl.core.counting import fitting
 from fer_tl.core.errors import UserError
 from fer_tl.faces.boxes import Box, Face, match_boxes
 from fer_tl.faces.detection import DetectedCrop, find_faces
@@ -56,11 +57,12 @@ class DetectedBoxes:
         told = []
         if kept:
             told.append(
-                f"{kept:,} of {number:,} faces are cut by the list's box: {self._crop.name} finds none that overlaps "
-                "it by half."
+                f"{kept:,} of {number:,} faces {fitting(kept, 'is', 'are')} cut by the list's box: {self._crop.name} "
+                "finds none that overlaps it by half."
             )
         if self._crop.align and (upright := kept + counts.get(_UPRIGHT, 0)):
-            told.append(f"{upright:,} of {number:,} faces are not aligned: no eyes were found.")
+            are = fitting(upright, "is", "are")
+            told.append(f"{upright:,} of {number:,} faces {are} not aligned: no eyes were found.")
         return tuple(told)
 
     def refuse_unfound(self, counts: Mapping[str, int]) -> None:

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from fer_tl.core.archives import Files
+from fer_tl.core.counting import counted
 from fer_tl.core.csv_tables import data_rows, encoding_of, first_row
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable, refuse_non_data
@@ -118,7 +119,7 @@ class CsvFile:
             )
         if len(cells) > self._width and any(cell.strip(" \0") for cell in cells[self._width :]):
             return (
-                f"{place}: {len(cells)} cells for the {self._width} columns of the first line: "
+                f"{place}: {counted(len(cells), 'cell')} for the {self._width} columns of the first line: "
                 "remove what is too much, or download the file again."
             )
         return ""

@@ -14,6 +14,7 @@ import numpy as np
 from fer_tl.core.archives import Files, open_files
 from fer_tl.core.checksums import hash_stream
 from fer_tl.core.classes import CLASS_NAMES
+from fer_tl.core.counting import counted
 from fer_tl.core.csv_tables import data_rows, encoding_of, first_row
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable, refuse_non_data
@@ -139,7 +140,9 @@ def _rows(files: Files, name: str, mode: str) -> Iterator[tuple[str, Verdict]]:
         for number, (line, row) in enumerate(data_rows(text, delimiter, where), 1):
             place = f"{where}, row {number:,} (line {line:,})"
             if len(row) < len(cells) or any(cell.strip(" \0") for cell in row[len(cells) :]):
-                raise UserError(f"{place}: {len(row)} cells for the {len(cells)} columns: download the table again")
+                raise UserError(
+                    f"{place}: {counted(len(row), 'cell')} for the {len(cells)} columns: download the table again"
+                )
             split = canonical_split(row[usage])
             if split is None:
                 raise UserError(f"{place}: unknown Usage {row[usage][:40]!r}: download the table again")

@@ -6,7 +6,7 @@ import re
 
 from fer_tl.core.archives import Files
 from fer_tl.core.classes import CLASS_NAMES
-from fer_tl.core.counting import counted
+from fer_tl.core.counting import counted, fitting
 from fer_tl.core.errors import UserError
 from fer_tl.sources.csv_pixels import SIZE
 from fer_tl.sources.fer2013.labels import CONTEMPT_LABEL, class_index, count_warnings
@@ -57,8 +57,9 @@ def open_images(origin: Origin, files: Files, paths: list[ImagePath], labels: st
     strange = [path.name for path, match in zip(paths, official, strict=True) if not match]
     if any(official) and strange:
         raise UserError(
-            f"{len(strange):,} of {len(paths):,} images in {files.label} do not begin with Training_, PublicTest_ or "
-            f"PrivateTest_ as the others do (first: {strange[0]}): remove or rename them"
+            f"{len(strange):,} of {len(paths):,} images in {files.label} {fitting(len(strange), 'does', 'do')} not "
+            f"begin with Training_, PublicTest_ or PrivateTest_ as the others do (first: {strange[0]}): remove or "
+            f"rename {fitting(len(strange), 'it', 'them')}"
         )
     if all(official):
         splits = [str(canonical_split(match.group(1))) for match in official if match]

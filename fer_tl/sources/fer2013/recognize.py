@@ -29,5 +29,5 @@ def recognize(files: Files) -> str:
         class_index(path.folder, None) for path in image_paths(find_images(files)[0]) if path.split in (None, "train")
     )
     if tuple(found[index] for index in range(len(CLASS_NAMES))) == OFFICIAL_COUNTS["train"]:
-        return f"as many training images of each class as it has, {sum(OFFICIAL_COUNTS['train']):,}"
+        return f"the {sum(OFFICIAL_COUNTS['train']):,} training images of FER-2013"
     return ""

@@ -60,8 +60,8 @@ def find_columns(
             guessed.append(role)
         if column not in header:
             raise UserError(
-                f"{name} has no column {column!r}{suggest(column, header)}: its columns are {_listed(header)}; correct "
-                f"--{role}-column"
+                f"{name} has no column {column!r}, only {_listed(header)}: correct --{role}-column"
+                f"{suggest(column, header).partition('; valid are')[0]}"
             )
         if list(header).count(column) > 1:
             raise UserError(f"{name}: two columns are called {column}: remove or rename one")

@@ -13,6 +13,7 @@ import numpy as np
 
 from fer_tl.core.archives import Files
 from fer_tl.core.checksums import hash_stream
+from fer_tl.core.counting import counted
 from fer_tl.core.csv_tables import LONGEST_LINE, Table, TableRow, data_rows, encoding_of, first_row
 from fer_tl.core.errors import UserError
 from fer_tl.core.file_kinds import readable
@@ -152,7 +153,7 @@ def read_pixel_rows(files: Files, name: str, pixels: slice) -> PixelRows:
 def _values(row: Sequence[str], width: int, pixels: slice, place: str) -> np.ndarray:
     """uint8 [n] of a row of so many columns."""
     if len(row) < width or any(cell.strip(" \0") for cell in row[width:]):
-        raise UserError(f"{place}: {len(row):,} cells for the {width:,} columns of the first line: correct it")
+        raise UserError(f"{place}: {counted(len(row), 'cell')} for the {width:,} columns of the first line: correct it")
     return parse_numbers(" ".join(row[pixels]), place, lambda count: None)
 
 

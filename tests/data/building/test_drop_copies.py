@@ -289,7 +289,7 @@ def test_what_was_not_compared_is_told(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setattr(module, "MOST", 4)
     Curated(Given(records), Curation(), tmp_path, told.append).close()
     (line,) = (line for line in told if "others each" in line)
-    assert "images look like more than 4 others each: they were compared with the 4 most alike" in line
+    assert "images look like more than 4 others each: only the 4 most alike were compared" in line
     monkeypatch.undo()
     Curated(Given(records), Curation(), tmp_path, told.append).close()
     assert sum("others each" in line for line in told) == 1
@@ -468,7 +468,7 @@ def test_the_table_is_read_back_and_serves_as_a_split(tmp_path: Path) -> None:
         ("id,split\n", "no rows"),
         ("id,split\na,train\nb,dev\n", r"row 2 \(line 3\): split 'dev' is none of"),
         ("id,split\na,train\na,test\n", r"row 2 \(line 3\): 'a' was in train before"),
-        ("id,split\na\n", r"row 1 \(line 2\): 1 cells for the 2 columns"),
+        ("id,split\na\n", r"row 1 \(line 2\): 1 cell for the 2 columns"),
     ],
 )
 def test_a_bad_table_of_splits_names_its_line(tmp_path: Path, text: str, message: str) -> None:

@@ -142,6 +142,15 @@ def test_what_a_run_is_called_is_shown_and_never_run(fakes: Fakes):
     assert unescape(re.sub(r"<[^>]*>", "", html)).count(hostile) == 5
 
 
+def test_no_line_of_a_page_ends_between_a_number_and_its_per_cent(fakes: Fakes):
+    facts = RunFacts("run", "a network", "right for 68.3 % (66.8–69.8 %)", ("5 % of <b>",))
+    for path in ("/", "/docs"):
+        html = make_app(replace(fakes.service, facts=facts), HOSTS).test_client().get(path).get_data(as_text=True)
+        assert "68.3\u00a0% (66.8–69.8\u00a0%)" in html and " %" not in html and "<b>" not in html
+    script = make_app(fakes.service, HOSTS).test_client().get("/page.js").get_data(as_text=True)
+    assert "\\u00a0%" in script
+
+
 BAD: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "type": ("POST", "/predict", {"data": b"x", "content_type": "text/plain"}, 415, "send the bytes of a file"),
     "form": ("POST", "/predict", {"data": {"file": (io.BytesIO(b"x"), "a.png")}}, 400, "the picture cannot be read"),
@@ -149,12 +158,19 @@ BAD: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "damaged": ("POST", "/predict", {"data": picture([1])[:90], **PNG}, 400, "damaged"),
     "too large": ("POST", "/predict", {"data": bytes(MOST_BYTES + 1), **PNG}, 413, "at most 10,000,000"),
     "way": ("POST", "/predict?faces=../etc", {"data": picture([1]), **PNG}, 400, "faces=../etc: say detect, or crop"),
-    "face": ("POST", "/explain?face=2", {"data": picture([1, 1]), **PNG}, 400, "there is no face '2': 2 were found"),
+    "face": (
+        "POST",
+        "/explain?face=2",
+        {"data": picture([1, 1]), **PNG},
+        400,
+        "'2': 2 were found, numbered from 0",
+    ),
+    "one face": ("POST", "/explain?face=7", {"data": picture([1]), **PNG}, 400, "'7': one was found, number 0"),
     "no number": ("POST", "/explain?face=-1", {"data": picture([1, 1]), **PNG}, 400, "there is no face '-1'"),
     "long number": ("POST", f"/explain?face={'9' * 5000}", {"data": picture([1]), **PNG}, 400, "there is no face"),
     "class": ("POST", "/explain?class=hapy", {"data": picture([1]), **PNG}, 400, "no class 'hapy'"),
-    "address": ("GET", "/page/../../setup.cfg", {}, 404, "not found"),
-    "method": ("GET", "/predict", {}, 405, "not allowed"),
+    "address": ("GET", "/page/../../setup.cfg", {}, 404, "there is no /"),
+    "method": ("GET", "/predict", {}, 405, "/predict takes POST, not GET: see /docs"),
     "host": (
         "GET",
         "/",

@@ -3,7 +3,7 @@
 const FRAME = 640; // pixels of the longer side of a camera frame that is sent: detectors search at this size
 const RATE_OF = 20; // frames over which the rate is measured
 const element = (id) => document.getElementById(id);
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
 
 // turn: counts pictures and cameras, so that what answers an earlier one is dropped.
 // sent: the picture that the shown answer is about. crop: whether it was taken for one face.
