@@ -62,9 +62,9 @@ class Tones:
         if 2 * grey >= total > 0:
             how = ": --channels 1 keeps one channel, for a model that takes grey" if choosable else ""
             lines.append(
-                f"{grey:,} of {total:,} images {fitting(grey, 'is', 'are')} grey, stored as colour. A model of them takes "
-                f"colour, of which it has seen {'none' if grey == total else 'little'}: coloured pictures are new to "
-                f"it{how}."
+                f"{grey:,} of {total:,} images {fitting(grey, 'is', 'are')} grey, stored as colour. A model of them "
+                f"takes colour, of which it has seen {'none' if grey == total else 'little'}: coloured pictures are "
+                f"new to it{how}."
             )
         return lines
 

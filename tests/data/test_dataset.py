@@ -412,8 +412,12 @@ def test_half_built_is_said_with_the_command_to_run(data_dir: Path, missing: str
     assert "fer-tl build" in message
 
 
-@pytest.mark.parametrize("name", ["fer2013", "folder/other", "folder", "nonsense", "../data", ""])
+@pytest.mark.parametrize("name", ["fer2013", "folder/other", "folder", "nonsense", ""])
 def test_not_built_is_said_with_what_is(data_dir: Path, name: str) -> None:
     message = refusal(data_dir, name)
     assert "is not built" in message
     assert "folder/mine" in message
+
+
+def test_the_path_of_nothing_is_said_to_lead_nowhere(data_dir: Path) -> None:
+    assert refusal(data_dir, "../nothing").startswith("../nothing does not exist: give a file, archive or folder")

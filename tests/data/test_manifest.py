@@ -68,7 +68,7 @@ def test_damaged_shards_are_counted_and_the_first_is_named(tmp_path: Path) -> No
         check_shards(directory, manifest, ["train", "test"])
     assert str(caught.value) == (
         f"{directory}: split 'train' is damaged (fer2013-train.tfrecord-00001-of-00003 has 2 of 0 bytes, and 1 more of "
-        f"its 3 files are damaged); build it again: `fer-tl build fer2013 --source PATH --data-dir {tmp_path} "
+        f"its 3 files is damaged); build it again: `fer-tl build fer2013 --source PATH --data-dir {tmp_path} "
         "--overwrite`"
     )
     check_shards(directory, manifest, ["test"])

@@ -243,7 +243,7 @@ def test_ids_and_the_table_of_examples_are_compared(tmp_path: Path) -> None:
     twice = examples("test", ids=examples("train").ids[:9])
     directory = store_dataset(tmp_path, NAME, CLASSES, {"train": examples("train"), "test": twice})
     lines, _ = refused(directory)
-    assert lines == ["manifest.json: has 9 ids that occur more than once, such as 'train-0'"]
+    assert lines == ["manifest.json: has 9 ids more than once, such as 'train-0'"]
     directory = store(tmp_path / "other", checksums={})
     table = directory / "examples.csv"
     table.write_text(table.read_text().replace("train-7,train,sad", "train-7,train,happy"))
