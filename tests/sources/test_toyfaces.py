@@ -6,6 +6,7 @@ from sklearn.linear_model import RidgeClassifier
 
 from fer_tl.sources.toyfaces import drawing
 from fer_tl.sources.toyfaces.drawing import CHUNK, CLASS_NAMES, IMAGE_SIZE, draw_faces
+from fer_tl.sources.toyfaces.source import ToySource
 
 SEED = 3
 COUNT = 1200
@@ -126,3 +127,10 @@ def _dark_centre(patch: np.ndarray) -> float:
     """The mean row of the dark lines in a patch [rows, columns], weighted by how dark they are."""
     dark = np.clip(np.median(patch) - patch, 0, None).sum(axis=1)
     return float((dark * np.arange(len(dark))).sum() / dark.sum())
+
+
+def test_as_many_faces_as_are_asked_for() -> None:
+    source = ToySource(count=45)
+    found = [record.split for record in source.records()]
+    assert source.total() == 45 and found == ["train"] * 31 + ["validation"] * 7 + ["test"] * 7
+    assert source.sha256() != ToySource().sha256()
