@@ -170,7 +170,7 @@ def test_a_probability_of_0_for_the_truth_is_told_and_its_loss_is_that_of_scikit
     columns = {"id": TEST, **{name: sure[:, k] for k, name in enumerate(CLASSES)}}
     found = take(write("sure.csv", columns))
     assert found.metrics.values["loss"] == pytest.approx(-np.log(FLOOR) * 2 / COUNT, rel=1e-5)
-    assert "Of 2 images the true class had the probability 0" in found.text
+    assert "For 2 images the true class had the probability 0" in found.text
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_what_was_opened_is_told():
     )
     _, html = write("run")
     assert "was opened 2 times" in html
-    assert "For how many other models is not known" in html
+    assert "For how many other models it was opened is not known" in html
     build(Path("data"), FACES)
     assert "No opening for another model is on record in this data folder" in write("run")[1]
     opening = {**entry, "dataset": "folder/mine", "path": "elsewhere"}
