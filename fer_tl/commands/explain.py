@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fer_tl.commands._command import Command
 from fer_tl.commands._shown import Shown
@@ -20,6 +20,7 @@ from fer_tl.runs.folder import RunFolder
 from fer_tl.runs.part import check_part
 
 if TYPE_CHECKING:
+    from fer_tl.faces.boxes import Detector
     from fer_tl.inference.explain.explain import Explanation
     from fer_tl.inference.explain.pictures import Picture
 
@@ -45,6 +46,8 @@ def explain(
     layer: str | None = None,
     class_name: str | None = None,
     fold: int | None = None,
+    faces: str = "detect",
+    detector: str | Callable[..., Any] = "auto",
     data_dir: Path | str | None = None,
     out: Path | str | None = None,
     say: Say = say_line,
@@ -56,25 +59,29 @@ def explain(
     Args:
         run_dir: a run; if it is unfinished, its finished folds are used. Without a run, the network that ships with
             fer-tl is explained.
-        images: files of faces, or none with ``--errors``.
+        images: picture files, or none with ``--errors``.
         errors: explain the N most confident mistakes on held-out images.
         method: ``gradcam``, ``saliency``, ``smoothgrad``, or several, separated by commas.
         layer: the layer whose features Grad-CAM looks at; default: the last convolution.
         class_name: the class to explain; default: the predicted one.
         fold: whose model explains the files (default: 0, or the first that is done), or whose mistakes are explained
             (default: those of all).
+        faces: ``detect``: find them in the files, as ``fer-tl predict`` does; ``crop``: each file already is a face.
+        detector: which finds them, as for ``fer-tl predict``.
         data_dir: for mistakes, where the dataset is now; default: where the run found it.
         out: folder of the result; default: ``explain`` in the run, or here if there is none.
         say: prints a line.
 
     Raises:
-        UserError: no run, nothing to explain or both kinds, no such method, class, fold or layer, a file that is no
-            image, damaged parts of the run, another build of the data, or other files in the folder.
+        UserError: no run, nothing to explain or both kinds, no such method, class, fold, layer or detector, OpenCV
+            missing where faces are looked for, a file that is no image, damaged parts of the run, another build of the
+            data, or other files in the folder.
     """
     methods = choose_methods(method)
     words = [str(images)] if isinstance(images, str | Path) else [str(each) for each in images]
     chosen_run, files = tell_run(run_dir, words, folders=False)
     _refuse_unclear(files, errors, layer, methods)
+    named = _open_named(faces, detector) if files else None
     run = open_run(chosen_run, say)
     names = run.read_run("class_names")["class_names"]
     run.refuse_edited()
@@ -85,7 +92,10 @@ def explain(
     from fer_tl.reports.explain_page import LIST, describe, write_explained
 
     folder = choose_folder(out, (chosen_run or Path()) / "explain", LIST, "explanation")
-    pictures, title, found = _gather(run, parts, files, errors, data_dir)
+    if errors:
+        pictures, title, found = _gather_mistakes(run, parts, errors, data_dir)
+    else:
+        pictures, title, found = _gather_files(run, parts, files, named, faces == "detect")
     import_backend()
     from fer_tl.inference.explain.explain import explain_pictures
 
@@ -134,35 +144,61 @@ def _scaling_note(run: RunFolder, parts: Sequence[str]) -> str:
     return f"Each model's probabilities are scaled by the images that it held out, temperatures: {fitted}."
 
 
-def _gather(
-    run: RunFolder, parts: Sequence[str], images: Sequence[Path | str], errors: int, data_dir: Path | str | None
-) -> tuple[list[Picture], str, str]:
-    """The images to explain, a title, and a sentence on which they are."""
-    about, backbone = run.read_run(), run.read_experiment().backbone
-    where = f"{backbone} on {about['dataset']}"
-    if errors:
-        from fer_tl.inference.explain.mistakes import find_mistakes
+def _open_named(faces: str, detector: str | Callable[..., Any]) -> Detector | None:
+    """The detector that a person names, None for that of the training or none."""
+    from fer_tl.commands.predict import FACES
+    from fer_tl.inference.choose_detector import open_named
 
-        mistakes = find_mistakes(run, parts, errors, data_dir)
-        count = len(mistakes.pictures)
-        repeated = " Images are counted once for each repetition, and shown once." if run.repeats > 1 else ""
-        return (
-            mistakes.pictures,
-            f"{where}: its {count} most confident mistakes" if count > 1 else f"{where}: its most confident mistake",
-            f"The {f'{count} ' if count > 1 else ''}most confident of {counted(mistakes.wrong, 'mistake')} on "
-            f"{counted(mistakes.answers, 'held-out image')}{', each' if count > 1 else ','} explained by a model that "
-            f"was not trained on it.{repeated}",
-        )
+    if faces not in FACES:
+        raise UserError(f"--faces {faces}: not known{suggest(faces, FACES)}")
+    if faces == "crop" and detector != "auto":
+        raise UserError("--detector is for faces that are cut out, --faces crop for whole pictures")
+    return open_named(detector, None)
+
+
+def _gather_mistakes(
+    run: RunFolder, parts: Sequence[str], errors: int, data_dir: Path | str | None
+) -> tuple[list[Picture], str, str]:
+    """The most confident mistakes, a title, and a sentence on which they are."""
+    from fer_tl.inference.explain.mistakes import find_mistakes
+
+    mistakes = find_mistakes(run, parts, errors, data_dir)
+    count = len(mistakes.pictures)
+    repeated = " Images are counted once for each repetition, and shown once." if run.repeats > 1 else ""
+    return (
+        mistakes.pictures,
+        f"{_where(run)}: its {count} most confident mistakes"
+        if count > 1
+        else f"{_where(run)}: its most confident mistake",
+        f"The {f'{count} ' if count > 1 else ''}most confident of {counted(mistakes.wrong, 'mistake')} on "
+        f"{counted(mistakes.answers, 'held-out image')}{', each' if count > 1 else ','} explained by a model that "
+        f"was not trained on it.{repeated}",
+    )
+
+
+def _where(run: RunFolder) -> str:
+    return f"{run.read_experiment().backbone} on {run.read_run()['dataset']}"
+
+
+def _gather_files(
+    run: RunFolder, parts: Sequence[str], images: Sequence[Path | str], named: Detector | None, detects: bool
+) -> tuple[list[Picture], str, str]:
+    """The faces of picture files, a title, and a sentence on whose explanations they get."""
+    from fer_tl.inference.choose_detector import open_fitting
     from fer_tl.inference.explain.pictures import input_shape, read_pictures
 
-    shape = input_shape(run.part(parts[0]) / "model.keras")
-    count = len(images)
+    shape, recipe = input_shape(run.part(parts[0]) / "model.keras"), run.model_recipe(parts[0])
+    detector = open_fitting(named, recipe, str(run.path), None) if detects else None
     source = "The model"
     if len(run.parts) > 1:
         source = f"The explanations are those of the model of {parts[0]}, one of {len(run.parts)}. It"
+    pictures = read_pictures(images, shape, parts[0], recipe, detector)
+    if len(pictures) > MOST_IMAGES:
+        raise UserError(f"{len(pictures):,} faces to explain: at most {MOST_IMAGES} in one call; give fewer pictures")
+    what = counted(len(pictures), "face" if detects else "image")
     return (
-        read_pictures(images, shape, parts[0], run.model_recipe(parts[0])),
-        f"{where}: {counted(count, 'image')} explained",
+        pictures,
+        f"{_where(run)}: {what} explained",
         f"{source} takes pictures of {'x'.join(map(str, shape))} pixels.",
     )
 

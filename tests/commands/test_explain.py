@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from PIL import Image
 from small_run import CLASSES, COUNT, FOLDS, IDS, IMAGES, LABELS, SIDE, make_run, seal
 from stored_dataset import Stored, store_dataset
 
+import fer_tl
 from fer_tl.commands.explain import ExplainResult, explain
 from fer_tl.core.errors import UserError
 from fer_tl.core.files import read_json
@@ -32,7 +34,7 @@ RNG = np.random.default_rng(0)
 
 
 def ask(run: RunFolder, *images: str, **options: Any) -> ExplainResult:
-    return explain(run.path, images, say=lambda line: None, **options)
+    return explain(run.path, images, say=lambda line: None, **{"faces": "crop", **options})
 
 
 @pytest.fixture(autouse=True)
@@ -153,10 +155,32 @@ def test_files_are_decoded_as_builders_do_and_explained_by_one_fold(run: RunFold
     text = " ".join(result.text.split())
     assert "The explanations are those of the model of fold-0, one of 3. It takes pictures of 12x12x1 pixels." in text
     assert "photo.jpg: not square, so padded with black; larger than 500 pixels, so it may show more" in text
-    assert "trained on crops of faces" in text and "face.png: " not in text
+    assert "trained on crops of faces: what else a picture shows misleads it" in text and "face.png: " not in text
     other = ask(run, names[0], method="gradcam", fold=2, out="there")
     assert (other.out_dir, other.explanations[0].picture.part) == (Path("there"), "fold-2")
     assert other.explanations[0].probabilities != result.explanations[0].probabilities
+
+
+def test_faces_are_found_cut_and_answered_as_predict_does(run: RunFolder):
+    photo = RNG.integers(0, 256, (160, 200, 3)).astype(np.uint8)
+    names = [write_image("two.png", photo), write_image("none.png", photo[:140])]
+    boxes = [(0, 60, 50, 110), (100, 5, 130, 35)]
+
+    def find(image: np.ndarray) -> list[tuple[int, ...]]:
+        return boxes if len(image) == 160 else []
+
+    result = ask(run, *names, faces="detect", detector=find, method="gradcam")
+    predicted = fer_tl.predict(run.path, names, detector=find, fold=0, save="jsonl", say=lambda line: None)
+    assert predicted.out_dir is not None
+    lines = (predicted.out_dir / "faces.jsonl").read_text().splitlines()
+    records = [record for record in map(json.loads, lines) if record.get("label")]
+    assert [each.picture.id for each in result.explanations] == ["two-face-1.png", "two-face-2.png", "none.png"]
+    for each, record in zip(result.explanations[:2], records, strict=True):
+        assert each.predicted == record["label"]
+        assert each.probabilities == pytest.approx(record["probabilities"], abs=1e-3)
+    assert "none.png: no face was found, so the whole picture is explained" in " ".join(result.text.split())
+    with pytest.raises(UserError, match="500 in one call; give fewer pictures"):
+        ask(run, names[0], faces="detect", detector=lambda image: boxes * 251, method="gradcam", out="more")
 
 
 def test_the_class_and_the_layer_that_are_asked_for_matter(run: RunFolder):
@@ -249,6 +273,12 @@ BAD: dict[str, tuple[Callable[[], object], dict[str, Any], str]] = {
     "no run": (nothing, {**FACE, "run_dir": "none"}, "none does not exist: give pictures, which"),
     "too many": (nothing, {"errors": 501}, "501 images to explain: at most 500 in one call"),
     "method": (nothing, {**FACE, "method": "gradcan"}, "--method gradcan: no such method; did you mean 'gradcam'?"),
+    "faces": (nothing, {**FACE, "faces": "find"}, "--faces find: not known"),
+    "detector for crops": (
+        nothing,
+        {**FACE, "faces": "crop", "detector": "mtcnn"},
+        "--detector is for faces that are cut out",
+    ),
     "layer for nothing": (nothing, {**FACE, "method": "saliency", "layer": "conv"}, "--layer conv is for gradcam"),
     "class": (
         nothing,
