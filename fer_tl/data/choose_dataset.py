@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import shlex
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from fer_tl.core.config import Experiment
 from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.say import Say, say_line
 from fer_tl.data.directory import built_datasets
-from fer_tl.sources.format import formats, is_drawn, known_format
+from fer_tl.sources.format import formats, is_drawn, known_format, plain_name
 from fer_tl.sources.recognize import recognize
 
 
@@ -38,12 +37,13 @@ def choose_dataset(asked: str | None, data_dir: Path | str, say: Say = say_line)
     if asked in built or known_format(asked):
         return asked
     known = [*built, *(form.name for form in formats().values())]
-    alike = {name for name in known if _plain(name) == _plain(asked)}
+    alike = {name for name in known if plain_name(name) == plain_name(asked)}
     if len(alike) == 1:
         return alike.pop()
     if Path(asked).exists():
         return _build_what_it_is(asked, data_dir, say)
-    called = [name for name in built if _plain(name.rpartition("/")[2]) == _plain(asked)]  # "mine" of folder/mine
+    # "mine" of folder/mine
+    called = [name for name in built if plain_name(name.rpartition("/")[2]) == plain_name(asked)]
     if len(called) == 1:
         return called[0]
     if difflib.get_close_matches(asked.casefold(), known, n=1):
@@ -66,7 +66,3 @@ def _build_what_it_is(path: str, data_dir: Path | str, say: Say) -> str:
     say(f"data: {path} has {told}, so it is built: `fer-tl build {name} {place}`")
     build(name, path, data_dir, say=say)
     return name
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]", "", name.lower())

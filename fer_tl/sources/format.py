@@ -211,12 +211,15 @@ def formats() -> dict[str, Format]:
 
 
 def find_format(dataset: str) -> Format:
-    """The format of a dataset's name, "fer2013" or "folder/mine".
+    """The format of a dataset's name, "fer2013" or "folder/mine"; "FER-2013" is "fer2013" too.
 
     Raises:
         UserError: there is none of it, or two packages give it, or its package cannot be imported.
     """
     name, found = dataset.partition("/")[0], all_formats()
+    alike = [known for known in found if plain_name(known) == plain_name(name)]
+    if name not in found and len(alike) == 1:
+        name = alike[0]
     if name not in found:
         near = suggest(name, found)
         if "valid are" in near:
@@ -227,6 +230,11 @@ def find_format(dataset: str) -> Format:
     if isinstance(form, UserError):
         raise form
     return form
+
+
+def plain_name(name: str) -> str:
+    """A name without what people spell differently: the case of its letters, blanks, ``-`` and ``_``."""
+    return re.sub(r"[\s_-]+", "", name.casefold())
 
 
 def known_format(dataset: str) -> Format | None:

@@ -283,3 +283,9 @@ def test_a_built_in_format_is_named_in_its_own_folder_only() -> None:
                 if name in BUILT_IN and not place.startswith(f"sources/{name}/"):
                     named.add((place, name))
     assert named == EXCEPTIONS
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("FER-2013", "fer2013"), ("Folder/own", "folder/own")])
+def test_a_format_is_known_however_its_name_is_spelled(typed: str, meant: str) -> None:
+    assert find_format(typed).name == meant.partition("/")[0]
+    assert BuildRequest(typed).name == meant

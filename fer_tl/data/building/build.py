@@ -77,10 +77,10 @@ def build(
     if not request.format.drawn and source is None:
         directory = None
         with contextlib.suppress(UserError):
-            directory = dataset_directory(root, name)
+            directory = dataset_directory(root, request.name)
         if directory:
             return _tell_built(directory, say)
-        raise UserError(f"{name} needs a source: run `fer-tl build {build_arguments(name)}`")
+        raise UserError(f"{request.name} needs a source: run `fer-tl build {build_arguments(request.name)}`")
     with opened(request, root, overwrite) as order:
         parts = PartFiles(order)
         if built := order.find_built():
@@ -125,11 +125,11 @@ def build_part(
     """
     chosen, request = parse_part(part), BuildRequest(name, source, **options)
     if not request.format.drawn and source is None:
-        raise UserError(f"--part {part} of {name} needs the --source that it is a part of")
+        raise UserError(f"--part {part} of {request.name} needs the --source that it is a part of")
     with opened(request, Path(data_dir), overwrite) as order:
         parts = PartFiles(order)
         if built := order.find_built():
-            say(f"{name} is already built in {built}; nothing to do.")
+            say(f"{request.name} is already built in {built}; nothing to do.")
             return
         if parts.has(chosen):
             say(f"Part {chosen} is already there; nothing to do.")

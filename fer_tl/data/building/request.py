@@ -31,7 +31,7 @@ class BuildRequest:
         options: those of ``fer_tl.data.building.options``, None where one is not given.
 
     Attributes:
-        name: as given.
+        name: of the dataset; as given, but for letters' cases and the like.
         format: the format of the dataset.
         config: the name after the slash, "" if none was given.
         given: the options that were given, the source as well.
@@ -41,8 +41,8 @@ class BuildRequest:
     """
 
     def __init__(self, name: str, source: str | Path | None = None, **options: Any) -> None:
-        self.name, self.config = name, name.partition("/")[2]
-        self.format = find_format(name)
+        self.format, self.config = find_format(name), name.partition("/")[2]
+        name = self.name = self.format.name + name[len(name.partition("/")[0]) :]
         self.format.check_variant(name)
         taken = options_of(self.format)
         given = {key: value for key, value in {"source": source, **options}.items() if value is not None}
