@@ -1,7 +1,7 @@
 """What a TPU would run: the training, prediction and feature steps of backbones, compiled for chips that are not here.
 
 usage: python benchmarks/tpu_compile.py [--backbones facevgg ...] [--chips v5e-1 v5e-8 v6e-1] [--batch-size 128]
-           [--precision mixed_bfloat16] [--kinds train predict features] [--write FILE]
+           [--precision mixed_bfloat16] [--kinds train predict features] [--write FILE] [--text FOLDER]
 
 `make tpu` installs what it needs and runs it. libtpu compiles ahead of time for a topology that is named; nothing is
 executed, so no rate is measured. The steps are those of the engine of `fer-tl cv`, with the default augmentation,
@@ -118,6 +118,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--precision", default="mixed_bfloat16")
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--text", type=Path, help="folder for the compiled programs")
     options = parser.parse_args()
     versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "libtpu", "keras"))
     lines = [
@@ -134,8 +135,8 @@ def main() -> None:
             for kind in options.kinds:
                 lines.append(row(backbone, chip, kind, options))
                 print(lines[-1], flush=True)
-    if options.write:
-        options.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
+                if options.write:  # a compilation may take ten minutes: what is there is kept
+                    options.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def row(backbone: str, chip: str, kind: str, options: argparse.Namespace) -> str:
@@ -150,7 +151,8 @@ def row(backbone: str, chip: str, kind: str, options: argparse.Namespace) -> str
             backbone=backbone, weights="none", image_size=side, batch_size=options.batch_size,
             precision=options.precision, strategy="cpu",
         )  # fmt: skip
-        found = compile_step(lower_step(experiment, devices, kind))
+        text = options.text / f"{backbone}-{chip}-{kind}.txt" if options.text else None
+        found = compile_step(lower_step(experiment, devices, kind), text)
         ways = (by_products, by_gathers) if kind != "predict" else ()
         moved = [bytes_of_resampling(way, devices, options.batch_size, side) for way in ways]
     except Exception as error:  # whatever a compiler raises is a result
@@ -196,13 +198,16 @@ def lower_step(experiment: Experiment, devices: DescribedDevices, kind: str) -> 
     raise AssertionError("the engine ran")
 
 
-def compile_step(lowered: Any) -> Compiled:
-    """Compile a program and read what the compiler says of it."""
+def compile_step(lowered: Any, write: Path | None = None) -> Compiled:
+    """Compile a program, write its text if asked for, and read what the compiler says of it."""
     began = time.perf_counter()
     compiled = lowered.compile()
     seconds = time.perf_counter() - began
     memory, costs = compiled.memory_analysis(), compiled.cost_analysis()
     text = compiled.as_text()
+    if write:
+        write.parent.mkdir(parents=True, exist_ok=True)
+        write.write_text(text, encoding="utf-8")
     reduces = sum(" all-reduce(" in line or " all-reduce-start(" in line for line in text.splitlines())
     return Compiled(
         memory.argument_size_in_bytes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import sys
 import unicodedata
@@ -246,3 +247,10 @@ def test_the_citation_is_of_this_version() -> None:
     citation = load_yaml(ROOT / "CITATION.cff")
     assert (citation["cff-version"], citation["version"], citation["license"]) == ("1.2.0", __version__, "MIT")
     assert citation["authors"] == [{"name": "The fer-tl authors"}] and citation["title"] and citation["message"]
+
+
+def test_the_plan_has_the_costs_that_its_script_computes() -> None:
+    page = (ROOT / "docs" / "how-to" / "plan.md").read_text(encoding="utf-8")
+    script = runpy.run_path(str(ROOT / "benchmarks" / "plan_costs.py"))
+    tables = script["make_tables"]((ROOT / "benchmarks" / "results" / "tpu.md").read_text(encoding="utf-8"))
+    assert f"{script['BEGIN']}\n\n{tables}\n\n{script['END']}" in page
