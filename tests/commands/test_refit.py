@@ -141,6 +141,6 @@ def test_what_cannot_be_refitted_is_one_line_and_nothing_is_written(tmp_path: Pa
     for name, message in (("leaky", "copies flatter"), ("slowing", "plateau"), ("partial", "unfinished")):
         with pytest.raises(UserError, match=message):
             quiet(fer_tl.refit, name)
-    with pytest.raises(UserError, match=r"none/run\.json is missing"):
+    with pytest.raises(UserError, match=r"none does not exist: give the folder of a run"):
         quiet(fer_tl.refit, "none")
     assert sorted(Path().rglob("*")) == before

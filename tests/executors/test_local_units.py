@@ -58,6 +58,7 @@ from fer_tl.executors.local import run_local
 def leave(number, frame):
     raise Terminated
 import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in its background without
 with handled([signal.SIGTERM], leave):
     units = [unit("wait_for_end", name, put_down=sys.argv[1] + name) for name in "ab"]
     units += [unit("leave_note", "c", text="c", folder=sys.argv[1])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ IMAGE = Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 30))
 def cropped(table: BoxTable, names: dict[str, str | None]) -> dict[str, tuple[int, int]]:
     """(height, width) of a 20 x 30 image, cropped, for each id that a name stands for."""
     crop = table.match(names, 0.0)
-    faces = {i: crop.find(IMAGE, i) for i in names.values() if i}
+    faces = {i: crop.find(IMAGE, i, Counter()) for i in names.values() if i}
     boxes = {i: Box(0, 0, 20, 30) if face is None else face.box for i, face in faces.items()}
     return {i: (box.bottom - box.top, box.right - box.left) for i, box in boxes.items()}
 
@@ -109,7 +110,7 @@ def test_ids_are_matched_and_the_rest_stays_whole(tmp_path: Path) -> None:
     table = table_of(tmp_path, HEADER + "a,1,2,5,9\nalias,0,0,3,4\nblank,,,,\nstranger,1,1,2,2\nother,,,,\n")
     names = {name: name for name in ("a", "b", "blank", "none")} | {"alias": "b"}
     assert cropped(table, names) == {"a": (4, 7), "b": (3, 4), "blank": (20, 30), "none": (20, 30)}
-    (warning,) = table.match(names, 0.0).warnings
+    (warning,) = table.match(names, 0.0).warnings({})
     assert "boxes.csv: no image for 2 of its 5 ids (first: 'stranger', row 4 (line 5))" in warning
 
 
@@ -129,8 +130,8 @@ def test_zeros_that_a_spreadsheet_took_away_are_found(tmp_path: Path) -> None:
 def test_a_number_that_may_be_two_is_not_guessed(tmp_path: Path) -> None:
     table = table_of(tmp_path, HEADER + "7,0,0,4,4\na,0,0,1,1\n")
     crop = table.match({"07": "07", "007": "007", "a": "a"}, 0.0)
-    assert crop.find(IMAGE, "07") is None and crop.find(IMAGE, "007") is None
-    assert "'7'" in crop.warnings[0]
+    assert crop.find(IMAGE, "07", Counter()) is None and crop.find(IMAGE, "007", Counter()) is None
+    assert "'7'" in crop.warnings({})[0]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -58,11 +59,11 @@ def test_a_box_becomes_a_square_about_its_middle_and_is_not_stretched() -> None:
     crop = FaceCrop({"a": (Box(3, 7, 33, 27), "row 1"), "b": (Box(-1, 7, 33, 70), "row 2")}, 0.0)
     image = Image.fromarray(PHOTO)
     for name, top, left, side, crop_said in (("a", 3, 2, 30, "cropped"), ("b", -15, 7, 63, "clipped")):
-        cut = cut_face(image, crop.find(image, name), side, FaceRecipe())
+        cut = cut_face(image, crop.find(image, name, Counter()), side, FaceRecipe())
         assert cut is not None
         np.testing.assert_array_equal(cut.pixels, square(PHOTO, top, left, side))
         assert cut.crop == crop_said and cut.size == (side, side)
-    assert crop.find(image, "c") is None
+    assert crop.find(image, "c", Counter()) is None
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.25, 1.0])
@@ -97,7 +98,7 @@ def test_counts_are_told() -> None:
 def test_a_box_outside_its_image_names_row_and_size() -> None:
     crop = FaceCrop({"a": (Box(40, 0, 50.5, 9), "b.csv, row 3 (line 4)")}, 0.5)
     with pytest.raises(UserError, match=r"b\.csv, row 3 \(line 4\).*bottom 50\.5.* 'a'.* 40 rows and 60 columns"):
-        crop.find(Image.fromarray(PHOTO), "a")
+        crop.find(Image.fromarray(PHOTO), "a", Counter())
 
 
 def with_boxes(source: Source, path: Path, lines: list[str], margin: float = 0.0) -> dict[str, Record]:
@@ -182,4 +183,4 @@ def test_rows_of_contempt_have_no_image(tmp_path: Path) -> None:
     found = with_boxes(source, tmp_path / "b.csv", ["00001,0,0,9,9", "00002,0,0,9,9"])
     assert sorted(record.crop for record in found.values()) == ["cropped", *["whole"] * 5]
     assert source.crop
-    assert "no image for 1 of its 2 ids (first: '00002', row 2 (line 3))" in source.crop.warnings[0]
+    assert "no image for 1 of its 2 ids (first: '00002', row 2 (line 3))" in source.crop.warnings({})[0]

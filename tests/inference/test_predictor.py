@@ -132,7 +132,7 @@ def test_what_is_no_image_is_named(run: RunFolder, images: list[object], words: 
 
 def test_a_run_that_cannot_answer_says_why(run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for options, words in (
-        ((run.path / "nowhere",), r"run\.json is missing"),
+        ((run.path / "nowhere",), r"nowhere does not exist: give the folder of a run"),
         ((run.path, 7), "--fold 7: "),
         ((run.path / "folds.csv",), "is a file, not the folder of a run"),
     ):

@@ -190,7 +190,7 @@ def test_a_teacher_is_named_once_and_is_there():
     make_run(Path("teacher"), FACES)
     with pytest.raises(UserError, match="given twice: a run teaches once"):
         read_teachers(student("teacher", "../" + Path.cwd().name + "/teacher"), dataset)
-    with pytest.raises(UserError, match=r"nobody/run\.json is missing"):
+    with pytest.raises(UserError, match=r"nobody does not exist: give the folder of a run"):
         read_teachers(student("nobody"), dataset)
 
 
@@ -221,9 +221,9 @@ def test_a_student_that_is_done_is_shown_without_its_teacher():
     train_one(experiment, dataset, run, said.append)
     assert said == ["model: done before, student/model"]
     (run.part("model") / RESULT).unlink()
-    with pytest.raises(UserError, match=r"gone/run\.json is missing"):
+    with pytest.raises(UserError, match=r"gone does not exist: give the folder of a run"):
         check_ready(experiment, "train")
-    with pytest.raises(UserError, match=r"gone/run\.json is missing"):
+    with pytest.raises(UserError, match=r"gone does not exist: give the folder of a run"):
         train_one(experiment, dataset, run, said.append)
 
 
