@@ -105,9 +105,10 @@ def make_tables(table: str) -> str:
         for name, step in steps.items()
         for on in ACCELERATORS
     ]
+    image = BYTES["in memory of the device"]
     limits = [
-        [on.name, f"{0.8 * on.memory / BYTES['in memory of the device'] / 1e6:,.0f} million",
-         *(f"{on.chips / max(step[0] / on.flops, step[1] / on.bytes) * 48 * 48 / 1e9:,.1f}" for step in steps.values())]
+        [on.name, f"{0.8 * on.memory / image / 1e6:,.0f} million",
+         *(f"{on.chips / max(step[0] / on.flops, step[1] / on.bytes) * image / 1e9:,.1f}" for step in steps.values())]
         for on in ACCELERATORS
     ]  # fmt: skip
     return "\n\n".join(

@@ -9,10 +9,9 @@ from fer_tl.commands import load_command
 from fer_tl.commands._report_folds import CvResult
 from fer_tl.core.config import Experiment
 from fer_tl.core.config_keys import alone, to_dict
-from fer_tl.core.errors import UserError
 from fer_tl.core.options import load_experiment
 from fer_tl.core.say import Say
-from fer_tl.executors.choose import run_units
+from fer_tl.executors.choose import describe_missing, refuse_faults, run_units
 from fer_tl.executors.unit import Unit
 from fer_tl.runs.folder import RunFolder
 from fer_tl.training.sweep_grid import Sweep
@@ -44,13 +43,8 @@ def train_folds_beside(experiment: Experiment, run: RunFolder, say: Say) -> None
     faults = run_units(experiment, units, run.path, lambda unit, line: say(line))
     for name in waiting:
         if name not in faults and not run.is_done(name) and name not in run.failures:
-            faults[name] = f"its files are not in {run.path}, which must lie on a disk that all machines share"
-    if faults:
-        name, why = next(iter(faults.items()))
-        raise UserError(
-            f"{len(faults)} of {len(names)} folds could not be trained, such as {name}: {why}; what is done is kept, "
-            "and the same command trains the rest"
-        )
+            faults[name] = describe_missing(run.path)
+    refuse_faults(faults, len(names), "folds", "trained", "trains")
 
 
 def said_once(say: Say) -> Say:

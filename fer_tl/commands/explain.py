@@ -146,13 +146,10 @@ def _scaling_note(run: RunFolder, parts: Sequence[str]) -> str:
 
 def _open_named(faces: str, detector: str | Callable[..., Any]) -> Detector | None:
     """The detector that a person names, None for that of the training or none."""
-    from fer_tl.commands.predict import FACES
-    from fer_tl.inference.choose_detector import open_named
+    from fer_tl.inference.choose_detector import check_faces, open_named, refuse_for_crops
 
-    if faces not in FACES:
-        raise UserError(f"--faces {faces}: not known{suggest(faces, FACES)}")
-    if faces == "crop" and detector != "auto":
-        raise UserError("--detector is for faces that are cut out, --faces crop for whole pictures")
+    check_faces(faces)
+    refuse_for_crops(faces, ["--detector"] if detector != "auto" else [])
     return open_named(detector, None)
 
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from fer_tl.inference.predictor import ExpressionModel
 
 
-FACES = ("detect", "crop")
 _LONGEST_SMOOTH = 60.0  # seconds
 _BRIEF = 8  # pictures up to which the model is opened for few
 # What is in work at once, and what one call of the network gets at most. Frames of 640 x 480 are 1 MB each, photos up
@@ -199,15 +198,14 @@ def _refuse_unclear(
     align: bool,
 ) -> None:
     from fer_tl.faces.detection import check_align, check_detector
+    from fer_tl.inference.choose_detector import check_faces, refuse_for_crops
 
-    if faces not in FACES:
-        raise UserError(f"--faces {faces}: not known{suggest(faces, FACES)}")
+    check_faces(faces)
     check_detector(detector)
     given = {"--detector": detector != "auto", "--detector-model": model is not None, "--boxes": boxes is not None}
     given |= {"--margin": margin is not None, "--align": align}
     named = [option for option, there in given.items() if there]
-    if faces == "crop" and named:
-        raise UserError(f"{named[0]} is for faces that are cut out, --faces crop for whole pictures")
+    refuse_for_crops(faces, named)
     if boxes is not None and named[0] != "--boxes":
         raise UserError(f"{named[0]} and --boxes: the boxes take the detector's place; leave one of them out")
     if boxes is not None and align:

@@ -148,14 +148,14 @@ def load_experiment(config: Path | str | Experiment | None = None, **overrides: 
     for key, value in flatten(overrides).items():
         if key not in known:
             raise UserError(f"unknown option '{key}'{suggest(key, known)}")
-        flat[key] = _with_text_paths(value)
+        flat[key] = with_text_paths(value)
     return from_raw(flat)
 
 
-def _with_text_paths(value: Any) -> Any:
+def with_text_paths(value: Any) -> Any:
     """A value whose ``Path``s, alone or in a list, are text, as a file of options has them."""
     if isinstance(value, list | tuple):
-        return [_with_text_paths(each) for each in value]
+        return [with_text_paths(each) for each in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +15,7 @@ EXECUTORS = ("local", "ray", "slurm")
 
 
 class Asking(Protocol):
-    """What says where units are to be done, such as an asked."""
+    """What says where units are to be done, such as an experiment."""
 
     @property
     def executor(self) -> str:
@@ -50,6 +50,7 @@ def run_units(asked: Asking, units: Sequence[Unit], place: Path, tell: Tell) -> 
     """
     if not units:
         return {}
+    refuse_unread_options(asked)
     options = parse_options(asked.executor_options)
     jobs = asked.jobs or len(units)
     if asked.executor == "ray":
@@ -60,6 +61,33 @@ def run_units(asked: Asking, units: Sequence[Unit], place: Path, tell: Tell) -> 
         from fer_tl.executors.slurm import run_slurm
 
         return run_slurm(units, jobs, options, place.parent / f".{place.name}-jobs", tell)
-    if options:
-        raise UserError("'executor_options' are for --executor ray and slurm; local takes --jobs alone")
     return run_local(units, jobs, tell)
+
+
+def refuse_unread_options(asked: Asking) -> None:
+    """Raise ``UserError`` for options of an executor that takes none."""
+    if asked.executor == "local" and parse_options(asked.executor_options):
+        raise UserError("--executor-options are for --executor ray and slurm; local takes --jobs alone")
+
+
+def refuse_faults(faults: Mapping[str, str], count: int, what: str, done: str, again: str) -> None:
+    """Raise ``UserError`` if units have failed, with the first of them.
+
+    Args:
+        faults: from ``run_units``.
+        count: of all units.
+        what: they are, such as "folds".
+        done: to them, such as "trained".
+        again: what the same command does to the rest, such as "trains".
+    """
+    if faults:
+        name, why = next(iter(faults.items()))
+        raise UserError(
+            f"{len(faults)} of {count} {what} could not be {done}, such as {name}: {why}; what is done is kept, and "
+            f"the same command {again} the rest"
+        )
+
+
+def describe_missing(place: Path) -> str:
+    """Why a unit that has ended well has left nothing here."""
+    return f"its files are not in {place}, which must lie on a disk that all machines share"

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fer_tl.core.errors import UserError, suggest
 from fer_tl.faces import detection
 
 if TYPE_CHECKING:
     from fer_tl.faces.boxes import Detector
     from fer_tl.faces.recipe import FaceRecipe
+
+
+FACES = ("detect", "crop")
+
+
+def check_faces(faces: str) -> None:
+    """Raise ``UserError`` for another way to take the faces of pictures than ``FACES``."""
+    if faces not in FACES:
+        raise UserError(f"--faces {faces}: not known{suggest(faces, FACES)}")
+
+
+def refuse_for_crops(faces: str, given: Sequence[str]) -> None:
+    """Raise ``UserError`` for options, by flag, that say how faces are cut out of pictures that are faces."""
+    if faces == "crop" and given:
+        raise UserError(f"{given[0]} is for faces that are cut out, --faces crop for whole pictures")
 
 
 def open_named(detector: str | Callable[..., Any], model: Path | str | None, fast: bool = False) -> Detector | None:

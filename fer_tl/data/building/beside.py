@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,19 @@ from typing import Any
 
 from fer_tl.core.counting import counted
 from fer_tl.core.errors import UserError
+from fer_tl.core.options import with_text_paths
 from fer_tl.core.say import Say
 from fer_tl.data.building.build import build_part, tell_source
 from fer_tl.data.building.order import opened
 from fer_tl.data.building.parts import PartFiles, refuse_undivided
 from fer_tl.data.building.request import BuildRequest
-from fer_tl.executors.choose import EXECUTORS, run_units
+from fer_tl.executors.choose import (
+    EXECUTORS,
+    describe_missing,
+    refuse_faults,
+    refuse_unread_options,
+    run_units,
+)
 from fer_tl.executors.unit import Unit
 from fer_tl.sources.findings import MOST_PARTS, Part
 
@@ -46,8 +52,7 @@ def check_ways(part: str | None, merge: bool, units: Executor) -> None:
         raise UserError(f"--jobs {units.jobs}: give 1 to {MOST_PARTS:,}")
     if units.executor != "local" and units.jobs is None:
         raise UserError(f"--executor {units.executor} needs --jobs, the number of parts that the source is read in")
-    if units.executor_options and units.executor == "local":
-        raise UserError("--executor-options are for --executor ray and slurm; local takes --jobs alone")
+    refuse_unread_options(units)
 
 
 def build_beside(
@@ -91,18 +96,13 @@ def build_beside(
             say(f"{counted(count - len(missing), 'of them is', 'of them are')} there already, in {parts.folder}")
         place = parts.folder
     settings = {"name": name, "source": source, "data_dir": data_dir, "overwrite": overwrite, **options}
-    plain = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in settings.items()}
+    plain = {key: with_text_paths(value) for key, value in settings.items()}
     work = [Unit(f"part {part}", f"{__name__}:read_unit", {**plain, "part": str(part)}) for part in missing]
     faults = run_units(units, work, place, lambda unit, line: say(line))
     for part in missing:
         if f"part {part}" not in faults and not (place / part.folder).is_dir():
-            faults[f"part {part}"] = f"its files are not in {place}, which must lie on a disk that all machines share"
-    if faults:
-        first, why = next(iter(faults.items()))
-        raise UserError(
-            f"{len(faults)} of {count} parts could not be read, such as {first}: {why}; what is done is kept, and the "
-            "same command reads the rest"
-        )
+            faults[f"part {part}"] = describe_missing(place)
+    refuse_faults(faults, count, "parts", "read", "reads")
 
 
 def read_unit(settings: Mapping[str, Any], say: Say) -> None:

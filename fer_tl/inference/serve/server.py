@@ -20,6 +20,7 @@ from fer_tl.core.errors import UserError
 from fer_tl.faces.boxes import Box, Detector, Face
 from fer_tl.faces.detection import find_faces, open_detector
 from fer_tl.faces.recipe import FaceRecipe
+from fer_tl.inference.choose_detector import FACES
 from fer_tl.inference.explain.pictures import SHOWN
 from fer_tl.inference.face_record import face_record
 from fer_tl.inference.predict.find_faces import cut_faces, cut_whole
@@ -189,7 +190,7 @@ Cutter = Callable[[tuple[int, int, int], list[Face]], np.ndarray]
 def _read(service: Service) -> tuple[np.ndarray, list[Face], Cutter]:
     """The picture of the request, its faces, and what cuts some of them out as images of a shape."""
     way = request.args.get("faces", "detect")
-    if way not in ("detect", "crop"):
+    if way not in FACES:
         raise Refused(400, f"faces={way[:20]}: say detect, or crop for a picture that is one face")
     recipe = service.recipe
     image = decode_upload(*_sent(), recipe.bits)
