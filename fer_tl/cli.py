@@ -19,7 +19,7 @@ from fer_tl.commands._arguments import recording_parser
 from fer_tl.commands._as_meant import as_meant
 from fer_tl.commands._help import INTRO, help_text
 from fer_tl.core.config_keys import walk
-from fer_tl.core.errors import Terminated, UserError, exit_code, suggest
+from fer_tl.core.errors import CONTINUES, Terminated, UserError, exit_code, suggest
 from fer_tl.core.interrupts import handled, terminate
 from fer_tl.core.options import from_flat, parse_values, read_yaml
 from fer_tl.core.safe_text import SafeStream, for_terminal
@@ -187,9 +187,11 @@ def _main(arguments: list[str]) -> int:
         return exit_code(error)
     except (KeyboardInterrupt, Terminated) as error:
         word = "terminated" if isinstance(error, Terminated) else "interrupted"
-        rerun = "what is trained is kept; rerun the same command to continue" if _resumes(arguments) else (
-            "rerun the same command to start again"
-        )  # fmt: skip
+        rerun = "rerun the same command to start again"
+        if _resumes(arguments):
+            rerun = "what is trained is kept; rerun the same command to continue"
+        elif CONTINUES in getattr(error, "__notes__", ()):
+            rerun = CONTINUES
         print(f"\nfer-tl: {word}; {rerun}", file=sys.stderr)
         return exit_code(error)
     except BrokenPipeError:
@@ -197,7 +199,7 @@ def _main(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        rerun = "continue" if _resumes(arguments) else "start again"
+        rerun = "continue" if _resumes(arguments) or CONTINUES in getattr(error, "__notes__", ()) else "start again"
         print(f"fer-tl: {_what_failed(error)}; fix this, then rerun the same command to {rerun}", file=sys.stderr)
         with contextlib.suppress(OSError):
             sys.stdout.flush()

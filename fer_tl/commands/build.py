@@ -59,9 +59,10 @@ def build(
         UnusableExamples: examples that cannot be used; where they are more than the message names, all are listed in
             ``<data_dir>/<name>-unusable.csv``.
     """
-    from fer_tl.data.building.beside import Executor, build_beside, check_ways
+    from fer_tl.data.building.beside import build_beside, check_ways
     from fer_tl.data.building.build import build as build_all
     from fer_tl.data.building.build import build_part
+    from fer_tl.executors.choose import Executor
 
     units = Executor(executor or "local", jobs, executor_options)
     check_ways(part, merge, units)

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fer_tl.commands._command import Command
 from fer_tl.commands._shown import Shown
-from fer_tl.core.errors import Terminated, UserError, suggest
+from fer_tl.core.errors import UserError, suggest
 from fer_tl.core.output_folder import choose_folder
 from fer_tl.core.say import Say, say_line
-from fer_tl.core.version import __version__
-from fer_tl.inference.predict.opened import STDOUT, Opened, open, refuse_misplaced
-from fer_tl.models.shipped import NAME
-
-if TYPE_CHECKING:
-    from fer_tl.faces.films import VideoFrame
-    from fer_tl.inference.predict.find_faces import Looker, Seen
-    from fer_tl.inference.predict.outputs import Results
-    from fer_tl.inference.predict.sources import PictureBytes, PictureFile
-    from fer_tl.inference.predict.summary import Tally
-    from fer_tl.inference.predictor import ExpressionModel
-
+from fer_tl.inference.predict.opened import STDOUT, open, refuse_misplaced, refuse_undivided
 
 _LONGEST_SMOOTH = 60.0  # seconds
-_BRIEF = 8  # pictures up to which the model is opened for few
-# What is in work at once, and what one call of the network gets at most. Frames of 640 x 480 are 1 MB each, photos up
-# to 0.3 GB; crops are small.
-_AHEAD = {"crop": (128, 64), "photo": (4, 8), "video": (16, 16), "live": (2, 1)}
-# They decode and detect, each on its own core; OpenCV's own threads share one detection less evenly.
-_THREADS = 2
+_MOST_JOBS = 1000
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,12 +62,17 @@ def predict(
     precision: str = "float32",
     save: str | Sequence[str] | None = None,
     out: Path | str | None = None,
+    jobs: int | None = None,
+    executor: str = "local",
+    executor_options: str | Sequence[str] | None = None,
     say: Say = say_line,
 ) -> PredictResult:
     """Find the faces of pictures or of a video, and say what a run sees in them.
 
     Memory does not grow with the number of pictures or the length of a video. Results appear under their names when
-    they are whole; a camera or stream that is ended with Ctrl-C leaves whole ones.
+    they are whole; a camera or stream that is ended with Ctrl-C leaves whole ones. With ``jobs`` or another
+    ``executor`` than "local", pictures are predicted in parts, beside each other; the files have the bytes of one
+    process on a CPU, and parts that are done before an interrupt are kept.
 
     Args:
         run_dir: a run; if it is unfinished, a finished fold answers. Default: the network that ships with fer-tl.
@@ -109,14 +96,20 @@ def predict(
         save: ``csv``, ``jsonl``, ``pictures`` (or the annotated video), or several, separated by commas; default:
             csv and pictures, for crops only csv.
         out: folder of the result; default: ``predict`` in the run, or here without one; "-" prints only JSON lines.
+        jobs: predict so many parts of the pictures at the same time, each by a process of its own.
+        executor: where these are: ``local``, ``ray`` or ``slurm``.
+        executor_options: of Ray or Slurm, such as ``num_cpus=4``, as for ``fer-tl cv``.
         say: prints a line.
 
     Raises:
         UserError: no run, no such source, nothing that could be read, options that do not fit together, OpenCV missing
-            where it is needed, or other files in the folder.
+            where it is needed, other files in the folder, or parts that could not be predicted: the others are kept.
     """
+    from fer_tl.executors.choose import Executor
     from fer_tl.inference.choose_models import tell_run
 
+    units = Executor(executor, jobs, executor_options)
+    units.refuse_unknown(_MOST_JOBS)
     words = [str(source)] if isinstance(source, str | Path) else [str(each) for each in source]
     formats = _choose_formats(save, faces, out)
     _refuse_unclear(faces, detector, detector_model, boxes, margin, align)
@@ -125,52 +118,42 @@ def predict(
     if run and not sources:
         raise UserError(f"{run} is a run, or holds some: name what to predict on behind it")
     folder = None if str(out) == STDOUT else _choose_folder(run, sources, out)
+    from fer_tl.inference.predict.request import Request
+
+    request = Request(
+        run=None if run is None else str(run),
+        sources=sources,
+        faces=faces,
+        detector=detector,
+        detector_model=None if detector_model is None else str(detector_model),
+        boxes=None if boxes is None else str(boxes),
+        margin=margin,
+        align=align,
+        largest=largest,
+        fold=fold,
+        every=every,
+        min_confidence=min_confidence,
+        smooth=smooth,
+        precision=precision,
+        formats=formats,
+    )
+    if units.asked:
+        refuse_undivided(request, folder)
     opened = open(sources)
     refuse_misplaced(opened, every, smooth, boxes)
-    from fer_tl.inference.choose_detector import changed_recipe, open_fitting, open_named
-    from fer_tl.inference.predict.find_faces import Looker, read_boxes
-    from fer_tl.inference.predict.outputs import Results
-    from fer_tl.inference.predictor import load
-
-    table = None if boxes is None else read_boxes(Path(boxes), opened.pictures)
-    detects, fast = faces != "crop" and boxes is None, opened.video is not None
-    named = open_named(detector, detector_model, fast) if detects else None
     say = say if folder else partial(print, file=sys.stderr)
-    model = load(run, fold, opened.video is None and len(opened.pictures) <= _BRIEF, precision, say)
-    recipe = changed_recipe(model.recipe, margin, align)
-    found = open_fitting(named, recipe, str(run), detector_model, fast) if detects else None
-    looker = Looker(model.image_shape, found, table, recipe, largest, "pictures" in formats and folder is not None)
-    about = {
-        "run": str(run or f"{NAME}, which ships with fer-tl {__version__}"),
-        "parts": list(model.parts),
-        "source": sources,
-        "faces": faces,
-        "detector": None if found is None else found.name,
-        "boxes": None if boxes is None else str(boxes),
-        "margin": recipe.margin,
-        "recipe": recipe.to_dict(),
-        "largest": largest,
-        "every": every,
-        "min_confidence": min_confidence,
-        "smooth": smooth,
-        "precision": precision,
-        "temperature": model.temperature,
-        "calibration": model.calibration,
-    }
-    began, tally = time.perf_counter(), _open_tally(opened, recipe.align and detects)
-    with Results(folder, formats, model.class_names, opened.rate) as results:
-        try:
-            _work(opened, looker, model, every, smooth, min_confidence, results, tally)
-        except (KeyboardInterrupt, Terminated):
-            if not opened.live:  # a camera has no other end
-                raise
-        tally.damaged = opened.damaged
-        tally.refuse_nothing()
-        written = results.finish({**about, "precision_trial": model.outcome, **tally.counts()})
-    seconds = time.perf_counter() - began
-    text = "\n".join(filter(None, [tally.describe(seconds, written), model.calibration, model.outcome]))
-    say(text)
-    return PredictResult(folder, **tally.counts(), problems=tuple(tally.problems), seconds=seconds, text=text)
+    if units.asked and folder is not None:
+        from fer_tl.inference.predict.beside import predict_beside
+
+        predicted = predict_beside(request, opened, folder, units, say)
+    else:
+        from fer_tl.inference.predict.work import predict_here
+
+        predicted = predict_here(request, opened, folder, say)
+    say(predicted.text)
+    counts = predicted.tally.counts()
+    problems = tuple(predicted.tally.problems)
+    return PredictResult(folder, **counts, problems=problems, seconds=predicted.seconds, text=predicted.text)
 
 
 def _choose_formats(save: str | Sequence[str] | None, faces: str, out: Path | str | None) -> tuple[str, ...]:
@@ -242,57 +225,6 @@ def _choose_folder(run: Path | None, sources: Sequence[str], out: Path | str | N
         if out is None and run is None and inside.is_relative_to(Path(source).resolve()):
             raise UserError(f"{folder} would lie in {source} and be read as pictures the next time: give --out")
     return folder
-
-
-def _open_tally(opened: Opened, aligns: bool) -> Tally:
-    from fer_tl.core.archive_members import describe_passed_over
-    from fer_tl.inference.predict.summary import Tally
-
-    video = opened.video is not None
-    tally = Tally(opened.name, video, opened.promised, opened.rate or 0.0, upright=0 if aligns else None)
-    tally.passed_over = describe_passed_over(opened.passed)
-    return tally
-
-
-def _work(
-    opened: Opened,
-    looker: Looker,
-    model: ExpressionModel,
-    every: int,
-    smooth: float,
-    min_confidence: float,
-    results: Results,
-    tally: Tally,
-) -> None:
-    """Look at everything ahead in threads, answer in batches, write."""
-    from fer_tl.inference.predict.find_faces import answer
-    from fer_tl.inference.predict.smoothing import Smoother
-
-    kind = "live" if opened.live else "video" if opened.video else "crop" if looker.whole else "photo"
-    waiting, most = _AHEAD[kind]
-    with closing(_look(opened, looker, every, waiting)) as seen:
-        for each, rows in answer(seen, model, most, Smoother(smooth), min_confidence):
-            tally.add(each, rows)
-            results.write(each.id, each.image, rows, each.faces is not None)
-    if opened.video is not None:
-        opened.video.close()
-
-
-def _look(opened: Opened, looker: Looker, every: int, waiting: int) -> Generator[Seen]:
-    from fer_tl.core.ahead import map_ahead
-
-    if opened.video is None:
-        from fer_tl.inference.predict.piped import read_stdin
-
-        pictures: Iterable[PictureFile | PictureBytes] = opened.pictures or read_stdin()
-        return map_ahead(looker.look_at_picture, pictures, _THREADS, waiting)
-    name = Path(opened.name).stem if not opened.live else opened.name
-
-    def look(frame: VideoFrame) -> Seen:
-        return looker.look_at_frame(frame, name, frame.number % every == 0)
-
-    frames = opened.video.read(lambda number: looker.keep or number % every == 0)
-    return map_ahead(look, frames, _THREADS, waiting)
 
 
 COMMAND = Command(predict, positional=("run_dir", "source"))

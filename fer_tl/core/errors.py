@@ -45,6 +45,10 @@ class TrainingFailed(UserError):
         self.step = step
 
 
+CONTINUES = "what is done is kept; rerun the same command to continue"
+"""A note on an interrupt, or on an error of the system, that ends work which can be continued."""
+
+
 class Terminated(BaseException):
     """SIGTERM: like ``KeyboardInterrupt`` nothing that handles errors should stop it."""
 

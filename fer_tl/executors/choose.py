@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from fer_tl.core.errors import UserError
+from fer_tl.core.errors import CONTINUES, Terminated, UserError
 from fer_tl.executors.local import run_local
 from fer_tl.executors.remote import parse_options
 from fer_tl.executors.unit import Tell, Unit
@@ -31,6 +33,38 @@ class Asking(Protocol):
     def executor_options(self) -> str | Sequence[str] | None:
         """See ``parse_options``."""
         ...
+
+
+@dataclass(frozen=True)
+class Executor:
+    """Where units are to be done, as somebody said who need not have said anything; see ``Asking``."""
+
+    executor: str
+    jobs: int | None
+    executor_options: str | Sequence[str] | None
+
+    @property
+    def asked(self) -> bool:
+        """Whether there are to be several units."""
+        return self.executor != "local" or (self.jobs is not None and self.jobs > 1)
+
+    def refuse_unknown(self, most: int) -> None:
+        """Raise ``UserError`` for an executor that there is not, options that nobody reads, or jobs beyond ``most``."""
+        if self.executor not in EXECUTORS:
+            raise UserError(f"--executor {self.executor}: choose one of {', '.join(EXECUTORS)}")
+        if self.jobs is not None and not 1 <= self.jobs <= most:
+            raise UserError(f"--jobs {self.jobs}: give 1 to {most:,}")
+        refuse_unread_options(self)
+
+
+@contextmanager
+def keeps_what_is_done() -> Iterator[None]:
+    """Around units that leave results: who is interrupted, or whose disk is full, reads that they are kept."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated, OSError) as error:
+        error.add_note(CONTINUES)
+        raise
 
 
 def run_units(asked: Asking, units: Sequence[Unit], place: Path, tell: Tell) -> dict[str, str]:

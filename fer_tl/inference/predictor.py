@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_tl.core.errors import UserError
 from fer_tl.core.say import Say, say_line
-from fer_tl.evaluation.calibration import choose_scaling
+from fer_tl.evaluation.calibration import Scaling, choose_scaling
 from fer_tl.faces.cutting import to_square
 from fer_tl.faces.opening import convert_image, open_file
 from fer_tl.faces.recipe import FaceRecipe
@@ -126,22 +126,47 @@ def load(
         UserError: no run, nothing trained, no such fold or precision, or a file that is not what the training wrote.
     """
     check_precision(precision)
-    run = open_run(run_dir, say)
-    parts = choose_parts(run, fold)
-    for part in parts:
-        check_part(run.part(part), ("model.keras", "predictions.npz"))
-    names, scaling = run.read_run("class_names")["class_names"], choose_scaling(run, parts)
+    chosen = choose(run_dir, fold, say)
+    run, parts, scaling = chosen.run, chosen.parts, chosen.scaling
+    names, temperature = run.read_run("class_names")["class_names"], scaling.temperature
 
     from fer_tl.inference.compiled import open_network
 
-    temperature = scaling.temperature
     networks = [open_network(run.part(part) / "model.keras", brief, precision, temperature) for part in parts]
     for part, network in zip(parts, networks, strict=True):
         if network.class_names != networks[0].class_names or sorted(network.class_names) != sorted(names):
             raise UserError(f"{run.part(part) / 'model.keras'} knows other classes than the run: it is of another one")
-    first, recipe = networks[0], common_recipe(run, parts)
-    calls = tuple(network.logits for network in networks)
-    return ExpressionModel(first.class_names, first.image_shape, tuple(parts), temperature, calls, recipe, scaling.note)
+    first, calls = networks[0], tuple(network.logits for network in networks)
+    return ExpressionModel(first.class_names, first.image_shape, parts, temperature, calls, chosen.recipe, scaling.note)
+
+
+class Chosen(NamedTuple):
+    """Which models answer, and how; without the models themselves.
+
+    Attributes:
+        run: that they are of.
+        parts: of the run, whose models are averaged.
+        scaling: what their logits are divided by.
+        recipe: how faces are cut for them.
+    """
+
+    run: RunFolder
+    parts: tuple[str, ...]
+    scaling: Scaling
+    recipe: FaceRecipe
+
+
+def choose(run_dir: Path | str | None, fold: int | str | None, say: Say) -> Chosen:
+    """What ``load`` loads; no framework is imported for it.
+
+    Raises:
+        UserError: as ``load``, but for what is in the files of models.
+    """
+    run = open_run(run_dir, say)
+    parts = choose_parts(run, fold)
+    for part in parts:
+        check_part(run.part(part), ("model.keras", "predictions.npz"))
+    return Chosen(run, tuple(parts), choose_scaling(run, parts), common_recipe(run, parts))
 
 
 def check_precision(precision: str) -> None:

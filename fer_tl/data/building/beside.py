@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +15,14 @@ from fer_tl.data.building.order import opened
 from fer_tl.data.building.parts import PartFiles, refuse_undivided
 from fer_tl.data.building.request import BuildRequest
 from fer_tl.executors.choose import (
-    EXECUTORS,
+    Executor,
     describe_missing,
+    keeps_what_is_done,
     refuse_faults,
-    refuse_unread_options,
     run_units,
 )
 from fer_tl.executors.unit import Unit
 from fer_tl.sources.findings import MOST_PARTS, Part
-
-
-@dataclass(frozen=True)
-class Executor:
-    """Where parts are read, and how many at a time; see ``fer_tl.executors.choose.Asking``."""
-
-    executor: str
-    jobs: int | None
-    executor_options: str | Sequence[str] | None
-
-    @property
-    def asked(self) -> bool:
-        """Whether there are to be several parts."""
-        return self.executor != "local" or (self.jobs is not None and self.jobs > 1)
 
 
 def check_ways(part: str | None, merge: bool, units: Executor) -> None:
@@ -46,13 +31,9 @@ def check_ways(part: str | None, merge: bool, units: Executor) -> None:
     ways += ["--jobs or --executor"] * (units.jobs is not None or units.executor != "local")
     if len(ways) > 1:
         raise UserError(f"{' and '.join(ways)} exclude each other: give one of them")
-    if units.executor not in EXECUTORS:
-        raise UserError(f"--executor {units.executor}: choose one of {', '.join(EXECUTORS)}")
-    if units.jobs is not None and not 1 <= units.jobs <= MOST_PARTS:
-        raise UserError(f"--jobs {units.jobs}: give 1 to {MOST_PARTS:,}")
+    units.refuse_unknown(MOST_PARTS)
     if units.executor != "local" and units.jobs is None:
         raise UserError(f"--executor {units.executor} needs --jobs, the number of parts that the source is read in")
-    refuse_unread_options(units)
 
 
 def build_beside(
@@ -98,7 +79,8 @@ def build_beside(
     settings = {"name": name, "source": source, "data_dir": data_dir, "overwrite": overwrite, **options}
     plain = {key: with_text_paths(value) for key, value in settings.items()}
     work = [Unit(f"part {part}", f"{__name__}:read_unit", {**plain, "part": str(part)}) for part in missing]
-    faults = run_units(units, work, place, lambda unit, line: say(line))
+    with keeps_what_is_done():
+        faults = run_units(units, work, place, lambda unit, line: say(line))
     for part in missing:
         if f"part {part}" not in faults and not (place / part.folder).is_dir():
             faults[f"part {part}"] = describe_missing(place)

@@ -123,14 +123,18 @@ class Looker:
         return np.empty((0, *self.image_shape), np.uint8)
 
 
-def batches(seen: Iterable[Seen], most: int) -> Iterator[list[Seen]]:
-    """Pictures in groups for one call of the network: ``most`` of them, or fewer with as many faces."""
+def batches(seen: Iterable[Seen], most: int, border: int = 0) -> Iterator[list[Seen]]:
+    """Pictures in groups for one call of the network: ``most`` of them, or fewer with as many faces.
+
+    No group has pictures on both sides of a border, which is behind each ``border`` pictures unless that is 0: how many
+    faces a call is about decides the last bits of its answers.
+    """
     batch: list[Seen] = []
     faces = 0
-    for each in seen:
+    for number, each in enumerate(seen, start=1):
         batch.append(each)
         faces += len(each.crops)
-        if len(batch) >= most or faces >= most:
+        if len(batch) >= most or faces >= most or (border and number % border == 0):
             yield batch
             batch, faces = [], 0
     if batch:
@@ -169,7 +173,7 @@ def _whole(height: int, width: int) -> Face:
 
 
 def answer(
-    seen: Iterable[Seen], model: ExpressionModel, most: int, smoother: Smoother, min_confidence: float
+    seen: Iterable[Seen], model: ExpressionModel, most: int, smoother: Smoother, min_confidence: float, border: int = 0
 ) -> Iterator[tuple[Seen, list[Row]]]:
     """Each picture with its rows, in order: one a face, or one without a face; none where it was not analysed.
 
@@ -179,9 +183,10 @@ def answer(
         most: pictures, or faces, of one call of the network.
         smoother: of a video; one without smoothing for pictures.
         min_confidence: 0..1, below which a row has no label.
+        border: of ``batches``.
     """
     tracker = Tracker()
-    for batch in batches(seen, most):
+    for batch in batches(seen, most, border):
         probabilities = model.answer(np.concatenate([each.crops for each in batch])).probabilities  # [F, K]
         done = 0
         for each in batch:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fer_tl.core.archive_members import PassedOver
     from fer_tl.faces.films import VideoReader
     from fer_tl.inference.predict.animation import AnimationReader
+    from fer_tl.inference.predict.request import Request
     from fer_tl.inference.predict.sources import PictureFile
 
 STDIN = STDOUT = "-"
@@ -75,3 +76,34 @@ def refuse_misplaced(opened: Opened, every: int, smooth: float, boxes: Path | st
         raise UserError(f"{'--every' if every > 1 else '--smooth'} is for videos: {opened.name} is none")
     if boxes is not None and not opened.pictures:
         raise UserError(f"--boxes is for files of pictures: {opened.name} is none")
+
+
+def refuse_undivided(request: Request, folder: Path | None) -> None:
+    """Raise ``UserError`` for what cannot be predicted in parts, before any source is opened."""
+    from fer_tl.inference.predict.sources import is_stream
+    from fer_tl.inference.predictor import check_precision
+
+    stream = next((one for one in request.sources if is_stream(one) and not Path(one).exists()), None)
+    if stream is not None or STDIN in request.sources:
+        raise _undivided("stdin is" if stream is None else f"{stream} is a camera or stream,")
+    if folder is None:
+        raise UserError("--jobs and --executor write into a folder: give another --out than -")
+    if not isinstance(request.detector, str):
+        raise UserError("--jobs takes a detector by name, package.module:function, for other processes to import it")
+    check_precision(request.precision)
+    if request.precision == "auto":
+        raise UserError(
+            "--precision auto tries which is faster, and processes may find otherwise: with --jobs and --executor give "
+            "float32 or bfloat16"
+        )
+
+
+def refuse_video(opened: Opened) -> None:
+    """The same, close it and raise, for a video in a file."""
+    if opened.video is not None:
+        opened.video.close()
+        raise _undivided(f"{opened.name} is a video,")
+
+
+def _undivided(what: str) -> UserError:
+    return UserError(f"--jobs and --executor are for pictures in files: {what} read by one process; leave them out")

@@ -24,7 +24,7 @@ from fer_tl.inference.predict.video import VideoWriter
 FORMATS = ("csv", "jsonl", "pictures")
 MARK = "predict.json"
 _LONGEST_NAME = 255  # bytes of a file's name, on nearly all file systems
-_TABLE, _LINES, _PICTURES, _VIDEO = "faces.csv", "faces.jsonl", "pictures", "annotated.mp4"
+PICTURES, _VIDEO = "pictures", "annotated.mp4"
 
 
 class Row(NamedTuple):
@@ -52,7 +52,7 @@ class Row(NamedTuple):
 class CsvTable:
     """Rows as CSV, with the columns that ``fer-tl build --boxes`` reads: id, top, left, bottom, right."""
 
-    format = "csv"
+    format, file = "csv", "faces.csv"
 
     def __init__(self, stream: TextIO, class_names: Sequence[str]) -> None:
         self._stream = stream
@@ -67,7 +67,8 @@ class CsvTable:
             "label",
             *(f"p_{name}" for name in class_names),
         ]
-        self._stream.write(csv_line(columns))
+        self._header = csv_line(columns)
+        self._stream.write(self._header)
 
     def write(self, row: Row) -> None:
         """Append a row; what is not known is blank."""
@@ -77,11 +78,16 @@ class CsvTable:
         moments = ["" if row.frame is None else row.frame, moment, "" if row.number is None else row.number]
         self._stream.write(csv_line([row.id, *moments, *cells, row.label, *p]))
 
+    def append(self, table: TextIO) -> None:
+        """Append the rows of another table of the same classes."""
+        table.read(len(self._header))
+        shutil.copyfileobj(table, self._stream)
+
 
 class JsonLines:
     """Rows as one JSON object a line, with the names of the CSV's columns; probabilities by class name."""
 
-    format = "jsonl"
+    format, file = "jsonl", "faces.jsonl"
 
     def __init__(self, stream: TextIO, class_names: Sequence[str]) -> None:
         self._stream, self._classes = stream, class_names
@@ -97,6 +103,10 @@ class JsonLines:
         }
         self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 
+    def append(self, table: TextIO) -> None:
+        """Append the lines of another one of the same classes."""
+        shutil.copyfileobj(table, self._stream)
+
 
 def marks_of(rows: Sequence[Row]) -> list[Mark]:
     """What to draw for the rows of a picture: a class with its probability, or "?" where none is sure enough."""
@@ -110,6 +120,9 @@ def marks_of(rows: Sequence[Row]) -> list[Mark]:
     return marks
 
 
+_TABLES: tuple[type[CsvTable | JsonLines], ...] = (CsvTable, JsonLines)
+
+
 class PictureFolder:
     """Pictures with boxes, as JPEG files in a folder, each by its id."""
 
@@ -118,8 +131,20 @@ class PictureFolder:
         self._taken: set[Path] = set()
 
     def write(self, name: str, image: np.ndarray, marks: Sequence[Mark]) -> None:
-        """Write ``name.jpg``; folders within the name are made. A name that is too long, or that stands for another
-        picture already, is made shorter, and ends in a part of its hash."""
+        """Write ``name.jpg``, see ``place_of``."""
+        annotate(image, marks).save(self.place_of(name), quality=90)
+
+    def take(self, name: str, written: Path) -> None:
+        """The same for a file that was written elsewhere, which stays there."""
+        place = self.place_of(name)
+        try:
+            os.link(written, place)
+        except OSError:  # not on this file system
+            shutil.copyfile(written, place)
+
+    def place_of(self, name: str) -> Path:
+        """The file of the next picture, ``name.jpg``; folders within the name are made. A name that is too long, or
+        that stands for another picture already, is made shorter, and ends in a part of its hash."""
         parts = [part for part in name.split("/") if part not in ("", ".", "..")] or ["picture"]
         path = self._folder.joinpath(*parts[:-1], f"{parts[-1]}.jpg")
         if path in self._taken or len(os.fsencode(path.name)) > _LONGEST_NAME:
@@ -128,7 +153,7 @@ class PictureFolder:
             path = path.with_name(f"{short}-{digest[:8]}.jpg")
         self._taken.add(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        annotate(image, marks).save(path, quality=90)
+        return path
 
 
 class AnnotatedVideo:
@@ -181,12 +206,12 @@ class Results:
         self._folder.mkdir(parents=True, exist_ok=True)
         for left in filter(is_temporary, self._folder.glob(".*")):  # by a process that was killed
             _remove(left)
-        for name, table in ((_TABLE, CsvTable), (_LINES, JsonLines)):
+        for table in _TABLES:
             if table.format in self._formats:
-                stream = self._stack.enter_context(self._stage(name).open("w", encoding="utf-8", newline=""))
+                stream = self._stack.enter_context(self._stage(table.file).open("w", encoding="utf-8", newline=""))
                 self._tables.append(table(stream, self._names))
         if "pictures" in self._formats and self._rate is None:
-            self._pictures = PictureFolder(self._stage(_PICTURES))
+            self._pictures = PictureFolder(self._stage(PICTURES))
         elif "pictures" in self._formats and self._rate is not None:
             self._video = AnnotatedVideo(self._stage(_VIDEO), self._rate)
             self._stack.callback(self._video.close)
@@ -213,6 +238,22 @@ class Results:
         if self._video is not None:
             self._video.write(image, marks_of(rows) if analysed else None)
 
+    def append(self, folder: Path, names: Sequence[str]) -> None:
+        """Add what other ``Results`` of the same formats and classes have written into a folder.
+
+        Args:
+            folder: where the picture of each name, if there is one, has its number as its name.
+            names: of all pictures that these are about, in their order.
+        """
+        for table in self._tables:
+            with (folder / table.file).open(encoding="utf-8", newline="") as stream:
+                table.append(stream)
+        if self._pictures is not None:
+            drawn = set(os.listdir(folder / PICTURES)) if (folder / PICTURES).is_dir() else set()
+            for number, name in enumerate(names):
+                if (file := f"{number}.jpg") in drawn:
+                    self._pictures.take(name, folder / PICTURES / file)
+
     def finish(self, about: Mapping[str, Any]) -> list[Path]:
         """Close the files and give them their names, in place of those of an earlier prediction.
 
@@ -226,7 +267,7 @@ class Results:
         if self._folder is None:
             return []
         write_json(self._folder / MARK, about)
-        for name in (_TABLE, _LINES, _PICTURES, _VIDEO):
+        for name in (*(table.file for table in _TABLES), PICTURES, _VIDEO):
             _remove(self._folder / name)
         written = [path for path in self._places if temporary_of(path).exists()]
         for path in written:

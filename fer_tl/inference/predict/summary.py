@@ -82,6 +82,17 @@ class Tally:
         if len(self.lines) <= LISTED:
             self.lines += [_line(row) for row in rows]
 
+    def join(self, later: Tally) -> None:
+        """Count what was predicted behind these pictures."""
+        for name in ("read", "several", "blank", "unreadable", "pictures", "faces", "without_face"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+        if self.upright is not None and later.upright is not None:
+            self.upright += later.upright
+        self.labels.update(later.labels)  # in the order in which they were first seen, as ``add`` does
+        self.problems += later.problems[: LISTED - len(self.problems)]
+        if len(self.lines) <= LISTED:
+            self.lines += later.lines
+
     def counts(self) -> dict[str, int]:
         """Those of ``PredictResult``."""
         return {
