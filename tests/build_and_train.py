@@ -1,5 +1,5 @@
-"""A script that builds a small dataset, cross-validates and sweeps on it, in the current folder, as one process or over
-a cluster; usage: build_and_train.py IMAGES none|ray|slurm"""
+"""A script that builds a small dataset, cross-validates and sweeps on it, and predicts on it in two parts, in
+the current folder, as one process or over a cluster; usage: build_and_train.py IMAGES none|ray|slurm"""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def two_nodes() -> Iterator[str]:
 
 
 def main(images: str, executor: str) -> None:
-    """Build, cross-validate and sweep."""
+    """Build, cross-validate, sweep and predict."""
     with two_nodes() if executor == "ray" else contextlib.nullcontext("") as address:
         over: dict[str, Any] = {}
         if executor != "none":
@@ -63,6 +63,7 @@ def main(images: str, executor: str) -> None:
         fer_tl.cross_validate(fer_tl.load_experiment(**SMALL, run_dir="runs/cv", **over))
         Path("grid.yaml").write_text(GRID.format(head="\n".join(f"{key}: {value}" for key, value in SMALL.items())))
         fer_tl.sweep("grid.yaml", run_dir="runs/grid", **over)
+        fer_tl.predict("runs/cv", [images] * 13, faces="crop", save="csv,pictures", out="predicted", **over)
 
 
 if __name__ == "__main__":

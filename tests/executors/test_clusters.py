@@ -1,5 +1,5 @@
-"""Building, cross-validating and sweeping over Ray, where a node is lost meanwhile, and over submitit leave the bytes
-of one process."""
+"""Building, cross-validating, sweeping and predicting over Ray, where a node is lost meanwhile, and over submitit leave
+the bytes of one process."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ def test_a_cluster_leaves_the_bytes_of_one_process(
         pytest.skip(f"{package} is not installed")
     found, printed = built_and_trained(images, executor, tmp_path)
     expected = {"data/folder/drawn/1.2.0/manifest.json", "runs/cv/table.csv", "runs/grid/0.1/model/model.keras"}
+    expected |= {"predicted/faces.csv", "predicted/predict.json"}
     assert expected <= found.keys()
     assert found.keys() == alone.keys()
     assert [name for name in found if found[name] != alone[name]] == []

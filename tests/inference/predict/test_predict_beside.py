@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ import fer_tl
 from fer_tl.cli import main
 from fer_tl.core.errors import CONTINUES, UserError
 from fer_tl.core.framework import is_installed
-from fer_tl.inference.predict import portions
+from fer_tl.executors.unit import Unit, perform
+from fer_tl.inference.predict import beside, portions
+from fer_tl.inference.predict.find_faces import Seen, batches
 from fer_tl.inference.predict.portions import portion_size
 from fer_tl.inference.predict.sources import PictureFile
 from fer_tl.models.shipped import ships
@@ -192,6 +195,27 @@ def test_parts_depend_on_the_pictures_and_hold_whole_batches() -> None:
     assert len({*names[0], *names[1], *names[2]}) == 9
     more = portions.cut([*pictures, PictureFile("10", Path("10.png"))], 4, {"a": 1}, None, Path("parts"))
     assert [one.place.name for one in more][:2] == names[0][:2]
+
+
+def test_no_call_of_the_network_is_about_pictures_of_two_parts() -> None:
+    seen = [Seen(f"{number}", None, None, None, [], np.zeros((number % 3, 1, 1, 1))) for number in range(30)]
+    groups = [[int(each.id) for each in group] for group in batches(seen, 8, border=10)]
+    assert [number for group in groups for number in group] == list(range(30))
+    assert all(group[0] // 10 == group[-1] // 10 for group in groups)
+    assert any(group[0] // 10 != group[-1] // 10 for group in [[int(e.id) for e in g] for g in batches(seen, 8)])
+
+
+def test_a_part_is_not_predicted_by_other_models_than_those_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a run is trained further meanwhile."""
+
+    def later(asked: Any, units: list[Unit], folder: Path, tell: Any) -> dict[str, str]:
+        changed = [replace(unit, settings={**unit.settings, "models": {"model": "0"}}) for unit in units]
+        return {unit.name: perform(unit, lambda line: None) for unit in changed}
+
+    monkeypatch.setattr(beside, "run_units", later)
+    with pytest.raises(UserError, match=r"^3 of 3 parts .* has other models than when the command was given"):
+        ask("later")
+    assert parts_of("later") == []
 
 
 REFUSED = {
