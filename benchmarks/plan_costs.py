@@ -24,7 +24,7 @@ BEGIN, END = "<!-- by benchmarks/plan_costs.py -->", "<!-- end -->"
 # Measured, images of 48x48 in grey; benchmarks/results/scale.md has the runs.
 BUILT_PER_CORE = 1_100  # FER-2013 from its zip, 32,298 images, a core's second
 CUT_PER_CORE = 1 / 0.057  # photos searched by MTCNN; benchmarks/results/face-detection.md
-COPIES = {100_000: 17.7, 1_000_000: 459.6}  # CPU seconds of the search
+COPIES = {100_000: 9.1, 1_000_000: 217.9}  # CPU seconds of the search
 BYTES = {"records": 1_900, "while building": 3_300, "in memory of the device": 48 * 48}
 
 

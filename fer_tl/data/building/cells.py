@@ -19,12 +19,13 @@ import numpy as np
 
 from fer_tl.data.building.descriptors import ALIKE, UNIT, VAGUE, WAYS
 
-SIZE = 1024
+SIZE = 512
 """Images of a cell, on average."""
 MOST_CELLS = 2**13
 """Finding one's cells takes longer, the more they are: from here on they grow."""
-MARGIN = 0.10
-"""Correlation with the middle of a cell, less than with the most alike one, to which a description looks there."""
+MARGIN = 0.08
+"""Correlation with the middle of a cell, less than with the most alike one, to which a description looks there. Of the
+watermarked copies in a million images 0.07 finds 97.9 %, 0.08 98.7 % and 0.09 99.1 %, in 177, 218 and 258 s of CPU."""
 LOOKED = 40
 """Numbers of a description by which it finds its cells."""
 _EACH = 3
@@ -108,6 +109,7 @@ class Cells:
         self._middles = _apart(described[middles, 0].astype(np.float32))  # [K, 64]
         # The first of either kind are those in which images differ most for what crops change.
         self._looked = np.r_[: min(even, LOOKED // 2), even : min(even + LOOKED // 2, described.shape[2])]
+        self._columns = np.ascontiguousarray(self._middles[:, self._looked].T)  # [40, K]
         self._home = np.zeros(len(ranks), np.int32)
 
     def __len__(self) -> int:
@@ -125,7 +127,7 @@ class Cells:
             first[len(rows) :] += 1
             found = []
             for way in range(WAYS):
-                scores = self.values(first + 2 * way)[:, self._looked] @ self._middles[:, self._looked].T  # [B, K]
+                scores = self.values(first + 2 * way)[:, self._looked] @ self._columns  # [B, K]
                 if not way:
                     self._home[rows] = scores[: len(rows)].argmax(axis=1)
                 near = _near(scores)
@@ -193,10 +195,13 @@ def _near(scores: np.ndarray) -> np.ndarray:
     """Which scores, ``[B, K]``, are highest in their row or nearly so: int64 ``[L]`` places of the flat array."""
     least = scores.max(axis=1) - np.float32(MARGIN * _SQUARE)
     near = scores >= least[:, None]
-    many = np.count_nonzero(near, axis=1) > _MOST
+    found = np.flatnonzero(near)
+    # Not count_nonzero along an axis, which takes longer than all else here.
+    many = np.bincount(found // scores.shape[1], minlength=len(scores)) > _MOST
     if many.any():
         near[many] = scores[many] >= np.partition(scores[many], -_MOST, axis=1)[:, -_MOST, None]
-    return np.flatnonzero(near)
+        found = np.flatnonzero(near)
+    return found
 
 
 def _apart(values: np.ndarray) -> np.ndarray:
