@@ -38,8 +38,8 @@ from fer_tl.data.building.pairs import (
 )
 
 EXHAUSTIVE = 2**16
-"""Images of which all pairs are compared, 18 s of a core. Of more, those of a cell are: that takes a third as long here,
-a fifth at 100,000, and a few copies in 1,000 are missed."""
+"""Images of which all pairs are compared, 18 s of a core. Of more, those of a cell are: that takes a third as long
+here, a fifth at 100,000, and a few copies in 1,000 are missed."""
 
 
 @dataclass(frozen=True)
